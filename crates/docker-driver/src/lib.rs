@@ -1,0 +1,1 @@
+//! The docker rungs, on an engine of its own.

@@ -1,0 +1,1 @@
+//! The Wasm side: function store, AOT code, isolation of a Faaslet.

@@ -1,0 +1,1 @@
+//! The Wasm rungs: bare instances and Faaslets.

@@ -1,0 +1,198 @@
+//! JSON lines between a driver and whoever started it.
+//!
+//! `time` says `scope`, `ready`, then for each batch its `sample`s and one `batch`; `hold` says `scope`,
+//! `ready`, then `parked`; both end with `ended`. With `--gated` a driver waits after `ready` for one
+//! [`Go`] per batch (or for the go-ahead to park), so that a sampler can read its counters on both sides
+//! of it. Closing the driver's standard input releases it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Description, Probe, Scope};
+
+/// Version of this protocol, in every line.
+pub const VERSION: u32 = 1;
+
+/// A line of the driver's standard output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// [`VERSION`].
+    pub v: u32,
+    /// What it says.
+    #[serde(flatten)]
+    pub message: Message,
+}
+
+/// What a driver says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "msg", rename_all = "kebab-case")]
+pub enum Message {
+    /// Of `info`: a rung and whether it can run here.
+    Rung {
+        /// What it is.
+        description: Description,
+        /// Whether it can run.
+        probe: Probe,
+    },
+    /// Whose work counts.
+    Scope {
+        /// What runs.
+        description: Description,
+        /// `user/function`.
+        function: String,
+        /// Whose work counts.
+        scope: Scope,
+    },
+    /// Everything a start may find ready is ready.
+    Ready,
+    /// One start.
+    Sample(StartSample),
+    /// A batch is over.
+    Batch(BatchEnd),
+    /// All workers are blocked inside the function.
+    Parked {
+        /// How many.
+        workers: usize,
+    },
+    /// Released, cleaned up; the last line of a good run.
+    Ended,
+    /// The last line of a bad one.
+    Failed {
+        /// The message.
+        error: String,
+        /// The exit code to come.
+        exit: u8,
+    },
+}
+
+/// One start, as the driver timed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartSample {
+    /// Batch number, from 0.
+    pub batch: u32,
+    /// Which worker made it.
+    pub worker: usize,
+    /// Position among this worker's starts in this batch.
+    pub order: u64,
+    /// Not measured, only warming up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub warmup: bool,
+    /// When it was asked for, `CLOCK_MONOTONIC`.
+    pub start_ns: u64,
+    /// From there to torn down.
+    pub total_ns: u64,
+    /// Phases in order, as (name, ns).
+    pub phases: Vec<(String, u64)>,
+    /// Why it failed; then the times mean nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A batch as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchEnd {
+    /// Batch number, from 0.
+    pub batch: u32,
+    /// Measured starts that were made, failed ones included.
+    pub starts: u64,
+    /// Measured starts that failed.
+    pub failed: u64,
+    /// How many workers shared them.
+    pub workers: usize,
+    /// When the first measured start was released, `CLOCK_MONOTONIC`.
+    pub start_ns: u64,
+    /// From there until the last one was torn down: the wall time of the batch.
+    pub elapsed_ns: u64,
+    /// Ended early by a signal.
+    pub interrupted: bool,
+}
+
+/// A line of the driver's standard input under `--gated`; an empty line means the command line's
+/// values.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Go {
+    /// Measured starts of this batch.
+    pub starts: Option<u64>,
+    /// Workers of this batch, at most `--workers`.
+    pub workers: Option<usize>,
+    /// Starts per worker before the measured ones.
+    pub warmup: Option<u64>,
+}
+
+/// Parses a driver's line.
+///
+/// # Errors
+/// Not a line of this protocol, or of another version.
+pub fn parse_line(line: &str) -> Result<Message, String> {
+    let value: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)
+        .map_err(|e| format!("not a protocol line ({e}): {line:.200}"))?;
+    match value.get("v").and_then(serde_json::Value::as_u64) {
+        Some(v) if v == u64::from(VERSION) => {}
+        Some(v) => {
+            return Err(format!(
+                "protocol version {v}, this side speaks {VERSION}: build both from one checkout"
+            ));
+        }
+        None => return Err(format!("a line without a version: {line:.200}")),
+    }
+    serde_json::from_str::<Line>(line)
+        .map(|line| line.message)
+        .map_err(|e| format!("not a protocol line ({e}): {line:.200}"))
+}
+
+/// The line that says `message`, without its newline.
+#[must_use]
+pub fn to_line(message: Message) -> String {
+    let line = Line {
+        v: VERSION,
+        message,
+    };
+    // Plain data with string keys always serialises.
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn messages_survive_a_line() {
+        let messages = [
+            Message::Ready,
+            Message::Parked { workers: 3 },
+            Message::Sample(StartSample {
+                batch: 1,
+                worker: 0,
+                order: 9,
+                warmup: false,
+                start_ns: 5,
+                total_ns: 7,
+                phases: vec![("run".into(), 7)],
+                error: Some("exit code 3".into()),
+            }),
+            Message::Failed {
+                error: "x".into(),
+                exit: 3,
+            },
+        ];
+        for message in messages {
+            assert_eq!(parse_line(&to_line(message.clone())).as_ref(), Ok(&message));
+        }
+    }
+
+    #[test]
+    fn another_version_is_refused() {
+        let error = parse_line(r#"{"v":2,"msg":"ready"}"#).expect_err("refused");
+        assert!(error.contains("version 2"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in "\\PC{0,200}") {
+            let _ = parse_line(&line);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Exit codes, the same for every tool, and the way from an error to one of them.
+
+use std::fmt::Display;
+
+/// How a tool ends. Stable: scripts may rely on the numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All that was asked for was done.
+    Ok = 0,
+    /// An error that has no code of its own.
+    Failed = 1,
+    /// The command line is wrong: unknown rung, function, flag, or a value out of range.
+    Usage = 2,
+    /// This host cannot do it; the message says why and how to mend it.
+    Unavailable = 3,
+    /// The function ran and failed: wrong exit code, trap, deadline, memory limit.
+    StartFailed = 4,
+    /// The output cannot be written.
+    Output = 5,
+    /// Another run holds what this one needs.
+    Busy = 6,
+    /// The engine went away in mid-run.
+    EngineLost = 7,
+    /// Ended by SIGINT, after cleaning up.
+    Interrupted = 130,
+    /// Ended by SIGTERM, after cleaning up.
+    Terminated = 143,
+}
+
+/// The table of exit codes for `--help`.
+pub const EXIT_CODES_HELP: &str = "EXIT CODES:\n    0 done   1 failed   2 wrong command line   3 unavailable on this host   4 a start failed\n    5 output cannot be written   6 another run is under way   7 the engine went away   130/143 interrupted";
+
+/// An error that knows its exit code.
+pub trait HasExit: Display {
+    /// The code to end with.
+    fn exit(&self) -> Exit;
+}
+
+/// Prints `error: <error>` for a failure and turns the outcome into a process exit code: the last
+/// line of every `main`.
+pub fn report<E: HasExit>(outcome: Result<Exit, E>) -> std::process::ExitCode {
+    let exit = outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        error.exit()
+    });
+    std::process::ExitCode::from(exit as u8)
+}
+
+/// Parses the command line; help and version print and end with 0, a wrong line ends with
+/// [`Exit::Usage`] (the parser's own choice would be 1).
+pub fn parse_args<T: structopt::StructOpt>() -> T {
+    use structopt::clap::ErrorKind::{HelpDisplayed, VersionDisplayed};
+    T::from_iter_safe(std::env::args_os()).unwrap_or_else(|error| match error.kind {
+        HelpDisplayed | VersionDisplayed => error.exit(),
+        _ => {
+            eprintln!("{}", error.message);
+            std::process::exit(Exit::Usage as i32)
+        }
+    })
+}

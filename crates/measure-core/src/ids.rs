@@ -1,0 +1,156 @@
+//! Function ids and the message for a name that does not exist.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// `user/function`, for example `demo/noop`. Both parts are of letters, digits, `_`, `-` and `.`, do
+/// not begin with a dot, and are at most 64 bytes long, so an id is safe as a path below the store.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FunctionId {
+    user: String,
+    function: String,
+}
+
+/// Why a text is no function id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FunctionIdError {
+    /// Not of the form `user/function`.
+    #[error("function `{0}` is not of the form user/function, for example demo/noop")]
+    Form(String),
+    /// A part with a character or length that is not allowed.
+    #[error(
+        "`{part}` in function `{id}` is not a name: 1 to 64 of A-Z a-z 0-9 _ - . not beginning with a dot"
+    )]
+    Part {
+        /// The whole text.
+        id: String,
+        /// The part of it that is wrong.
+        part: String,
+    },
+}
+
+const MAX_PART_BYTES: usize = 64;
+
+fn is_name(part: &str) -> bool {
+    !part.is_empty()
+        && part.len() <= MAX_PART_BYTES
+        && !part.starts_with('.')
+        && part
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+}
+
+impl FunctionId {
+    /// The id of `function` of `user`.
+    ///
+    /// # Errors
+    /// A part that is not a name.
+    pub fn new(user: &str, function: &str) -> Result<Self, FunctionIdError> {
+        for part in [user, function] {
+            if !is_name(part) {
+                return Err(FunctionIdError::Part {
+                    id: format!("{user}/{function}"),
+                    part: part.to_owned(),
+                });
+            }
+        }
+        Ok(Self {
+            user: user.to_owned(),
+            function: function.to_owned(),
+        })
+    }
+
+    /// The part before the slash.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The part after the slash.
+    #[must_use]
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+}
+
+impl fmt::Display for FunctionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.user, self.function)
+    }
+}
+
+impl FromStr for FunctionId {
+    type Err = FunctionIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (user, function) = text
+            .split_once('/')
+            .ok_or_else(|| FunctionIdError::Form(text.to_owned()))?;
+        Self::new(user, function)
+    }
+}
+
+/// The message for an unknown name: what was given, the nearest that exists, and all that exist.
+#[must_use]
+pub fn unknown(kind: &str, given: &str, known: &[String]) -> String {
+    if known.is_empty() {
+        return format!("unknown {kind} `{given}`: there is none");
+    }
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), name))
+        .min()
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .map_or(String::new(), |(_, name)| {
+            format!(", did you mean `{name}`?")
+        });
+    format!(
+        "unknown {kind} `{given}`{nearest} (there are: {})",
+        known.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn paths_are_no_ids() {
+        for bad in [
+            "", "noop", "/", "a/", "/b", "../x", "a/..", "a/b/c", "a/.b", "a b/c", "a/b\0",
+        ] {
+            assert!(bad.parse::<FunctionId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let known = [
+            "wasm".to_owned(),
+            "faaslet".to_owned(),
+            "docker-none".to_owned(),
+        ];
+        let message = unknown("rung", "faslet", &known);
+        assert!(message.contains("did you mean `faaslet`?"), "{message}");
+        assert!(message.contains("docker-none"));
+        assert!(!unknown("rung", "zzzzzzzz", &known).contains("did you mean"));
+    }
+
+    proptest! {
+        #[test]
+        fn ids_survive_printing(user in "[A-Za-z0-9_-]{1,64}", function in "[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}") {
+            let id = FunctionId::new(&user, &function).expect("a name");
+            prop_assert_eq!(id.to_string().parse::<FunctionId>().expect("an id"), id);
+        }
+
+        #[test]
+        fn no_text_panics_and_what_parses_is_one_path_below(text in "\\PC{0,80}") {
+            if let Ok(id) = text.parse::<FunctionId>() {
+                let path = std::path::PathBuf::from(id.to_string());
+                prop_assert_eq!(path.components().count(), 2);
+                prop_assert!(path.components().all(|c| matches!(c, std::path::Component::Normal(_))));
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The native rungs: thread, pooled thread, process.

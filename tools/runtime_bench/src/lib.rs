@@ -1,0 +1,1 @@
+//! What a cold start costs, over all drivers: time, mem, doctor, report.

@@ -10,11 +10,21 @@
 //! * nothing is substituted silently: what cannot be measured is a reason, not a zero;
 //! * everything that is made carries [`label::LABEL`], and only that is ever removed.
 
+pub mod cgroup;
 pub mod clock;
+pub mod command;
+pub mod disk_io;
 pub mod driver;
+pub mod environment;
 pub mod exit;
 pub mod home;
 pub mod ids;
 pub mod interrupt;
+pub mod kernel_memory;
 pub mod label;
+pub mod memory;
+pub mod perf;
 pub mod record;
+pub mod run_dir;
+pub mod schedule;
+pub mod stats;

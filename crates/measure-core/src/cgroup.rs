@@ -1,0 +1,1 @@
+//! Cgroups of either version: making, joining, reading and removing our own.

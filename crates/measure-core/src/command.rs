@@ -1,0 +1,1 @@
+//! Measuring any command: wall and CPU time, counters, peak memory, I/O.

@@ -1,0 +1,1 @@
+//! Bytes read and written by a scope, and dropping page caches.

@@ -1,0 +1,1 @@
+//! What PSS does not see: page tables, kernel stacks, slabs.

@@ -1,0 +1,1 @@
+//! PSS, USS, RSS and swap of process trees.

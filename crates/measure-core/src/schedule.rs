@@ -1,0 +1,1 @@
+//! Seeded interleaving of blocks.

@@ -1,0 +1,1 @@
+//! Medians, spread, bootstrap intervals, linear fits, and what is odd about a sample.

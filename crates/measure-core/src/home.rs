@@ -29,7 +29,7 @@ fn beside(exe: &Path) -> Option<PathBuf> {
     exe.ancestors()
         .find(|dir| dir.file_name().is_some_and(|name| name == "target"))
         .and_then(Path::parent)
-        .filter(|top| top.join("polybench-src").is_dir())
+        .filter(|top| top.join("crates/measure-core").is_dir())
         .map(|top| top.join("build"))
 }
 

@@ -1,0 +1,101 @@
+# Two commands do it all on a fresh Debian 12, as root:
+#   make bench   installs what is missing, builds, runs the quick profile, prints the table and where it lies
+#   make test    installs what is missing, builds, runs every test
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN     := $(or $(CARGO_TARGET_DIR),target)/release
+BUILD   := $(CURDIR)/build
+STORE   := $(BUILD)/store
+PREFIX  ?= /usr/local
+N       ?= 100
+ARGS    ?=
+# Where the tools look for functions and images, however they are started from here.
+export FAASM_BENCH_HOME := $(BUILD)
+
+WASI_CC      := clang-19
+WASI_CFLAGS  := --target=wasm32-wasi --sysroot=/usr -O3 -msimd128
+WASI_LDFLAGS :=
+NATIVE_CC     := musl-gcc
+NATIVE_CFLAGS := -static -O3
+DEMOS        := noop park
+
+TOOLS := measure-core pss-walker faasm-driver docker-driver process-driver runtime_bench
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "Variables: N=100 (netns), PREFIX=/usr/local (install), ARGS='...' (passed on to runtime_bench)"
+
+setup: ## Install missing system packages (root), or say what is missing
+	@tools/setup
+
+build: setup ## Build all tools (release)
+	cargo build --release --workspace --locked
+
+functions: $(foreach d,$(DEMOS),$(STORE)/demo/$(d)/native wasm-$(d)) ## Build the demo functions, native and Wasm, into the store
+
+$(STORE)/demo/%/native: docker/%.c
+	@mkdir -p $(@D)
+	$(NATIVE_CC) $(NATIVE_CFLAGS) $< -o $@.tmp && mv $@.tmp $@
+
+$(BUILD)/wasm/demo/%.wasm: docker/%.c Makefile
+	@mkdir -p $(@D)
+	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) $< -o $@.tmp && mv $@.tmp $@
+
+wasm-%: $(BUILD)/wasm/demo/%.wasm | build
+	@cmp -s $< $(STORE)/demo/$*/function.wasm || $(BIN)/faasm-driver upload demo $* $<
+
+run-wasm-codegen: functions ## Compile (AOT) every function in the store for this CPU
+	$(BIN)/faasm-driver codegen
+
+netns: build ## Make the pool of N network namespaces (root); idempotent
+	$(BIN)/faasm-driver netns $(N)
+
+netns-clean: build ## Remove the pool of network namespaces
+	$(BIN)/faasm-driver netns-clean
+
+build-noop: build functions ## Build the faasm/noop image (Alpine, else musl + busybox)
+	$(BIN)/docker-driver build-image
+
+prepare: build functions run-wasm-codegen
+	@$(BIN)/docker-driver build-image || echo "build-noop failed: the docker rows will read unavailable" >&2
+
+bench: prepare ## Install, build, run the quick profile, print the table and where its files lie
+	$(BIN)/runtime_bench quick $(ARGS)
+
+runtime-bench-time: prepare ## Time, CPU and disk I/O of cold starts (ARGS='--all', ...)
+	$(BIN)/runtime_bench time $(ARGS)
+
+runtime-bench-mem: ## Memory per parked worker (needs root; ARGS=--full for 300 containers, 2000 Faaslets)
+	@[ "$$(id -u)" = 0 ] || { echo "runtime-bench-mem needs root: it reads other processes' smaps_rollup and makes cgroups" >&2; exit 3; }
+	@$(MAKE) --no-print-directory prepare
+	$(BIN)/runtime_bench mem $(ARGS)
+
+doctor: build ## Say what this host can and cannot measure, and how to mend it
+	$(BIN)/runtime_bench doctor
+
+overhead: prepare ## Print our own overhead as ratios to bare loops and to peers (idle machine)
+	cargo bench --workspace --locked
+
+test: prepare ## Install, build, run every test
+	cargo test --release --workspace --locked
+
+lint: ## rustfmt, clippy and rustdoc, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked
+
+install: build functions ## Put the tools on PATH and the functions beside them (PREFIX=/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/faasm-bench
+	install $(addprefix $(BIN)/,$(TOOLS)) $(DESTDIR)$(PREFIX)/bin
+	cp -R $(STORE) $(DESTDIR)$(PREFIX)/share/faasm-bench/
+	chmod -R go-w $(DESTDIR)$(PREFIX)/share/faasm-bench
+
+clean-runtime: build ## Remove what killed runs left behind; only what carries our label
+	$(BIN)/process-driver clean
+	$(BIN)/faasm-driver clean
+	$(BIN)/docker-driver clean
+
+.PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
+	runtime-bench-time runtime-bench-mem doctor overhead test lint install clean-runtime

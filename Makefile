@@ -81,7 +81,7 @@ overhead: prepare ## Print our own overhead as ratios to bare loops and to peers
 test: prepare ## Install, build, run every test
 	cargo test --release --workspace --locked
 
-lint: ## rustfmt, clippy and rustdoc, warnings are errors
+lint: setup ## rustfmt, clippy and rustdoc, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked

@@ -1,0 +1,117 @@
+//! Why a network namespace could not be had, with what to do about it.
+
+use std::io;
+
+use measure_core::exit::{Exit, HasExit};
+
+/// Why a network namespace could not be made, found or removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetnsError {
+    /// The kernel refuses for want of a capability.
+    #[error(
+        "{what}: not permitted; network namespaces need CAP_SYS_ADMIN and CAP_NET_ADMIN: run as root (sudo)"
+    )]
+    Permission {
+        /// What was refused.
+        what: String,
+    },
+    /// The kernel was built without something that is needed.
+    #[error("this kernel has no {feature} ({source}); {mend}")]
+    Kernel {
+        /// What is missing.
+        feature: &'static str,
+        /// How to get it.
+        mend: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// Our addresses would clash with a route of the host.
+    #[error(
+        "the address range {range} clashes with this host's route {route}; set {} to a free IPv4 range, for example 10.96.0.0/15",
+        super::RANGE_VARIABLE
+    )]
+    RangeTaken {
+        /// Our range.
+        range: String,
+        /// The route in the way.
+        route: String,
+    },
+    /// The configuration makes no sense.
+    #[error("{0}")]
+    Config(String),
+    /// No descriptor, memory or index left.
+    #[error("{what}: {limit} is exhausted; {mend}")]
+    Exhausted {
+        /// What was being made.
+        what: String,
+        /// Which limit.
+        limit: &'static str,
+        /// How to raise it.
+        mend: &'static str,
+    },
+    /// Another process holds what would have to change.
+    #[error("{0}")]
+    Busy(String),
+    /// The kernel refuses for another reason.
+    #[error("{what}: {source}")]
+    Os {
+        /// What was refused.
+        what: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+}
+
+impl NetnsError {
+    /// The variant that fits what the kernel answered while doing `what`.
+    pub(crate) fn os(what: impl Into<String>, source: io::Error) -> Self {
+        let what = what.into();
+        match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => Self::Permission { what },
+            Some(libc::EMFILE) => Self::Exhausted {
+                what,
+                limit: "the limit of open files of this process",
+                mend: "raise it with `ulimit -n`",
+            },
+            Some(libc::ENFILE) => Self::Exhausted {
+                what,
+                limit: "the kernel's table of open files",
+                mend: "raise fs.file-max",
+            },
+            Some(libc::ENOSPC) => Self::Exhausted {
+                what,
+                limit: "the number of network namespaces",
+                mend: "raise user.max_net_namespaces",
+            },
+            Some(libc::ENOMEM) => Self::Exhausted {
+                what,
+                limit: "memory",
+                mend: "ask for fewer namespaces",
+            },
+            _ => Self::Os { what, source },
+        }
+    }
+
+    /// The raw error number, where there is one.
+    #[must_use]
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match self {
+            Self::Kernel { source, .. } | Self::Os { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+impl HasExit for NetnsError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Permission { .. } | Self::Kernel { .. } | Self::RangeTaken { .. } => {
+                Exit::Unavailable
+            }
+            Self::Config(_) => Exit::Usage,
+            Self::Busy(_) => Exit::Busy,
+            Self::Exhausted { .. } | Self::Os { .. } => Exit::Failed,
+        }
+    }
+}

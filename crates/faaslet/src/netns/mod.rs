@@ -1,0 +1,30 @@
+//! The pool of network namespaces: each with a veth pair, addresses, a default route and htb shaping in
+//! both directions, made through netlink.
+//!
+//! * [`Pool`]: n namespaces for n Faaslets, persistent ones first, anonymous ones for the rest.
+//! * [`Namespace`]: one new anonymous namespace, for the rung that makes its own at every start.
+//! * [`ensure_persistent`], [`remove_persistent`]: the namespaces that outlive a process, under
+//!   `/run/netns` where `ip netns list` sees them.
+//! * [`enter`]: moves the calling thread into a namespace.
+//!
+//! Design constraints:
+//! * no process is started and no text of `ip` or `tc` is parsed;
+//! * everything about a namespace follows from its index (names, interface indices, addresses), so a
+//!   pair is made and configured without asking the kernel anything in between;
+//! * an anonymous namespace exists as long as a descriptor or a thread is in it, so nothing is left of
+//!   it after SIGKILL; a persistent one gets its name last, so a killed run leaves no half-made one.
+
+mod config;
+mod error;
+mod namespace;
+mod persistent;
+mod pool;
+
+pub use config::{
+    Config, DEFAULT_RATE_BITS_PER_S, MAX_PERSISTENT, RANGE_VARIABLE, RATE_VARIABLE, Range,
+    host_end_name, persistent_index, persistent_name,
+};
+pub use error::NetnsError;
+pub use namespace::{Cost, Namespace, enter, probe};
+pub use persistent::{Ensured, ensure_persistent, remove_persistent};
+pub use pool::Pool;

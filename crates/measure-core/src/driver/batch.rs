@@ -22,6 +22,8 @@ pub(super) struct Batch {
     pub starts: u64,
     pub workers: usize,
     pub warmup: u64,
+    /// Keep no sample of a start that goes well.
+    pub quiet: bool,
 }
 
 struct Shared<'a> {
@@ -155,6 +157,9 @@ fn one(shared: &Shared<'_>, worker: usize, order: u64, warmup: bool) -> Result<b
         Err(DriverError::StartFailed(_)) => Ok(false),
         Err(lost) => Err(lost.clone()),
     };
+    if shared.batch.quiet && result.is_ok() {
+        return outcome;
+    }
     lock(&shared.finished).push(Finished {
         worker,
         order,

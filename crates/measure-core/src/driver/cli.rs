@@ -191,6 +191,7 @@ fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError>
             starts: go.starts.unwrap_or(options.starts),
             workers: go.workers.unwrap_or(options.workers),
             warmup: go.warmup.unwrap_or(options.warmup),
+            quiet: go.quiet,
         };
         in_range("starts", batch.starts, MAX_COUNT)?;
         in_range("workers", batch.workers as u64, options.workers as u64)?;

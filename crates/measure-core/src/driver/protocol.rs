@@ -119,6 +119,9 @@ pub struct Go {
     pub workers: Option<usize>,
     /// Starts per worker before the measured ones.
     pub warmup: Option<u64>,
+    /// Say nothing of starts that go well: for counters over the whole batch, in which writing lines
+    /// would count as the rung's work.
+    pub quiet: bool,
 }
 
 /// Parses a driver's line.

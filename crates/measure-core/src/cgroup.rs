@@ -1,1 +1,0 @@
-//! Cgroups of either version: making, joining, reading and removing our own.

@@ -1,0 +1,24 @@
+//! Cgroups of either version: making, joining, reading and removing our own.
+//!
+//! On v1 (and hybrid) hosts each controller has a hierarchy and our groups lie at its root. On v2
+//! there is one tree in which a group with processes cannot hand controllers to children ("no
+//! internal processes"), except in threaded mode; so a group of controllers that know threads (cpu,
+//! pids) lies below the caller's own group, any other beside it.
+
+mod error;
+mod group;
+mod hierarchies;
+mod orphans;
+mod own_scope;
+mod read;
+mod tasks;
+
+pub use error::CgroupError;
+pub use group::{Group, ThreadJoiner};
+pub use hierarchies::{Controller, Hierarchies};
+pub use orphans::remove_orphans;
+pub use own_scope::OwnScope;
+pub use read::{cpu_ns, memory_current_bytes, memory_peak_bytes, processes};
+
+#[cfg(test)]
+mod tests;

@@ -222,3 +222,162 @@ fn drain(
         shared.stop.store(true, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::super::{Description, Isolation, Plan, Probe, Scope};
+    use super::*;
+    use crate::clock::PhaseClock;
+
+    /// Answers the nth start with what `answer` says of n; no runtime, so that the loop alone is tested.
+    struct Scripted<F> {
+        calls: AtomicUsize,
+        answer: F,
+    }
+
+    impl<F> Scripted<F> {
+        fn new(answer: F) -> Self {
+            Self {
+                calls: AtomicUsize::new(0),
+                answer,
+            }
+        }
+    }
+
+    impl<F: Fn(usize) -> Result<(), DriverError> + Send + Sync> Rung for Scripted<F> {
+        fn describe(&self) -> Description {
+            Description {
+                rung: "scripted".into(),
+                summary: String::new(),
+                engine: String::new(),
+                cold: String::new(),
+                isolation: Isolation::default(),
+                settings: Vec::new(),
+                max_workers: 8,
+                default_function: "demo/noop".into(),
+            }
+        }
+
+        fn probe(&self) -> Probe {
+            Probe::Ready
+        }
+
+        fn prepare(&mut self, _plan: &Plan) -> Result<Scope, DriverError> {
+            Ok(Scope::default())
+        }
+
+        fn cold_start(&self, _worker: usize) -> Result<Phases, DriverError> {
+            let mut clock = PhaseClock::start();
+            (self.answer)(self.calls.fetch_add(1, Ordering::Relaxed))?;
+            clock.lap("run");
+            Ok(clock.finish())
+        }
+
+        fn park(&mut self, _count: usize) -> Result<(), DriverError> {
+            Ok(())
+        }
+
+        fn release(&mut self) -> Result<(), DriverError> {
+            Ok(())
+        }
+    }
+
+    fn collect(rung: &dyn Rung, batch: Batch) -> (Result<BatchEnd, DriverError>, Vec<StartSample>) {
+        let mut samples = Vec::new();
+        let end = run_batch(rung, batch, &mut |sample| {
+            samples.push(sample);
+            Ok(())
+        });
+        (end, samples)
+    }
+
+    const BATCH: Batch = Batch {
+        number: 3,
+        starts: 101,
+        workers: 4,
+        warmup: 2,
+        quiet: false,
+    };
+
+    #[test]
+    fn every_start_is_made_once_whatever_the_number_of_workers() {
+        let (end, samples) = collect(&Scripted::new(|_| Ok(())), BATCH);
+        let end = end.expect("a batch");
+        assert_eq!(
+            (end.batch, end.starts, end.failed, end.interrupted),
+            (3, 101, 0, false)
+        );
+        assert_eq!(samples.iter().filter(|s| s.warmup).count(), 8);
+        let measured: Vec<_> = samples.iter().filter(|s| !s.warmup).collect();
+        assert_eq!(measured.len(), 101);
+        for sample in measured {
+            assert!(sample.start_ns >= end.start_ns);
+            assert!(sample.start_ns + sample.total_ns <= end.start_ns + end.elapsed_ns);
+            assert_eq!(
+                sample.phases.iter().map(|p| p.1).sum::<u64>(),
+                sample.total_ns
+            );
+        }
+    }
+
+    #[test]
+    fn a_failed_start_is_counted_and_the_batch_goes_on() {
+        let rung = Scripted::new(|n| match n % 10 {
+            7 => Err(DriverError::StartFailed("exit code 3".into())),
+            _ => Ok(()),
+        });
+        let (end, samples) = collect(
+            &rung,
+            Batch {
+                warmup: 0,
+                starts: 100,
+                ..BATCH
+            },
+        );
+        let end = end.expect("a batch");
+        assert_eq!((end.starts, end.failed), (100, 10));
+        assert_eq!(
+            samples
+                .iter()
+                .filter(|s| s.error.as_deref() == Some("exit code 3"))
+                .count(),
+            10
+        );
+    }
+
+    #[test]
+    fn a_lost_engine_ends_the_batch_and_keeps_what_was_made() {
+        let rung = Scripted::new(|n| match n {
+            0..20 => Ok(()),
+            _ => Err(DriverError::EngineLost("gone".into())),
+        });
+        let (end, samples) = collect(&rung, Batch { warmup: 0, ..BATCH });
+        assert_eq!(end, Err(DriverError::EngineLost("gone".into())));
+        assert_eq!(samples.iter().filter(|s| s.error.is_none()).count(), 20);
+        assert!(samples.len() <= 20 + BATCH.workers);
+    }
+
+    #[test]
+    fn an_output_that_fails_ends_the_batch() {
+        let mut lines = 0;
+        let rung = Scripted::new(|_| {
+            thread::sleep(Duration::from_millis(5));
+            Ok(())
+        });
+        let end = run_batch(
+            &rung,
+            Batch {
+                starts: 100_000,
+                ..BATCH
+            },
+            &mut |_| {
+                lines += 1;
+                Err(DriverError::Failed("disk full".into()))
+            },
+        );
+        assert_eq!(end, Err(DriverError::Failed("disk full".into())));
+        assert_eq!(lines, 1);
+    }
+}

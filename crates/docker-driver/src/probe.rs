@@ -1,0 +1,158 @@
+//! What a private engine needs of the host.
+
+use std::env;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use measure_core::driver::Probe;
+use nix::unistd::geteuid;
+
+use crate::engine::{self, cgroups};
+use crate::image;
+
+/// Executables of an engine; the daemon starts the others itself.
+const NEEDED: [&str; 5] = [
+    "dockerd",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "runc",
+    "iptables",
+];
+const INSTALL: &str = "apt-get install docker.io iptables";
+/// How long the namespaces of a probe may take.
+const TRIAL_LIMIT: Duration = Duration::from_secs(5);
+
+fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Probe {
+    Probe::Unavailable {
+        why: why.into(),
+        mend: mend.into(),
+    }
+}
+
+/// Whether a private engine can run here, with an image or what it is made of.
+#[must_use]
+pub fn private_engine() -> Probe {
+    if !geteuid().is_root() {
+        return unavailable(
+            "a docker engine of its own needs root",
+            "run it as root, or use a running engine with --docker-host",
+        );
+    }
+    if let Some(missing) = NEEDED.iter().find(|name| find(name).is_none()) {
+        return unavailable(format!("{missing} is not installed"), INSTALL);
+    }
+    if let Err((why, mend)) = cgroups::check() {
+        return unavailable(why, mend);
+    }
+    if let Err(why) = namespaces() {
+        return unavailable(
+            format!("the kernel refuses the engine's namespaces: {why}"),
+            "run it with CAP_SYS_ADMIN and CAP_NET_ADMIN (in a container: --privileged)",
+        );
+    }
+    image()
+}
+
+/// Whether there is an image or what it is made of.
+#[must_use]
+pub fn image() -> Probe {
+    match image::context::Context::read() {
+        Ok(_) => Probe::Ready,
+        Err(error) => {
+            let text = error.to_string();
+            match text.rsplit_once(": ") {
+                Some((why, mend)) => unavailable(why, mend),
+                None => unavailable(text, "make build-noop"),
+            }
+        }
+    }
+}
+
+/// Tries the namespaces once per process: they do not change under it.
+fn namespaces() -> Result<(), String> {
+    static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
+    TRIED.get_or_init(try_namespaces).clone()
+}
+
+fn try_namespaces() -> Result<(), String> {
+    let (log, mut output) = pipe().map_err(|e| e.to_string())?;
+    let trial = engine::Trial::start(&log).map_err(|e| e.to_string())?;
+    drop(log);
+    let ended = trial.outcome(TRIAL_LIMIT);
+    match ended {
+        Some(true) => Ok(()),
+        Some(false) => {
+            let mut text = String::new();
+            let _ = std::io::Read::read_to_string(&mut output, &mut text);
+            Err(text.trim().trim_start_matches("engine-init: ").to_owned())
+        }
+        None => Err("no answer".into()),
+    }
+}
+
+fn pipe() -> nix::Result<(File, File)> {
+    let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    Ok((write.into(), read.into()))
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|file| nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok())
+}
+
+/// Versions of the engine's parts, from the executables.
+pub fn versions() -> &'static str {
+    static VERSIONS: OnceLock<String> = OnceLock::new();
+    VERSIONS.get_or_init(|| {
+        let version = |name: &str| {
+            let output = Command::new(name).arg("--version").output().ok()?;
+            pick_version(&String::from_utf8_lossy(&output.stdout))
+        };
+        let part = |name: &str| {
+            let version = version(name).unwrap_or_else(|| "not installed".into());
+            format!("{name} {version}")
+        };
+        format!(
+            "{} ({}, {})",
+            part("dockerd").replacen("dockerd", "docker", 1),
+            part("containerd"),
+            part("runc")
+        )
+    })
+}
+
+/// The first word with a digit in it that looks like a version.
+fn pick_version(text: &str) -> Option<String> {
+    text.split_whitespace()
+        .map(|word| word.trim_end_matches(','))
+        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_the_tools_print() {
+        for (text, version) in [
+            (
+                "Docker version 20.10.24+dfsg1, build 5d6db84",
+                "20.10.24+dfsg1",
+            ),
+            (
+                "containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1",
+                "1.6.20~ds1",
+            ),
+            ("runc version 1.1.5+ds1\ncommit: 1.1.5", "1.1.5+ds1"),
+        ] {
+            assert_eq!(pick_version(text).as_deref(), Some(version));
+        }
+        assert_eq!(pick_version("no such thing"), None);
+    }
+}

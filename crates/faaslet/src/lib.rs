@@ -1,3 +1,27 @@
-//! The Wasm side: function store, AOT code, isolation of a Faaslet.
+//! The Wasm side: function store, ahead-of-time code, and the isolation of a Faaslet.
+//!
+//! A Faaslet is a thread that runs one instance of a WASI program: its memory is its own by software fault
+//! isolation, its CPU time is that of a cgroup, its network that of a namespace, its files those it was
+//! given, and it ends at a deadline. See `docs/faaslet.md`.
+//!
+//! Design constraints:
+//! * nothing survives from one start to the next but what is immutable or reset by the engine: code, memory
+//!   images, empty slots;
+//! * compiled code is run only from where nobody but the trusted can write;
+//! * no bound, deadline or check is looser for the sake of a number.
 
+pub mod engine;
+pub mod error;
+pub mod function;
+mod host;
 pub mod netns;
+pub mod settings;
+pub mod store;
+mod wasi;
+
+pub use engine::FaasletEngine;
+pub use error::{FaasletError, StartError};
+pub use function::Function;
+pub use host::{DirGrant, Grants};
+pub use settings::EngineSettings;
+pub use store::Store;

@@ -1,0 +1,183 @@
+//! A function, loaded and ready to be started any number of times, each time in a fresh instance.
+
+use std::sync::Arc;
+
+use measure_core::clock::PhaseClock;
+use measure_core::ids::FunctionId;
+use wasmtime::{InstancePre, Module, ModuleExport, Store as WasmStore, Trap};
+
+use crate::engine::FaasletEngine;
+use crate::error::{FaasletError, StartError};
+use crate::host::{Grants, Host, file_context};
+use crate::store::Store;
+use crate::wasi::{self, ProcExit, Stop};
+
+/// Names of the phases of a start that every rung has.
+pub mod phase {
+    /// Store, limits and WASI state.
+    pub const WASI: &str = "wasi";
+    /// Slot, memory image, instance.
+    pub const INSTANCE: &str = "instance";
+    /// `_start`: C start-up code, `main`, exit.
+    pub const RUN: &str = "run";
+    /// Instance dropped, slot reset.
+    pub const DROP: &str = "drop";
+}
+
+/// A loaded function. Cheap to clone; may be started from any number of threads at once, as far as the
+/// engine has slots.
+#[derive(Clone)]
+pub struct Function(Arc<Inner>);
+
+struct Inner {
+    engine: FaasletEngine,
+    pre: InstancePre<Host>,
+    start: ModuleExport,
+    needs_files: bool,
+    grants: Arc<Grants>,
+    deadline_ticks: u64,
+}
+
+impl Function {
+    /// Loads `id` from `store` and gives it `grants` at every start.
+    ///
+    /// # Errors
+    /// No such function, a refused module, an untrusted store.
+    pub fn load(
+        engine: &FaasletEngine,
+        store: &Store,
+        id: &FunctionId,
+        grants: Grants,
+    ) -> Result<Self, FaasletError> {
+        let module = store.load(engine, id)?;
+        Self::new(engine, &id.to_string(), &module, grants)
+    }
+
+    /// The function that `module`, called `what` in errors, holds.
+    ///
+    /// # Errors
+    /// It imports what is not offered, or its memory or table begins above the limits.
+    pub fn new(
+        engine: &FaasletEngine,
+        what: &str,
+        module: &Module,
+        grants: Grants,
+    ) -> Result<Self, FaasletError> {
+        let refused = |e: wasmtime::Error| FaasletError::refused(what, format!("{e:#}"));
+        let needs_files = !grants.dirs.is_empty()
+            || module
+                .imports()
+                .any(|import| !wasi::LIGHT.contains(&import.name()));
+        let linker = if needs_files {
+            wasi::full(engine.wasmtime())
+        } else {
+            wasi::light(engine.wasmtime())
+        };
+        let pre = linker
+            .and_then(|linker| linker.instantiate_pre(module))
+            .map_err(refused)?;
+        let start = module
+            .get_export_index("_start")
+            .ok_or_else(|| FaasletError::refused(what, "it does not export `_start`"))?;
+        Ok(Self(Arc::new(Inner {
+            engine: engine.clone(),
+            pre,
+            start,
+            needs_files,
+            grants: Arc::new(grants),
+            deadline_ticks: engine.settings().deadline_ticks(),
+        })))
+    }
+
+    /// Whether it has a file context, or only its standard streams.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        self.0.needs_files
+    }
+
+    /// One start on the calling thread, from a fresh instance to its last byte reset: [`phase`]s are
+    /// lapped on `clock`.
+    ///
+    /// # Errors
+    /// It did not end with exit code 0, or could not begin.
+    pub fn start(&self, clock: &mut PhaseClock) -> Result<(), StartError> {
+        let mut store = self.new_store()?;
+        clock.lap(phase::WASI);
+        let instance = self.0.pre.instantiate(&mut store);
+        clock.lap(phase::INSTANCE);
+        let outcome = instance.and_then(|instance| {
+            let start = instance
+                .get_module_export(&mut store, &self.0.start)
+                .and_then(wasmtime::Extern::into_func)
+                .ok_or_else(|| wasmtime::Error::msg("`_start` is not a function"))?;
+            start.typed::<(), ()>(&store)?.call(&mut store, ())
+        });
+        clock.lap(phase::RUN);
+        // Only a failed start pays for its message.
+        let result = outcome.or_else(|error| self.failure(&error, store.data()));
+        drop(store);
+        clock.lap(phase::DROP);
+        result
+    }
+
+    fn new_store(&self) -> Result<WasmStore<Host>, StartError> {
+        let inner = &*self.0;
+        let mut host = Host::new(&inner.grants, inner.engine.settings(), inner.deadline_ticks);
+        if inner.needs_files {
+            let files =
+                file_context(&inner.grants).map_err(|e| StartError::Setup(e.to_string()))?;
+            host.files = Some(files);
+        }
+        let mut store = WasmStore::new(inner.engine.wasmtime(), host);
+        store.limiter(|host| &mut host.limits);
+        store.set_epoch_deadline(inner.deadline_ticks);
+        Ok(store)
+    }
+
+    /// What an error of the engine means; exit code 0 is none.
+    fn failure(&self, error: &wasmtime::Error, host: &Host) -> Result<(), StartError> {
+        let exit = |code: i32| match code {
+            0 => Ok(()),
+            code => Err(StartError::ExitCode {
+                code,
+                note: host.note(),
+            }),
+        };
+        if let Some(ProcExit(code)) = error.downcast_ref() {
+            return exit(*code);
+        }
+        let late = || {
+            if self.0.engine.cut_short() {
+                StartError::Interrupted
+            } else {
+                StartError::Deadline(host.deadline)
+            }
+        };
+        match (error.downcast_ref::<Trap>(), error.downcast_ref::<Stop>()) {
+            (Some(Trap::Interrupt), _) | (_, Some(Stop::Deadline)) => Err(late()),
+            (_, Some(Stop::Interrupted)) => Err(StartError::Interrupted),
+            (Some(_), _) => Err(StartError::Trap {
+                cause: one_line(error),
+                note: host.note(),
+            }),
+            // The allocator has no slot, or a limit is met while the instance is made.
+            _ => Err(StartError::Setup(match host.note() {
+                note if note.is_empty() => one_line(error),
+                note => format!("{}; {note}", one_line(error)),
+            })),
+        }
+    }
+}
+
+/// The cause and the innermost Wasm frame; the rest of a back trace is noise in a line.
+fn one_line(error: &wasmtime::Error) -> String {
+    let cause = error.root_cause().to_string();
+    let frame = error
+        .downcast_ref::<wasmtime::WasmBacktrace>()
+        .and_then(|trace| trace.frames().first())
+        .and_then(|frame| frame.func_name())
+        .map_or(String::new(), |name| {
+            format!(" in `{}`", name.escape_debug())
+        });
+    format!("{cause}{frame}")
+}

@@ -1,0 +1,233 @@
+//! What a store holds for its one Faaslet: limits, standard streams, and, only for programs that deal
+//! with files, a full WASI context.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::ftruncate;
+use wasmtime::ResourceLimiter;
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::cli::{InputFile, OutputFile};
+use wasmtime_wasi::filesystem::FsPerms;
+use wasmtime_wasi::p1::WasiP1Ctx;
+
+use crate::settings::EngineSettings;
+
+/// What a program is given. Nothing else of the host is within its reach.
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    /// Its arguments, the program's name first.
+    pub args: Vec<String>,
+    /// Its environment; nothing is inherited.
+    pub env: Vec<(String, String)>,
+    /// Directories, and whether it may write to them.
+    pub dirs: Vec<DirGrant>,
+    /// What it reads; nothing is an empty file.
+    pub stdin: Option<Arc<OwnedFd>>,
+    /// Where its output goes; nothing is a sink.
+    pub stdout: Option<Arc<OwnedFd>>,
+}
+
+/// A directory of the host that a program may use.
+#[derive(Debug, Clone)]
+pub struct DirGrant {
+    /// On the host.
+    pub host: PathBuf,
+    /// What the program calls it.
+    pub guest: String,
+    /// Whether it may change anything below it.
+    pub writable: bool,
+}
+
+/// The first so many bytes of what a program writes to standard error are kept for its error message.
+const STDERR_KEPT_BYTES: usize = 1024;
+
+/// State of one start.
+pub(crate) struct Host {
+    pub(crate) limits: Limits,
+    pub(crate) grants: Arc<Grants>,
+    /// Bit n is set once the program has closed descriptor n.
+    pub(crate) closed: u8,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) deadline: Duration,
+    pub(crate) deadline_ticks: u64,
+    /// For programs that need more than [`crate::wasi::LIGHT`].
+    pub(crate) files: Option<Box<Files>>,
+}
+
+/// What programs that deal with files have besides.
+pub(crate) struct Files {
+    pub(crate) wasi: WasiP1Ctx,
+    /// Their standard error, sealed at [`STDERR_FILE_BYTES`].
+    stderr: File,
+}
+
+/// Standard error of a program with files is a memory file of this size; beyond it, writing fails.
+const STDERR_FILE_BYTES: i64 = 64 << 10;
+
+impl Host {
+    pub(crate) fn new(
+        grants: &Arc<Grants>,
+        settings: &EngineSettings,
+        deadline_ticks: u64,
+    ) -> Self {
+        Self {
+            limits: Limits {
+                memory_bytes: usize::try_from(settings.memory_limit_bytes).unwrap_or(usize::MAX),
+                table_elements: settings.table_limit_elements as usize,
+                denied: None,
+            },
+            grants: grants.clone(),
+            closed: 0,
+            stderr: Vec::new(),
+            deadline: settings.deadline,
+            deadline_ticks,
+            files: None,
+        }
+    }
+
+    pub(crate) fn keep_stderr(&mut self, bytes: &[u8]) {
+        let room = STDERR_KEPT_BYTES - self.stderr.len().min(STDERR_KEPT_BYTES);
+        self.stderr
+            .extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// What the error message of a failed start adds: a limit that was met, the last words.
+    pub(crate) fn note(&self) -> String {
+        let mut parts: Vec<String> = self.limits.denied.map(String::from).into_iter().collect();
+        let mut stderr = self.stderr.clone();
+        if let Some(files) = &self.files {
+            stderr.resize(STDERR_KEPT_BYTES, 0);
+            let n = files.stderr.read_at(&mut stderr, 0).unwrap_or(0);
+            stderr.truncate(n);
+            stderr.retain(|&byte| byte != 0);
+        }
+        let said = String::from_utf8_lossy(&stderr);
+        if !said.trim().is_empty() {
+            // One line, and no control characters of the guest on the user's terminal.
+            let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            parts.push(format!("it said: {}", line.escape_debug()));
+        }
+        parts.join("; ")
+    }
+}
+
+/// The context for programs that deal with files: these directories and streams, and no sockets.
+pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
+    let stderr = File::from(memfd_create(
+        "stderr",
+        MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+    )?);
+    ftruncate(&stderr, STDERR_FILE_BYTES)?;
+    fcntl(&stderr, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW))?;
+    let mut builder = WasiCtxBuilder::new();
+    builder.args(&grants.args).envs(&grants.env);
+    builder
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false);
+    builder.stderr(OutputFile::new(stderr.try_clone()?));
+    let duplicate = |fd: &OwnedFd| fd.as_fd().try_clone_to_owned().map(File::from);
+    if let Some(fd) = &grants.stdin {
+        builder.stdin(InputFile::new(duplicate(fd)?));
+    }
+    if let Some(fd) = &grants.stdout {
+        builder.stdout(OutputFile::new(duplicate(fd)?));
+    }
+    for dir in &grants.dirs {
+        let perms = if dir.writable {
+            FsPerms::ReadWrite
+        } else {
+            FsPerms::ReadOnly
+        };
+        builder
+            .preopened_dir(&dir.host, &dir.guest, perms)
+            .map_err(|e| io::Error::other(format!("{}: {e:#}", dir.host.display())))?;
+    }
+    Ok(Box::new(Files {
+        wasi: builder.build_p1(),
+        stderr,
+    }))
+}
+
+/// Memory and table limits. A growth beyond them is denied, which the program sees as `memory.grow`
+/// returning -1 (and its `malloc` as no memory), and noted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) memory_bytes: usize,
+    pub(crate) table_elements: usize,
+    pub(crate) denied: Option<Denied>,
+}
+
+/// The last growth that was denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denied {
+    Memory { wanted: usize, limit: usize },
+    Table { wanted: usize, limit: usize },
+}
+
+impl From<Denied> for String {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Memory { wanted, limit } => {
+                format!("it was denied {wanted} bytes of memory, its limit is {limit}")
+            }
+            Denied::Table { wanted, limit } => {
+                format!("it was denied a table of {wanted} elements, its limit is {limit}")
+            }
+        }
+    }
+}
+
+impl ResourceLimiter for Limits {
+    fn memory_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let ok = desired <= self.memory_bytes;
+        if !ok {
+            self.denied = Some(Denied::Memory {
+                wanted: desired,
+                limit: self.memory_bytes,
+            });
+        }
+        Ok(ok)
+    }
+
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let ok = desired <= self.table_elements;
+        if !ok {
+            self.denied = Some(Denied::Table {
+                wanted: desired,
+                limit: self.table_elements,
+            });
+        }
+        Ok(ok)
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+}

@@ -1,0 +1,155 @@
+//! A directory of the store, held open: what is checked is what is used, whatever happens to paths.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use measure_core::ids::FunctionId;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::trust;
+use crate::error::FaasletError;
+
+pub(super) struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// The store's root, where checks of the path above begin.
+    root: PathBuf,
+}
+
+const OPEN_DIR: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NOFOLLOW);
+const DIR_MODE: Mode = Mode::from_bits_truncate(0o755);
+const FILE_MODE: Mode = Mode::from_bits_truncate(0o644);
+
+impl Dir {
+    /// The root, which may itself be reached through symbolic links.
+    pub(super) fn root(path: &Path) -> Result<Self, FaasletError> {
+        let path = path.canonicalize().map_err(|e| FaasletError::io(path, e))?;
+        let fd = openat(AT_FDCWD, &path, OPEN_DIR, Mode::empty())
+            .map_err(|e| FaasletError::io(&path, e.desc()))?;
+        Ok(Self {
+            fd,
+            root: path.clone(),
+            path,
+        })
+    }
+
+    /// The directory of `id`, made if need be, and nothing but directories on the way.
+    pub(super) fn create(root: &Path, id: &FunctionId) -> Result<Self, FaasletError> {
+        fs::create_dir_all(root).map_err(|e| FaasletError::io(root, e))?;
+        let mut dir = Self::root(root)?;
+        for name in [id.user(), id.function()] {
+            match mkdirat(&dir.fd, name, DIR_MODE) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(e) => return Err(FaasletError::io(dir.path.join(name), e.desc())),
+            }
+            dir = dir.child(name)?.ok_or_else(|| {
+                FaasletError::io(dir.path.join(name), "removed while it was made")
+            })?;
+        }
+        Ok(dir)
+    }
+
+    /// Directory `name` in it; `None` if there is none. A symbolic link is an error.
+    pub(super) fn child(&self, name: &str) -> Result<Option<Self>, FaasletError> {
+        let path = self.path.join(name);
+        match openat(&self.fd, name, OPEN_DIR, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self {
+                fd,
+                path,
+                root: self.root.clone(),
+            })),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ELOOP | Errno::ENOTDIR) => Err(FaasletError::refused(
+                path.display(),
+                "the store may hold only directories and files, no symbolic links",
+            )),
+            Err(e) => Err(FaasletError::io(path, e.desc())),
+        }
+    }
+
+    /// File `name` in it, for reading; `None` if there is none. A symbolic link is an error, and a pipe
+    /// does not block.
+    pub(super) fn open(&self, name: &str) -> Result<Option<File>, FaasletError> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+        match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(fd.into())),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(Errno::ELOOP) => Err(FaasletError::refused(
+                self.path.join(name).display(),
+                "the store may hold only directories and files, no symbolic links",
+            )),
+            Err(e) => Err(FaasletError::io(self.path.join(name), e.desc())),
+        }
+    }
+
+    /// Names in it that are text; what is not is none of ours.
+    pub(super) fn names(&self) -> Result<Vec<String>, FaasletError> {
+        let failed = |e| FaasletError::io(&self.path, e);
+        // By descriptor, so that it is this directory whatever its path has become.
+        let held = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(held).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Writes `bytes` to file `name`, whole or not at all, and on the disk when it returns.
+    pub(super) fn install(&self, name: &str, bytes: &[u8]) -> Result<(), FaasletError> {
+        let temporary = format!(".{name}.{}.tmp", std::process::id());
+        let _ = unlinkat(&self.fd, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+        let written = self.write_new(&temporary, bytes).and_then(|()| {
+            renameat(&self.fd, temporary.as_str(), &self.fd, name).map_err(std::io::Error::from)?;
+            nix::unistd::fsync(self.fd.as_fd()).map_err(std::io::Error::from)
+        });
+        written.map_err(|e| {
+            let _ = unlinkat(&self.fd, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+            FaasletError::io(self.path.join(name), format!("cannot install it: {e}"))
+        })
+    }
+
+    fn write_new(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let mut file = File::from(openat(&self.fd, name, flags, FILE_MODE)?);
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
+    /// Removes file `name` if it is there.
+    pub(super) fn remove(&self, name: &str) {
+        // Stale code that cannot be removed is only a waste of space: it is never found.
+        let _ = unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir);
+    }
+
+    /// Fails if anyone but the trusted could change what lies here.
+    pub(super) fn require_trust(&self) -> Result<(), FaasletError> {
+        trust::require_ancestors(&self.root)?;
+        let mut path = self.root.clone();
+        trust::require(
+            &path,
+            &fs::symlink_metadata(&path).map_err(|e| FaasletError::io(&path, e))?,
+        )?;
+        for part in self.path.strip_prefix(&self.root).unwrap_or(Path::new("")) {
+            path.push(part);
+            let meta = fs::symlink_metadata(&path).map_err(|e| FaasletError::io(&path, e))?;
+            trust::require(&path, &meta)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}

@@ -1,0 +1,312 @@
+//! The functions of preview 1 that need no files.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use nix::errno::Errno as Os;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::time::{ClockId, clock_getres, clock_gettime};
+use nix::unistd::{read, write};
+use wasmtime::{AsContextMut, Caller, Linker};
+
+use super::memory::{Answer, Errno, Guest, code};
+use super::{MODULE, ProcExit};
+use crate::host::{Grants, Host};
+
+const STDIN: u32 = 0;
+const STDERR: u32 = 2;
+/// A program may not have more buffers than this in one call (Linux's own `IOV_MAX`).
+const IOVECS_MAX: u32 = 1024;
+
+/// Offers them to modules.
+pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    link_exit(linker)?;
+    link_startup(linker)?;
+    link_streams(linker)?;
+    link_system(linker)
+}
+
+type Call<'a> = Caller<'a, Host>;
+
+pub(super) fn link_exit(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker.func_wrap(MODULE, "proc_exit", |status: i32| -> wasmtime::Result<()> {
+        Err(ProcExit(status).into())
+    })?;
+    Ok(())
+}
+
+fn link_startup(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(
+            MODULE,
+            "args_sizes_get",
+            |mut c: Call, count: u32, size: u32| code(sizes(&mut c, args, count, size)),
+        )?
+        .func_wrap(MODULE, "args_get", |mut c: Call, list: u32, buffer: u32| {
+            code(strings(&mut c, args, list, buffer))
+        })?
+        .func_wrap(
+            MODULE,
+            "environ_sizes_get",
+            |mut c: Call, count: u32, size: u32| code(sizes(&mut c, env, count, size)),
+        )?
+        .func_wrap(
+            MODULE,
+            "environ_get",
+            |mut c: Call, list: u32, buffer: u32| code(strings(&mut c, env, list, buffer)),
+        )?
+        // No directory was given: descriptor 3 and above do not exist.
+        .func_wrap(MODULE, "fd_prestat_get", |_: u32, _: u32| {
+            Errno::Badf as i32
+        })?
+        .func_wrap(MODULE, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| {
+            Errno::Badf as i32
+        })?;
+    Ok(())
+}
+
+fn link_streams(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(
+            MODULE,
+            "fd_read",
+            |mut c: Call, fd: u32, list: u32, n: u32, done: u32| {
+                code(fd_read(&mut c, fd, list, n, done))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "fd_write",
+            |mut c: Call, fd: u32, list: u32, n: u32, done: u32| {
+                code(fd_write(&mut c, fd, list, n, done))
+            },
+        )?
+        .func_wrap(MODULE, "fd_close", |mut c: Call, fd: u32| {
+            let host = c.data_mut();
+            code(open(host, fd).map(|()| host.closed |= 1 << fd))
+        })?
+        .func_wrap(MODULE, "fd_fdstat_get", |mut c: Call, fd: u32, at: u32| {
+            code(fdstat(&mut c, fd, at))
+        })?
+        .func_wrap(
+            MODULE,
+            "fd_fdstat_set_flags",
+            |c: Call, fd: u32, flags: u32| {
+                // Neither stream can be made non-blocking; asking for no flags is no change.
+                code(open(c.data(), fd).and(if flags == 0 {
+                    Ok(())
+                } else {
+                    Err(Errno::Notsup)
+                }))
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "fd_seek",
+            |c: Call, fd: u32, _: i64, _: u32, _: u32| {
+                code(open(c.data(), fd).and(Err(Errno::Spipe)))
+            },
+        )?
+        .func_wrap(MODULE, "fd_tell", |c: Call, fd: u32, _: u32| {
+            code(open(c.data(), fd).and(Err(Errno::Spipe)))
+        })?;
+    Ok(())
+}
+
+fn link_system(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(
+            MODULE,
+            "clock_time_get",
+            |mut c: Call, id: u32, _: u64, at: u32| {
+                code(clock_ns(id, clock_gettime).and_then(|ns| put_u64(&mut c, at, ns)))
+            },
+        )?
+        .func_wrap(MODULE, "clock_res_get", |mut c: Call, id: u32, at: u32| {
+            code(clock_ns(id, clock_getres).and_then(|ns| put_u64(&mut c, at, ns)))
+        })?
+        .func_wrap(MODULE, "random_get", |mut c: Call, at: u32, len: u32| {
+            code(random(&mut c, at, len))
+        })?
+        .func_wrap(MODULE, "sched_yield", || {
+            std::thread::yield_now();
+            0_i32
+        })?;
+    Ok(())
+}
+
+fn args(grants: &Grants, each: &mut dyn FnMut(&[&str])) {
+    for arg in &grants.args {
+        each(&[arg]);
+    }
+}
+
+fn env(grants: &Grants, each: &mut dyn FnMut(&[&str])) {
+    for (name, value) in &grants.env {
+        each(&[name, "=", value]);
+    }
+}
+
+type Strings = fn(&Grants, &mut dyn FnMut(&[&str]));
+
+fn sizes(c: &mut Call<'_>, list: Strings, count_at: u32, size_at: u32) -> Answer {
+    let mut guest = Guest::of(c)?;
+    let (mut count, mut size) = (0_u32, 0_u32);
+    list(&guest.host.grants, &mut |parts| {
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        count = count.saturating_add(1);
+        size = size.saturating_add(u32::try_from(bytes + 1).unwrap_or(u32::MAX));
+    });
+    guest.write_u32(count_at, count)?;
+    guest.write_u32(size_at, size)
+}
+
+fn strings(c: &mut Call<'_>, list: Strings, mut list_at: u32, mut at: u32) -> Answer {
+    let mut guest = Guest::of(c)?;
+    let grants = Arc::clone(&guest.host.grants);
+    let mut answer = Ok(());
+    let mut put = |parts: &[&str]| -> Answer {
+        guest.write_u32(list_at, at)?;
+        list_at = list_at.checked_add(4).ok_or(Errno::Fault)?;
+        for bytes in parts.iter().map(|part| part.as_bytes()).chain([&b"\0"[..]]) {
+            guest.write(at, bytes)?;
+            let len = u32::try_from(bytes.len()).map_err(|_| Errno::Fault)?;
+            at = at.checked_add(len).ok_or(Errno::Fault)?;
+        }
+        Ok(())
+    };
+    list(&grants, &mut |parts| {
+        if answer.is_ok() {
+            answer = put(parts);
+        }
+    });
+    answer
+}
+
+/// Whether descriptor `fd` is there: a program has its three streams and nothing else.
+fn open(host: &Host, fd: u32) -> Answer {
+    if fd <= STDERR && host.closed & (1 << fd) == 0 {
+        Ok(())
+    } else {
+        Err(Errno::Badf)
+    }
+}
+
+fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer {
+    open(c.data(), fd)?;
+    if fd != STDIN {
+        return Err(Errno::Badf);
+    }
+    let stdin = c.data().grants.stdin.clone();
+    let waited = stdin.as_ref().is_some_and(|fd| must_wait(fd.as_fd()));
+    let mut guest = Guest::of(c)?;
+    let mut got = 0;
+    if let Some(stdin) = stdin {
+        // The first buffer that holds anything; a short read is a read.
+        for i in 0..n.min(IOVECS_MAX) {
+            let buffer = guest.iovec(list, i)?;
+            if buffer.len > 0 {
+                got = read_once(stdin.as_fd(), guest.bytes(buffer.at, buffer.len)?)?;
+                break;
+            }
+        }
+    }
+    guest.write_u32(done_at, got)?;
+    if waited {
+        let ticks = c.data().deadline_ticks;
+        c.as_context_mut().set_epoch_deadline(ticks);
+    }
+    Ok(())
+}
+
+fn must_wait(fd: BorrowedFd<'_>) -> bool {
+    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(0)
+}
+
+fn read_once(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Answer<u32> {
+    loop {
+        match read(fd, buffer) {
+            Ok(n) => return u32::try_from(n).map_err(|_| Errno::Io),
+            Err(Os::EINTR) => {}
+            Err(_) => return Err(Errno::Io),
+        }
+    }
+}
+
+fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer {
+    open(c.data(), fd)?;
+    if fd == STDIN {
+        return Err(Errno::Badf);
+    }
+    if n > IOVECS_MAX {
+        return Err(Errno::Inval);
+    }
+    let mut guest = Guest::of(c)?;
+    let stdout = guest.host.grants.stdout.clone();
+    let mut total = 0_u32;
+    for i in 0..n {
+        let buffer = guest.iovec(list, i)?;
+        guest.bytes(buffer.at, buffer.len)?;
+        let bytes = &guest.memory[buffer.at as usize..][..buffer.len as usize];
+        if fd == STDERR {
+            guest.host.keep_stderr(bytes);
+        } else if let Some(stdout) = &stdout {
+            write_all(stdout.as_fd(), bytes)?;
+        }
+        total = total.checked_add(buffer.len).ok_or(Errno::Inval)?;
+    }
+    guest.write_u32(done_at, total)
+}
+
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Answer {
+    while !bytes.is_empty() {
+        match write(fd.as_fd(), bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Os::EINTR) => {}
+            Err(_) => return Err(Errno::Io),
+        }
+    }
+    Ok(())
+}
+
+/// `struct fdstat`: file type, flags, rights, inheriting rights.
+fn fdstat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
+    const FD_READ: u64 = 1 << 1;
+    const FD_WRITE: u64 = 1 << 6;
+    const POLL: u64 = 1 << 27;
+    open(c.data(), fd)?;
+    let rights = POLL | if fd == STDIN { FD_READ } else { FD_WRITE };
+    let mut stat = [0_u8; 24];
+    stat[8..16].copy_from_slice(&rights.to_le_bytes());
+    Guest::of(c)?.write(at, &stat)
+}
+
+fn clock_ns(id: u32, ask: fn(ClockId) -> nix::Result<nix::sys::time::TimeSpec>) -> Answer<u64> {
+    let id = match id {
+        0 => ClockId::CLOCK_REALTIME,
+        1 => ClockId::CLOCK_MONOTONIC,
+        // The process's and the thread's CPU clocks would tell of other Faaslets.
+        _ => return Err(Errno::Notsup),
+    };
+    let time = ask(id).map_err(|_| Errno::Io)?;
+    Ok(time.tv_sec().unsigned_abs() * 1_000_000_000 + time.tv_nsec().unsigned_abs())
+}
+
+fn put_u64(c: &mut Call<'_>, at: u32, value: u64) -> Answer {
+    Guest::of(c)?.write(at, &value.to_le_bytes())
+}
+
+fn random(c: &mut Call<'_>, at: u32, len: u32) -> Answer {
+    let mut guest = Guest::of(c)?;
+    let mut rest = guest.bytes(at, len)?;
+    while !rest.is_empty() {
+        // SAFETY: pointer and length are those of a live, exclusively borrowed slice.
+        let n = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+        match usize::try_from(n) {
+            Ok(n) => rest = &mut rest[n..],
+            Err(_) if Os::last() == Os::EINTR => {}
+            Err(_) => return Err(Errno::Io),
+        }
+    }
+    Ok(())
+}

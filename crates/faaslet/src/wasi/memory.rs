@@ -1,0 +1,91 @@
+//! Access to a program's memory: every address is checked, none is trusted.
+
+use wasmtime::{Caller, Extern};
+
+use crate::host::Host;
+
+/// WASI's error numbers, as far as we answer with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub(super) enum Errno {
+    Badf = 8,
+    Fault = 21,
+    Inval = 28,
+    Io = 29,
+    Notsup = 58,
+    Spipe = 70,
+}
+
+/// The outcome of a call as its program sees it.
+pub(super) type Answer<T = ()> = Result<T, Errno>;
+
+/// What a call returns for `answer`.
+pub(super) fn code(answer: Answer) -> i32 {
+    answer.map_or_else(|errno| errno as i32, |()| 0)
+}
+
+/// A program's memory and the host state beside it.
+pub(super) struct Guest<'a> {
+    pub(super) memory: &'a mut [u8],
+    pub(super) host: &'a mut Host,
+}
+
+/// A buffer of a scatter/gather list.
+#[derive(Clone, Copy)]
+pub(super) struct IoVec {
+    pub(super) at: u32,
+    pub(super) len: u32,
+}
+
+impl<'a> Guest<'a> {
+    pub(super) fn of(caller: &'a mut Caller<'_, Host>) -> Answer<Self> {
+        // A module without a memory of this name is refused at load; a call during its
+        // instantiation finds it too.
+        let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
+            return Err(Errno::Fault);
+        };
+        let (memory, host) = memory.data_and_store_mut(caller);
+        Ok(Self { memory, host })
+    }
+
+    pub(super) fn bytes(&mut self, at: u32, len: u32) -> Answer<&mut [u8]> {
+        let start = at as usize;
+        start
+            .checked_add(len as usize)
+            .and_then(|end| self.memory.get_mut(start..end))
+            .ok_or(Errno::Fault)
+    }
+
+    pub(super) fn write(&mut self, at: u32, bytes: &[u8]) -> Answer {
+        let len = u32::try_from(bytes.len()).map_err(|_| Errno::Inval)?;
+        self.bytes(at, len)?.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    pub(super) fn write_u32(&mut self, at: u32, value: u32) -> Answer {
+        self.write(at, &value.to_le_bytes())
+    }
+
+    pub(super) fn read_u32(&mut self, at: u32) -> Answer<u32> {
+        let bytes = self.bytes(at, 4)?;
+        Ok(bytes.try_into().map_or(0, u32::from_le_bytes))
+    }
+
+    pub(super) fn read_u64(&mut self, at: u32) -> Answer<u64> {
+        let bytes = self.bytes(at, 8)?;
+        Ok(bytes.try_into().map_or(0, u64::from_le_bytes))
+    }
+
+    /// Element `i` of the list at `list`.
+    pub(super) fn iovec(&mut self, list: u32, i: u32) -> Answer<IoVec> {
+        let at = i
+            .checked_mul(8)
+            .and_then(|offset| list.checked_add(offset))
+            .ok_or(Errno::Fault)?;
+        let len_at = at.checked_add(4).ok_or(Errno::Fault)?;
+        Ok(IoVec {
+            at: self.read_u32(at)?,
+            len: self.read_u32(len_at)?,
+        })
+    }
+}

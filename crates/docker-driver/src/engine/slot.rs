@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use measure_core::driver::DriverError;
@@ -46,27 +46,37 @@ impl Slot {
         let name = format!("engine-{number}");
         let (state, runtime) = (home::state().join(&name), home::runtime().join(&name));
         let failed = |e| DriverError::failed(format!("cannot make {}", state.display()), e);
-        for dir in [&state, &runtime] {
-            make_dir(dir)
-                .map_err(|e| DriverError::failed(format!("cannot make {}", dir.display()), e))?;
-        }
+        make_dir(&state).map_err(failed)?;
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(state.join("lock"))
-            .map_err(failed)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => Ok(Some(Self {
-                number,
-                state,
-                runtime,
-                _lock: lock,
-            })),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-            Err((_, error)) => Err(failed(error.into())),
+            .open(state.join("lock"));
+        let file = match file {
+            // Cleaned away this very moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(failed)?,
+        };
+        let lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => lock,
+            Err((_, Errno::EWOULDBLOCK)) => return Ok(None),
+            Err((_, error)) => return Err(failed(error.into())),
+        };
+        // A slot that was cleaned away meanwhile has another lock file by now, or none.
+        let same = fs::metadata(state.join("lock"))
+            .and_then(|now| Ok(now.ino() == lock.metadata()?.ino()))
+            .unwrap_or(false);
+        if !same {
+            return Ok(None);
         }
+        make_dir(&runtime).map_err(failed)?;
+        Ok(Some(Self {
+            number,
+            state,
+            runtime,
+            _lock: lock,
+        }))
     }
 
     /// Number of the slot.
@@ -149,9 +159,15 @@ impl Slot {
     /// Removes everything in the slot, kept images too.
     fn remove_all(&self) -> Result<Vec<String>, DriverError> {
         let mut removed = self.remove_left_over()?;
-        let _ = remove_dir(&self.runtime)?;
         removed.extend(remove_dir(&self.state)?);
         Ok(removed)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // Nothing of it is needed without an engine; only tidiness fails here.
+        let _ = fs::remove_dir_all(&self.runtime);
     }
 }
 

@@ -165,7 +165,10 @@ fn provide_base(client: &Client, choice: BaseChoice) -> Result<Base, DriverError
         });
     }
     eprintln!("note: no {ALPINE} ({why}): building on a local musl + busybox base");
-    local_base(client, &format!("neither a registry nor a local image had {ALPINE}"))
+    local_base(
+        client,
+        &format!("neither a registry nor a local image had {ALPINE}"),
+    )
 }
 
 /// Alpine from this engine, from the host's, or from a registry.

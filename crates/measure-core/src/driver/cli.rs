@@ -100,11 +100,17 @@ pub fn run(driver: &dyn Driver, command: &ContractCommand) -> Result<Exit, Drive
 }
 
 fn said(outcome: Result<Exit, DriverError>) -> Result<Exit, DriverError> {
-    if let Err(error) = &outcome {
-        let (error, exit) = (error.to_string(), error.exit() as u8);
-        let _ = say(Message::Failed { error, exit });
-    }
-    outcome
+    let Err(failure) = &outcome else {
+        return outcome;
+    };
+    // What a signal cut short failed because of it.
+    let signal = interrupt::received();
+    let exit = signal.unwrap_or_else(|| failure.exit());
+    let _ = say(Message::Failed {
+        error: failure.to_string(),
+        exit: exit as u8,
+    });
+    signal.map_or(outcome, Ok)
 }
 
 fn say(message: Message) -> Result<(), DriverError> {

@@ -1,0 +1,205 @@
+//! Operating system, memory and the kernel settings that change what a start costs.
+
+use std::ffi::CStr;
+
+use super::{Collector, Fact, Facts, Host};
+
+/// `ADDR_NO_RANDOMIZE` of personality(2).
+const NO_RANDOMIZE: u64 = 0x0004_0000;
+
+pub(super) fn facts(host: &Host) -> Facts {
+    let mut facts = Collector(Facts::new());
+    facts.add("kernel", host.text("/proc/sys/kernel/osrelease"));
+    facts.add("kernel_version", host.text("/proc/sys/kernel/version"));
+    facts.add("kernel_command_line", host.text("/proc/cmdline"));
+    facts.add("os", os_name(host));
+    facts.add("libc", libc_version());
+    facts.add("container", container(host));
+    facts.add("uptime_seconds", uptime(host));
+    facts.add("memory_total_bytes", meminfo(host, "MemTotal"));
+    facts.add("swap_total_bytes", meminfo(host, "SwapTotal"));
+    facts.add("swap_devices", swap_devices(host));
+    facts.add("swappiness", host.number("/proc/sys/vm/swappiness"));
+    facts.add(
+        "overcommit_memory",
+        host.number("/proc/sys/vm/overcommit_memory"),
+    );
+    facts.add(
+        "transparent_huge_pages",
+        chosen(host, "/sys/kernel/mm/transparent_hugepage/enabled"),
+    );
+    facts.add(
+        "transparent_huge_pages_defrag",
+        chosen(host, "/sys/kernel/mm/transparent_hugepage/defrag"),
+    );
+    facts.add("ksm", ksm(host));
+    facts.add("aslr", aslr(host));
+    facts.add("cgroup_version", cgroup_version(host));
+    facts.add("cgroup_mounts", cgroup_mounts(host));
+    facts.add("perf_event_paranoid", paranoid(host));
+    facts.add("nmi_watchdog", host.number("/proc/sys/kernel/nmi_watchdog"));
+    facts.add("mitigations", mitigations(host));
+    facts.0
+}
+
+fn os_name(host: &Host) -> Result<String, String> {
+    let text = host.text("/etc/os-release")?;
+    text.lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+        .map(|name| name.trim_matches('"').to_owned())
+        .ok_or_else(|| "/etc/os-release has no PRETTY_NAME".to_owned())
+}
+
+#[cfg(target_env = "gnu")]
+fn libc_version() -> Fact {
+    // SAFETY: returns a pointer to a static, terminated string.
+    let version = unsafe { CStr::from_ptr(libc::gnu_get_libc_version()) };
+    format!("glibc {}", version.to_string_lossy()).into()
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn libc_version() -> Fact {
+    Fact::Unknown("not glibc".to_owned())
+}
+
+/// Which container this runs in, by the marks that engines leave.
+fn container(host: &Host) -> Result<String, String> {
+    for (mark, engine) in [("/.dockerenv", "docker"), ("/run/.containerenv", "podman")] {
+        if host.exists(mark) {
+            return Ok(engine.to_owned());
+        }
+    }
+    let environment = host.text("/proc/1/environ").unwrap_or_default();
+    Ok(environment
+        .split('\0')
+        .find_map(|entry| entry.strip_prefix("container="))
+        .unwrap_or("none seen")
+        .to_owned())
+}
+
+fn uptime(host: &Host) -> Result<u64, String> {
+    let text = host.text("/proc/uptime")?;
+    let whole = text.split('.').next().unwrap_or_default();
+    whole
+        .parse()
+        .map_err(|_| format!("/proc/uptime holds no number but `{text}`"))
+}
+
+fn meminfo(host: &Host, name: &str) -> Result<u64, String> {
+    let text = host.text("/proc/meminfo")?;
+    text.lines()
+        .find_map(|line| {
+            let value = line.strip_prefix(name)?.strip_prefix(':')?;
+            let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            kib.checked_mul(1024)
+        })
+        .ok_or_else(|| format!("/proc/meminfo has no {name}"))
+}
+
+fn swap_devices(host: &Host) -> Result<u64, String> {
+    host.text("/proc/swaps")
+        .map(|text| text.lines().skip(1).count() as u64)
+}
+
+/// The word in brackets of a file such as `always [madvise] never`.
+fn chosen(host: &Host, path: &str) -> Result<String, String> {
+    let text = host.text(path)?;
+    bracketed(&text)
+        .map(ToOwned::to_owned)
+        .ok_or_else(|| format!("{path} chooses nothing: `{text}`"))
+}
+
+fn bracketed(text: &str) -> Option<&str> {
+    text.split_once('[')?
+        .1
+        .split_once(']')
+        .map(|(word, _)| word)
+}
+
+/// Whether the kernel merges equal pages.
+fn ksm(host: &Host) -> Result<bool, String> {
+    host.number("/sys/kernel/mm/ksm/run").map(|run| run == 1)
+}
+
+/// 0 off, 1 without the heap, 2 full; and off where this process was started without it.
+fn aslr(host: &Host) -> Result<String, String> {
+    let own = host
+        .text("/proc/self/personality")
+        .ok()
+        .and_then(|text| u64::from_str_radix(&text, 16).ok())
+        .unwrap_or(0);
+    if own & NO_RANDOMIZE != 0 {
+        return Ok("off for this process".to_owned());
+    }
+    Ok(match host.number("/proc/sys/kernel/randomize_va_space")? {
+        0 => "off".to_owned(),
+        1 => "partial".to_owned(),
+        2 => "full".to_owned(),
+        other => other.to_string(),
+    })
+}
+
+/// `v1`, `v2`, `hybrid` (v1 hierarchies beside a mounted v2 tree).
+fn cgroup_version(host: &Host) -> Result<String, String> {
+    let mounts = host.text("/proc/mounts")?;
+    let has = |kind: &str| {
+        mounts
+            .lines()
+            .any(|line| line.split_whitespace().nth(2) == Some(kind))
+    };
+    match (has("cgroup"), has("cgroup2")) {
+        (true, true) => Ok("hybrid".to_owned()),
+        (true, false) => Ok("v1".to_owned()),
+        (false, true) => Ok("v2".to_owned()),
+        (false, false) => Err("no cgroup hierarchy is mounted".to_owned()),
+    }
+}
+
+fn cgroup_mounts(host: &Host) -> Result<Vec<String>, String> {
+    let mounts = host.text("/proc/mounts")?;
+    Ok(mounts
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().skip(1);
+            let (place, kind) = (words.next()?, words.next()?);
+            kind.starts_with("cgroup")
+                .then(|| format!("{kind} {place}"))
+        })
+        .collect())
+}
+
+fn paranoid(host: &Host) -> Result<i64, String> {
+    let text = host.text("/proc/sys/kernel/perf_event_paranoid")?;
+    text.parse()
+        .map_err(|_| format!("perf_event_paranoid holds no number but `{text}`"))
+}
+
+/// What the kernel does about each known flaw of the CPU, where it is affected.
+fn mitigations(host: &Host) -> Fact {
+    let dir = "/sys/devices/system/cpu/vulnerabilities";
+    let Ok(entries) = std::fs::read_dir(host.path(dir)) else {
+        return Fact::Unknown(format!("this kernel has no {dir}"));
+    };
+    let mut found = serde_json::Map::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let state = host.text(&format!("{dir}/{name}"));
+        if let Some(state) = state.ok().filter(|state| state != "Not affected") {
+            found.insert(name, state.into());
+        }
+    }
+    Fact::Value(found.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_choice_is_in_brackets() {
+        assert_eq!(bracketed("always [madvise] never"), Some("madvise"));
+        assert_eq!(bracketed("[always] madvise"), Some("always"));
+        assert_eq!(bracketed("nothing"), None);
+        assert_eq!(bracketed("]["), None);
+    }
+}

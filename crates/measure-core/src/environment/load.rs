@@ -1,0 +1,180 @@
+//! How busy the machine is, and how much of it the hypervisor gives to others.
+
+use std::thread;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Fact, Host};
+
+/// How long the machine is watched before a run. The kernel counts in ticks of 1 to 10 ms, so a
+/// shorter time would not tell idle from busy.
+pub const WATCH: Duration = Duration::from_millis(250);
+
+/// Load at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// Seconds since 1970.
+    pub unix_seconds: u64,
+    /// The kernel's 1, 5 and 15 minute load averages, which lag behind.
+    pub average: Fact,
+    /// CPU time of all CPUs since boot.
+    pub cpu: Option<CpuTime>,
+    /// Pages swapped in and out since boot.
+    pub swapped_pages: Option<u64>,
+    /// What all CPUs did while the machine was watched, if it was.
+    pub watched: Option<Activity>,
+}
+
+/// CPU time in ticks, from the first line of /proc/stat.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuTime {
+    /// CPUs that were online.
+    pub cpus: u64,
+    /// At work, for anyone of this machine.
+    pub busy: u64,
+    /// Idle or waiting for I/O.
+    pub idle: u64,
+    /// Ready to run while the hypervisor ran something else.
+    pub steal: u64,
+}
+
+/// Shares of the machine's CPU time between two moments.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Activity {
+    /// How many CPUs' worth of work was done.
+    pub busy_cpus: f64,
+    /// Share of the CPU time wanted that the hypervisor withheld, 0 to 1.
+    pub steal_share: f64,
+}
+
+impl Load {
+    pub(super) fn now(host: &Host) -> Self {
+        Self {
+            unix_seconds: std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            average: average(host).into(),
+            cpu: host
+                .text("/proc/stat")
+                .ok()
+                .and_then(|text| parse_stat(&text)),
+            swapped_pages: host
+                .text("/proc/vmstat")
+                .ok()
+                .and_then(|text| parse_swapped(&text)),
+            watched: None,
+        }
+    }
+
+    pub(super) fn watch(host: &Host) -> Self {
+        let first = Self::now(host);
+        thread::sleep(WATCH);
+        let mut load = Self::now(host);
+        load.watched = load.since(&first);
+        load
+    }
+
+    /// What all CPUs did since `earlier`; `None` if no tick has passed.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Option<Activity> {
+        self.cpu?.activity_since(earlier.cpu?)
+    }
+}
+
+impl CpuTime {
+    fn activity_since(self, earlier: Self) -> Option<Activity> {
+        let busy = self.busy.saturating_sub(earlier.busy) as f64;
+        let idle = self.idle.saturating_sub(earlier.idle) as f64;
+        let steal = self.steal.saturating_sub(earlier.steal) as f64;
+        let total = busy + idle + steal;
+        if total <= 0.0 {
+            return None;
+        }
+        Some(Activity {
+            busy_cpus: self.cpus as f64 * busy / total,
+            steal_share: if busy + steal > 0.0 {
+                steal / (busy + steal)
+            } else {
+                0.0
+            },
+        })
+    }
+}
+
+fn average(host: &Host) -> Result<Vec<f64>, String> {
+    let text = host.text("/proc/loadavg")?;
+    let averages: Vec<f64> = text
+        .split_whitespace()
+        .take(3)
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    if averages.len() == 3 {
+        Ok(averages)
+    } else {
+        Err(format!("/proc/loadavg holds no averages but `{text}`"))
+    }
+}
+
+/// `cpu user nice system idle iowait irq softirq steal guest guest_nice`; guest time is in user.
+fn parse_stat(text: &str) -> Option<CpuTime> {
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .map_while(|word| word.parse().ok())
+        .collect();
+    let at = |i: usize| ticks.get(i).copied().unwrap_or(0);
+    let is_cpu = |line: &&str| {
+        line.strip_prefix("cpu")
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    (ticks.len() >= 4).then(|| CpuTime {
+        cpus: text.lines().filter(is_cpu).count() as u64,
+        busy: [0, 1, 2, 5, 6]
+            .iter()
+            .fold(0, |sum: u64, &i| sum.saturating_add(at(i))),
+        idle: at(3).saturating_add(at(4)),
+        steal: at(7),
+    })
+}
+
+fn parse_swapped(text: &str) -> Option<u64> {
+    let field = |name: &str| {
+        text.lines().find_map(|line| {
+            let (key, value) = line.split_once(' ')?;
+            (key == name).then(|| value.trim().parse::<u64>().ok())?
+        })
+    };
+    Some(field("pswpin")?.saturating_add(field("pswpout")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn shares_are_of_what_passed_between() {
+        let then = parse_stat("cpu  100 0 100 1000 0 0 0 10 0 0\ncpu0 1 2 3 4\n").expect("a line");
+        let now =
+            parse_stat("cpu  130 0 120 1100 40 5 5 70 0 0\ncpu0 1\ncpu1 1\n").expect("a line");
+        let activity = now.activity_since(then).expect("ticks passed");
+        // busy 60, idle 140, steal 60 of 260.
+        assert!((activity.busy_cpus - 2.0 * 60.0 / 260.0).abs() < 1e-12);
+        assert!((activity.steal_share - 0.5).abs() < 1e-12);
+        assert_eq!(then.activity_since(then), None);
+    }
+
+    #[test]
+    fn swapping_is_the_sum_of_both_ways() {
+        assert_eq!(parse_swapped("pswpin 3\npswpinx 9\npswpout 4\n"), Some(7));
+        assert_eq!(parse_swapped("pgfault 3\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "cpu [0-9 ]{0,80}|\\PC{0,80}") {
+            let _ = (parse_stat(&text), parse_swapped(&text));
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::settings::EngineSettings;
+use crate::stdin::Stdin;
 
 /// What a program is given. Nothing else of the host is within its reach.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +31,7 @@ pub struct Grants {
     /// Directories, and whether it may write to them.
     pub dirs: Vec<DirGrant>,
     /// What it reads; nothing is an empty file.
-    pub stdin: Option<Arc<OwnedFd>>,
+    pub stdin: Option<Arc<Stdin>>,
     /// Where its output goes; nothing is a sink.
     pub stdout: Option<Arc<OwnedFd>>,
 }
@@ -134,12 +135,12 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
         .allow_udp(false)
         .allow_ip_name_lookup(false);
     builder.stderr(OutputFile::new(stderr.try_clone()?));
-    let duplicate = |fd: &OwnedFd| fd.as_fd().try_clone_to_owned().map(File::from);
-    if let Some(fd) = &grants.stdin {
-        builder.stdin(InputFile::new(duplicate(fd)?));
+    let duplicate = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
+    if let Some(stdin) = &grants.stdin {
+        builder.stdin(InputFile::new(duplicate(stdin.fd())?));
     }
     if let Some(fd) = &grants.stdout {
-        builder.stdout(OutputFile::new(duplicate(fd)?));
+        builder.stdout(OutputFile::new(duplicate(fd.as_fd())?));
     }
     for dir in &grants.dirs {
         let perms = if dir.writable {

@@ -15,8 +15,13 @@ pub mod error;
 pub mod function;
 mod host;
 pub mod netns;
+pub mod park;
+pub mod seat;
 pub mod settings;
+pub mod stdin;
 pub mod store;
+pub mod thread;
+pub mod waiting;
 mod wasi;
 
 pub use engine::FaasletEngine;

@@ -131,10 +131,7 @@ impl EngineSettings {
                 "deadline {:?} by epoch, tick {:?}",
                 self.deadline, self.tick
             ),
-            format!(
-                "pooling allocator, {} slots, copy-on-write images",
-                self.instances
-            ),
+            "pooling allocator, one slot per worker, copy-on-write images".to_owned(),
             format!(
                 "{} GiB reserved and {} MiB guard per memory, no bounds checks in code",
                 RESERVATION_BYTES / GIB,

@@ -198,7 +198,7 @@ fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer
         return Err(Errno::Badf);
     }
     let stdin = c.data().grants.stdin.clone();
-    let waited = stdin.as_ref().is_some_and(|fd| must_wait(fd.as_fd()));
+    let waited = stdin.as_ref().is_some_and(|stdin| must_wait(stdin.fd()));
     let mut guest = Guest::of(c)?;
     let mut got = 0;
     if let Some(stdin) = stdin {
@@ -206,7 +206,10 @@ fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer
         for i in 0..n.min(IOVECS_MAX) {
             let buffer = guest.iovec(list, i)?;
             if buffer.len > 0 {
-                got = read_once(stdin.as_fd(), guest.bytes(buffer.at, buffer.len)?)?;
+                if waited {
+                    stdin.will_wait();
+                }
+                got = read_once(stdin.fd(), guest.bytes(buffer.at, buffer.len)?)?;
                 break;
             }
         }

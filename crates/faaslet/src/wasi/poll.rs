@@ -1,6 +1,5 @@
 //! `poll_oneoff`, in which a program sleeps: never past its deadline, never past an interrupt.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use measure_core::interrupt;
@@ -70,8 +69,8 @@ fn poll_oneoff(
     let deadline = begun + c.data().deadline;
     let stdin = c.data().grants.stdin.clone();
     let ready = loop {
-        let input = stdin.as_ref().is_none_or(|fd| {
-            let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+        let input = stdin.as_ref().is_none_or(|stdin| {
+            let mut fds = [PollFd::new(stdin.fd(), PollFlags::POLLIN)];
             poll(&mut fds, PollTimeout::ZERO) != Ok(0)
         });
         let now = Instant::now();

@@ -1,0 +1,127 @@
+//! Parked Faaslets: threads blocked in a read of standard input inside the program's `main`.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use measure_core::clock::PhaseClock;
+use measure_core::interrupt;
+
+use crate::error::StartError;
+use crate::function::Function;
+use crate::seat::Seats;
+use crate::stdin::Stdin;
+use crate::thread::{STACK_BYTES, no_thread};
+
+/// How often it is looked at whether all are blocked.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Parked workers. Dropping them releases them and waits for their end.
+pub struct Parked {
+    release: Option<File>,
+    workers: Vec<JoinHandle<Result<(), StartError>>>,
+}
+
+impl Parked {
+    /// Starts `count` workers of `function`, whose standard input is `stdin` and whose end of it is
+    /// `release`, in `seats` if there are any, and returns when every one is blocked.
+    ///
+    /// # Errors
+    /// A worker cannot be started, or ends instead of blocking. [`StartError::Interrupted`] if a signal
+    /// comes first.
+    pub fn park(
+        function: &Function,
+        stdin: &Stdin,
+        release: File,
+        seats: Option<&Arc<Seats>>,
+        count: usize,
+    ) -> Result<Self, StartError> {
+        let mut parked = Self {
+            release: Some(release),
+            workers: Vec::with_capacity(count),
+        };
+        let ended = Arc::new(AtomicUsize::new(0));
+        for i in 0..count {
+            if interrupt::received().is_some() {
+                return Err(StartError::Interrupted);
+            }
+            let worker = spawn(function, seats, &ended, i)?;
+            parked.workers.push(worker);
+            // In step with them, so that a host with few cores is not flooded.
+            while stdin.waited() + 64 < i && ended.load(Ordering::Relaxed) == 0 {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+        while stdin.waited() < count {
+            if ended.load(Ordering::Acquire) > 0 {
+                // Those that did block are released, so that the one that did not can be told from them.
+                return Err(parked.release().err().unwrap_or_else(|| {
+                    StartError::Setup(
+                        "the function ended instead of blocking on its standard input; park demo/park or one like it".to_owned(),
+                    )
+                }));
+            }
+            if !interrupt::sleep(LOOK) {
+                return Err(StartError::Interrupted);
+            }
+        }
+        Ok(parked)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.workers.is_empty()
+    }
+
+    /// Lets them run to their end.
+    ///
+    /// # Errors
+    /// The first that ended wrongly.
+    pub fn release(&mut self) -> Result<(), StartError> {
+        self.release = None;
+        let mut outcome = Ok(());
+        for worker in self.workers.drain(..) {
+            let result = worker
+                .join()
+                .unwrap_or_else(|_| Err(StartError::Setup("its thread panicked".to_owned())));
+            outcome = outcome.and(result);
+        }
+        outcome
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        // Whoever wanted to know how they ended has called `release`.
+        let _ = self.release();
+    }
+}
+
+fn spawn(
+    function: &Function,
+    seats: Option<&Arc<Seats>>,
+    ended: &Arc<AtomicUsize>,
+    i: usize,
+) -> Result<JoinHandle<Result<(), StartError>>, StartError> {
+    let (function, seats, ended) = (function.clone(), seats.cloned(), ended.clone());
+    Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            let mut clock = PhaseClock::start();
+            let result = seats
+                .map_or(Ok(()), |seats| seats.take(i, &mut clock))
+                .and_then(|()| function.start(&mut clock));
+            ended.fetch_add(1, Ordering::Release);
+            result
+        })
+        .map_err(|e| no_thread(&e))
+}

@@ -1,0 +1,148 @@
+//! The commands beside the contract's.
+
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Write, stderr, stdout};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use faaslet::netns::{self, NetnsError};
+use faaslet::store::{Codegen, read_module};
+use faaslet::{FaasletEngine, FaasletError};
+use measure_core::driver::DriverError;
+use measure_core::exit::{Exit, HasExit};
+use measure_core::ids::FunctionId;
+use measure_core::interrupt;
+
+use crate::Settings;
+
+/// What an error of the library means to a user.
+pub(crate) fn driver_error(error: FaasletError) -> DriverError {
+    match error {
+        FaasletError::UnknownFunction(message) => DriverError::Usage(message),
+        FaasletError::Host { why, mend } => DriverError::Unavailable { why, mend },
+        other => DriverError::Failed(other.to_string()),
+    }
+}
+
+fn netns_error(error: NetnsError) -> DriverError {
+    match error.exit() {
+        Exit::Usage => DriverError::Usage(error.to_string()),
+        Exit::Busy => DriverError::Busy(error.to_string()),
+        Exit::Unavailable => DriverError::Unavailable {
+            why: "no network namespaces to be had".to_owned(),
+            mend: error.to_string(),
+        },
+        _ => DriverError::Failed(error.to_string()),
+    }
+}
+
+fn id(text: &str) -> Result<FunctionId, DriverError> {
+    text.parse()
+        .map_err(|e: measure_core::ids::FunctionIdError| DriverError::Usage(e.to_string()))
+}
+
+fn catch_signals() -> Result<(), DriverError> {
+    interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))
+}
+
+fn say(line: &str) -> Result<(), DriverError> {
+    writeln!(stdout(), "{line}")
+        .map_err(|e| DriverError::failed("cannot write to standard output", e))
+}
+
+pub(crate) fn codegen(settings: &Settings, functions: &[String]) -> Result<Exit, DriverError> {
+    catch_signals()?;
+    let engine = FaasletEngine::new(settings.engine.clone()).map_err(driver_error)?;
+    let ids = if functions.is_empty() {
+        settings.store.list().map_err(driver_error)?
+    } else {
+        functions.iter().map(|f| id(f)).collect::<Result<_, _>>()?
+    };
+    if ids.is_empty() {
+        eprintln!(
+            "nothing to compile: no function in {}",
+            settings.store.root().display()
+        );
+    }
+    // One function that is refused does not keep the others from being compiled.
+    let mut first_error = None;
+    for id in ids {
+        if let Some(exit) = interrupt::received() {
+            return Ok(exit);
+        }
+        match settings.store.codegen(&engine, &id) {
+            Ok(Codegen::Compiled) => say(&format!("{id}: compiled"))?,
+            Ok(Codegen::Present) => say(&format!("{id}: up to date"))?,
+            Err(error) => {
+                eprintln!("{id}: {error}");
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    first_error.map_or(Ok(Exit::Ok), |error| Err(driver_error(error)))
+}
+
+pub(crate) fn upload(
+    settings: &Settings,
+    user: &str,
+    function: &str,
+    file: &Path,
+) -> Result<Exit, DriverError> {
+    let id = FunctionId::new(user, function).map_err(|e| DriverError::Usage(e.to_string()))?;
+    // A pipe would block; it is refused once it is open.
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(file)
+        .map_err(|e| DriverError::failed(file.display(), e))?;
+    let wasm = read_module(opened, file).map_err(driver_error)?;
+    let engine = FaasletEngine::new(settings.engine.clone()).map_err(driver_error)?;
+    settings
+        .store
+        .upload(&engine, &id, &wasm)
+        .map_err(driver_error)?;
+    say(&format!(
+        "{id}: installed in {}",
+        settings.store.root().display()
+    ))?;
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn list(settings: &Settings) -> Result<Exit, DriverError> {
+    for id in settings.store.list().map_err(driver_error)? {
+        say(&id.to_string())?;
+    }
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn netns(count: usize) -> Result<Exit, DriverError> {
+    catch_signals()?;
+    let config = netns::Config::from_env().map_err(netns_error)?;
+    let tty = stderr().is_terminal();
+    let mut progress = |done: usize, of: usize| {
+        if tty {
+            eprint!("\rnetwork namespace {done} of {of}");
+        }
+    };
+    let ensured = netns::ensure_persistent(count, &config, &mut progress);
+    if tty {
+        eprint!("\r\x1b[K");
+    }
+    let ensured = ensured.map_err(netns_error)?;
+    say(&format!(
+        "{} network namespaces: {} kept, {} added, {} repaired",
+        ensured.kept + ensured.added + ensured.repaired,
+        ensured.kept,
+        ensured.added,
+        ensured.repaired
+    ))?;
+    Ok(interrupt::received().unwrap_or(Exit::Ok))
+}
+
+pub(crate) fn netns_clean() -> Result<Exit, DriverError> {
+    catch_signals()?;
+    for name in netns::remove_persistent().map_err(netns_error)? {
+        say(&format!("removed {name}"))?;
+    }
+    Ok(Exit::Ok)
+}

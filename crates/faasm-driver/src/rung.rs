@@ -1,0 +1,193 @@
+//! One rung at work.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use faaslet::park::Parked;
+use faaslet::seat::{self, Namespaces, Seats};
+use faaslet::stdin::Stdin;
+use faaslet::waiting::WaitingThreads;
+use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, netns, thread};
+use measure_core::cgroup::{Controller, Group, OwnScope};
+use measure_core::clock::{PhaseClock, Phases};
+use measure_core::driver::{Description, DriverError, Plan, Probe, Purpose, Rung, Scope};
+use measure_core::label;
+
+use crate::Settings;
+use crate::commands::driver_error;
+use crate::limits;
+use crate::rungs::Kind;
+
+pub(crate) struct FaasletRung {
+    kind: Kind,
+    settings: Settings,
+    ready: Option<Ready>,
+}
+
+/// What `prepare` made; dropped in this order.
+struct Ready {
+    parked: Option<Parked>,
+    waiting: Option<WaitingThreads>,
+    function: Function,
+    stdin: Option<(Arc<Stdin>, Option<File>)>,
+    seats: Option<Arc<Seats>>,
+    _scope: OwnScope,
+}
+
+impl FaasletRung {
+    pub(crate) fn new(kind: Kind, settings: Settings) -> Self {
+        Self {
+            kind,
+            settings,
+            ready: None,
+        }
+    }
+
+    fn ready(&self) -> Result<&Ready, DriverError> {
+        self.ready
+            .as_ref()
+            .ok_or_else(|| DriverError::Failed("the rung is not prepared".to_owned()))
+    }
+
+    fn make(&self, plan: &Plan, scope: OwnScope) -> Result<Ready, DriverError> {
+        let seated = self.kind != Kind::Wasm;
+        limits::check(plan.workers, seated)?;
+        let engine = FaasletEngine::new(EngineSettings {
+            instances: u32::try_from(plan.workers).unwrap_or(u32::MAX),
+            ..self.settings.engine.clone()
+        })
+        .map_err(driver_error)?;
+        let stdin = match plan.purpose {
+            Purpose::Time => None,
+            Purpose::Hold => {
+                let (stdin, release) =
+                    Stdin::pipe().map_err(|e| DriverError::failed("no pipe to be had", e))?;
+                Some((stdin, Some(release)))
+            }
+        };
+        let grants = Grants {
+            args: vec![plan.function.to_string()],
+            stdin: stdin.as_ref().map(|(stdin, _)| stdin.clone()),
+            ..Grants::default()
+        };
+        let function = Function::load(&engine, &self.settings.store, &plan.function, grants)
+            .map_err(driver_error)?;
+        let seats = if seated {
+            // Parked ones are weighed, not timed: where their namespace came from does not matter then.
+            let namespaces = match (self.kind, plan.purpose) {
+                (Kind::NetnsNew, Purpose::Time) => Namespaces::PerStart,
+                _ => Namespaces::Pooled,
+            };
+            let seats = Seats::make(plan.workers, namespaces, &scope).map_err(driver_error)?;
+            Some(Arc::new(seats))
+        } else {
+            None
+        };
+        let waiting = match (&seats, self.kind, plan.purpose) {
+            (Some(seats), Kind::Pooled, Purpose::Time) => Some(
+                WaitingThreads::start(&function, seats)
+                    .map_err(|e| DriverError::Failed(e.to_string()))?,
+            ),
+            _ => None,
+        };
+        Ok(Ready {
+            parked: None,
+            waiting,
+            function,
+            stdin,
+            seats,
+            _scope: scope,
+        })
+    }
+}
+
+impl Rung for FaasletRung {
+    fn describe(&self) -> Description {
+        self.kind.describe(&self.settings)
+    }
+
+    fn probe(&self) -> Probe {
+        if self.kind == Kind::Wasm {
+            return Probe::Ready;
+        }
+        let name = label::name(nix::unistd::getpid().as_raw(), "probe");
+        if let Err(e) = Group::create(&name, &[Controller::Cpu]) {
+            return Probe::Unavailable {
+                why: format!("no CPU cgroup to be had ({e})"),
+                mend: "run as root on a host whose cpu controller is mounted and delegated"
+                    .to_owned(),
+            };
+        }
+        match netns::probe() {
+            Ok(()) => Probe::Ready,
+            Err(e) => Probe::Unavailable {
+                why: "no network namespace to be had".to_owned(),
+                mend: e.to_string(),
+            },
+        }
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
+        let own = OwnScope::enter(seat::SCOPE);
+        let includes = "this process: engine, slots, threads";
+        let mut scope = own.scope(includes);
+        let ready = self.make(plan, own)?;
+        if let Some(seats) = &ready.seats {
+            scope.includes = format!("{}; {}", scope.includes, seats.describe());
+        }
+        self.ready = Some(ready);
+        Ok(scope)
+    }
+
+    fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
+        let ready = self.ready()?;
+        let mut clock = PhaseClock::start();
+        let (clock, result) = match (self.kind, &ready.seats, &ready.waiting) {
+            (Kind::Pooled, _, Some(waiting)) => waiting.hand_over(worker, clock),
+            (Kind::Faaslet, Some(seats), _) => {
+                thread::start(&ready.function, seats, worker, Namespaces::Pooled, clock)
+            }
+            (Kind::NetnsNew, Some(seats), _) => {
+                thread::start(&ready.function, seats, worker, Namespaces::PerStart, clock)
+            }
+            _ => {
+                let result = ready.function.start(&mut clock);
+                (clock, result)
+            }
+        };
+        match result {
+            Ok(()) => Ok(clock.finish()),
+            Err(e) => Err(DriverError::StartFailed(e.to_string())),
+        }
+    }
+
+    fn park(&mut self, count: usize) -> Result<(), DriverError> {
+        let ready = self
+            .ready
+            .as_mut()
+            .ok_or_else(|| DriverError::Failed("the rung is not prepared".to_owned()))?;
+        let Some((stdin, release)) = &mut ready.stdin else {
+            return Err(DriverError::Failed(
+                "prepared for starts, not for parking".to_owned(),
+            ));
+        };
+        let release = release
+            .take()
+            .ok_or_else(|| DriverError::Failed("already parked".to_owned()))?;
+        let parked = Parked::park(&ready.function, stdin, release, ready.seats.as_ref(), count)
+            .map_err(park_error)?;
+        ready.parked = Some(parked);
+        Ok(())
+    }
+
+    fn release(&mut self) -> Result<(), DriverError> {
+        match self.ready.as_mut().and_then(|ready| ready.parked.as_mut()) {
+            Some(parked) => parked.release().map_err(park_error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn park_error(error: StartError) -> DriverError {
+    DriverError::StartFailed(error.to_string())
+}

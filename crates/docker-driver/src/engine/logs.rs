@@ -14,8 +14,18 @@ const LINE_CHARS: usize = 300;
 
 /// The last lines of an engine's log, those that are no mere information if there are any.
 pub fn tail(log: &Path) -> Vec<String> {
+    pick(&end(log))
+}
+
+/// Whether the daemon has written that it has put everything away. It then still waits a second or
+/// so for its containerd, for nothing that matters.
+pub fn is_shut_down(log: &Path) -> bool {
+    end(log).contains("Daemon shutdown complete")
+}
+
+fn end(log: &Path) -> String {
     let Ok(mut file) = File::open(log) else {
-        return Vec::new();
+        return String::new();
     };
     if file.seek(SeekFrom::End(-TAIL_BYTES)).is_err() {
         // Shorter than that: read all of it.
@@ -23,7 +33,7 @@ pub fn tail(log: &Path) -> Vec<String> {
     }
     let mut bytes = Vec::new();
     let _ = file.read_to_end(&mut bytes);
-    pick(&String::from_utf8_lossy(&bytes))
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn pick(text: &str) -> Vec<String> {

@@ -176,6 +176,24 @@ impl Engine {
         text
     }
 
+    /// Has the daemon put its state away, which takes it some milliseconds when no container is left.
+    fn put_away(&mut self) -> bool {
+        if self.child.ended().is_some() {
+            return false;
+        }
+        self.child.ask_to_stop();
+        let deadline = Instant::now() + STOP_LIMIT;
+        while Instant::now() < deadline {
+            if logs::is_shut_down(&self.slot.log()) {
+                return true;
+            }
+            if self.child.wait(POLL, false) {
+                return matches!(self.child.ended(), Some(Some(status)) if status.success());
+            }
+        }
+        false
+    }
+
     /// Says that containers may be left, so that its end is quick and its data is not kept.
     pub fn mark_unclean(&self) {
         self.unclean.store(true, Ordering::Relaxed);
@@ -184,12 +202,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let mut clean = !*self.unclean.get_mut() && self.child.ended().is_none();
-        if clean {
-            self.child.ask_to_stop();
-            clean = self.child.wait(STOP_LIMIT, false)
-                && matches!(self.child.ended(), Some(Some(status)) if status.success());
-        }
+        let clean = !*self.unclean.get_mut() && self.put_away();
         self.child.kill();
         let removed = if clean {
             let _ = fs::remove_file(self.slot.socket());

@@ -25,8 +25,9 @@ const DEFAULT_RANGE: Range = Range {
 /// The host ends' interface indices start here, far above what the kernel hands out by itself, so that
 /// a pair can be created and configured without asking for its index in between.
 const HOST_IFINDEX_BASE: u32 = 0x0fb0_0000;
-/// The inside end's interface index; loopback is 1.
-pub(super) const INSIDE_IFINDEX: u32 = 2;
+/// The inside end's interface index: beyond loopback and the fall-back tunnels that some kernels put into every
+/// new namespace.
+pub(super) const INSIDE_IFINDEX: u32 = 100;
 /// The inside end's name.
 pub(super) const INSIDE_NAME: &str = "eth0";
 

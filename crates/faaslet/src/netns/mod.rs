@@ -19,6 +19,9 @@ mod error;
 mod namespace;
 mod persistent;
 mod pool;
+mod requests;
+mod socket;
+mod survey;
 
 pub use config::{
     Config, DEFAULT_RATE_BITS_PER_S, MAX_PERSISTENT, RANGE_VARIABLE, RATE_VARIABLE, Range,
@@ -26,5 +29,5 @@ pub use config::{
 };
 pub use error::NetnsError;
 pub use namespace::{Cost, Namespace, enter, probe};
-pub use persistent::{Ensured, ensure_persistent, remove_persistent};
+pub use persistent::{Ensured, ensure_persistent, remove_orphans, remove_persistent};
 pub use pool::Pool;

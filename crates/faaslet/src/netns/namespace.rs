@@ -1,12 +1,21 @@
 //! One network namespace.
 
+use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use nix::sched::{CloneFlags, setns};
+use measure_core::clock::now_ns;
+use measure_core::label;
+use nix::fcntl::Flock;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::unistd::getpid;
 
-use super::{Config, NetnsError};
+use super::config::{MAX_PERSISTENT, persistent_name};
+use super::socket::{Netlink, Refused};
+use super::survey::check_range;
+use super::{Config, NetnsError, requests};
 
 /// What making one namespace cost, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,14 +32,25 @@ pub struct Cost {
 
 /// A network namespace, complete with veth pair, addresses, route and shaping. An anonymous one goes
 /// when this and the last thread inside are gone: dropping it gives it to the kernel, which tears it
-/// down on a thread of its own; [`Namespace::remove`] waits for that.
+/// down on a thread of its own; [`Namespace::remove`] waits for its veth pair to be gone.
 #[derive(Debug)]
 pub struct Namespace {
     index: u32,
-    fd: OwnedFd,
+    handle: Handle,
     cost: Cost,
-    config: Config,
+    addresses: (Ipv4Addr, Ipv4Addr),
 }
+
+#[derive(Debug)]
+enum Handle {
+    /// Anonymous: it lives as long as this.
+    Anonymous(OwnedFd),
+    /// Persistent: this process's as long as this.
+    Locked(Flock<File>),
+}
+
+/// Next index to try; see [`next_index`].
+static NEXT: AtomicU32 = AtomicU32::new(u32::MAX);
 
 impl Namespace {
     /// Makes a new anonymous namespace. The calling thread stays in its own.
@@ -38,14 +58,78 @@ impl Namespace {
     /// # Errors
     /// No permission, a kernel without veth or htb, or a limit reached.
     pub fn create(config: &Config) -> Result<Self, NetnsError> {
-        let _ = config;
-        Err(NetnsError::Config("not there yet".into()))
+        let pid = getpid().as_raw();
+        for _ in 0..config.range.pairs() {
+            let index = next_index(config.range.pairs());
+            let alias = label::name(pid, &format!("netns{index}"));
+            // The host end's name and index are taken by whoever comes first, whichever process it is.
+            match Self::build(index, config, alias) {
+                Err(error) if is_taken(&error) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(NetnsError::Exhausted {
+            what: "cannot create a veth pair".into(),
+            limit: "the address range",
+            mend: "end other runs or set a wider range",
+        })
+    }
+
+    /// Makes namespace `index`, whose host end carries `alias`.
+    pub(super) fn build(index: u32, config: &Config, alias: String) -> Result<Self, NetnsError> {
+        let (host_address, address) = config.range.pair(index);
+        let rate = config.rate_bits_per_s;
+        let start = now_ns();
+        let (mut host, mut inside, fd) = new_namespace()?;
+        let unshared = now_ns();
+        host.batch(requests::veth(index, fd.as_fd()))
+            .map_err(refused)?;
+        let paired = now_ns();
+        // While both ends are down: the kernel waits for an RCU grace period when it changes the qdisc
+        // of a link that is up.
+        if rate > 0 {
+            host.batch(requests::shape_host_end(index, rate))
+                .map_err(refused)?;
+            inside
+                .batch(requests::shape_inside_end(rate))
+                .map_err(refused)?;
+        }
+        let shaped = now_ns();
+        host.batch(requests::host_end(index, host_address, alias))
+            .map_err(refused)?;
+        inside
+            .batch(requests::inside_end(address, host_address))
+            .map_err(refused)?;
+        Ok(Self {
+            index,
+            handle: Handle::Anonymous(fd),
+            cost: Cost {
+                unshare_ns: unshared - start,
+                veth_ns: paired - unshared,
+                shaping_ns: shaped - paired,
+                addresses_ns: now_ns() - shaped,
+            },
+            addresses: (host_address, address),
+        })
+    }
+
+    /// Persistent namespace `index`, locked for this process.
+    pub(super) fn existing(index: u32, config: &Config, locked: Flock<File>) -> Self {
+        Self {
+            index,
+            handle: Handle::Locked(locked),
+            cost: Cost::default(),
+            addresses: config.range.pair(index),
+        }
     }
 
     /// The namespace, for [`enter`] and `setns`.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        match &self.handle {
+            Handle::Anonymous(fd) => fd.as_fd(),
+            Handle::Locked(file) => file.as_fd(),
+        }
     }
 
     /// The index that its names and addresses follow from.
@@ -57,10 +141,10 @@ impl Namespace {
     /// The host's and the inside address of its pair.
     #[must_use]
     pub fn addresses(&self) -> (Ipv4Addr, Ipv4Addr) {
-        self.config.range.pair(self.index)
+        self.addresses
     }
 
-    /// What making it cost.
+    /// What making it cost; zero for a namespace that was there already.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
@@ -72,8 +156,101 @@ impl Namespace {
     /// # Errors
     /// The kernel refuses.
     pub fn remove(self) -> Result<(), NetnsError> {
-        Err(NetnsError::Config("not there yet".into()))
+        delete_host_end(self.index)
     }
+}
+
+/// Removes the veth pair `index`, if it is there.
+pub(super) fn delete_host_end(index: u32) -> Result<(), NetnsError> {
+    let mut host = open_socket()?;
+    match host.batch(requests::delete_veth(index)) {
+        Err(error) if error.source.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        outcome => outcome.map_err(refused),
+    }
+}
+
+/// The mark of persistent namespace `index`. It holds what the namespace was made with, so that another
+/// range or rate is noticed.
+pub(super) fn persistent_alias(index: u32, config: &Config) -> String {
+    format!(
+        "{} {} {}",
+        persistent_name(index),
+        config.range,
+        config.rate_bits_per_s
+    )
+}
+
+/// Anonymous indices in a round, each process beginning elsewhere, so that two seldom meet.
+fn next_index(pairs: u32) -> u32 {
+    let span = pairs.saturating_sub(MAX_PERSISTENT).max(1);
+    let seed = getpid().as_raw().unsigned_abs().wrapping_mul(2_654_435_761) % span;
+    let _ = NEXT.compare_exchange(u32::MAX, seed, Ordering::Relaxed, Ordering::Relaxed);
+    MAX_PERSISTENT + NEXT.fetch_add(1, Ordering::Relaxed) % span
+}
+
+fn is_taken(error: &NetnsError) -> bool {
+    matches!(
+        error.raw_os_error(),
+        // The name and the interface index, respectively.
+        Some(libc::EEXIST | libc::EBUSY)
+    )
+}
+
+pub(super) fn open_socket() -> Result<Netlink, NetnsError> {
+    Netlink::open().map_err(|e| NetnsError::os("cannot open a netlink socket", e))
+}
+
+/// What a refusal means.
+pub(super) fn refused(error: Refused) -> NetnsError {
+    let Refused { what, source } = error;
+    match source.raw_os_error() {
+        Some(libc::EOPNOTSUPP) if what.contains("veth") => NetnsError::Kernel {
+            feature: "veth pairs",
+            mend: "load the module `veth` or build it with CONFIG_VETH",
+            source,
+        },
+        Some(libc::ENOENT | libc::EOPNOTSUPP) if what.contains("htb") => NetnsError::Kernel {
+            feature: "htb packet scheduler",
+            mend: "load the module `sch_htb` (CONFIG_NET_SCH_HTB) or leave the shaping out with FAASM_BENCH_NETNS_RATE=0",
+            source,
+        },
+        _ => NetnsError::os(what, source),
+    }
+}
+
+/// The calling thread's own network namespace.
+pub(super) fn own_namespace() -> Result<OwnedFd, NetnsError> {
+    File::open("/proc/thread-self/ns/net")
+        .map(OwnedFd::from)
+        .map_err(|e| NetnsError::os("cannot open the thread's network namespace", e))
+}
+
+/// A new namespace: a socket in the thread's own, a socket in the new one, and the new one.
+fn new_namespace() -> Result<(Netlink, Netlink, OwnedFd), NetnsError> {
+    let host = open_socket()?;
+    let own = own_namespace()?;
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|e| match e {
+        nix::errno::Errno::EINVAL => NetnsError::Kernel {
+            feature: "network namespaces",
+            mend: "build it with CONFIG_NET_NS",
+            source: e.into(),
+        },
+        _ => NetnsError::os("cannot create a network namespace", e.into()),
+    })?;
+    let inside = open_socket().and_then(|socket| Ok((socket, own_namespace()?)));
+    // Back before anything else, whatever happened: the thread may go on to do other things.
+    enter(own.as_fd())?;
+    let (inside, fd) = inside?;
+    Ok((host, inside, fd))
+}
+
+/// A socket in the namespace `fd`; the calling thread stays in its own.
+pub(super) fn socket_in(fd: BorrowedFd<'_>) -> Result<Netlink, NetnsError> {
+    let own = own_namespace()?;
+    enter(fd)?;
+    let socket = open_socket();
+    enter(own.as_fd())?;
+    socket
 }
 
 /// Moves the calling thread into the namespace `fd`.
@@ -90,5 +267,7 @@ pub fn enter(fd: BorrowedFd<'_>) -> Result<(), NetnsError> {
 /// # Errors
 /// Why not.
 pub fn probe() -> Result<(), NetnsError> {
-    Namespace::create(&Config::from_env()?)?.remove()
+    let config = Config::from_env()?;
+    check_range(&config)?;
+    Namespace::create(&config)?.remove()
 }

@@ -1,8 +1,17 @@
 //! A pool of namespaces for a run.
 
+use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use super::{Config, Namespace, NetnsError};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::survey::check_range;
+use super::{Config, Namespace, NetnsError, persistent};
+
+/// Descriptors that the rest of the process may want beside the namespaces'.
+const SPARE_DESCRIPTORS: u64 = 512;
 
 /// Namespaces for a run: persistent ones that no other process uses, then anonymous ones. They are this
 /// process's until the pool is dropped; then persistent ones are free again and anonymous ones vanish.
@@ -10,10 +19,11 @@ use super::{Config, Namespace, NetnsError};
 pub struct Pool {
     namespaces: Vec<Namespace>,
     persistent: usize,
+    config: Config,
 }
 
 impl Pool {
-    /// `n` namespaces, configured from the environment ([`Config::from_env`]).
+    /// `n` namespaces (at least one), configured from the environment ([`Config::from_env`]).
     ///
     /// # Errors
     /// See [`Pool::open_with`].
@@ -21,15 +31,22 @@ impl Pool {
         Self::open_with(n, &Config::from_env()?)
     }
 
-    /// `n` namespaces; what the persistent pool lacks is made.
+    /// `n` namespaces (at least one); what the persistent pool lacks is made. Raises this process's soft
+    /// limit of open files where that is needed.
     ///
     /// # Errors
     /// No permission, a kernel without veth or htb, a limit reached, or the address range is taken.
     pub fn open_with(n: usize, config: &Config) -> Result<Self, NetnsError> {
-        let _ = n;
+        let n = n.max(1);
+        raise_descriptor_limit(n as u64 + SPARE_DESCRIPTORS);
+        check_range(config)?;
+        let mut namespaces = persistent::take(n, config)?;
+        let persistent = namespaces.len();
+        namespaces.append(&mut make(n - persistent, config)?);
         Ok(Self {
-            namespaces: vec![Namespace::create(config)?],
-            persistent: 0,
+            namespaces,
+            persistent,
+            config: config.clone(),
         })
     }
 
@@ -45,19 +62,83 @@ impl Pool {
         self.namespaces.is_empty()
     }
 
+    /// How many of them are persistent ones.
+    #[must_use]
+    pub fn persistent(&self) -> usize {
+        self.persistent
+    }
+
     /// Namespace `i`, for [`super::enter`]; wraps around, so `i` may be any worker's number.
     #[must_use]
     pub fn fd(&self, i: usize) -> BorrowedFd<'_> {
         self.namespaces[i % self.namespaces.len()].fd()
     }
 
-    /// In words, for the records: how many, persistent and anonymous, range and rate.
+    /// The namespaces.
+    #[must_use]
+    pub fn namespaces(&self) -> &[Namespace] {
+        &self.namespaces
+    }
+
+    /// In words, for the records: how many, persistent and anonymous, addresses and shaping.
     #[must_use]
     pub fn describe(&self) -> String {
+        let shaping = match self.config.rate_bits_per_s {
+            0 => "not shaped".to_owned(),
+            rate => format!("htb {} Mbit/s each way", rate as f64 / 1e6),
+        };
         format!(
-            "{} network namespaces ({} persistent)",
+            "{} network namespaces ({} persistent), veth, {}, {shaping}",
             self.len(),
-            self.persistent
+            self.persistent,
+            self.config.range
         )
+    }
+}
+
+/// `n` anonymous namespaces, made on every CPU: half of the work is outside the kernel's one lock for network
+/// configuration.
+fn make(n: usize, config: &Config) -> Result<Vec<Namespace>, NetnsError> {
+    let threads = thread::available_parallelism()
+        .map_or(1, NonZeroUsize::get)
+        .min(n);
+    let left = AtomicUsize::new(n);
+    let take = || {
+        left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
+            .is_ok()
+    };
+    let work = || -> Result<Vec<Namespace>, NetnsError> {
+        let mut made = Vec::new();
+        while take() {
+            let namespace = Namespace::create(config);
+            if namespace.is_err() {
+                left.store(0, Ordering::Relaxed);
+            }
+            made.push(namespace?);
+        }
+        Ok(made)
+    };
+    thread::scope(|scope| {
+        let workers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut made = work();
+        for worker in workers {
+            let theirs = worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            made = made.and_then(|mut ours| {
+                ours.append(&mut theirs?);
+                Ok(ours)
+            });
+        }
+        made
+    })
+}
+
+/// Best effort: where it is not enough, opening a namespace says so.
+fn raise_descriptor_limit(wanted: u64) {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < wanted
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted.min(hard), hard);
     }
 }

@@ -1,0 +1,283 @@
+//! The netlink requests that a namespace is made of.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
+use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage, TcOption};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use super::config::{INSIDE_IFINDEX, INSIDE_NAME, host_end_name, host_ifindex};
+use super::socket::Request;
+
+const LOOPBACK_IFINDEX: u32 = 1;
+/// One queue each way: the default is one per possible CPU, which costs memory and time and buys a
+/// single-threaded function nothing.
+const QUEUES: u32 = 1;
+const PAIR_PREFIX_LEN: u8 = 31;
+
+/// The veth pair `index`: its host end where the socket is, its other end in `inside`.
+pub(super) fn veth(index: u32, inside: BorrowedFd<'_>) -> Vec<Request> {
+    let end = |ifindex, name: String| {
+        let mut message = LinkMessage::default();
+        message.header.index = ifindex;
+        message.attributes = vec![
+            LinkAttribute::IfName(name),
+            LinkAttribute::NumTxQueues(QUEUES),
+            LinkAttribute::NumRxQueues(QUEUES),
+        ];
+        message
+    };
+    let mut peer = end(INSIDE_IFINDEX, INSIDE_NAME.into());
+    peer.attributes
+        .push(LinkAttribute::NetNsFd(inside.as_raw_fd()));
+    let mut host = end(host_ifindex(index), host_end_name(index));
+    host.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    vec![Request {
+        what: "cannot create a veth pair",
+        message: RouteNetlinkMessage::NewLink(host),
+        flags: NLM_F_CREATE | NLM_F_EXCL,
+    }]
+}
+
+/// Address, mark and state of the host end.
+pub(super) fn host_end(index: u32, address: Ipv4Addr, alias: String) -> Vec<Request> {
+    let ifindex = host_ifindex(index);
+    let mut mark = without_ipv6(ifindex);
+    mark.attributes.push(LinkAttribute::IfAlias(alias));
+    vec![
+        set_link("cannot mark the host end", mark),
+        add_address(ifindex, address),
+        up("cannot bring the host end up", ifindex),
+    ]
+}
+
+/// Loopback, address, state and default route of the inside.
+pub(super) fn inside_end(address: Ipv4Addr, gateway: Ipv4Addr) -> Vec<Request> {
+    let mut route = RouteMessage::default();
+    route.header.address_family = AddressFamily::Inet;
+    route.header.table = RouteHeader::RT_TABLE_MAIN;
+    route.header.protocol = RouteProtocol::Static;
+    route.header.scope = RouteScope::Universe;
+    route.header.kind = RouteType::Unicast;
+    route.attributes = vec![
+        RouteAttribute::Gateway(RouteAddress::Inet(gateway)),
+        RouteAttribute::Oif(INSIDE_IFINDEX),
+    ];
+    vec![
+        up("cannot bring loopback up", LOOPBACK_IFINDEX),
+        set_link(
+            "cannot configure the inside end",
+            without_ipv6(INSIDE_IFINDEX),
+        ),
+        add_address(INSIDE_IFINDEX, address),
+        up("cannot bring the inside end up", INSIDE_IFINDEX),
+        Request {
+            what: "cannot add the default route",
+            message: RouteNetlinkMessage::NewRoute(route),
+            flags: NLM_F_CREATE | NLM_F_EXCL,
+        },
+    ]
+}
+
+/// No automatic IPv6 address: it would be the one thing on the link that we did not choose, and its
+/// duplicate detection is work that goes on after the start.
+fn without_ipv6(ifindex: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex;
+    message.attributes = vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(
+        vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)],
+    )])];
+    message
+}
+
+fn set_link(what: &'static str, message: LinkMessage) -> Request {
+    Request {
+        what,
+        message: RouteNetlinkMessage::SetLink(message),
+        flags: 0,
+    }
+}
+
+fn up(what: &'static str, ifindex: u32) -> Request {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex;
+    message.header.flags = LinkFlags::Up;
+    message.header.change_mask = LinkFlags::Up;
+    set_link(what, message)
+}
+
+fn add_address(ifindex: u32, address: Ipv4Addr) -> Request {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.prefix_len = PAIR_PREFIX_LEN;
+    message.header.index = ifindex;
+    message.attributes = vec![
+        AddressAttribute::Local(IpAddr::V4(address)),
+        AddressAttribute::Address(IpAddr::V4(address)),
+    ];
+    Request {
+        what: "cannot add an address",
+        message: RouteNetlinkMessage::NewAddress(message),
+        flags: NLM_F_CREATE | NLM_F_EXCL,
+    }
+}
+
+/// Removal of the veth pair `index`, asked for at its host end.
+pub(super) fn delete_veth(index: u32) -> Vec<Request> {
+    let mut message = LinkMessage::default();
+    message.header.index = host_ifindex(index);
+    vec![Request {
+        what: "cannot remove a veth pair",
+        message: RouteNetlinkMessage::DelLink(message),
+        flags: 0,
+    }]
+}
+
+// The library has no htb; these are the constants and structs of linux/pkt_sched.h.
+const TCA_HTB_PARMS: u16 = 1;
+const TCA_HTB_INIT: u16 = 2;
+const TCA_HTB_RATE64: u16 = 6;
+const TCA_HTB_CEIL64: u16 = 7;
+const HTB_VERSION: u32 = 3;
+const HTB_RATE_TO_QUANTUM: u32 = 10;
+const TC_LINKLAYER_ETHERNET: u8 = 1;
+/// The kernel's packet scheduler clock: one tick is 64 ns.
+const NS_PER_TICK: u64 = 64;
+/// What a class may send at once: this long at its rate, but no less than [`MIN_BURST_BYTES`].
+const BURST_NS: u64 = 1_000_000;
+const MIN_BURST_BYTES: u64 = 16 * 1024;
+/// Set outright, as the kernel logs a complaint about the one that it derives from a high rate.
+const QUANTUM_BYTES: u32 = 60_000;
+const ROOT_HANDLE: TcHandle = TcHandle { major: 1, minor: 0 };
+const CLASS_MINOR: u16 = 0x10;
+
+/// htb at the root of the host end of pair `index`: shapes what goes into the namespace.
+pub(super) fn shape_host_end(index: u32, rate_bits_per_s: u64) -> Vec<Request> {
+    shape(host_ifindex(index), rate_bits_per_s)
+}
+
+/// htb at the root of the inside end: shapes what comes out of the namespace.
+pub(super) fn shape_inside_end(rate_bits_per_s: u64) -> Vec<Request> {
+    shape(INSIDE_IFINDEX, rate_bits_per_s)
+}
+
+/// An htb qdisc and the one class that everything goes through.
+fn shape(ifindex: u32, rate_bits_per_s: u64) -> Vec<Request> {
+    let options = |options| TcAttribute::Options(options);
+    let htb = |handle, parent, nlas| {
+        let mut message = TcMessage::with_index(ifindex.cast_signed());
+        message.header.handle = handle;
+        message.header.parent = parent;
+        message.attributes = vec![TcAttribute::Kind("htb".into()), options(nlas)];
+        message
+    };
+    let class = TcHandle {
+        major: ROOT_HANDLE.major,
+        minor: CLASS_MINOR,
+    };
+    vec![
+        Request {
+            what: "cannot attach an htb qdisc",
+            message: RouteNetlinkMessage::NewQueueDiscipline(htb(
+                ROOT_HANDLE,
+                TcHandle::ROOT,
+                vec![TcOption::Other(DefaultNla::new(TCA_HTB_INIT, htb_init()))],
+            )),
+            flags: NLM_F_CREATE | NLM_F_EXCL,
+        },
+        Request {
+            what: "cannot add an htb class",
+            message: RouteNetlinkMessage::NewTrafficClass(htb(
+                class,
+                ROOT_HANDLE,
+                htb_class(rate_bits_per_s),
+            )),
+            flags: NLM_F_CREATE | NLM_F_EXCL,
+        },
+    ]
+}
+
+/// `struct tc_htb_glob`.
+fn htb_init() -> Vec<u8> {
+    [
+        HTB_VERSION,
+        HTB_RATE_TO_QUANTUM,
+        u32::from(CLASS_MINOR),
+        0,
+        0,
+    ]
+    .iter()
+    .flat_map(|word| word.to_ne_bytes())
+    .collect()
+}
+
+fn htb_class(rate_bits_per_s: u64) -> Vec<TcOption> {
+    let rate = (rate_bits_per_s / 8).max(1);
+    let mut options = vec![(TCA_HTB_PARMS, htb_opt(rate))];
+    if u32::try_from(rate).is_err() {
+        options.push((TCA_HTB_RATE64, rate.to_ne_bytes().to_vec()));
+        options.push((TCA_HTB_CEIL64, rate.to_ne_bytes().to_vec()));
+    }
+    options
+        .into_iter()
+        .map(|(kind, bytes)| TcOption::Other(DefaultNla::new(kind, bytes)))
+        .collect()
+}
+
+/// `struct tc_htb_opt`, rate and ceiling the same.
+fn htb_opt(rate_bytes_per_s: u64) -> Vec<u8> {
+    let mut ratespec = vec![0, TC_LINKLAYER_ETHERNET, 0, 0, 0, 0, 0, 0];
+    let rate = u32::try_from(rate_bytes_per_s).unwrap_or(u32::MAX);
+    ratespec.extend(rate.to_ne_bytes());
+    let mut bytes = ratespec.repeat(2);
+    let buffer = burst_ticks(rate_bytes_per_s);
+    let (level, priority) = (0u32, 0u32);
+    for word in [buffer, buffer, QUANTUM_BYTES, level, priority] {
+        bytes.extend(word.to_ne_bytes());
+    }
+    bytes
+}
+
+/// How long sending a burst takes at the rate, in the scheduler's ticks.
+fn burst_ticks(rate_bytes_per_s: u64) -> u32 {
+    let min_burst_ns = MIN_BURST_BYTES.saturating_mul(1_000_000_000) / rate_bytes_per_s;
+    let ticks = min_burst_ns.max(BURST_NS) / NS_PER_TICK;
+    u32::try_from(ticks).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn htb_structs_have_the_kernels_sizes() {
+        assert_eq!(htb_init().len(), 20);
+        assert_eq!(htb_opt(125_000_000).len(), 44);
+    }
+
+    #[test]
+    fn a_burst_lasts_a_millisecond_or_holds_a_few_packets() {
+        assert_eq!(u64::from(burst_ticks(125_000_000)) * NS_PER_TICK, BURST_NS);
+        let slow = u64::from(burst_ticks(125_000)) * NS_PER_TICK;
+        assert_eq!(slow * 125_000 / 1_000_000_000, MIN_BURST_BYTES - 1);
+        assert!(burst_ticks(1) > 0);
+    }
+
+    #[test]
+    fn rates_beyond_32_bits_are_given_in_64() {
+        assert_eq!(htb_class(1_000_000_000).len(), 1);
+        assert_eq!(htb_class(100_000_000_000).len(), 3);
+    }
+}

@@ -271,7 +271,7 @@ mod tests {
     fn a_burst_lasts_a_millisecond_or_holds_a_few_packets() {
         assert_eq!(u64::from(burst_ticks(125_000_000)) * NS_PER_TICK, BURST_NS);
         let slow = u64::from(burst_ticks(125_000)) * NS_PER_TICK;
-        assert_eq!(slow * 125_000 / 1_000_000_000, MIN_BURST_BYTES - 1);
+        assert_eq!(slow * 125_000 / 1_000_000_000, MIN_BURST_BYTES);
         assert!(burst_ticks(1) > 0);
     }
 

@@ -97,8 +97,8 @@ impl HasExit for RunDirError {
 pub struct RunDir {
     path: PathBuf,
     samples: Flock<File>,
-    /// Length of the whole lines in the file of samples.
-    len: u64,
+    /// Length of the whole lines in the file of samples; known once something is appended.
+    len: Option<u64>,
 }
 
 impl RunDir {
@@ -137,7 +137,7 @@ impl RunDir {
             .create(true)
             .open(&file)
             .map_err(|e| write_error(&file, e))?;
-        let mut samples = Flock::lock(samples, FlockArg::LockExclusiveNonblock).map_err(
+        let samples = Flock::lock(samples, FlockArg::LockExclusiveNonblock).map_err(
             |(_, errno)| match errno {
                 Errno::EWOULDBLOCK => RunDirError::Busy {
                     what: path.display().to_string(),
@@ -146,11 +146,10 @@ impl RunDir {
                 other => write_error(&file, other.into()),
             },
         )?;
-        let len = drop_torn_tail(&mut samples).map_err(|e| write_error(&file, e))?;
         let run = Self {
             path: path.to_owned(),
             samples,
-            len,
+            len: None,
         };
         // A directory may refuse new files although an old one can be appended to.
         run.write(".probe", b"probe\n")?;
@@ -174,12 +173,21 @@ impl RunDir {
     }
 
     /// Whether no sample has been written yet.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+    ///
+    /// # Errors
+    /// [`RunDirError::Read`].
+    pub fn is_empty(&self) -> Result<bool, RunDirError> {
+        self.samples
+            .metadata()
+            .map(|m| m.len() == 0)
+            .map_err(|cause| RunDirError::Read {
+                path: self.path.join(SAMPLES),
+                cause,
+            })
     }
 
-    /// Appends one line, handed to the kernel at once: what a killed run measured stays.
+    /// Appends one line, handed to the kernel at once: what a killed run measured stays. A torn last line
+    /// of an earlier, killed writer is cut off first.
     ///
     /// # Errors
     /// [`RunDirError::Write`]; the file then still ends with a whole line.
@@ -187,12 +195,16 @@ impl RunDir {
         let path = self.path.join(SAMPLES);
         let mut line = serde_json::to_vec(sample).map_err(|e| write_error(&path, e.into()))?;
         line.push(b'\n');
+        let len = match self.len {
+            Some(len) => len,
+            None => drop_torn_tail(&mut self.samples).map_err(|e| write_error(&path, e))?,
+        };
         if let Err(error) = self.samples.write_all(&line) {
             // Part of the line may have gone in before the disk was full.
-            let _ = self.samples.set_len(self.len);
+            let _ = self.samples.set_len(len);
             return Err(write_error(&path, error));
         }
-        self.len += line.len() as u64;
+        self.len = Some(len + line.len() as u64);
         Ok(())
     }
 

@@ -1,1 +1,42 @@
-//! Tables, CSV and Markdown from records alone.
+//! Tables from records alone: what a run directory holds goes in, the content of its CSV, Markdown and
+//! terminal tables comes out. Nothing here measures, looks at the host or reads a clock, so the same
+//! records give the same bytes.
+
+mod csv_files;
+mod format;
+mod markdown;
+mod memory;
+mod records;
+mod run_info;
+mod table;
+mod terminal;
+mod time;
+pub mod vocabulary;
+
+pub use format::{bytes, count, duration_ns, ratio};
+pub use memory::{MemoryRow, memory_rows};
+pub use records::Records;
+pub use run_info::{Part, RUN_INFO, RunInfo, RungInfo};
+pub use table::{Align, Table};
+pub use terminal::terminal;
+pub use time::{TimeRow, time_rows};
+
+/// A file of the run directory that is made from its records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Its name in the run directory.
+    pub name: &'static str,
+    /// Its whole content.
+    pub content: String,
+}
+
+/// Every file that is made from `records`.
+#[must_use]
+pub fn render(records: &Records) -> Vec<Rendered> {
+    let mut files = csv_files::render(records);
+    files.push(Rendered {
+        name: "report.md",
+        content: markdown::render(records),
+    });
+    files
+}

@@ -1,1 +1,41 @@
-//! What a cold start costs, over all drivers: time, mem, doctor, report.
+//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `doctor`, `report`.
+//!
+//! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
+//! and disk I/O are read from here, outside, over the scope that a driver names.
+
+mod cli;
+mod counters;
+mod doctor;
+mod drivers;
+mod error;
+mod mem;
+mod plan;
+mod progress;
+mod recorder;
+mod sampler;
+mod session;
+mod time;
+mod trouble;
+
+use measure_core::exit::Exit;
+use measure_core::interrupt;
+
+pub use cli::Args;
+pub use error::{BenchError, SessionError};
+
+use cli::Command;
+
+/// Carries out a command line.
+///
+/// # Errors
+/// See [`BenchError`].
+pub fn run(args: Args) -> Result<Exit, BenchError> {
+    interrupt::install().map_err(|e| BenchError::Failed(format!("cannot catch signals: {e}")))?;
+    match args.command {
+        Command::Time(options) => cli::time(&options),
+        Command::Mem(options) => cli::mem(&options),
+        Command::Quick(options) => cli::quick(&options),
+        Command::Doctor => doctor::run(),
+        Command::Report { dir } => cli::report(&dir),
+    }
+}

@@ -1,0 +1,89 @@
+//! Numbers with units, three significant digits.
+
+/// `value` with three significant digits, never in scientific notation.
+fn significant(value: f64) -> String {
+    let magnitude = value.abs();
+    let decimals = if magnitude == 0.0 || magnitude >= 99.95 {
+        0
+    } else if magnitude >= 9.995 {
+        1
+    } else if magnitude >= 0.9995 {
+        2
+    } else {
+        3
+    };
+    format!("{value:.decimals$}")
+}
+
+/// Picks the largest unit in which `value` is at least 1 after rounding.
+fn scaled(value: f64, units: &[(f64, &str)]) -> String {
+    let fits = |&&(size, _): &&(f64, &str)| value.abs() >= size * 0.9995;
+    let (size, unit) = units
+        .iter()
+        .rev()
+        .find(fits)
+        .or(units.first())
+        .copied()
+        .unwrap_or((1.0, ""));
+    format!("{} {unit}", significant(value / size))
+        .trim_end()
+        .to_owned()
+}
+
+/// A duration in nanoseconds as `12.6 us`.
+#[must_use]
+pub fn duration_ns(ns: f64) -> String {
+    scaled(ns, &[(1.0, "ns"), (1e3, "us"), (1e6, "ms"), (1e9, "s")])
+}
+
+/// A size in bytes as `33.6 KiB`.
+#[must_use]
+pub fn bytes(bytes: f64) -> String {
+    const K: f64 = 1024.0;
+    scaled(
+        bytes,
+        &[(1.0, "B"), (K, "KiB"), (K * K, "MiB"), (K * K * K, "GiB")],
+    )
+}
+
+/// A plain number as `4.1 k`.
+#[must_use]
+pub fn count(value: f64) -> String {
+    scaled(value, &[(1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G")])
+}
+
+/// A ratio as `6100` or `1.07`.
+#[must_use]
+pub fn ratio(value: f64) -> String {
+    significant(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn three_digits_and_the_right_unit() {
+        assert_eq!(duration_ns(12_600.0), "12.6 us");
+        assert_eq!(duration_ns(999.6), "1.00 us");
+        assert_eq!(duration_ns(2.8e9), "2.80 s");
+        assert_eq!(duration_ns(0.0), "0 ns");
+        assert_eq!(bytes(34_406.0), "33.6 KiB");
+        assert_eq!(bytes(-2048.0), "-2.00 KiB");
+        assert_eq!(count(600.0), "600");
+        assert_eq!(count(4100.0), "4.10 k");
+        assert_eq!(ratio(1.0666), "1.07");
+    }
+
+    proptest! {
+        #[test]
+        fn a_printed_duration_is_within_half_a_percent(ns in 1.0..1e12_f64) {
+            let text = duration_ns(ns);
+            let (number, unit) = text.split_once(' ').expect("a unit");
+            let size = match unit { "ns" => 1.0, "us" => 1e3, "ms" => 1e6, _ => 1e9 };
+            let back = number.parse::<f64>().expect("a number") * size;
+            prop_assert!((back - ns).abs() <= 0.0051 * ns, "{} from {}", text, ns);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! `report.md`.
+
+mod environment;
+mod memory;
+mod time;
+
+use std::fmt::Write;
+
+use measure_core::driver::{Isolation, Probe};
+use measure_core::stats::{Interval, LinearFit};
+
+use crate::format::bytes;
+use crate::memory::memory_rows;
+use crate::records::Records;
+use crate::table::{Align, Table};
+use crate::time::time_rows;
+
+/// The whole report.
+pub(crate) fn render(records: &Records) -> String {
+    let mut text = String::from("# What isolation costs\n\n");
+    if !records.info.run.is_empty() {
+        let _ = writeln!(text, "Run `{}`.", records.info.run);
+    }
+    for part in &records.info.parts {
+        let _ = writeln!(
+            text,
+            "- `{}`: {}, seed {}, command line `{}`{}",
+            part.name,
+            part.profile,
+            part.seed,
+            part.command_line.join(" "),
+            part.ended
+                .as_ref()
+                .map_or(String::new(), |why| format!("; **{why}**")),
+        );
+    }
+    if records.torn {
+        text += "- The last sample was torn: its writer was killed; every whole one is in the tables.\n";
+    }
+    text.push('\n');
+    text += &environment::warnings(records);
+    text += &unavailable(records);
+    let times = time_rows(records);
+    if !times.is_empty() {
+        text += &time::section(records, &times);
+    }
+    let memories = memory_rows(records);
+    if !memories.is_empty() {
+        text += &memory::section(records, &memories);
+    }
+    text += &isolation(records);
+    text += &how(records);
+    text += &notes(records);
+    text += &environment::section(records);
+    text
+}
+
+/// Rungs that could not run, and why.
+fn unavailable(records: &Records) -> String {
+    let mut table = Table::new(&[("Runtime", Align::Left), ("", Align::Left)]);
+    for rung in records.rungs() {
+        if let Some(why) = records.unavailable(&rung) {
+            let prefix = if why.starts_with("unavailable") {
+                ""
+            } else {
+                "unavailable: "
+            };
+            table.row([rung.clone(), format!("{prefix}{why}")]);
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!("## Not measured\n\n{}\n", table.markdown())
+}
+
+fn isolation(records: &Records) -> String {
+    let mut table = Table::new(&[
+        ("Runtime", Align::Left),
+        ("Starts", Align::Left),
+        ("Engine", Align::Left),
+        ("Memory", Align::Left),
+        ("CPU", Align::Left),
+        ("Network", Align::Left),
+        ("Files", Align::Left),
+        ("System calls", Align::Left),
+        ("Capabilities", Align::Left),
+    ]);
+    let known = records.info.rungs();
+    for rung in records.rungs() {
+        let Some(info) = known.iter().find(|r| r.description.rung == rung) else {
+            continue;
+        };
+        let (what, is) = (&info.description, &info.description.isolation);
+        let or_none = |text: &String| {
+            if text.is_empty() {
+                "-".into()
+            } else {
+                text.clone()
+            }
+        };
+        table.row([
+            rung.clone(),
+            what.summary.clone(),
+            what.engine.clone(),
+            or_none(&is.memory),
+            or_none(&is.cpu),
+            or_none(&is.network),
+            or_none(&is.files),
+            or_none(&is.syscalls),
+            or_none(&is.capabilities),
+        ]);
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!("## What each runtime isolates\n\n{}\n", table.markdown())
+}
+
+/// The kinds of isolation of `rung` in a few words.
+pub(crate) fn isolates(records: &Records, rung: &str) -> String {
+    let known = records.info.rungs();
+    let Some(info) = known.iter().find(|r| r.description.rung == rung) else {
+        return String::new();
+    };
+    let Isolation {
+        memory,
+        cpu,
+        network,
+        files,
+        syscalls,
+        capabilities,
+    } = &info.description.isolation;
+    let kinds = [
+        ("memory", memory),
+        ("CPU", cpu),
+        ("network", network),
+        ("files", files),
+        ("system calls", syscalls),
+        ("capabilities", capabilities),
+    ];
+    let present: Vec<&str> = kinds
+        .iter()
+        .filter(|(_, how)| !how.is_empty() && !how.eq_ignore_ascii_case("none"))
+        .map(|(kind, _)| *kind)
+        .collect();
+    if present.is_empty() {
+        "nothing".into()
+    } else {
+        present.join(", ")
+    }
+}
+
+/// How cold is defined, whose work counts and how often each ran.
+fn how(records: &Records) -> String {
+    let mut text = String::new();
+    for part in &records.info.parts {
+        for rung in &part.rungs {
+            if rung.probe != Probe::Ready {
+                continue;
+            }
+            let _ = writeln!(
+                text,
+                "- **{}** ({}, by {})",
+                rung.description.rung, part.name, rung.driver
+            );
+            let mut say = |what: &str, words: Option<&str>| {
+                if let Some(words) = words.filter(|w| !w.is_empty()) {
+                    let _ = writeln!(text, "  - {what}: {words}");
+                }
+            };
+            say("function", rung.function.as_deref());
+            if part.name == "time" {
+                say("cold means", Some(&rung.description.cold));
+            }
+            say("counted", rung.scope.as_deref());
+            say("starts", rung.plan.as_deref());
+            say("settings", Some(&rung.description.settings.join("; ")));
+            say("ended early", rung.failure.as_deref());
+        }
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!("## How each was measured\n\n{text}\n")
+}
+
+fn notes(records: &Records) -> String {
+    let mut text = String::new();
+    for part in &records.info.parts {
+        for note in &part.notes {
+            let _ = writeln!(text, "- `{}`: {note}", part.name);
+        }
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!("## Notes\n\n{text}\n")
+}
+
+/// A size, with words for a value below zero, which only noise can make.
+pub(crate) fn in_bytes(value: f64) -> String {
+    bytes(value)
+}
+
+/// The slope with its interval.
+pub(crate) fn fit_bytes(fit: &LinearFit) -> String {
+    format!("{}{}", bytes(fit.slope), range(fit.slope_interval, bytes))
+}
+
+/// ` [lo, hi]`, or nothing.
+pub(crate) fn range(interval: Option<Interval>, format: fn(f64) -> String) -> String {
+    interval.map_or(String::new(), |i| {
+        format!(" [{}, {}]", format(i.lo), format(i.hi))
+    })
+}

@@ -1,0 +1,69 @@
+//! The host, from `environment.json`.
+
+use std::fmt::Write;
+
+use measure_core::environment::{Fact, Facts};
+use serde_json::Value;
+
+use crate::records::Records;
+
+/// What makes the numbers less trustworthy, near the top.
+pub(super) fn warnings(records: &Records) -> String {
+    let concerns = records
+        .environment
+        .as_ref()
+        .map(measure_core::environment::Environment::concerns)
+        .unwrap_or_default();
+    if concerns.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("## Warnings about the host\n\n");
+    for concern in concerns {
+        let _ = writeln!(text, "- {}: {concern}", concern.about);
+    }
+    text + "\n"
+}
+
+/// The facts, as lists.
+pub(super) fn section(records: &Records) -> String {
+    let Some(environment) = &records.environment else {
+        return String::new();
+    };
+    let mut text = String::from("## Environment\n");
+    for (title, facts) in [
+        ("Processor", &environment.cpu),
+        ("System", &environment.system),
+        ("Run", &environment.run),
+    ] {
+        let _ = writeln!(text, "\n### {title}\n");
+        list(&mut text, facts);
+    }
+    for (engine, facts) in &environment.engines {
+        let _ = writeln!(text, "\n### {engine}\n");
+        list(&mut text, facts);
+    }
+    text
+}
+
+fn list(text: &mut String, facts: &Facts) {
+    for (name, fact) in facts {
+        let words = match fact {
+            Fact::Value(value) => words(value),
+            Fact::Unknown(why) => format!("unknown: {why}"),
+        };
+        let _ = writeln!(text, "- {name}: {}", words.replace('\n', " "));
+    }
+}
+
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(" "),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| format!("{name} {}", words(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,210 @@
+//! Which drivers there are, and which rungs each offers: found by asking them.
+
+use std::env;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use measure_core::driver::protocol::{Message, parse_line};
+use measure_core::driver::{Description, Probe};
+use measure_core::{ids, interrupt};
+
+use crate::error::BenchError;
+
+/// The drivers of this workspace, in the order of the ladder. Nothing else here knows a runtime.
+pub const DRIVERS: [&str; 3] = ["process-driver", "faasm-driver", "docker-driver"];
+/// The rungs of the quick profile.
+pub const QUICK: [&str; 8] = [
+    "thread",
+    "thread-pooled",
+    "process",
+    "wasm",
+    "faaslet",
+    "faaslet-pooled",
+    "docker-none",
+    "docker-bridge",
+];
+/// How long a driver may take to probe its rungs.
+const INFO_LIMIT: Duration = Duration::from_secs(60);
+
+/// A rung and who offers it.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    /// The driver's executable.
+    pub driver: PathBuf,
+    /// What the rung is.
+    pub description: Description,
+    /// Whether it can run here.
+    pub probe: Probe,
+}
+
+impl Offer {
+    /// Ladder id.
+    #[must_use]
+    pub fn rung(&self) -> &str {
+        &self.description.rung
+    }
+
+    /// The driver's name.
+    #[must_use]
+    pub fn driver_name(&self) -> String {
+        self.driver
+            .file_name()
+            .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
+    }
+}
+
+/// All rungs that can be had, and the drivers that cannot.
+#[derive(Debug, Clone, Default)]
+pub struct Ladder {
+    /// In order.
+    pub offers: Vec<Offer>,
+    /// Name of a driver and why nothing can be had from it.
+    pub missing: Vec<(String, String)>,
+}
+
+impl Ladder {
+    /// Asks every driver.
+    #[must_use]
+    pub fn discover() -> Self {
+        let mut ladder = Self::default();
+        let asked: Vec<_> = DRIVERS
+            .iter()
+            .map(|&name| (name, thread::spawn(move || offers_of(name))))
+            .collect();
+        for (name, answer) in asked {
+            match answer.join() {
+                Ok(Ok(offers)) => ladder.offers.extend(offers),
+                Ok(Err(why)) => ladder.missing.push((name.to_owned(), why)),
+                Err(_) => ladder
+                    .missing
+                    .push((name.to_owned(), "asking it failed".into())),
+            }
+        }
+        ladder
+    }
+
+    /// The rungs with these ids, in the order of the ladder.
+    ///
+    /// # Errors
+    /// One does not exist.
+    pub fn select(&self, wanted: &[String]) -> Result<Vec<Offer>, BenchError> {
+        let known: Vec<String> = self.offers.iter().map(|o| o.rung().to_owned()).collect();
+        if let Some(unknown) = wanted.iter().find(|w| !known.contains(w)) {
+            let mut message = ids::unknown("rung", unknown, &known);
+            for (driver, why) in &self.missing {
+                message += &format!("; {driver} offers none: {why}");
+            }
+            return Err(BenchError::Usage(message));
+        }
+        let chosen = |offer: &&Offer| wanted.iter().any(|w| w == offer.rung());
+        Ok(self.offers.iter().filter(chosen).cloned().collect())
+    }
+
+    /// The rungs of the quick profile that some driver offers.
+    #[must_use]
+    pub fn quick(&self) -> Vec<Offer> {
+        let chosen = |offer: &&Offer| QUICK.contains(&offer.rung());
+        self.offers.iter().filter(chosen).cloned().collect()
+    }
+}
+
+/// Where the driver `name` lies: beside this executable, else on PATH.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    let beside = env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.join(name)));
+    let on_path = env::var_os("PATH")
+        .map(|path| {
+            env::split_paths(&path)
+                .map(|dir| dir.join(name))
+                .collect::<Vec<_>>()
+        })
+        .unwrap_or_default();
+    beside
+        .into_iter()
+        .chain(on_path)
+        .find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
+}
+
+fn offers_of(name: &str) -> Result<Vec<Offer>, String> {
+    let driver =
+        find(name).ok_or("it is neither beside this program nor on PATH, build or install it")?;
+    let answer = run(&driver, &["info", "--json"], INFO_LIMIT)?;
+    answer
+        .lines()
+        .map(|line| match parse_line(line)? {
+            Message::Rung { description, probe } => Ok(Offer {
+                driver: driver.clone(),
+                description,
+                probe,
+            }),
+            other => Err(format!("unexpected answer: {other:?}")),
+        })
+        .collect()
+}
+
+/// Runs a driver's short command to its end and returns what it printed.
+///
+/// # Errors
+/// It cannot be started, fails, or takes longer than `limit`, in words.
+pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String, String> {
+    let mut child = Command::new(driver)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .map_err(|e| format!("cannot start {}: {e}", driver.display()))?;
+    // Both pipes are read while it runs, so that it cannot block on a full one.
+    let output = child.stdout.take().map(slurp);
+    let errors = child.stderr.take().map(slurp);
+    let until = Instant::now() + limit;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < until && interrupt::received().is_none() => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            Ok(None) | Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!(
+                    "`{}` did not end in {} s",
+                    arguments.join(" "),
+                    limit.as_secs()
+                ));
+            }
+        }
+    };
+    let text = |reader: Option<thread::JoinHandle<String>>| {
+        reader.and_then(|r| r.join().ok()).unwrap_or_default()
+    };
+    let (output, errors) = (text(output), text(errors));
+    if status.success() {
+        Ok(output)
+    } else {
+        Err(format!(
+            "`{}` ended with {status}: {}",
+            arguments.join(" "),
+            errors.trim()
+        ))
+    }
+}
+
+fn slurp(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}

@@ -1,0 +1,7 @@
+//! What a cold start costs, over all drivers.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    measure_core::exit::report(runtime_bench::run(measure_core::exit::parse_args()))
+}

@@ -1,0 +1,334 @@
+//! `mem`: what parked workers weigh.
+//!
+//! Each point of the sweep (rung x number of workers x repetition) has a fresh driver, in a seeded
+//! random order. A thread samples the scope from ready to released.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use measure_core::cgroup::{memory_current_bytes, memory_peak_bytes};
+use measure_core::driver::Probe;
+use measure_core::driver::Scope;
+use measure_core::interrupt;
+use measure_core::kernel_memory::{KernelMemory, page_tables_of_all};
+use measure_core::record::Value;
+use measure_core::schedule::{Block, interleave};
+use report::vocabulary as word;
+
+use crate::drivers::Offer;
+use crate::error::{BenchError, SessionError};
+use crate::progress::Progress;
+use crate::recorder::{About, Recorder, whole};
+use crate::sampler::{Life, Watcher};
+use crate::session::{Session, Start};
+use crate::trouble::Trouble;
+
+/// How the sweep is sized.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// Numbers of workers for rungs that park one in less than [`FAST`].
+    pub fast: Vec<usize>,
+    /// And for the others.
+    pub slow: Vec<usize>,
+    /// Repetitions for the fast ones.
+    pub fast_repetitions: u32,
+    /// And for the others.
+    pub slow_repetitions: u32,
+}
+
+/// Time to park one worker that tells heavy rungs (a container each) from light ones.
+const FAST: Duration = Duration::from_millis(25);
+/// Workers of the trial that tells them apart.
+const TRIAL: usize = 2;
+/// How long parking may take: a fixed part and one per worker.
+const PARK_LIMIT: Duration = Duration::from_secs(60);
+const PARK_LIMIT_PER_WORKER: Duration = Duration::from_secs(3);
+/// How long the kernel gets to free what the last driver left (namespaces and cgroups go
+/// asynchronously) before the host's counters are read.
+const SETTLE: Duration = Duration::from_millis(300);
+
+/// A rung of the sweep.
+struct Weighed<'a> {
+    offer: &'a Offer,
+    counts: Vec<usize>,
+    repetitions: u32,
+    /// Time to start, park one worker, and stop, as the trial had it.
+    fixed: Duration,
+    per_worker: Duration,
+    failed: bool,
+}
+
+/// Measures the ready rungs of `offers`.
+///
+/// # Errors
+/// The records cannot be written. What goes wrong with rungs is in the [`Trouble`].
+pub fn measure(
+    recorder: &mut Recorder,
+    offers: &[Offer],
+    function: Option<&str>,
+    sweep: &Sweep,
+) -> Result<Trouble, BenchError> {
+    let mut progress = Progress::begin("mem");
+    let mut trouble = Trouble::default();
+    let mut rungs = Vec::new();
+    for offer in offers.iter().filter(|o| o.probe == Probe::Ready) {
+        if interrupt::received().is_some() {
+            break;
+        }
+        progress.show(&format!("{}: trial", offer.rung()));
+        match point(recorder, offer, function, TRIAL, Some(sweep))? {
+            Ok(cost) => {
+                let rung = sized(offer, sweep, &cost);
+                progress.expect(
+                    rung.counts
+                        .iter()
+                        .map(|&n| rung.expected(n))
+                        .sum::<Duration>()
+                        * rung.repetitions,
+                );
+                recorder.about_rung(offer.rung(), |info| info.plan = Some(rung.in_words()));
+                rungs.push(rung);
+            }
+            Err(error) => trouble.add(recorder, &mut progress, offer, function, &error)?,
+        }
+    }
+    recorder.save()?;
+    let plan: Vec<(usize, usize)> = rungs
+        .iter()
+        .enumerate()
+        .flat_map(|(index, rung)| rung.counts.iter().map(move |&count| (index, count)))
+        .collect();
+    let repetitions: Vec<u32> = plan
+        .iter()
+        .map(|&(index, _)| rungs[index].repetitions)
+        .collect();
+    for Block { task, .. } in interleave(recorder.seed(), &repetitions) {
+        if interrupt::received().is_some() {
+            break;
+        }
+        let (index, count) = plan[task];
+        let rung = &mut rungs[index];
+        if !rung.failed {
+            progress.show(&format!("{}: {count} workers", rung.offer.rung()));
+            if let Err(error) = point(recorder, rung.offer, function, count, None)? {
+                rung.failed = true;
+                trouble.add(recorder, &mut progress, rung.offer, function, &error)?;
+            }
+        }
+        progress.done(rung.expected(count));
+    }
+    Ok(trouble)
+}
+
+impl Weighed<'_> {
+    fn expected(&self, count: usize) -> Duration {
+        self.fixed + self.per_worker * u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn in_words(&self) -> String {
+        let counts: Vec<String> = self.counts.iter().map(usize::to_string).collect();
+        format!(
+            "a fresh driver per point, after a trial with {TRIAL} workers; {} x {} workers",
+            self.repetitions,
+            counts.join(", ")
+        )
+    }
+}
+
+impl Sweep {
+    /// Whether a trial that took `parking` is one of the sweep's points already.
+    fn includes(&self, parking: Duration) -> bool {
+        !is_fast(parking) && self.slow_repetitions == 1 && self.slow.contains(&TRIAL)
+    }
+}
+
+fn is_fast(parking: Duration) -> bool {
+    parking / u32::try_from(TRIAL).unwrap_or(1) < FAST
+}
+
+fn sized<'a>(offer: &'a Offer, sweep: &Sweep, cost: &Cost) -> Weighed<'a> {
+    let per_worker = cost.parking / u32::try_from(TRIAL).unwrap_or(1);
+    let (counts, repetitions) = if is_fast(cost.parking) {
+        (&sweep.fast, sweep.fast_repetitions)
+    } else {
+        (&sweep.slow, sweep.slow_repetitions)
+    };
+    // The largest number that the rung can do is worth more than none.
+    let most = offer.description.max_workers.max(1);
+    let mut counts: Vec<usize> = counts.iter().map(|&n| n.min(most)).collect();
+    counts.dedup();
+    if sweep.includes(cost.parking) {
+        counts.retain(|&n| n != TRIAL);
+    }
+    Weighed {
+        offer,
+        counts,
+        repetitions,
+        fixed: cost.whole.saturating_sub(cost.parking),
+        per_worker,
+        failed: false,
+    }
+}
+
+/// How long a point took.
+struct Cost {
+    parking: Duration,
+    whole: Duration,
+}
+
+/// Parks `count` workers and writes down what they weigh. A trial of `sweep` counts as a point of it only if
+/// it has the size of one.
+fn point(
+    recorder: &mut Recorder,
+    offer: &Offer,
+    function: Option<&str>,
+    count: usize,
+    trial_of: Option<&Sweep>,
+) -> Result<Result<Cost, SessionError>, BenchError> {
+    recorder.next_block();
+    let begun = Instant::now();
+    thread::sleep(SETTLE);
+    let before = KernelMemory::now().map_err(|e| BenchError::Failed(e.to_string()))?;
+    let started = Session::start(Start {
+        driver: &offer.driver,
+        command: "hold",
+        count: count as u64,
+        rung: offer.rung(),
+        function,
+        workers: None,
+        log: recorder.log("mem", offer.rung()),
+    });
+    let mut session = match started {
+        Ok(session) => session,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (scope, function) = (session.scope.clone(), session.function.clone());
+    recorder.about_rung(offer.rung(), |info| {
+        info.function = Some(function.clone());
+        info.scope = Some(scope.includes.clone());
+        info.description = session.description.clone();
+    });
+    let watcher = Watcher::start(scope.clone()).map_err(|e| BenchError::Failed(e.to_string()))?;
+    watcher.ready();
+    let parking = Instant::now();
+    let limit = PARK_LIMIT + PARK_LIMIT_PER_WORKER * u32::try_from(count).unwrap_or(u32::MAX);
+    if let Err(error) = session.park(limit) {
+        return Ok(Err(error));
+    }
+    let parking = parking.elapsed();
+    watcher.parked();
+    let kernel = KernelMemory::now().map_err(|e| BenchError::Failed(e.to_string()))?;
+    let group = Group::of(&scope);
+    let life = watcher.finish();
+    let tables = page_tables_of_all(&life.pids);
+    let closed = session.close();
+    let after = KernelMemory::now().map_err(|e| BenchError::Failed(e.to_string()))?;
+
+    let about = About {
+        rung: offer.rung(),
+        function: &function,
+        measure: match trial_of {
+            Some(sweep) if !sweep.includes(parking) => word::TRIAL,
+            _ => word::HOLD,
+        },
+        n: count as u64,
+        workers: u32::try_from(count).unwrap_or(u32::MAX),
+        order: 0,
+    };
+    write_life(recorder, about, &life)?;
+    recorder.value(
+        about,
+        word::PARKED,
+        word::SCOPE_PAGE_TABLES_BYTES,
+        whole(tables),
+    )?;
+    recorder.value(about, word::PARKED, word::CGROUP_BYTES, group.now)?;
+    recorder.value(about, word::PEAK, word::CGROUP_PEAK_BYTES, group.peak)?;
+    for (phase, counters) in [
+        (word::BEFORE, before),
+        (word::PARKED, kernel),
+        (word::AFTER, after),
+    ] {
+        for (metric, value) in counters.metrics() {
+            if let Some(value) = value {
+                recorder.value(about, phase, metric, whole(value))?;
+            }
+        }
+    }
+    Ok(closed.map(|()| Cost {
+        parking,
+        whole: begun.elapsed(),
+    }))
+}
+
+/// Memory charged to the scope's cgroup.
+struct Group {
+    now: Value,
+    peak: Value,
+}
+
+impl Group {
+    fn of(scope: &Scope) -> Self {
+        let Some(dir) = scope
+            .cgroups
+            .get("memory")
+            .or_else(|| scope.cgroups.get("unified"))
+        else {
+            let why = "the scope has no cgroup that counts memory, run as root on a host with the memory controller";
+            return Self {
+                now: Value::Unavailable(why.into()),
+                peak: Value::Unavailable(why.into()),
+            };
+        };
+        Self {
+            now: memory_current_bytes(dir).into(),
+            peak: memory_peak_bytes(dir).into(),
+        }
+    }
+}
+
+fn write_life(recorder: &mut Recorder, about: About<'_>, life: &Life) -> Result<(), BenchError> {
+    if let Some(why) = &life.unreadable {
+        for phase in [word::PARKED, word::PEAK] {
+            recorder.value(
+                about,
+                phase,
+                word::PSS_BYTES,
+                Value::Unavailable(why.clone()),
+            )?;
+        }
+        return Ok(());
+    }
+    for (phase, walks) in [(word::READY, &life.ready), (word::PARKED, &life.parked)] {
+        for (order, walk) in (0..).zip(walks) {
+            let about = About { order, ..about };
+            recorder.value(about, phase, word::PSS_BYTES, whole(walk.memory.pss_bytes))?;
+            recorder.value(about, phase, word::USS_BYTES, whole(walk.memory.uss_bytes))?;
+            recorder.value(about, phase, word::RSS_BYTES, whole(walk.memory.rss_bytes))?;
+            recorder.value(
+                about,
+                phase,
+                word::SWAP_BYTES,
+                whole(walk.memory.swap_bytes),
+            )?;
+            recorder.value(about, phase, word::PROCESSES, whole(walk.processes))?;
+            recorder.value(
+                about,
+                phase,
+                word::WALK_NS,
+                whole(walk.end_ns - walk.start_ns),
+            )?;
+            if let Some(client) = walk.client_pss_bytes {
+                recorder.value(about, phase, word::CLIENT_PSS_BYTES, whole(client))?;
+            }
+        }
+    }
+    recorder.value(
+        about,
+        word::PEAK,
+        word::PSS_BYTES,
+        whole(life.peak_pss_bytes),
+    )?;
+    recorder.value(about, word::PEAK, word::WALKS, whole(life.walks))?;
+    Ok(())
+}

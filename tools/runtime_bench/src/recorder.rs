@@ -1,0 +1,253 @@
+//! Writes what is measured into the run directory, as it is measured.
+
+use std::path::{Path, PathBuf};
+
+use measure_core::driver::protocol::StartSample;
+use measure_core::environment::Environment;
+use measure_core::record::{SCHEMA, Sample, TOTAL, Value};
+use measure_core::run_dir::{RESULTS, RunDir, RunDirError};
+use report::{Part, RUN_INFO, Records, RunInfo, vocabulary as word};
+
+use crate::error::BenchError;
+
+/// An open run: its directory and the words that go with its numbers.
+#[derive(Debug)]
+pub struct Recorder {
+    dir: RunDir,
+    run: String,
+    info: RunInfo,
+    environment: Environment,
+    seed: u64,
+    block: u32,
+}
+
+/// What a sample is about, within the present block.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'a> {
+    /// Ladder id.
+    pub rung: &'a str,
+    /// `user/function`.
+    pub function: &'a str,
+    /// A word of [`report::vocabulary`].
+    pub measure: &'a str,
+    /// How many starts or parked workers the value covers.
+    pub n: u64,
+    /// How many worked at once.
+    pub workers: u32,
+    /// Position within the block.
+    pub order: u64,
+}
+
+impl Recorder {
+    /// Opens `output`, or a new directory under `results/`, and finds out that it can be written.
+    ///
+    /// # Errors
+    /// It cannot be written, is in use, or holds the samples of another run.
+    pub fn open(
+        output: Option<&Path>,
+        environment: Environment,
+        seed: u64,
+    ) -> Result<Self, BenchError> {
+        let dir = match output {
+            Some(path) => RunDir::open(path)?,
+            None => RunDir::create(Path::new(RESULTS))?,
+        };
+        if !dir.is_empty()? {
+            return Err(BenchError::Usage(format!(
+                "{} holds the samples of another run already; choose another directory with --output",
+                dir.path().display()
+            )));
+        }
+        let run = dir.name();
+        let info = RunInfo {
+            schema: SCHEMA,
+            run: run.clone(),
+            parts: Vec::new(),
+        };
+        let recorder = Self {
+            dir,
+            run,
+            info,
+            environment,
+            seed,
+            block: 0,
+        };
+        recorder.save()?;
+        Ok(recorder)
+    }
+
+    /// The run directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where a driver's standard error goes.
+    #[must_use]
+    pub fn log(&self, driver: &str, rung: &str) -> PathBuf {
+        self.path()
+            .join(format!("{driver}-{rung}-{}.log", self.block))
+    }
+
+    /// The schedule's seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Begins the next block.
+    pub fn next_block(&mut self) {
+        self.block += 1;
+    }
+
+    /// Begins a part of the run.
+    ///
+    /// # Errors
+    /// `run.json` cannot be written.
+    pub fn begin(&mut self, part: Part) -> Result<(), RunDirError> {
+        self.info.parts.push(part);
+        self.save()
+    }
+
+    /// The part at work.
+    pub fn part(&mut self) -> &mut Part {
+        if self.info.parts.is_empty() {
+            self.info.parts.push(Part::default());
+        }
+        let last = self.info.parts.len() - 1;
+        &mut self.info.parts[last]
+    }
+
+    /// Adds to a rung's words in the part at work.
+    pub fn about_rung(&mut self, rung: &str, change: impl FnOnce(&mut report::RungInfo)) {
+        let mut rungs = self.part().rungs.iter_mut();
+        if let Some(info) = rungs.find(|r| r.description.rung == rung) {
+            change(info);
+        }
+    }
+
+    /// Writes `run.json` and `environment.json`.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn save(&self) -> Result<(), RunDirError> {
+        // Plain data with string keys always serialises.
+        let mut text = serde_json::to_string_pretty(&self.info).unwrap_or_default();
+        text.push('\n');
+        self.dir.write(RUN_INFO, text.as_bytes())?;
+        self.dir
+            .write("environment.json", self.environment.to_json().as_bytes())
+    }
+
+    /// Appends one value.
+    ///
+    /// # Errors
+    /// The disk is full, or another failure to write.
+    pub fn value(
+        &mut self,
+        about: About<'_>,
+        phase: &str,
+        metric: &str,
+        value: Value,
+    ) -> Result<(), RunDirError> {
+        let sample = self.sample(about, phase, metric, value);
+        self.dir.append(&sample)
+    }
+
+    fn sample(&self, about: About<'_>, phase: &str, metric: &str, value: Value) -> Sample {
+        Sample {
+            schema: SCHEMA,
+            run: self.run.clone(),
+            rung: about.rung.to_owned(),
+            function: about.function.to_owned(),
+            measure: about.measure.to_owned(),
+            phase: phase.to_owned(),
+            metric: metric.to_owned(),
+            value,
+            n: about.n,
+            workers: about.workers,
+            block: self.block,
+            order: about.order,
+            seed: self.seed,
+            warmup: false,
+            error: None,
+        }
+    }
+
+    /// Appends a start with its phases; a failed one without times.
+    ///
+    /// # Errors
+    /// As of [`Recorder::value`].
+    pub fn start(&mut self, about: About<'_>, start: &StartSample) -> Result<(), RunDirError> {
+        let about = About {
+            n: 1,
+            order: start.order,
+            ..about
+        };
+        let value = match &start.error {
+            Some(error) => Value::Unavailable(error.clone()),
+            None => whole(start.total_ns),
+        };
+        let mut total = self.sample(about, TOTAL, word::WALL_NS, value);
+        total.warmup = start.warmup;
+        total.error.clone_from(&start.error);
+        self.dir.append(&total)?;
+        for (phase, ns) in &start.phases {
+            let mut sample = self.sample(about, phase, word::WALL_NS, whole(*ns));
+            sample.warmup = start.warmup;
+            self.dir.append(&sample)?;
+        }
+        Ok(())
+    }
+
+    /// Appends that a rung has no numbers, and why.
+    ///
+    /// # Errors
+    /// As of [`Recorder::value`].
+    pub fn unavailable(
+        &mut self,
+        rung: &str,
+        function: &str,
+        why: &str,
+    ) -> Result<(), RunDirError> {
+        let about = About {
+            rung,
+            function,
+            measure: word::PROBE,
+            n: 0,
+            workers: 0,
+            order: 0,
+        };
+        self.value(about, TOTAL, "ready", Value::Unavailable(why.to_owned()))
+    }
+
+    /// Notes the load after the run, reads the records back and writes every table that is made of
+    /// them.
+    ///
+    /// # Errors
+    /// The tables cannot be written.
+    pub fn finish(mut self) -> Result<Records, RunDirError> {
+        self.environment.finish();
+        self.save()?;
+        let records = Records::read(self.dir.path())?;
+        write_tables(&self.dir, &records)?;
+        Ok(records)
+    }
+}
+
+/// Writes every table of `records` into `dir`.
+///
+/// # Errors
+/// One cannot be written.
+pub fn write_tables(dir: &RunDir, records: &Records) -> Result<(), RunDirError> {
+    for file in report::render(records) {
+        dir.write(file.name, file.content.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A count that is there.
+#[must_use]
+pub fn whole(value: u64) -> Value {
+    Value::Value(i64::try_from(value).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,406 @@
+//! One driver at work as a child process, spoken to by JSON lines.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use measure_core::driver::protocol::{BatchEnd, Go, Message, StartSample, parse_line};
+use measure_core::driver::{Description, Scope};
+use measure_core::interrupt;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use crate::error::{BenchError, SessionError, exit_of};
+
+/// How long a driver may take to make everything ready: a container engine that loads its image.
+const READY_LIMIT: Duration = Duration::from_secs(180);
+/// How long a driver may take to clean up once its input is closed (hundreds of containers) ...
+const CLOSE_LIMIT: Duration = Duration::from_secs(120);
+/// ... and once it was told by a signal.
+const SIGNAL_LIMIT: Duration = Duration::from_secs(30);
+/// How long a driver gets to see its input closed before a signal that we got is passed on.
+const SHORT: Duration = Duration::from_secs(1);
+/// How often a wait looks whether a signal came to us.
+const SLICE: Duration = Duration::from_millis(50);
+/// How much of a driver's standard error an error message repeats.
+const LAST_WORDS: usize = 600;
+
+/// What to start.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The driver's executable.
+    pub driver: &'a Path,
+    /// `time` or `hold`.
+    pub command: &'a str,
+    /// N of the command.
+    pub count: u64,
+    /// Ladder id.
+    pub rung: &'a str,
+    /// What to run; the rung's default if `None`.
+    pub function: Option<&'a str>,
+    /// `--workers`, for `time`.
+    pub workers: Option<usize>,
+    /// Where its standard error goes.
+    pub log: PathBuf,
+}
+
+/// A driver that is ready.
+#[derive(Debug)]
+pub struct Session {
+    link: Link,
+    /// What runs.
+    pub description: Description,
+    /// `user/function`.
+    pub function: String,
+    /// Whose work counts.
+    pub scope: Scope,
+    /// Measured starts it has been asked for.
+    pub starts: u64,
+}
+
+impl Session {
+    /// Starts a driver and waits until everything a start may find ready is ready.
+    ///
+    /// # Errors
+    /// It cannot be started, fails, dies or takes too long, or a signal came to us; it is gone then.
+    pub fn start(start: Start<'_>) -> Result<Self, SessionError> {
+        let mut link = Link::spawn(start)?;
+        let mut scope = None;
+        let limit = Instant::now() + READY_LIMIT;
+        loop {
+            match link.next(limit, "getting ready")? {
+                Message::Scope {
+                    description,
+                    function,
+                    scope: found,
+                } => scope = Some((description, function, found)),
+                Message::Ready => break,
+                other => return Err(unexpected(&other)),
+            }
+        }
+        let (description, function, scope) =
+            scope.ok_or_else(|| SessionError::Protocol("ready without a scope".into()))?;
+        Ok(Self {
+            link,
+            description,
+            function,
+            scope,
+            starts: 0,
+        })
+    }
+
+    /// Runs one batch and hands on its samples. If a signal comes to us the driver is told to stop,
+    /// and what it had measured is handed on before the error.
+    ///
+    /// # Errors
+    /// As of [`Session::start`], inside; or `on_sample` failed, outside.
+    pub fn batch(
+        &mut self,
+        go: &Go,
+        limit: Duration,
+        on_sample: &mut dyn FnMut(StartSample) -> Result<(), BenchError>,
+    ) -> Result<Result<BatchEnd, SessionError>, BenchError> {
+        self.starts += go.starts.unwrap_or(0);
+        if let Err(error) = self.link.go(go) {
+            return Ok(Err(error));
+        }
+        let mut until = Instant::now() + limit;
+        let mut interrupted = None;
+        loop {
+            let message = match interrupted {
+                None => self.link.next(until, "in a batch"),
+                Some(_) => self.link.next_regardless(until, "stopping"),
+            };
+            match message {
+                Ok(Message::Sample(sample)) => {
+                    if let Err(error) = on_sample(sample) {
+                        self.link.signal(Signal::SIGTERM);
+                        return Err(error);
+                    }
+                }
+                Ok(Message::Batch(end)) => return Ok(interrupted.map_or(Ok(end), Err)),
+                Ok(other) => return Ok(Err(unexpected(&other))),
+                Err(error @ SessionError::Interrupted(_)) if interrupted.is_none() => {
+                    interrupted = Some(error);
+                    until = Instant::now() + SIGNAL_LIMIT;
+                    self.link.signal(Signal::SIGTERM);
+                }
+                Err(error) => return Ok(Err(interrupted.unwrap_or(error))),
+            }
+        }
+    }
+
+    /// Lets a `hold` park its workers and waits until all are.
+    ///
+    /// # Errors
+    /// As of [`Session::start`].
+    pub fn park(&mut self, limit: Duration) -> Result<(), SessionError> {
+        self.link.go(&Go::default())?;
+        match self
+            .link
+            .next(Instant::now() + limit, "parking its workers")?
+        {
+            Message::Parked { .. } => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Lets the driver go; it cleans up while others are let go too.
+    pub fn release(&mut self) {
+        self.link.stdin = None;
+        if interrupt::received().is_some() {
+            self.link.signal(Signal::SIGTERM);
+        }
+    }
+
+    /// Releases the driver and waits until it has cleaned up.
+    ///
+    /// # Errors
+    /// It failed to, or had to be ended.
+    pub fn close(mut self) -> Result<(), SessionError> {
+        self.link.close()
+    }
+}
+
+fn unexpected(message: &Message) -> SessionError {
+    let text = format!("{message:?}");
+    SessionError::Protocol(text.chars().take(200).collect())
+}
+
+/// The process and its two pipes.
+#[derive(Debug)]
+struct Link {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<Result<Message, String>>,
+    log: PathBuf,
+    reaped: bool,
+}
+
+impl Link {
+    fn spawn(start: Start<'_>) -> Result<Self, SessionError> {
+        let cannot = |why: &dyn std::fmt::Display| SessionError::Start {
+            driver: start.driver.display().to_string(),
+            why: why.to_string(),
+        };
+        let stderr = File::create(&start.log).map_err(|e| cannot(&e))?;
+        let mut command = Command::new(start.driver);
+        command
+            .arg(start.command)
+            .arg(start.count.to_string())
+            .args(["--rung", start.rung, "--gated"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            // A Ctrl-C on the terminal is ours; we release the drivers in order.
+            .process_group(0);
+        if let Some(function) = start.function {
+            command.args(["--function", function]);
+        }
+        if let Some(workers) = start.workers {
+            command.args(["--workers", &workers.to_string()]);
+        }
+        let mut child = command.spawn().map_err(|e| cannot(&e))?;
+        let stdin = child.stdin.take();
+        let (sender, lines) = mpsc::channel();
+        if let Some(stdout) = child.stdout.take() {
+            thread::spawn(move || read_lines(stdout, &sender));
+        }
+        Ok(Self {
+            child,
+            stdin,
+            lines,
+            log: start.log,
+            reaped: false,
+        })
+    }
+
+    fn go(&mut self, go: &Go) -> Result<(), SessionError> {
+        let line = serde_json::to_string(go).unwrap_or_default() + "\n";
+        let written = match &mut self.stdin {
+            Some(stdin) => stdin.write_all(line.as_bytes()).is_ok(),
+            None => false,
+        };
+        if written { Ok(()) } else { Err(self.gone()) }
+    }
+
+    /// The next message, or why there is none.
+    fn next(&mut self, until: Instant, doing: &str) -> Result<Message, SessionError> {
+        self.receive(until, doing, true)
+    }
+
+    /// The same for a driver that is being ended because of a signal.
+    fn next_regardless(&mut self, until: Instant, doing: &str) -> Result<Message, SessionError> {
+        self.receive(until, doing, false)
+    }
+
+    fn receive(
+        &mut self,
+        until: Instant,
+        doing: &str,
+        heed_signals: bool,
+    ) -> Result<Message, SessionError> {
+        let begun = Instant::now();
+        loop {
+            if heed_signals && let Some(exit) = interrupt::received() {
+                return Err(SessionError::Interrupted(exit));
+            }
+            match self.lines.recv_timeout(SLICE) {
+                Ok(Ok(Message::Failed { error, exit })) => {
+                    return Err(SessionError::Said {
+                        error,
+                        exit: exit_of(exit),
+                    });
+                }
+                Ok(Ok(message)) => return Ok(message),
+                Ok(Err(bad)) => return Err(SessionError::Protocol(bad)),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.gone()),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    let seconds = begun.elapsed().as_secs();
+                    self.end();
+                    return Err(SessionError::Stuck {
+                        what: doing.to_owned(),
+                        seconds,
+                        stderr: self.last_words(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The error of a driver whose pipe broke: what it said last, else how it ended.
+    fn gone(&mut self) -> SessionError {
+        while let Ok(line) = self.lines.recv_timeout(SLICE) {
+            if let Ok(Message::Failed { error, exit }) = line {
+                return SessionError::Said {
+                    error,
+                    exit: exit_of(exit),
+                };
+            }
+        }
+        let status = match self.wait(Instant::now() + SIGNAL_LIMIT) {
+            Some(status) => status.to_string(),
+            None => {
+                self.end();
+                "it closed its output and did not end".into()
+            }
+        };
+        SessionError::Died {
+            status,
+            stderr: self.last_words(),
+        }
+    }
+
+    fn last_words(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let text = text.trim();
+        let skipped = text.chars().count().saturating_sub(LAST_WORDS);
+        text.chars().skip(skipped).collect()
+    }
+
+    fn signal(&self, signal: Signal) {
+        if !self.reaped {
+            let _ = kill(self.pid(), signal);
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        // Process ids fit: the kernel's limit is 2^22.
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
+    }
+
+    fn wait(&mut self, until: Instant) -> Option<ExitStatus> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => {
+                    self.reaped = true;
+                    return Some(status);
+                }
+                Ok(None) if Instant::now() < until => thread::sleep(pause),
+                Ok(None) | Err(_) => return None,
+            }
+            pause = (pause * 2).min(SLICE);
+        }
+    }
+
+    /// Closes its input and waits; then a signal, and in the end the one that no process survives.
+    fn close(&mut self) -> Result<(), SessionError> {
+        if self.reaped {
+            return Ok(());
+        }
+        self.stdin = None;
+        let begun = Instant::now();
+        let mut status = self.wait(begun + SHORT);
+        if status.is_none() {
+            if interrupt::received().is_some() {
+                // It may be preparing, or in the middle of a batch, and not look at its input.
+                self.signal(Signal::SIGTERM);
+            }
+            status = self.wait(begun + CLOSE_LIMIT);
+        }
+        let Some(status) = status else {
+            self.end();
+            return Err(SessionError::Stuck {
+                what: "cleaning up".into(),
+                seconds: begun.elapsed().as_secs(),
+                stderr: self.last_words(),
+            });
+        };
+        let failed = self.lines.try_iter().find_map(|line| match line {
+            Ok(Message::Failed { error, exit }) => Some((error, exit)),
+            _ => None,
+        });
+        match failed {
+            // Starts that failed have been recorded one by one already.
+            Some((_, exit)) if exit_of(exit) == measure_core::exit::Exit::StartFailed => Ok(()),
+            Some((error, exit)) => Err(SessionError::Said {
+                error,
+                exit: exit_of(exit),
+            }),
+            None if status.success() || interrupt::received().is_some() => Ok(()),
+            None => Err(SessionError::Died {
+                status: status.to_string(),
+                stderr: self.last_words(),
+            }),
+        }
+    }
+
+    fn end(&mut self) {
+        self.stdin = None;
+        self.signal(Signal::SIGTERM);
+        if self.wait(Instant::now() + SIGNAL_LIMIT).is_none() {
+            // The whole group: children of a driver that is stuck would be orphans.
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+            let _ = self.wait(Instant::now() + SIGNAL_LIMIT);
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = self.close();
+        if fs::metadata(&self.log).is_ok_and(|m| m.len() == 0) {
+            let _ = fs::remove_file(&self.log);
+        }
+    }
+}
+
+fn read_lines(stdout: ChildStdout, sender: &mpsc::Sender<Result<Message, String>>) {
+    for line in BufReader::new(stdout).lines() {
+        let message = match line {
+            Ok(line) => parse_line(&line),
+            Err(error) => Err(error.to_string()),
+        };
+        if sender.send(message).is_err() {
+            return;
+        }
+    }
+}

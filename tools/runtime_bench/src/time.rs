@@ -1,0 +1,340 @@
+//! `time`: wall time, CPU and disk I/O of cold starts.
+//!
+//! One driver process per rung stays open for the whole part. Its blocks are interleaved with those of
+//! the other rungs in a seeded random order. Wall time, CPU and disk I/O are passes of their own, so that
+//! reading counters disturbs no wall time.
+
+use std::time::Duration;
+
+use measure_core::disk_io::drop_caches;
+use measure_core::driver::Probe;
+use measure_core::driver::protocol::{BatchEnd, Go};
+use measure_core::exit::{Exit, HasExit};
+use measure_core::interrupt;
+use measure_core::record::{TOTAL, Value};
+use measure_core::schedule::{Block, interleave};
+use measure_core::stats::median;
+use report::vocabulary as word;
+
+use crate::counters::{CpuMeter, DiskMeter};
+use crate::drivers::Offer;
+use crate::error::{BenchError, SessionError};
+use crate::plan::{Pass, Sizes, Task, estimate, in_words, tasks};
+use crate::progress::Progress;
+use crate::recorder::{About, Recorder, whole};
+use crate::session::{Session, Start};
+use crate::trouble::Trouble;
+
+/// Starts by which the size of the batches is chosen.
+const CALIBRATION_STARTS: u64 = 3;
+/// How long a batch may take beyond what its starts should: a host that stalls is no stuck driver.
+const BATCH_LIMIT: Duration = Duration::from_secs(90);
+const SLOWER_THAN_EXPECTED: u32 = 20;
+/// Passes that share a schedule; one group after the other.
+const GROUPS: [&[Pass]; 4] = [
+    &[Pass::Wall, Pass::Throughput],
+    &[Pass::Cpu],
+    &[Pass::Disk],
+    &[Pass::DropCaches],
+];
+
+/// A rung whose driver is ready.
+struct Live<'a> {
+    offer: &'a Offer,
+    /// `None` once it has failed.
+    session: Option<Session>,
+    start_ns: u64,
+    tasks: Vec<Task>,
+}
+
+/// Measures the ready rungs of `offers`.
+///
+/// # Errors
+/// The records cannot be written. What goes wrong with rungs is in the [`Trouble`].
+pub fn measure(
+    recorder: &mut Recorder,
+    offers: &[Offer],
+    function: Option<&str>,
+    sizes: &Sizes,
+) -> Result<Trouble, BenchError> {
+    let mut progress = Progress::begin("time");
+    let mut trouble = Trouble::default();
+    let mut live = Vec::new();
+    for offer in offers.iter().filter(|o| o.probe == Probe::Ready) {
+        if interrupt::received().is_some() {
+            break;
+        }
+        recorder.next_block();
+        progress.show(&format!("{}: getting ready", offer.rung()));
+        match open(recorder, offer, function, sizes)? {
+            Ok(rung) => {
+                progress.expect(estimate(&rung.tasks, rung.start_ns));
+                live.push(rung);
+            }
+            Err(error) => trouble.add(recorder, &mut progress, offer, function, &error)?,
+        }
+    }
+    recorder.save()?;
+    for (number, passes) in (0_u64..).zip(GROUPS) {
+        let seed = recorder.seed().wrapping_add(number);
+        let plan = plan_of(&live, passes);
+        let repetitions: Vec<u32> = plan.iter().map(|(_, task)| task.repetitions).collect();
+        for Block { task, .. } in interleave(seed, &repetitions) {
+            if interrupt::received().is_some() {
+                break;
+            }
+            let (index, task) = plan[task];
+            recorder.next_block();
+            block(
+                recorder,
+                &mut live[index],
+                task,
+                &mut progress,
+                &mut trouble,
+            )?;
+        }
+    }
+    close(recorder, live, &mut progress, &mut trouble)?;
+    Ok(trouble)
+}
+
+/// The tasks of `passes` of every rung, with the rung's index.
+fn plan_of(live: &[Live<'_>], passes: &[Pass]) -> Vec<(usize, Task)> {
+    live.iter()
+        .enumerate()
+        .flat_map(|(index, rung)| rung.tasks.iter().map(move |&task| (index, task)))
+        .filter(|(_, task)| passes.contains(&task.pass))
+        .collect()
+}
+
+/// Starts the driver of `offer`, makes its first starts, and decides how many to make.
+fn open<'a>(
+    recorder: &mut Recorder,
+    offer: &'a Offer,
+    function: Option<&str>,
+    sizes: &Sizes,
+) -> Result<Result<Live<'a>, SessionError>, BenchError> {
+    let most = offer.description.max_workers.max(1);
+    let workers = sizes
+        .workers
+        .iter()
+        .copied()
+        .filter(|&w| w <= most)
+        .max()
+        .unwrap_or(1);
+    let started = Session::start(Start {
+        driver: &offer.driver,
+        command: "time",
+        count: 1,
+        rung: offer.rung(),
+        function,
+        workers: Some(workers),
+        log: recorder.log("time", offer.rung()),
+    });
+    let mut session = match started {
+        Ok(session) => session,
+        Err(error) => return Ok(Err(error)),
+    };
+    let (mut times, mut first_error) = (Vec::new(), None);
+    let function = session.function.clone();
+    let about = About {
+        rung: offer.rung(),
+        function: &function,
+        measure: word::CALIBRATE,
+        n: 1,
+        workers: 1,
+        order: 0,
+    };
+    let go = Go {
+        starts: Some(CALIBRATION_STARTS),
+        workers: Some(1),
+        ..Go::default()
+    };
+    let end = session.batch(&go, BATCH_LIMIT, &mut |sample| {
+        match &sample.error {
+            Some(error) => first_error = first_error.take().or_else(|| Some(error.clone())),
+            None => times.push(sample.total_ns as f64),
+        }
+        Ok(recorder.start(about, &sample)?)
+    })?;
+    if let Err(error) = end {
+        return Ok(Err(error));
+    }
+    let Some(start_ns) = median(&times) else {
+        let error = first_error.unwrap_or_else(|| "no start was made".into());
+        return Ok(Err(SessionError::AllFailed(error)));
+    };
+    let start_ns = start_ns as u64;
+    let tasks = tasks(sizes, start_ns, most);
+    recorder.about_rung(offer.rung(), |info| {
+        info.function = Some(session.function.clone());
+        info.scope = Some(session.scope.includes.clone());
+        info.plan = Some(in_words(sizes, &tasks, start_ns));
+        // With what it knows once it is prepared, for example the image's digest.
+        info.description = session.description.clone();
+    });
+    Ok(Ok(Live {
+        offer,
+        session: Some(session),
+        start_ns,
+        tasks,
+    }))
+}
+
+/// Measures one block; a rung that fails is out of the rest.
+fn block(
+    recorder: &mut Recorder,
+    rung: &mut Live<'_>,
+    task: Task,
+    progress: &mut Progress,
+    trouble: &mut Trouble,
+) -> Result<(), BenchError> {
+    let expected = Duration::from_nanos(task.starts.saturating_mul(rung.start_ns));
+    if let Some(mut session) = rung.session.take() {
+        progress.show(&format!(
+            "{}: {:?}, {} starts",
+            rung.offer.rung(),
+            task.pass,
+            task.starts
+        ));
+        match batch(recorder, &mut session, rung.offer.rung(), task, expected)? {
+            Ok(()) => rung.session = Some(session),
+            Err(error) => {
+                let function = session.function.clone();
+                drop(session);
+                trouble.add(recorder, progress, rung.offer, Some(&function), &error)?;
+            }
+        }
+    }
+    progress.done(expected);
+    Ok(())
+}
+
+fn batch(
+    recorder: &mut Recorder,
+    session: &mut Session,
+    rung: &str,
+    task: Task,
+    expected: Duration,
+) -> Result<Result<(), SessionError>, BenchError> {
+    let (function, scope) = (session.function.clone(), session.scope.clone());
+    let about = About {
+        rung,
+        function: &function,
+        measure: measure_of(task.pass),
+        n: task.starts,
+        workers: u32::try_from(task.workers).unwrap_or(u32::MAX),
+        order: 0,
+    };
+    if task.pass == Pass::DropCaches
+        && let Err(why) = drop_caches()
+    {
+        for metric in [word::READ_BYTES, word::WRITE_BYTES, word::WALL_NS] {
+            recorder.value(about, TOTAL, metric, Value::Unavailable(why.to_string()))?;
+        }
+        return Ok(Ok(()));
+    }
+    let cpu = (task.pass == Pass::Cpu).then(|| CpuMeter::open(&scope));
+    let disk = matches!(task.pass, Pass::Disk | Pass::DropCaches).then(|| DiskMeter::open(&scope));
+    let go = Go {
+        starts: Some(task.starts),
+        workers: Some(task.workers),
+        warmup: Some(0),
+        quiet: task.pass != Pass::Wall,
+    };
+    let limit = BATCH_LIMIT + expected * SLOWER_THAN_EXPECTED;
+    let one = About {
+        measure: if task.pass == Pass::Throughput {
+            word::START
+        } else {
+            about.measure
+        },
+        ..about
+    };
+    let one = if task.pass == Pass::Wall {
+        About {
+            measure: word::START,
+            ..one
+        }
+    } else {
+        one
+    };
+    let end = session.batch(&go, limit, &mut |sample| Ok(recorder.start(one, &sample)?))?;
+    let end = match end {
+        Ok(end) => end,
+        Err(error) => return Ok(Err(error)),
+    };
+    let about = About {
+        n: end.starts,
+        ..about
+    };
+    let ok = |value: Result<u64, String>| good(&end, value);
+    recorder.value(about, TOTAL, word::WALL_NS, ok(Ok(end.elapsed_ns)))?;
+    if let Some(cost) = cpu.map(CpuMeter::read) {
+        recorder.value(about, TOTAL, word::CPU_NS, ok(cost.scope_ns))?;
+        recorder.value(about, TOTAL, word::CPU_CYCLES, ok(cost.cycles))?;
+        if let Some(client) = cost.client_ns {
+            recorder.value(about, TOTAL, word::CLIENT_CPU_NS, ok(client))?;
+        }
+    }
+    if let Some(bytes) = disk.map(DiskMeter::read) {
+        let (read, write) = (
+            bytes.clone().map(|b| b.read_bytes),
+            bytes.map(|b| b.write_bytes),
+        );
+        recorder.value(about, TOTAL, word::READ_BYTES, ok(read))?;
+        recorder.value(about, TOTAL, word::WRITE_BYTES, ok(write))?;
+    }
+    Ok(Ok(()))
+}
+
+/// A batch's total, unless starts of it failed: those did not do the work.
+fn good(end: &BatchEnd, value: Result<u64, String>) -> Value {
+    match value {
+        _ if end.failed > 0 => {
+            Value::Unavailable(format!("{} of {} starts failed", end.failed, end.starts))
+        }
+        Ok(value) => whole(value),
+        Err(why) => Value::Unavailable(why),
+    }
+}
+
+fn measure_of(pass: Pass) -> &'static str {
+    match pass {
+        Pass::Wall | Pass::Throughput => word::BATCH,
+        Pass::Cpu => word::CPU,
+        Pass::Disk => word::DISK,
+        Pass::DropCaches => word::DROP_CACHES,
+    }
+}
+
+/// Releases every driver, then waits for each to clean up.
+fn close(
+    recorder: &mut Recorder,
+    mut live: Vec<Live<'_>>,
+    progress: &mut Progress,
+    trouble: &mut Trouble,
+) -> Result<(), BenchError> {
+    live.iter_mut()
+        .filter_map(|rung| rung.session.as_mut())
+        .for_each(Session::release);
+    for rung in live {
+        let Some(session) = rung.session else {
+            continue;
+        };
+        progress.show(&format!("{}: cleaning up", rung.offer.rung()));
+        let (function, starts) = (session.function.clone(), session.starts);
+        recorder.about_rung(rung.offer.rung(), |info| {
+            if let Some(plan) = &mut info.plan {
+                *plan += &format!("; {starts} starts in all");
+            }
+        });
+        match session.close() {
+            Err(error) if error.exit() != Exit::Interrupted => {
+                trouble.add(recorder, progress, rung.offer, Some(&function), &error)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! What went wrong with rungs while the others were measured.
+
+use std::time::Duration;
+
+use measure_core::exit::{Exit, HasExit};
+
+use crate::drivers::{self, Offer};
+use crate::error::{BenchError, SessionError};
+use crate::progress::Progress;
+use crate::recorder::Recorder;
+
+/// How long a driver may take to remove what a killed one left.
+const CLEAN_LIMIT: Duration = Duration::from_secs(60);
+
+/// The failures of a part.
+#[derive(Debug, Default)]
+pub struct Trouble {
+    first: Option<(String, SessionError)>,
+}
+
+impl Trouble {
+    /// Records that `offer` failed. A signal to us is no failure of the rung.
+    ///
+    /// # Errors
+    /// The records cannot be written.
+    pub fn add(
+        &mut self,
+        recorder: &mut Recorder,
+        progress: &mut Progress,
+        offer: &Offer,
+        function: Option<&str>,
+        error: &SessionError,
+    ) -> Result<(), BenchError> {
+        if matches!(error, SessionError::Interrupted(_)) {
+            return Ok(());
+        }
+        let function = function.unwrap_or(&offer.description.default_function);
+        recorder.unavailable(offer.rung(), function, &error.to_string())?;
+        recorder.about_rung(offer.rung(), |info| info.failure = Some(error.to_string()));
+        recorder.save()?;
+        progress.warn(&format!("{}: {error}", offer.rung()));
+        if matches!(
+            error,
+            SessionError::Died { .. } | SessionError::Stuck { .. }
+        ) {
+            // It could not clean up after itself; its own `clean` removes only what it left.
+            if let Err(why) = drivers::run(&offer.driver, &["clean"], CLEAN_LIMIT) {
+                progress.warn(&format!("{}: cleaning up after it: {why}", offer.rung()));
+            }
+        }
+        // What a host cannot do is a row of the table, not a failure of the run.
+        if error.exit() != Exit::Unavailable && self.first.is_none() {
+            self.first = Some((offer.rung().to_owned(), error.clone()));
+        }
+        Ok(())
+    }
+
+    /// The first failure, to end with.
+    ///
+    /// # Errors
+    /// There was one.
+    pub fn result(self) -> Result<(), BenchError> {
+        match self.first {
+            Some((rung, error)) => Err(BenchError::Rung { rung, error }),
+            None => Ok(()),
+        }
+    }
+}

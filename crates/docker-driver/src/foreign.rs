@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::process;
 
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use measure_core::driver::{DriverError, Scope};
 use measure_core::label::LABEL;
@@ -34,7 +35,7 @@ impl Foreign {
         let all = client.call("list", client.api.docker.list_containers(Some(options)))?;
         let others: Vec<String> = all
             .into_iter()
-            .filter(|c| !c.labels.as_ref().is_some_and(|l| l.contains_key(LABEL)))
+            .filter(|c| maker(c).is_none())
             .filter_map(|c| c.names.and_then(|names| names.into_iter().next()).or(c.id))
             .map(|name| name.trim_start_matches('/').to_owned())
             .collect();
@@ -88,6 +89,12 @@ impl Foreign {
     }
 }
 
+/// The driver that made a container; `None` for one that is not ours. Containers inherit the labels
+/// of their image, so one that someone made of our image has our label too, but not with a process id.
+fn maker(container: &ContainerSummary) -> Option<i32> {
+    container.labels.as_ref()?.get(LABEL)?.parse().ok()
+}
+
 /// Removes the containers of ours on the engine: those that `of` made, or all whose maker is gone.
 /// Returns their names.
 ///
@@ -104,12 +111,7 @@ pub fn remove_ours(client: &Client, of: Option<i32>) -> Result<Vec<String>, Driv
         .map_err(failed)?;
     let mut removed = Vec::new();
     for found in all {
-        let maker: Option<i32> = found
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(LABEL))
-            .and_then(|pid| pid.parse().ok());
-        let wanted = match (of, maker) {
+        let wanted = match (of, maker(&found)) {
             (Some(pid), maker) => maker == Some(pid),
             (None, Some(pid)) => !std::path::Path::new(&format!("/proc/{pid}")).exists(),
             (None, None) => false,

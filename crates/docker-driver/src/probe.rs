@@ -1,6 +1,7 @@
 //! What a private engine needs of the host.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use measure_core::driver::Probe;
-use nix::unistd::geteuid;
+use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::engine::{self, cgroups};
 use crate::image;
@@ -98,11 +99,22 @@ fn pipe() -> nix::Result<(File, File)> {
     Ok((write.into(), read.into()))
 }
 
+/// Where daemons are installed, which not every PATH has.
+const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// The search path of the engine and its parts: ours, then the system's directories.
+#[must_use]
+pub fn search_path() -> OsString {
+    let given = env::var_os("PATH").unwrap_or_default();
+    let dirs = env::split_paths(&given).chain(SYSTEM_DIRS.iter().map(PathBuf::from));
+    // Only a directory with a colon in its name cannot be joined.
+    env::join_paths(dirs).unwrap_or(given)
+}
+
 fn find(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
+    env::split_paths(&search_path())
         .map(|dir| dir.join(name))
-        .find(|file| nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok())
+        .find(|file| access(file, AccessFlags::X_OK).is_ok())
 }
 
 /// Versions of the engine's parts, from the executables.
@@ -116,7 +128,7 @@ pub fn versions() -> &'static str {
             ("runc", "runc"),
         ]
         .map(|(name, program)| {
-            let run = Command::new(program)
+            let run = Command::new(find(program).unwrap_or_else(|| program.into()))
                 .arg("--version")
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())

@@ -14,7 +14,7 @@ use measure_core::{ids, interrupt, label};
 
 use crate::api::{ApiError, Client};
 use crate::container::{self, Spec, StartError};
-use crate::engine::{Engine, Network};
+use crate::engine::{Engine, Network, not_interrupted};
 use crate::foreign::{self, Foreign};
 use crate::image::{self, Built, build::BaseChoice};
 use crate::park::{self, Blocked, Parking};
@@ -212,6 +212,7 @@ impl Rung for DockerRung {
         let function = known(&plan.function.to_string(), &built)?;
         let (backend, client) = self.open_backend()?;
         image::provide(&client, &built)?;
+        not_interrupted("the engine was prepared")?;
         let spec = Spec {
             image: built.image.clone(),
             function: function.clone(),

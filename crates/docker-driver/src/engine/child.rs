@@ -165,6 +165,7 @@ fn spawn(log: File) -> io::Result<(Child, ChildStdin)> {
     let mut child = Command::new("/proc/self/exe")
         .arg0("docker-driver")
         .arg(COMMAND)
+        .env("PATH", crate::probe::search_path())
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)

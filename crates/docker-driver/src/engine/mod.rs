@@ -102,7 +102,7 @@ impl Engine {
         // The socket is there before the daemon is: the first answer is what counts.
         let client = Client::connect(&self.host(), START_LIMIT);
         match client {
-            Ok(_) => Ok(()),
+            Ok(_) => not_interrupted("the engine started"),
             Err(error) => {
                 self.check_starting(deadline)?;
                 let why = self.loss(&error.to_string());
@@ -112,11 +112,7 @@ impl Engine {
     }
 
     fn check_starting(&self, deadline: Instant) -> Result<(), DriverError> {
-        if interrupt::received().is_some() {
-            return Err(DriverError::Failed(
-                "interrupted while the engine started".into(),
-            ));
-        }
+        not_interrupted("the engine started")?;
         if self.child.ended().is_some() {
             return Err(did_not_come_up(&self.loss("it ended")));
         }
@@ -214,6 +210,17 @@ impl Drop for Engine {
             // The mark stays, so the next run or `clean` tries again.
             eprintln!("warning: {error}");
         }
+    }
+}
+
+/// Stops between two steps of a preparation if a signal has come while `what`.
+///
+/// # Errors
+/// One has.
+pub fn not_interrupted(what: &str) -> Result<(), DriverError> {
+    match interrupt::received() {
+        Some(_) => Err(DriverError::Failed(format!("interrupted while {what}"))),
+        None => Ok(()),
     }
 }
 

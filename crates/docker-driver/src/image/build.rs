@@ -17,7 +17,7 @@ use measure_core::label::LABEL;
 use super::context::Context;
 use super::{ALPINE, Base, Built, TAG, base};
 use crate::api::{ApiError, Client};
-use crate::engine::{Engine, Network};
+use crate::engine::{Engine, Network, not_interrupted};
 
 /// How long a registry may take to deliver Alpine (4 MB).
 const PULL_LIMIT: Duration = Duration::from_secs(20);
@@ -73,6 +73,7 @@ pub fn build(context: &Context, choice: BaseChoice, tar: &Path) -> Result<Built,
         }
     };
     let base = provide_base(&client, choice)?;
+    not_interrupted("the image was built")?;
     let built = client.run(async {
         let body = context
             .tar()
@@ -102,6 +103,7 @@ pub fn build(context: &Context, choice: BaseChoice, tar: &Path) -> Result<Built,
             .map_err(|e| DriverError::failed(format!("cannot write {}", tar.display()), e))?;
         Ok::<_, DriverError>(image.id.unwrap_or_default())
     })?;
+    not_interrupted("the image was built")?;
     Ok(Built {
         key: context.key.clone(),
         image: built,

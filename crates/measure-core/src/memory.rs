@@ -1,1 +1,0 @@
-//! PSS, USS, RSS and swap of process trees.

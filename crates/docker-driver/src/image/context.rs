@@ -135,6 +135,7 @@ pub fn is_static_elf(bytes: &[u8]) -> bool {
         let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
         for index in 0..count {
             let at = usize::try_from(table.checked_add(index * size)?).ok()?;
+            bytes.get(at..at.checked_add(usize::try_from(size).ok()?)?)?;
             if number(at, 4)? == u64::from(PT_INTERP) {
                 return Some(false);
             }

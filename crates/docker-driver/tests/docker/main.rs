@@ -1,4 +1,5 @@
 //! The docker driver, as the executable that it is, on a real engine.
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod common;
 mod faults;

@@ -9,6 +9,7 @@
 //! would count that memory twice; it is recognised and counted apart.
 
 mod proc_dir;
+mod reading;
 mod rollup;
 mod sampler;
 mod series;

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use nix::errno::Errno;
-
 use super::proc_dir::{ProcDir, pids};
-use super::tasks::{Source, Task, descendants, exists};
-use super::{Memory, MemoryError, ProcessMemory, Walk, rollup, vm};
+use super::reading::{AddressRange, Reading, read, read_all};
+use super::tasks::{Source, Task, descendants};
+use super::{Memory, MemoryError, ProcessMemory, Walk, vm};
 use crate::cgroup;
 use crate::clock::now_ns;
 use crate::driver::Scope;
@@ -14,7 +13,8 @@ use crate::driver::Scope;
 /// Reads memory again and again without opening or allocating anew what can be kept.
 #[derive(Debug)]
 pub struct Sampler {
-    proc: ProcDir,
+    /// One per thread; the first looks up tasks too.
+    readers: Vec<ProcDir>,
     source: Source,
     pids: Vec<i32>,
     tasks: Vec<Task>,
@@ -22,17 +22,6 @@ pub struct Sampler {
     within: Vec<bool>,
     /// Per task, the address range it was read with.
     ranges: Vec<AddressRange>,
-}
-
-type AddressRange = Option<(u64, u64)>;
-
-/// What reading one process came to.
-enum Reading {
-    Memory(Memory, AddressRange),
-    Vanished,
-    WithoutMemory,
-    Denied,
-    Unreadable(String),
 }
 
 impl Sampler {
@@ -51,7 +40,7 @@ impl Sampler {
             return Err(MemoryError::NoRollup(error.desc().to_owned()));
         }
         Ok(Self {
-            proc,
+            readers: vec![proc],
             source,
             pids: Vec::new(),
             tasks: Vec::new(),
@@ -59,6 +48,19 @@ impl Sampler {
             within: Vec::new(),
             ranges: Vec::new(),
         })
+    }
+
+    /// Reads with up to `threads` threads: a shorter pass for more CPUs. One unless asked for, so that
+    /// sampling takes no second CPU from what is being measured.
+    ///
+    /// # Errors
+    /// No descriptors left for `/proc`.
+    pub fn with_threads(mut self, threads: usize) -> Result<Self, MemoryError> {
+        while self.readers.len() < threads {
+            self.readers.push(ProcDir::open()?);
+        }
+        self.readers.truncate(threads.max(1));
+        Ok(self)
     }
 
     /// How parents and names are found: `taskstats` or `stat`.
@@ -93,7 +95,7 @@ impl Sampler {
     /// # Errors
     /// It is gone, has no memory of its own, or may not be read.
     pub fn of_process(&mut self, pid: i32) -> Result<Memory, MemoryError> {
-        match self.read(pid) {
+        match read(&mut self.readers[0], pid) {
             Reading::Memory(memory, _) => Ok(memory),
             Reading::Vanished => Err(MemoryError::Gone(pid)),
             Reading::WithoutMemory => Err(MemoryError::WithoutMemory(pid)),
@@ -142,7 +144,7 @@ impl Sampler {
             self.pids.clone_from(&members);
             self.pids.extend(client);
             self.source
-                .look_up(&mut self.proc, &self.pids, &mut self.tasks);
+                .look_up(&mut self.readers[0], &self.pids, &mut self.tasks);
         } else {
             self.scan();
         }
@@ -156,20 +158,26 @@ impl Sampler {
             }
             _ => false,
         });
-        walk.processes.reserve_exact(found.len());
+        let client = client.and_then(|pid| self.index(pid));
+        found.retain(|&index| Some(index) != client);
+        found.extend(client);
+        self.pids.clear();
+        self.pids
+            .extend(found.iter().map(|&index| self.tasks[index].pid));
+        walk.found_ns = now_ns();
+        let readings = read_all(&mut self.readers, &self.pids);
+        walk.end_ns = now_ns();
         self.ranges.clear();
         self.ranges.resize(self.tasks.len(), None);
-        walk.found_ns = now_ns();
-        for index in found {
-            if Some(self.tasks[index].pid) != client {
-                let process = self.weigh(index, &mut walk);
+        walk.processes.reserve_exact(found.len());
+        for (index, reading) in found.into_iter().zip(readings) {
+            let process = self.account(index, reading, &mut walk);
+            if Some(index) == client {
+                walk.client = process;
+            } else {
                 walk.processes.extend(process);
             }
         }
-        if let Some(index) = client.and_then(|pid| self.index(pid)) {
-            walk.client = self.weigh(index, &mut walk);
-        }
-        walk.end_ns = now_ns();
         walk
     }
 
@@ -178,7 +186,7 @@ impl Sampler {
         // `/proc` was there when the sampler was made; should it be gone, no process is found.
         let _ = pids(&mut self.pids);
         self.source
-            .look_up(&mut self.proc, &self.pids, &mut self.tasks);
+            .look_up(&mut self.readers[0], &self.pids, &mut self.tasks);
     }
 
     fn index(&self, pid: i32) -> Option<usize> {
@@ -194,10 +202,15 @@ impl Sampler {
         descendants(&self.tasks, roots, &mut self.order, &mut self.within)
     }
 
-    /// Reads the process at `index` into the walk's counts.
-    fn weigh(&mut self, index: usize, walk: &mut Walk) -> Option<ProcessMemory> {
+    /// Puts the reading of the task at `index` into the walk's counts.
+    fn account(
+        &mut self,
+        index: usize,
+        reading: Reading,
+        walk: &mut Walk,
+    ) -> Option<ProcessMemory> {
         let task = self.tasks[index];
-        match self.read(task.pid) {
+        match reading {
             Reading::Memory(memory, range) => {
                 self.ranges[index] = range;
                 if range.is_some() && self.in_parents_address_space(task, range) {
@@ -232,35 +245,6 @@ impl Sampler {
     fn in_parents_address_space(&self, task: Task, range: AddressRange) -> bool {
         self.index(task.ppid)
             .is_some_and(|parent| self.ranges[parent] == range && vm::shared(task.pid, task.ppid))
-    }
-
-    fn read(&mut self, pid: i32) -> Reading {
-        match self.read_once(pid) {
-            // An exec between open and read looks the same; it does not at the second try.
-            Reading::WithoutMemory => self.read_once(pid),
-            reading => reading,
-        }
-    }
-
-    fn read_once(&mut self, pid: i32) -> Reading {
-        match self.proc.read(pid, "smaps_rollup") {
-            Ok(text) if text.is_empty() => Reading::WithoutMemory,
-            Ok(text) => match rollup::parse(text) {
-                Ok(memory) => Reading::Memory(memory, rollup::address_range(text)),
-                Err(why) => Reading::Unreadable(why.to_owned()),
-            },
-            // Opening says ENOENT for what is gone; reading says ESRCH for that and for what has no
-            // address space.
-            Err(Errno::ENOENT | Errno::ESRCH) => {
-                if exists(&mut self.proc, pid) {
-                    Reading::WithoutMemory
-                } else {
-                    Reading::Vanished
-                }
-            }
-            Err(Errno::EACCES | Errno::EPERM) => Reading::Denied,
-            Err(error) => Reading::Unreadable(error.desc().to_owned()),
-        }
     }
 }
 

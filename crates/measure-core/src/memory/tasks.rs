@@ -132,7 +132,8 @@ pub(super) fn descendants(
 ) -> Vec<usize> {
     order.clear();
     order.extend(0..u32::try_from(tasks.len()).unwrap_or(u32::MAX));
-    order.sort_unstable_by_key(|&index| tasks[index as usize].ppid);
+    // Siblings in order of their pids, which is the order of `tasks`.
+    order.sort_unstable_by_key(|&index| (tasks[index as usize].ppid, index));
     within.clear();
     within.resize(tasks.len(), false);
     let mut found: Vec<usize> = Vec::new();

@@ -61,6 +61,8 @@ fn me() -> i32 {
 fn samplers() -> Vec<Sampler> {
     let mut all = vec![Sampler::with_source(Source::Stat).expect("/proc is mounted")];
     let best = Sampler::new().expect("/proc is mounted");
+    let threaded = Sampler::new().and_then(|sampler| sampler.with_threads(3));
+    all.push(threaded.expect("/proc is mounted"));
     if best.source() == "stat" {
         eprintln!("SKIPPED: taskstats half of the walk tests: no CAP_NET_ADMIN or no taskstats");
     } else {
@@ -102,6 +104,20 @@ fn every_process_of_a_tree_is_read_once() {
         }
         let parts: u64 = walk.processes.iter().map(|p| p.memory.pss_bytes).sum();
         assert_eq!(walk.sum().pss_bytes, parts);
+    }
+}
+
+#[test]
+fn threads_read_what_one_reads() {
+    let tree = Tree::start(100);
+    let pids = |sampler: &mut Sampler| -> Vec<i32> {
+        let walk = sampler.sample_trees(&[tree.root()]);
+        walk.processes.iter().map(|process| process.pid).collect()
+    };
+    let mut expected = vec![tree.root()];
+    expected.extend(&tree.children);
+    for mut sampler in samplers() {
+        assert_eq!(pids(&mut sampler), expected);
     }
 }
 

@@ -1,0 +1,7 @@
+//! Runs [`process_driver`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    measure_core::exit::report(process_driver::run(measure_core::exit::parse_args()))
+}

@@ -172,8 +172,9 @@ pub async fn cold_start(
     let ran = run_to_end(api, &id, function, &mut clock).await;
     let removed = remove(api, &id, ran.is_err()).await;
     clock.lap("remove");
-    ran?;
+    // A container that could not be removed is the worse fault.
     removed?;
+    ran?;
     Ok(clock.finish())
 }
 

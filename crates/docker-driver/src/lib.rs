@@ -10,6 +10,7 @@ pub mod engine;
 pub mod foreign;
 pub mod image;
 pub mod park;
+pub mod prepared;
 pub mod probe;
 pub mod rung;
 

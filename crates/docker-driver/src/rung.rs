@@ -1,23 +1,20 @@
 //! The docker rungs.
 
 use std::process;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bollard::models::ContainerCreateBody;
 use measure_core::clock::Phases;
 use measure_core::driver::{
     Description, DriverError, Isolation, Plan, Probe, Purpose, Rung, Scope,
 };
-use measure_core::{ids, interrupt, label};
+use measure_core::ids;
 
 use crate::api::{ApiError, Client};
-use crate::container::{self, Spec, StartError};
+use crate::container::Spec;
 use crate::engine::{Engine, Network, not_interrupted};
-use crate::foreign::{self, Foreign};
+use crate::foreign::Foreign;
 use crate::image::{self, Built, build::BaseChoice};
-use crate::park::{self, Blocked, Parking};
+use crate::prepared::{Backend, Prepared};
 use crate::{Options, probe};
 
 /// Docker's bridge has no more ports.
@@ -66,36 +63,6 @@ pub struct DockerRung {
     prepared: Option<Prepared>,
 }
 
-#[derive(Debug)]
-enum Backend {
-    Private(Engine),
-    Foreign(Foreign),
-}
-
-/// Fields are dropped in order: clients before the engine.
-#[derive(Debug)]
-struct Prepared {
-    workers: Vec<Mutex<Worker>>,
-    client: Mutex<Client>,
-    backend: Backend,
-    function: String,
-    body: ContainerCreateBody,
-    names: AtomicU64,
-    parked: Vec<String>,
-    precreated: bool,
-}
-
-#[derive(Debug)]
-struct Worker {
-    client: Client,
-    /// The container that was created beforehand.
-    container: Option<String>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl DockerRung {
     /// A rung that has made nothing yet.
     #[must_use]
@@ -105,12 +72,6 @@ impl DockerRung {
             options,
             prepared: None,
         }
-    }
-
-    fn prepared(&self) -> Result<&Prepared, DriverError> {
-        self.prepared
-            .as_ref()
-            .ok_or_else(|| DriverError::Failed("the rung is not prepared".into()))
     }
 
     fn isolation(&self) -> Isolation {
@@ -220,186 +181,41 @@ impl Rung for DockerRung {
             open_stdin: plan.purpose == Purpose::Hold,
             owner: process::id().cast_signed(),
         };
-        let mut prepared = Prepared {
-            workers: Vec::new(),
-            client: Mutex::new(client),
-            backend,
-            function,
-            body: spec.body(),
-            names: AtomicU64::new(0),
-            parked: Vec::new(),
-            precreated: self.kind.precreated && plan.purpose == Purpose::Time,
-        };
+        let mut prepared = Prepared::new(backend, client, function, spec.body());
         if plan.purpose == Purpose::Time {
-            prepared.make_workers(plan.workers)?;
+            prepared.make_workers(plan.workers, self.kind.precreated)?;
         }
-        let mut scope = match &prepared.backend {
-            Backend::Private(engine) => engine.scope(),
-            Backend::Foreign(foreign) => foreign.scope(),
-        };
+        let mut scope = prepared.scope();
         scope.includes = format!("{}; {}", scope.includes, built.in_words());
         self.prepared = Some(prepared);
         Ok(scope)
     }
 
     fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
-        let prepared = self.prepared()?;
-        let worker = prepared
-            .workers
-            .get(worker)
-            .map(lock)
-            .ok_or_else(|| DriverError::Failed(format!("there is no worker {worker}")))?;
-        let api = &worker.client.api;
-        let outcome = if let Some(id) = &worker.container {
-            worker
-                .client
-                .run(container::precreated_start(api, id, &prepared.function))
-        } else {
-            let (body, name) = (prepared.body.clone(), prepared.name());
-            worker
-                .client
-                .run(container::cold_start(api, body, &name, &prepared.function))
-        };
-        outcome.map_err(|error| prepared.fault(error))
+        self.prepared
+            .as_ref()
+            .ok_or_else(not_prepared)?
+            .cold_start(worker)
     }
 
     fn park(&mut self, count: usize) -> Result<(), DriverError> {
         let at_once = self.options.park_at_once;
-        let prepared = self
-            .prepared
+        self.prepared
             .as_mut()
-            .ok_or_else(|| DriverError::Failed("the rung is not prepared".into()))?;
-        let blocked = match &prepared.backend {
-            Backend::Private(engine) => ["memory", "unified"]
-                .iter()
-                .find_map(|controller| engine.container_groups(controller))
-                .map_or(Blocked::Said, Blocked::Seen),
-            Backend::Foreign(_) => Blocked::Said,
-        };
-        let name = prepared.name();
-        let parking = Parking {
-            body: &prepared.body,
-            function: &prepared.function,
-            name: &name,
-            at_once,
-            blocked,
-        };
-        let parked = park::park(
-            &lock(&prepared.client),
-            &parking,
-            count,
-            &mut prepared.parked,
-        );
-        parked.map_err(|error| {
-            prepared.give_up();
-            prepared.fault(error)
-        })
+            .ok_or_else(not_prepared)?
+            .park(count, at_once)
     }
 
     fn release(&mut self) -> Result<(), DriverError> {
         let at_once = self.options.park_at_once;
-        let Some(prepared) = &mut self.prepared else {
-            return Ok(());
-        };
-        // After a signal no one waits for hundreds of good ends: the engine's end kills them all.
-        if interrupt::received().is_some() {
-            return Ok(());
-        }
-        let released = park::release(
-            &lock(&prepared.client),
-            &prepared.function,
-            at_once,
-            &mut prepared.parked,
-        );
-        released.map_err(|error| prepared.fault(error))
+        self.prepared
+            .as_mut()
+            .map_or(Ok(()), |prepared| prepared.release(at_once))
     }
 }
 
-impl Prepared {
-    fn name(&self) -> String {
-        let number = self.names.fetch_add(1, Ordering::Relaxed);
-        label::name(process::id().cast_signed(), &number.to_string())
-    }
-
-    fn make_workers(&mut self, count: usize) -> Result<(), DriverError> {
-        for _ in 0..count {
-            let client = lock(&self.client)
-                .another()
-                .map_err(|e| self.fault(e.into()))?;
-            let container = if self.precreated {
-                let created = client.run(container::create(
-                    &client.api,
-                    self.body.clone(),
-                    &self.name(),
-                ));
-                Some(created.map_err(|e| self.fault(e.into()))?)
-            } else {
-                None
-            };
-            self.workers.push(Mutex::new(Worker { client, container }));
-        }
-        Ok(())
-    }
-
-    /// Says that containers may be left that only the engine's end removes.
-    fn give_up(&self) {
-        if let Backend::Private(engine) = &self.backend {
-            engine.mark_unclean();
-        }
-    }
-
-    /// The contract's error for a failed start.
-    fn fault(&self, error: StartError) -> DriverError {
-        let api = match error {
-            StartError::Api(api) => api,
-            wrong => return DriverError::StartFailed(wrong.to_string()),
-        };
-        match (api, &self.backend) {
-            (error @ ApiError::Refused { .. }, _) => DriverError::StartFailed(error.to_string()),
-            (ApiError::Interrupted(call), _) => {
-                self.give_up();
-                DriverError::Failed(format!("interrupted during `{call}`"))
-            }
-            (error, Backend::Private(engine)) => {
-                engine.mark_unclean();
-                engine.lost(&error.to_string())
-            }
-            (error, Backend::Foreign(_)) => DriverError::EngineLost(error.to_string()),
-        }
-    }
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        let removed = match &self.backend {
-            Backend::Foreign(_) => {
-                foreign::remove_ours(&lock(&self.client), Some(process::id().cast_signed()))
-                    .map(drop)
-            }
-            Backend::Private(engine) if !self.parked.is_empty() => {
-                engine.mark_unclean();
-                Ok(())
-            }
-            Backend::Private(_) => self.workers.iter().try_for_each(|worker| {
-                let worker = lock(worker);
-                let Some(id) = &worker.container else {
-                    return Ok(());
-                };
-                let removed = worker
-                    .client
-                    .run(container::remove(&worker.client.api, id, true));
-                removed.map_err(|e| {
-                    self.give_up();
-                    DriverError::failed("cannot remove a container", e)
-                })
-            }),
-        };
-        if let (Err(error), Backend::Foreign(_)) = (removed, &self.backend) {
-            eprintln!(
-                "warning: {error}; `docker-driver clean` with the same --docker-host tries again"
-            );
-        }
-    }
+fn not_prepared() -> DriverError {
+    DriverError::Failed("the rung is not prepared".into())
 }
 
 /// The function's id, if the image has it.

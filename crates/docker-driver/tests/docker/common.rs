@@ -318,3 +318,14 @@ pub fn word<'a>(text: &'a str, prefix: &str) -> &'a str {
 pub fn as_nobody(command: &mut Command) -> &mut Command {
     command.uid(65534).gid(65534)
 }
+
+pub fn is_sample(line: &Message) -> bool {
+    matches!(line, Message::Sample(_))
+}
+
+/// The engine's daemon, from outside of its namespaces.
+pub fn daemon(scope: &Scope) -> Pid {
+    let found = processes_named(&scope.cgroups["memory"], "dockerd");
+    assert_eq!(found.len(), 1);
+    Pid::from_raw(found[0])
+}

@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod common;
+mod elsewhere;
 mod faults;
 mod rungs;
+mod signals;

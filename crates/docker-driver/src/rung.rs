@@ -173,6 +173,7 @@ impl Rung for DockerRung {
         let function = known(&plan.function.to_string(), &built)?;
         let (backend, client) = self.open_backend()?;
         image::provide(&client, &built)?;
+        let facts = engine_facts(&client);
         not_interrupted("the engine was prepared")?;
         let spec = Spec {
             image: built.image.clone(),
@@ -186,7 +187,7 @@ impl Rung for DockerRung {
             prepared.make_workers(plan.workers, self.kind.precreated)?;
         }
         let mut scope = prepared.scope();
-        scope.includes = format!("{}; {}", scope.includes, built.in_words());
+        scope.includes = format!("{}; {}; {facts}", scope.includes, built.in_words());
         self.prepared = Some(prepared);
         Ok(scope)
     }
@@ -228,6 +229,22 @@ fn known(function: &str, built: &Built) -> Result<String, DriverError> {
         function,
         &built.functions,
     )))
+}
+
+/// What the engine says of itself, since a default may differ from host to host.
+fn engine_facts(client: &Client) -> String {
+    let Ok(info) = client.call("info", client.api.docker.info()) else {
+        return "the engine says nothing of itself".into();
+    };
+    let word = |value: Option<String>| value.unwrap_or_else(|| "unknown".into());
+    format!(
+        "storage {}, log {}, cgroup driver {} (version {}), security {}",
+        word(info.driver),
+        word(info.logging_driver),
+        word(info.cgroup_driver.map(|driver| driver.to_string())),
+        word(info.cgroup_version.map(|version| version.to_string())),
+        info.security_options.unwrap_or_default().join(" "),
+    )
 }
 
 fn foreign_unavailable(host: &str, error: &ApiError) -> DriverError {

@@ -117,12 +117,13 @@ impl PerfError {
     /// What the same refusal means where a cgroup was asked for.
     pub(super) fn in_cgroup(self, dir: &Path) -> Self {
         match self {
-            Self::Other { errno, .. } if matches!(errno, Errno::EBADF | Errno::EINVAL) => {
-                Self::Cgroup {
-                    dir: dir.to_path_buf(),
-                    why: "not a directory of a cgroup hierarchy with perf_event".to_owned(),
-                }
-            }
+            Self::Other {
+                errno: Errno::EBADF | Errno::EINVAL,
+                ..
+            } => Self::Cgroup {
+                dir: dir.to_path_buf(),
+                why: "not a directory of a cgroup hierarchy with perf_event".to_owned(),
+            },
             // Counting whole CPUs is what perf calls 0.
             Self::Denied {
                 event, paranoid, ..

@@ -65,19 +65,24 @@ pub enum Flag {
 
 impl fmt::Display for Flag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.describe(|value| format!("{value:.4}")))
+    }
+}
+
+impl Flag {
+    /// In words, with values written by `number`.
+    #[must_use]
+    pub fn describe(&self, number: impl Fn(f64) -> String) -> String {
         match self {
-            Self::Outliers { positions } => write!(
-                f,
+            Self::Outliers { positions } => format!(
                 "{} outlier{} (modified z-score above {OUTLIER_Z}): other load, or a long tail",
                 positions.len(),
                 if positions.len() == 1 { "" } else { "s" }
             ),
-            Self::SlowFirst { ratio } => write!(
-                f,
+            Self::SlowFirst { ratio } => format!(
                 "the first run took {ratio:.2} times the median of the others: caches were cold, add warm-up or report it apart"
             ),
-            Self::Drift { rho, p } => write!(
-                f,
+            Self::Drift { rho, p } => format!(
                 "values {} with time (Spearman rho {rho:.2}, p {p:.1e}): state builds up, or the machine's speed changes",
                 if *rho > 0.0 { "rise" } else { "fall" }
             ),
@@ -85,9 +90,10 @@ impl fmt::Display for Flag {
                 low,
                 high,
                 high_share,
-            } => write!(
-                f,
-                "two modes, near {low:.4} and {high:.4} ({:.0} % in the upper one): the median hides one of them",
+            } => format!(
+                "two modes, near {} and {} ({:.0} % in the upper one): the median hides one of them",
+                number(*low),
+                number(*high),
                 100.0 * high_share
             ),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use measure_core::clock::PhaseClock;
 use measure_core::ids::FunctionId;
-use wasmtime::{InstancePre, Module, ModuleExport, Store as WasmStore, Trap};
+use wasmtime::{InstancePre, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc};
 
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, StartError};
@@ -22,6 +22,26 @@ pub mod phase {
     pub const RUN: &str = "run";
     /// Instance dropped, slot reset.
     pub const DROP: &str = "drop";
+}
+
+/// What a start tells the time of its phases to. A parked worker has none: a stop watch would lie on its
+/// stack for as long as it is blocked.
+pub trait Laps {
+    /// The phase `name` ends here.
+    fn lap(&mut self, name: &'static str);
+}
+
+impl Laps for PhaseClock {
+    fn lap(&mut self, name: &'static str) {
+        Self::lap(self, name);
+    }
+}
+
+/// No stop watch.
+pub struct Untimed;
+
+impl Laps for Untimed {
+    fn lap(&mut self, _: &'static str) {}
 }
 
 /// A loaded function. Cheap to clone; may be started from any number of threads at once, as far as the
@@ -100,18 +120,12 @@ impl Function {
     ///
     /// # Errors
     /// It did not end with exit code 0, or could not begin.
-    pub fn start(&self, clock: &mut PhaseClock) -> Result<(), StartError> {
+    pub fn start(&self, clock: &mut impl Laps) -> Result<(), StartError> {
         let mut store = self.new_store()?;
         clock.lap(phase::WASI);
-        let instance = self.0.pre.instantiate(&mut store);
+        let start = self.instantiate(&mut store);
         clock.lap(phase::INSTANCE);
-        let outcome = instance.and_then(|instance| {
-            let start = instance
-                .get_module_export(&mut store, &self.0.start)
-                .and_then(wasmtime::Extern::into_func)
-                .ok_or_else(|| wasmtime::Error::msg("`_start` is not a function"))?;
-            start.typed::<(), ()>(&store)?.call(&mut store, ())
-        });
+        let outcome = start.and_then(|start| start.call(&mut store, ()));
         clock.lap(phase::RUN);
         // Only a failed start pays for its message.
         let result = outcome.or_else(|error| self.failure(&error, store.data()));
@@ -120,6 +134,19 @@ impl Function {
         result
     }
 
+    // These two are calls of their own so that the frame which stays on the stack while the program runs
+    // is small: a blocked Faaslet keeps every page of stack above it.
+    #[inline(never)]
+    fn instantiate(&self, store: &mut WasmStore<Host>) -> wasmtime::Result<TypedFunc<(), ()>> {
+        let instance = self.0.pre.instantiate(&mut *store)?;
+        instance
+            .get_module_export(&mut *store, &self.0.start)
+            .and_then(wasmtime::Extern::into_func)
+            .ok_or_else(|| wasmtime::Error::msg("`_start` is not a function"))?
+            .typed(store)
+    }
+
+    #[inline(never)]
     fn new_store(&self) -> Result<WasmStore<Host>, StartError> {
         let inner = &*self.0;
         let mut host = Host::new(&inner.grants, inner.engine.settings(), inner.deadline_ticks);
@@ -135,6 +162,8 @@ impl Function {
     }
 
     /// What an error of the engine means; exit code 0 is none.
+    #[cold]
+    #[inline(never)]
     fn failure(&self, error: &wasmtime::Error, host: &Host) -> Result<(), StartError> {
         let exit = |code: i32| match code {
             0 => Ok(()),

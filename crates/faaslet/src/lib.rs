@@ -18,6 +18,7 @@ pub mod netns;
 pub mod park;
 pub mod seat;
 pub mod settings;
+mod stack;
 pub mod stdin;
 pub mod store;
 pub mod thread;

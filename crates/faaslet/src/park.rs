@@ -6,11 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use measure_core::clock::PhaseClock;
 use measure_core::interrupt;
 
 use crate::error::StartError;
-use crate::function::Function;
+use crate::function::{Function, Untimed};
 use crate::seat::Seats;
 use crate::stdin::Stdin;
 use crate::thread::{STACK_BYTES, no_thread};
@@ -116,10 +115,9 @@ fn spawn(
     Builder::new()
         .stack_size(STACK_BYTES)
         .spawn(move || {
-            let mut clock = PhaseClock::start();
             let result = seats
-                .map_or(Ok(()), |seats| seats.take(i, &mut clock))
-                .and_then(|()| function.start(&mut clock));
+                .map_or(Ok(()), |seats| seats.take(i, &mut Untimed))
+                .and_then(|()| function.start(&mut Untimed));
             ended.fetch_add(1, Ordering::Release);
             result
         })

@@ -1,11 +1,14 @@
 //! What a Faaslet's thread sits in: a CPU cgroup and a network namespace, made before any start.
 
-use measure_core::cgroup::{CgroupError, Controller, Group, Hierarchies, OwnScope, ThreadJoiner};
-use measure_core::clock::PhaseClock;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+
+use measure_core::cgroup::{Controller, Group, Hierarchies, OwnScope};
 use measure_core::label;
 use nix::unistd::getpid;
 
 use crate::error::{FaasletError, StartError};
+use crate::function::Laps;
 use crate::netns;
 
 /// Name of the driver's own scope group (see [`OwnScope::enter`]).
@@ -23,15 +26,41 @@ pub mod phase {
 
 /// Seats for so many workers.
 pub struct Seats {
-    // Dropped in this order: children before the group that holds them.
     seats: Vec<Seat>,
+    /// Removes its children with itself.
     _parent: Group,
     namespaces: Option<netns::Pool>,
 }
 
+/// A group of its own below the parent, as the open control file through which a thread joins: a parked
+/// Faaslet should not be charged for more.
 struct Seat {
-    joiner: ThreadJoiner,
-    _group: Group,
+    threads: File,
+}
+
+impl Seat {
+    fn make(parent: &Group, i: usize) -> io::Result<Self> {
+        let dir = parent
+            .dir(Controller::Cpu)
+            .ok_or_else(|| io::Error::other("the cpu controller is gone"))?
+            .join(i.to_string());
+        fs::create_dir(&dir)?;
+        let v1 = dir.join("tasks");
+        let threads = if v1.exists() {
+            v1
+        } else {
+            fs::write(dir.join("cgroup.type"), "threaded")?;
+            dir.join("cgroup.threads")
+        };
+        Ok(Self {
+            threads: OpenOptions::new().write(true).open(threads)?,
+        })
+    }
+
+    /// One write moves the calling thread.
+    fn join(&self) -> io::Result<()> {
+        (&self.threads).write_all(b"0")
+    }
 }
 
 /// Which namespaces the seats have.
@@ -55,14 +84,9 @@ impl Seats {
     ) -> Result<Self, FaasletError> {
         let name = parent_name(scope);
         let parent = Group::create(&name, &[Controller::Cpu]).map_err(cgroup_error)?;
+        share_out(&parent).map_err(cgroup_error)?;
         let seats = (0..count)
-            .map(|i| {
-                let group = Group::create(&format!("{name}/{i}"), &[Controller::Cpu])?;
-                Ok::<_, CgroupError>(Seat {
-                    joiner: group.thread_joiner()?,
-                    _group: group,
-                })
-            })
+            .map(|i| Seat::make(&parent, i))
             .collect::<Result<Vec<_>, _>>()
             .map_err(cgroup_error)?;
         let namespaces = match namespaces {
@@ -92,11 +116,10 @@ impl Seats {
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn take(&self, i: usize, clock: &mut PhaseClock) -> Result<(), StartError> {
+    pub fn take(&self, i: usize, clock: &mut impl Laps) -> Result<(), StartError> {
         let seat = &self.seats[i % self.seats.len()];
-        seat.joiner
-            .join()
-            .map_err(|e| StartError::Setup(e.to_string()))?;
+        seat.join()
+            .map_err(|e| StartError::Setup(format!("cannot join the CPU cgroup: {e}")))?;
         clock.lap(phase::CGROUP);
         if let Some(pool) = &self.namespaces {
             netns::enter(pool.fd(i)).map_err(|e| StartError::Setup(e.to_string()))?;
@@ -113,6 +136,22 @@ impl Seats {
             Some(pool) => format!("{cgroups}, {}", pool.describe()),
             None => cgroups,
         }
+    }
+}
+
+/// Hands the cpu controller to the seats; on v1 they have it anyway.
+fn share_out(parent: &Group) -> io::Result<()> {
+    let control = parent
+        .dir(Controller::Cpu)
+        .map(|dir| dir.join("cgroup.subtree_control"))
+        .filter(|control| control.exists());
+    match control {
+        Some(control) => {
+            let kind = control.with_file_name("cgroup.type");
+            fs::write(kind, "threaded")?;
+            fs::write(control, "+cpu")
+        }
+        None => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread::{self, Builder, JoinHandle, Thread};
 use measure_core::clock::PhaseClock;
 
 use crate::error::StartError;
-use crate::function::Function;
+use crate::function::{Function, Untimed};
 use crate::seat::Seats;
 use crate::thread::{STACK_BYTES, no_thread};
 
@@ -115,7 +115,7 @@ impl Waiting {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 // The first job is to sit down.
-                let seated = seats.take(i, &mut PhaseClock::start());
+                let seated = seats.take(i, &mut Untimed);
                 theirs.job().result = seated;
                 loop {
                     let caller = theirs.job().caller.take();

@@ -12,6 +12,7 @@ use wasmtime::{AsContextMut, Caller, Linker};
 use super::memory::{Answer, Errno, Guest, code};
 use super::{MODULE, ProcExit};
 use crate::host::{Grants, Host};
+use crate::stack;
 
 const STDIN: u32 = 0;
 const STDERR: u32 = 2;
@@ -207,6 +208,7 @@ fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer
             let buffer = guest.iovec(list, i)?;
             if buffer.len > 0 {
                 if waited {
+                    stack::release_dead_pages();
                     stdin.will_wait();
                 }
                 got = read_once(stdin.fd(), guest.bytes(buffer.at, buffer.len)?)?;
@@ -222,6 +224,7 @@ fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer
     Ok(())
 }
 
+#[inline(never)]
 fn must_wait(fd: BorrowedFd<'_>) -> bool {
     poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(0)
 }

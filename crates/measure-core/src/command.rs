@@ -199,15 +199,15 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     check(&options)?;
     let output = Output::open(options.json.as_deref())?;
     let program = Program::find(&options.command, Streams::open(&options)?)?;
-    interrupt::install().map_err(|e| CommandError::System {
-        what: "cannot catch signals",
-        why: e.to_string(),
-    })?;
+    interrupt::install()
+        .and_then(|()| tree::kill_on_signal())
+        .map_err(|e| CommandError::System {
+            what: "cannot catch signals",
+            why: e.to_string(),
+        })?;
     tree::adopt_orphans();
     let environment = Environment::capture();
     judge(&environment, options.strict)?;
-    // From here on a signal must end the command too, wherever this thread waits.
-    tree::kill_on_signal();
     let mut session = Session::new(&options, &program, Report::new(&options, environment));
     let mut outcome = Ok(());
     for pass in Pass::ALL {

@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use super::CommandError;
 use super::program::{self, Program, ProgramError};
 use super::trace::{self, Events};
+use super::tree;
 use crate::memory::{Memory, MemoryError, Sampler};
 
 /// Shortest time between two samples.
@@ -56,6 +57,7 @@ pub(super) fn run(program: &Program) -> Result<(ExitStatus, Peak), CommandError>
     thread::scope(|scope| {
         let sampling = scope.spawn(|| watch.sample_until_done(background));
         let outcome = run_watched(program, &watch, &mut own);
+        tree::ended();
         watch.done.store(true, Ordering::Release);
         sampling.thread().unpark();
         outcome
@@ -70,6 +72,7 @@ fn run_watched(
     match start_traced(program) {
         Ok(child) => {
             let root = child.id().cast_signed();
+            tree::started(root);
             let mut observer = Observer {
                 watch,
                 sampler: own,
@@ -84,6 +87,7 @@ fn run_watched(
         Err(why) => {
             let child = start(program, false).map_err(|e| started(program, &e))?;
             let root = child.id().cast_signed();
+            tree::started(root);
             lock(&watch.live).untraced_root = Some(root);
             let (status, usage) =
                 program::wait(Pid::from_raw(root)).map_err(|errno| CommandError::System {

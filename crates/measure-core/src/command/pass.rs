@@ -77,7 +77,7 @@ impl<'a> Session<'a> {
                 break;
             }
             self.progress.show("warm-up", number, self.options.warmup);
-            let ended = self.program.run()?;
+            let ended = run_once(self.program)?;
             self.check(pass, format!("{number} (warm-up)"), ended.status)?;
         }
         Ok(())
@@ -128,7 +128,7 @@ impl<'a> Session<'a> {
 
     fn wall(&mut self) -> Result<(), CommandError> {
         let (runs, outcome) = self.each_run(Pass::Wall, |program| {
-            let ended = program.run()?;
+            let ended = run_once(program)?;
             Ok((ended.status, ended))
         });
         for (name, value) in WALL_METRICS {
@@ -157,7 +157,7 @@ impl<'a> Session<'a> {
         }
         let (runs, outcome) = self.each_run(Pass::Counters, |program| {
             counters.take();
-            let ended = program.run()?;
+            let ended = run_once(program)?;
             Ok((ended.status, counters.take()))
         });
         self.add_counts(&events, &runs);
@@ -208,6 +208,12 @@ impl<'a> Session<'a> {
         self.report.memory_notes(&runs);
         outcome
     }
+}
+
+fn run_once(program: &Program) -> Result<Ended, CommandError> {
+    let ended = program.run_noting(tree::started);
+    tree::ended();
+    Ok(ended?)
 }
 
 /// One line on a terminal, and nothing elsewhere. Written between runs only, and seldom.

@@ -196,6 +196,15 @@ impl Program {
     /// # Errors
     /// The kernel refuses to start it.
     pub fn run(&self) -> Result<Ended, ProgramError> {
+        self.run_noting(|_| ())
+    }
+
+    /// [`Program::run`] that tells the process id as soon as it is known; `started` is in the timed
+    /// path.
+    ///
+    /// # Errors
+    /// The kernel refuses to start it.
+    pub fn run_noting(&self, started: impl FnOnce(i32)) -> Result<Ended, ProgramError> {
         let start_ns = now_ns();
         let child = posix_spawn(
             self.path.as_c_str(),
@@ -204,7 +213,10 @@ impl Program {
             &self.arguments,
             &self.environment,
         );
-        let ended = child.and_then(|child| wait(child).map(|end| (now_ns(), end)));
+        let ended = child.and_then(|child| {
+            started(child.as_raw());
+            wait(child).map(|end| (now_ns(), end))
+        });
         let (end_ns, (status, usage)) = ended.map_err(|errno| self.refused(errno))?;
         Ok(Ended {
             start_ns,

@@ -54,8 +54,29 @@ pub fn parse_args<T: structopt::StructOpt>() -> T {
     T::from_iter_safe(std::env::args_os()).unwrap_or_else(|error| match error.kind {
         HelpDisplayed | VersionDisplayed => error.exit(),
         _ => {
-            eprintln!("{}", error.message);
+            eprintln!("{}", without_colours(&error.message));
             std::process::exit(Exit::Usage as i32)
         }
     })
+}
+
+/// The parser colours its suggestions even where there is no terminal.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split('\x1b');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        plain + part.split_once('m').map_or(part, |(_, rest)| rest)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_taken_out_and_nothing_else() {
+        let coloured = "Did you mean \x1b[32m--\x1b[0m\x1b[32mfunction\x1b[0m? more";
+        assert_eq!(without_colours(coloured), "Did you mean --function? more");
+        assert_eq!(without_colours("plain man"), "plain man");
+    }
 }

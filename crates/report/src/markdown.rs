@@ -71,7 +71,10 @@ fn unavailable(records: &Records) -> String {
     if table.is_empty() {
         return String::new();
     }
-    format!("## Not measured\n\n{}\n", table.markdown())
+    format!(
+        "## Not measured, or not to the end\n\n{}\n",
+        table.markdown()
+    )
 }
 
 fn isolation(records: &Records) -> String {
@@ -117,7 +120,10 @@ fn isolation(records: &Records) -> String {
     format!("## What each runtime isolates\n\n{}\n", table.markdown())
 }
 
-/// The kinds of isolation of `rung` in a few words.
+/// What [`isolates`] abbreviates.
+pub(crate) const KINDS: &str = "Memory, Cpu, Network, Files, System calls, Privileges";
+
+/// The kinds of isolation of `rung`, by their initials.
 pub(crate) fn isolates(records: &Records, rung: &str) -> String {
     let known = records.info.rungs();
     let Some(info) = known.iter().find(|r| r.description.rung == rung) else {
@@ -131,24 +137,22 @@ pub(crate) fn isolates(records: &Records, rung: &str) -> String {
         syscalls,
         capabilities,
     } = &info.description.isolation;
-    let kinds = [
-        ("memory", memory),
-        ("CPU", cpu),
-        ("network", network),
-        ("files", files),
-        ("system calls", syscalls),
-        ("capabilities", capabilities),
-    ];
-    let present: Vec<&str> = kinds
-        .iter()
-        .filter(|(_, how)| !how.is_empty() && !how.eq_ignore_ascii_case("none"))
-        .map(|(kind, _)| *kind)
-        .collect();
-    if present.is_empty() {
-        "nothing".into()
-    } else {
-        present.join(", ")
-    }
+    [
+        ('M', memory),
+        ('C', cpu),
+        ('N', network),
+        ('F', files),
+        ('S', syscalls),
+        ('P', capabilities),
+    ]
+    .iter()
+    .map(|(initial, how)| {
+        let nothing = how.is_empty()
+            || how.to_ascii_lowercase().starts_with("none:")
+            || how.eq_ignore_ascii_case("none");
+        if nothing { '-' } else { *initial }
+    })
+    .collect()
 }
 
 /// How cold is defined, whose work counts and how often each ran.
@@ -196,11 +200,6 @@ fn notes(records: &Records) -> String {
         return text;
     }
     format!("## Notes\n\n{text}\n")
-}
-
-/// A size, with words for a value below zero, which only noise can make.
-pub(crate) fn in_bytes(value: f64) -> String {
-    bytes(value)
 }
 
 /// The slope with its interval.

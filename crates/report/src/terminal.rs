@@ -1,7 +1,7 @@
 //! The short table for a terminal.
 
-use crate::format::{count, duration_ns, ratio};
-use crate::markdown::{fit_bytes, in_bytes, isolates};
+use crate::format::{bytes, count, duration_ns, ratio};
+use crate::markdown::{KINDS, isolates};
 use crate::memory::{MemoryRow, memory_rows};
 use crate::records::Records;
 use crate::table::{Align, Table};
@@ -25,7 +25,12 @@ pub fn terminal(records: &Records) -> String {
                 .unavailable(&rung)
                 .or(time.and_then(|t| t.first_error.as_deref()))
                 .unwrap_or("nothing was measured");
-            missing += &format!("{rung}: {why}\n");
+            let prefix = if why.starts_with("unavailable") {
+                ""
+            } else {
+                "unavailable: "
+            };
+            missing += &format!("{rung}  {prefix}{why}\n");
             continue;
         }
         let mut cells = vec![rung.clone()];
@@ -33,16 +38,9 @@ pub fn terminal(records: &Records) -> String {
             cells.extend(time_cells(time, with_reference));
         }
         if !memories.is_empty() {
-            cells.push(
-                pss.and_then(|m| m.fit)
-                    .map(|f| fit_bytes(&f))
-                    .unwrap_or_default(),
-            );
-            cells.push(
-                pss.and_then(|m| m.fit)
-                    .map(|f| in_bytes(f.intercept))
-                    .unwrap_or_default(),
-            );
+            let fit = pss.and_then(|m| m.fit);
+            cells.push(fit.map(|f| bytes(f.slope)).unwrap_or_default());
+            cells.push(fit.map(|f| bytes(f.intercept)).unwrap_or_default());
         }
         cells.push(isolates(records, &rung));
         table.row(cells);
@@ -50,6 +48,7 @@ pub fn terminal(records: &Records) -> String {
     let mut text = String::new();
     if !table.is_empty() {
         text += &table.text();
+        text += &format!("isolates: {KINDS}\n");
     }
     text + &missing
 }
@@ -62,23 +61,17 @@ fn columns(
     let mut columns = vec![("runtime", Align::Left)];
     if !times.is_empty() {
         columns.extend([
-            ("start (median)", Align::Right),
+            ("median start", Align::Right),
             ("95 % interval", Align::Left),
             ("n", Align::Right),
         ]);
         if with_reference {
-            columns.push(("per docker-none", Align::Right));
+            columns.push(("docker-none/this", Align::Right));
         }
-        columns.extend([
-            ("starts/s (workers)", Align::Right),
-            ("CPU/start", Align::Right),
-        ]);
+        columns.extend([("starts/s (by)", Align::Right), ("CPU/start", Align::Right)]);
     }
     if !memories.is_empty() {
-        columns.extend([
-            ("PSS per worker", Align::Right),
-            ("fixed PSS", Align::Right),
-        ]);
+        columns.extend([("PSS/worker", Align::Right), ("fixed PSS", Align::Right)]);
     }
     columns.push(("isolates", Align::Left));
     columns

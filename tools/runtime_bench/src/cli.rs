@@ -13,12 +13,14 @@ use measure_core::run_dir::{HostLock, RunDir, SAMPLES};
 use nix::unistd::geteuid;
 use report::{Part, Records, RungInfo};
 use structopt::StructOpt;
+use structopt::clap::AppSettings;
 
 use crate::drivers::{Ladder, Offer};
 use crate::error::BenchError;
 use crate::mem::{self, Sweep};
 use crate::plan::Sizes;
 use crate::recorder::{Recorder, write_tables};
+use crate::session::Job;
 use crate::time;
 use crate::trouble::Trouble;
 
@@ -27,8 +29,9 @@ const LOCK: &str = "runtime_bench";
 
 /// Measures what a cold start of a function costs, from a bare thread to a container.
 ///
-/// Every rung of the ladder is offered by a driver (process-driver, faasm-driver, docker-driver), found beside this program or
-/// on PATH. A run writes every sample, as it is measured, into results/<time>-<host>/ and makes all tables from there.
+/// Every rung of the ladder is offered by a driver (process-driver, faasm-driver, docker-driver), found beside
+/// this program or on PATH. A run writes every sample, as it is measured, into results/<time>-<host>/ and makes
+/// all tables from there.
 ///
 /// EXAMPLES:
 ///     runtime_bench quick                                  time and memory of the main rungs, in minutes
@@ -38,7 +41,7 @@ const LOCK: &str = "runtime_bench";
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench report results/latest                  all tables again, from the samples
 #[derive(Debug, StructOpt)]
-#[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP)]
+#[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP, global_setting = AppSettings::ColorNever)]
 pub struct Args {
     /// What to do.
     #[structopt(subcommand)]
@@ -76,6 +79,9 @@ pub struct Common {
     /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning
     #[structopt(long)]
     strict: bool,
+    /// Seconds that a driver may be silent beyond what its work should take, before it is ended
+    #[structopt(long, name = "PATIENCE", default_value = "90")]
+    patience: u64,
 }
 
 /// Which rungs.
@@ -119,7 +125,7 @@ pub struct TimeOptions {
     #[structopt(long, default_value = "5")]
     repetitions: u32,
     /// Seconds to spend on a rung
-    #[structopt(long, name = "SECONDS", default_value = "15")]
+    #[structopt(long, name = "SECONDS", default_value = "25")]
     budget: u64,
 }
 
@@ -245,6 +251,7 @@ struct Run {
     /// Named one by one on the command line.
     named: bool,
     function: Option<String>,
+    patience: Duration,
     /// Held until the run is over.
     _lock: HostLock,
 }
@@ -258,6 +265,7 @@ impl Run {
                 .parse::<FunctionId>()
                 .map_err(|e| BenchError::Usage(e.to_string()))?;
         }
+        in_range("--patience", common.patience, 86_400)?;
         let lock = HostLock::take(LOCK)?;
         let mut environment = Environment::capture();
         let ladder = Ladder::discover();
@@ -285,6 +293,7 @@ impl Run {
             offers,
             named: which.rungs.is_some(),
             function: which.function.clone(),
+            patience: Duration::from_secs(common.patience),
             _lock: lock,
         })
     }
@@ -334,24 +343,22 @@ impl Run {
 
     fn time(&mut self, sizes: &Sizes, profile: &str) -> Result<Trouble, BenchError> {
         self.begin("time", profile)?;
-        let trouble = time::measure(
-            &mut self.recorder,
-            &self.offers,
-            self.function.as_deref(),
-            sizes,
-        )?;
+        let job = Job {
+            function: self.function.as_deref(),
+            patience: self.patience,
+        };
+        let trouble = time::measure(&mut self.recorder, &self.offers, &job, sizes)?;
         self.end_part()?;
         Ok(trouble)
     }
 
     fn mem(&mut self, sweep: &Sweep, profile: &str) -> Result<Trouble, BenchError> {
         self.begin("mem", profile)?;
-        let trouble = mem::measure(
-            &mut self.recorder,
-            &self.offers,
-            self.function.as_deref(),
-            sweep,
-        )?;
+        let job = Job {
+            function: self.function.as_deref(),
+            patience: self.patience,
+        };
+        let trouble = mem::measure(&mut self.recorder, &self.offers, &job, sweep)?;
         self.end_part()?;
         Ok(trouble)
     }
@@ -458,7 +465,7 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         fixed: false,
         workers: vec![1, 2, 4],
         repetitions: 5,
-        budget: Duration::from_secs(15),
+        budget: Duration::from_secs(25),
     };
     let mut run = Run::prepare(&options.common, &which)?;
     let mut troubles = vec![run.time(&sizes, "quick")?];

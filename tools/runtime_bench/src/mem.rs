@@ -3,7 +3,6 @@
 //! Each point of the sweep (rung x number of workers x repetition) has a fresh driver, in a seeded
 //! random order. A thread samples the scope from ready to released.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use measure_core::cgroup::{memory_current_bytes, memory_peak_bytes};
@@ -20,7 +19,7 @@ use crate::error::{BenchError, SessionError};
 use crate::progress::Progress;
 use crate::recorder::{About, Recorder, whole};
 use crate::sampler::{Life, Watcher};
-use crate::session::{Session, Start};
+use crate::session::{Job, Session, Start};
 use crate::trouble::Trouble;
 
 /// How the sweep is sized.
@@ -40,12 +39,13 @@ pub struct Sweep {
 const FAST: Duration = Duration::from_millis(25);
 /// Workers of the trial that tells them apart.
 const TRIAL: usize = 2;
-/// How long parking may take: a fixed part and one per worker.
-const PARK_LIMIT: Duration = Duration::from_secs(60);
-const PARK_LIMIT_PER_WORKER: Duration = Duration::from_secs(3);
-/// How long the kernel gets to free what the last driver left (namespaces and cgroups go
-/// asynchronously) before the host's counters are read.
-const SETTLE: Duration = Duration::from_millis(300);
+/// What parking a worker may take at most, on the safe side.
+const PARKING: Duration = Duration::from_millis(150);
+/// The kernel frees namespaces and cgroups of the last driver asynchronously. Its counters have settled
+/// once they move less than this in a step; on a busy host they never do.
+const SETTLED_BYTES: u64 = 128 << 10;
+const SETTLE_STEP: Duration = Duration::from_millis(150);
+const SETTLE_LIMIT: Duration = Duration::from_secs(3);
 
 /// A rung of the sweep.
 struct Weighed<'a> {
@@ -65,7 +65,7 @@ struct Weighed<'a> {
 pub fn measure(
     recorder: &mut Recorder,
     offers: &[Offer],
-    function: Option<&str>,
+    job: &Job<'_>,
     sweep: &Sweep,
 ) -> Result<Trouble, BenchError> {
     let mut progress = Progress::begin("mem");
@@ -76,7 +76,7 @@ pub fn measure(
             break;
         }
         progress.show(&format!("{}: trial", offer.rung()));
-        match point(recorder, offer, function, TRIAL, Some(sweep))? {
+        match point(recorder, offer, job, TRIAL, Some(sweep))? {
             Ok(cost) => {
                 let rung = sized(offer, sweep, &cost);
                 progress.expect(
@@ -89,7 +89,7 @@ pub fn measure(
                 recorder.about_rung(offer.rung(), |info| info.plan = Some(rung.in_words()));
                 rungs.push(rung);
             }
-            Err(error) => trouble.add(recorder, &mut progress, offer, function, &error)?,
+            Err(error) => trouble.add(recorder, &mut progress, offer, job.function, &error)?,
         }
     }
     recorder.save()?;
@@ -110,9 +110,9 @@ pub fn measure(
         let rung = &mut rungs[index];
         if !rung.failed {
             progress.show(&format!("{}: {count} workers", rung.offer.rung()));
-            if let Err(error) = point(recorder, rung.offer, function, count, None)? {
+            if let Err(error) = point(recorder, rung.offer, job, count, None)? {
                 rung.failed = true;
-                trouble.add(recorder, &mut progress, rung.offer, function, &error)?;
+                trouble.add(recorder, &mut progress, rung.offer, job.function, &error)?;
             }
         }
         progress.done(rung.expected(count));
@@ -181,22 +181,22 @@ struct Cost {
 fn point(
     recorder: &mut Recorder,
     offer: &Offer,
-    function: Option<&str>,
+    job: &Job<'_>,
     count: usize,
     trial_of: Option<&Sweep>,
 ) -> Result<Result<Cost, SessionError>, BenchError> {
     recorder.next_block();
     let begun = Instant::now();
-    thread::sleep(SETTLE);
-    let before = KernelMemory::now().map_err(|e| BenchError::Failed(e.to_string()))?;
+    let before = settled()?;
     let started = Session::start(Start {
         driver: &offer.driver,
         command: "hold",
         count: count as u64,
         rung: offer.rung(),
-        function,
+        function: job.function,
         workers: None,
         log: recorder.log("mem", offer.rung()),
+        patience: job.patience,
     });
     let mut session = match started {
         Ok(session) => session,
@@ -211,18 +211,18 @@ fn point(
     let watcher = Watcher::start(scope.clone()).map_err(|e| BenchError::Failed(e.to_string()))?;
     watcher.ready();
     let parking = Instant::now();
-    let limit = PARK_LIMIT + PARK_LIMIT_PER_WORKER * u32::try_from(count).unwrap_or(u32::MAX);
-    if let Err(error) = session.park(limit) {
+    let expected = PARKING * u32::try_from(count).unwrap_or(u32::MAX);
+    if let Err(error) = session.park(expected) {
         return Ok(Err(error));
     }
     let parking = parking.elapsed();
     watcher.parked();
-    let kernel = KernelMemory::now().map_err(|e| BenchError::Failed(e.to_string()))?;
+    let kernel = counters()?;
     let group = Group::of(&scope);
     let life = watcher.finish();
     let tables = page_tables_of_all(&life.pids);
     let closed = session.close();
-    let after = KernelMemory::now().map_err(|e| BenchError::Failed(e.to_string()))?;
+    let after = counters()?;
 
     let about = About {
         rung: offer.rung(),
@@ -259,6 +259,34 @@ fn point(
         parking,
         whole: begun.elapsed(),
     }))
+}
+
+fn counters() -> Result<KernelMemory, BenchError> {
+    KernelMemory::now().map_err(|e| BenchError::Failed(e.to_string()))
+}
+
+/// The host's counters once they have settled, or at last as they are.
+fn settled() -> Result<KernelMemory, BenchError> {
+    let until = Instant::now() + SETTLE_LIMIT;
+    let mut then = counters()?;
+    loop {
+        let on = interrupt::sleep(SETTLE_STEP);
+        let now = counters()?;
+        let since = now.since(&then);
+        let moved: u64 = [
+            since.slab_unreclaimable_bytes,
+            since.percpu_bytes,
+            since.kernel_stacks_bytes,
+        ]
+        .into_iter()
+        .flatten()
+        .map(i64::unsigned_abs)
+        .sum();
+        if moved < SETTLED_BYTES || Instant::now() >= until || !on {
+            return Ok(now);
+        }
+        then = now;
+    }
 }
 
 /// Memory charged to the scope's cgroup.

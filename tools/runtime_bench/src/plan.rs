@@ -178,7 +178,7 @@ pub fn in_words(sizes: &Sizes, tasks: &[Task], start_ns: u64) -> String {
         format!("within a budget of {} s", sizes.budget.as_secs_f64())
     };
     format!(
-        "one process makes them all; batches x starts, {chosen}, a first start being {}: wall {}; throughput {}; CPU {}; disk {}; caches dropped {}",
+        "one process makes them all; batches x starts, {chosen}, a start at first taking {}: wall {}; throughput {}; CPU {}; disk {}; caches dropped {}",
         report::duration_ns(start_ns as f64),
         list(Pass::Wall),
         list(Pass::Throughput),

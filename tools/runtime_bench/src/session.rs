@@ -21,14 +21,23 @@ use crate::error::{BenchError, SessionError, exit_of};
 const READY_LIMIT: Duration = Duration::from_secs(180);
 /// How long a driver may take to clean up once its input is closed (hundreds of containers) ...
 const CLOSE_LIMIT: Duration = Duration::from_secs(120);
-/// ... and once it was told by a signal.
-const SIGNAL_LIMIT: Duration = Duration::from_secs(30);
 /// How long a driver gets to see its input closed before a signal that we got is passed on.
 const SHORT: Duration = Duration::from_secs(1);
+/// A host that stalls is no stuck driver: work may take this many times as long as it should.
+const SLOWER_THAN_EXPECTED: u32 = 20;
 /// How often a wait looks whether a signal came to us.
 const SLICE: Duration = Duration::from_millis(50);
 /// How much of a driver's standard error an error message repeats.
 const LAST_WORDS: usize = 600;
+
+/// What all drivers of a run are asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Job<'a> {
+    /// What to run; each rung's default if `None`.
+    pub function: Option<&'a str>,
+    /// See [`Start::patience`].
+    pub patience: Duration,
+}
 
 /// What to start.
 #[derive(Debug)]
@@ -47,6 +56,9 @@ pub struct Start<'a> {
     pub workers: Option<usize>,
     /// Where its standard error goes.
     pub log: PathBuf,
+    /// How long it may be silent beyond what its work should take, and how long it may take to end when
+    /// told by a signal.
+    pub patience: Duration,
 }
 
 /// A driver that is ready.
@@ -94,7 +106,7 @@ impl Session {
         })
     }
 
-    /// Runs one batch and hands on its samples. If a signal comes to us the driver is told to stop,
+    /// Runs one batch that should take `expected` and hands on its samples. If a signal comes to us the driver is told to stop,
     /// and what it had measured is handed on before the error.
     ///
     /// # Errors
@@ -102,14 +114,14 @@ impl Session {
     pub fn batch(
         &mut self,
         go: &Go,
-        limit: Duration,
+        expected: Duration,
         on_sample: &mut dyn FnMut(StartSample) -> Result<(), BenchError>,
     ) -> Result<Result<BatchEnd, SessionError>, BenchError> {
         self.starts += go.starts.unwrap_or(0);
         if let Err(error) = self.link.go(go) {
             return Ok(Err(error));
         }
-        let mut until = Instant::now() + limit;
+        let mut until = Instant::now() + self.link.patience + expected * SLOWER_THAN_EXPECTED;
         let mut interrupted = None;
         loop {
             let message = match interrupted {
@@ -127,7 +139,7 @@ impl Session {
                 Ok(other) => return Ok(Err(unexpected(&other))),
                 Err(error @ SessionError::Interrupted(_)) if interrupted.is_none() => {
                     interrupted = Some(error);
-                    until = Instant::now() + SIGNAL_LIMIT;
+                    until = Instant::now() + self.link.patience;
                     self.link.signal(Signal::SIGTERM);
                 }
                 Err(error) => return Ok(Err(interrupted.unwrap_or(error))),
@@ -135,16 +147,14 @@ impl Session {
         }
     }
 
-    /// Lets a `hold` park its workers and waits until all are.
+    /// Lets a `hold` park its workers, which should take `expected`, and waits until all are.
     ///
     /// # Errors
     /// As of [`Session::start`].
-    pub fn park(&mut self, limit: Duration) -> Result<(), SessionError> {
+    pub fn park(&mut self, expected: Duration) -> Result<(), SessionError> {
         self.link.go(&Go::default())?;
-        match self
-            .link
-            .next(Instant::now() + limit, "parking its workers")?
-        {
+        let until = Instant::now() + self.link.patience + expected * SLOWER_THAN_EXPECTED;
+        match self.link.next(until, "parking its workers")? {
             Message::Parked { .. } => Ok(()),
             other => Err(unexpected(&other)),
         }
@@ -179,6 +189,7 @@ struct Link {
     stdin: Option<ChildStdin>,
     lines: Receiver<Result<Message, String>>,
     log: PathBuf,
+    patience: Duration,
     reaped: bool,
 }
 
@@ -216,6 +227,7 @@ impl Link {
             stdin,
             lines,
             log: start.log,
+            patience: start.patience,
             reaped: false,
         })
     }
@@ -284,7 +296,7 @@ impl Link {
                 };
             }
         }
-        let status = match self.wait(Instant::now() + SIGNAL_LIMIT) {
+        let status = match self.wait(Instant::now() + self.patience) {
             Some(status) => status.to_string(),
             None => {
                 self.end();
@@ -376,10 +388,10 @@ impl Link {
     fn end(&mut self) {
         self.stdin = None;
         self.signal(Signal::SIGTERM);
-        if self.wait(Instant::now() + SIGNAL_LIMIT).is_none() {
+        if self.wait(Instant::now() + self.patience).is_none() {
             // The whole group: children of a driver that is stuck would be orphans.
             let _ = killpg(self.pid(), Signal::SIGKILL);
-            let _ = self.wait(Instant::now() + SIGNAL_LIMIT);
+            let _ = self.wait(Instant::now() + self.patience);
         }
     }
 }

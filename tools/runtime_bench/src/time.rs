@@ -13,7 +13,6 @@ use measure_core::exit::{Exit, HasExit};
 use measure_core::interrupt;
 use measure_core::record::{TOTAL, Value};
 use measure_core::schedule::{Block, interleave};
-use measure_core::stats::median;
 use report::vocabulary as word;
 
 use crate::counters::{CpuMeter, DiskMeter};
@@ -22,14 +21,11 @@ use crate::error::{BenchError, SessionError};
 use crate::plan::{Pass, Sizes, Task, estimate, in_words, tasks};
 use crate::progress::Progress;
 use crate::recorder::{About, Recorder, whole};
-use crate::session::{Session, Start};
+use crate::session::{Job, Session, Start};
 use crate::trouble::Trouble;
 
 /// Starts by which the size of the batches is chosen.
 const CALIBRATION_STARTS: u64 = 3;
-/// How long a batch may take beyond what its starts should: a host that stalls is no stuck driver.
-const BATCH_LIMIT: Duration = Duration::from_secs(90);
-const SLOWER_THAN_EXPECTED: u32 = 20;
 /// Passes that share a schedule; one group after the other.
 const GROUPS: [&[Pass]; 4] = [
     &[Pass::Wall, Pass::Throughput],
@@ -54,7 +50,7 @@ struct Live<'a> {
 pub fn measure(
     recorder: &mut Recorder,
     offers: &[Offer],
-    function: Option<&str>,
+    job: &Job<'_>,
     sizes: &Sizes,
 ) -> Result<Trouble, BenchError> {
     let mut progress = Progress::begin("time");
@@ -66,12 +62,12 @@ pub fn measure(
         }
         recorder.next_block();
         progress.show(&format!("{}: getting ready", offer.rung()));
-        match open(recorder, offer, function, sizes)? {
+        match open(recorder, offer, job, sizes)? {
             Ok(rung) => {
                 progress.expect(estimate(&rung.tasks, rung.start_ns));
                 live.push(rung);
             }
-            Err(error) => trouble.add(recorder, &mut progress, offer, function, &error)?,
+            Err(error) => trouble.add(recorder, &mut progress, offer, job.function, &error)?,
         }
     }
     recorder.save()?;
@@ -111,7 +107,7 @@ fn plan_of(live: &[Live<'_>], passes: &[Pass]) -> Vec<(usize, Task)> {
 fn open<'a>(
     recorder: &mut Recorder,
     offer: &'a Offer,
-    function: Option<&str>,
+    job: &Job<'_>,
     sizes: &Sizes,
 ) -> Result<Result<Live<'a>, SessionError>, BenchError> {
     let most = offer.description.max_workers.max(1);
@@ -127,9 +123,10 @@ fn open<'a>(
         command: "time",
         count: 1,
         rung: offer.rung(),
-        function,
+        function: job.function,
         workers: Some(workers),
         log: recorder.log("time", offer.rung()),
+        patience: job.patience,
     });
     let mut session = match started {
         Ok(session) => session,
@@ -150,21 +147,21 @@ fn open<'a>(
         workers: Some(1),
         ..Go::default()
     };
-    let end = session.batch(&go, BATCH_LIMIT, &mut |sample| {
+    let end = session.batch(&go, Duration::ZERO, &mut |sample| {
         match &sample.error {
             Some(error) => first_error = first_error.take().or_else(|| Some(error.clone())),
-            None => times.push(sample.total_ns as f64),
+            None => times.push(sample.total_ns),
         }
         Ok(recorder.start(about, &sample)?)
     })?;
     if let Err(error) = end {
         return Ok(Err(error));
     }
-    let Some(start_ns) = median(&times) else {
+    // The least: the first start in a process is slow, and other load only adds.
+    let Some(start_ns) = times.into_iter().min() else {
         let error = first_error.unwrap_or_else(|| "no start was made".into());
         return Ok(Err(SessionError::AllFailed(error)));
     };
-    let start_ns = start_ns as u64;
     let tasks = tasks(sizes, start_ns, most);
     recorder.about_rung(offer.rung(), |info| {
         info.function = Some(session.function.clone());
@@ -242,7 +239,6 @@ fn batch(
         warmup: Some(0),
         quiet: task.pass != Pass::Wall,
     };
-    let limit = BATCH_LIMIT + expected * SLOWER_THAN_EXPECTED;
     let one = About {
         measure: if task.pass == Pass::Throughput {
             word::START
@@ -259,7 +255,9 @@ fn batch(
     } else {
         one
     };
-    let end = session.batch(&go, limit, &mut |sample| Ok(recorder.start(one, &sample)?))?;
+    let end = session.batch(&go, expected, &mut |sample| {
+        Ok(recorder.start(one, &sample)?)
+    })?;
     let end = match end {
         Ok(end) => end,
         Err(error) => return Ok(Err(error)),

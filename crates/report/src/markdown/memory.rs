@@ -1,14 +1,91 @@
 //! The memory tables.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{fit_bytes, in_bytes, range};
+use measure_core::stats::LinearFit;
+
+use super::{fit_bytes, range};
 use crate::format::bytes;
 use crate::memory::MemoryRow;
 use crate::records::Records;
 use crate::table::{Align, Table};
+use crate::vocabulary::{MEM_AVAILABLE_BYTES, PSS_BYTES};
+
+/// Measures whose slopes add up to what one more worker costs beyond PSS.
+const BEYOND_PSS: [&str; 5] = [
+    "host_page_tables_bytes_gained",
+    "host_kernel_stacks_bytes_gained",
+    "host_slab_reclaimable_bytes_gained",
+    "host_slab_unreclaimable_bytes_gained",
+    "host_percpu_bytes_gained",
+];
 
 pub(super) fn section(records: &Records, rows: &[MemoryRow]) -> String {
+    let mut text = String::from(
+        "## Memory of parked workers\n\nEach worker is blocked inside the function's `main`. The whole scope is weighed, the engine's daemon included, and a line is \
+         fitted over the number of workers: its slope is what one more worker costs, its value at 0 is what is fixed. In brackets 95 % t intervals of the fit.\n\n",
+    );
+    text += &headline(records, rows).markdown();
+    text += "\nPSS does not see what the kernel keeps for a worker. The kernel's own counters are the whole host's: the change from before the driver started until all \
+             were parked, so other load on the host is in them, and in the change of MemAvailable most of all.\n\n";
+    let (table, reasons) = details(rows);
+    let _ = write!(text, "### Every quantity\n\n{}\n", table.markdown());
+    text += "`pss_bytes` is the median while all were parked, `peak_pss_bytes` the largest pass over the scope's life, `cgroup_peak_bytes` the kernel's own peak \
+             of what was charged to the scope's cgroup (page cache included), `host_` the change of a counter of the whole host.\n\n";
+    if !reasons.is_empty() {
+        text += &reasons;
+        text.push('\n');
+    }
+    text += &client(records);
+    text
+}
+
+fn fit_of(rows: &[MemoryRow], rung: &str, measure: &str) -> Option<LinearFit> {
+    rows.iter()
+        .find(|row| row.rung == rung && row.measure == measure)
+        .and_then(|row| row.fit)
+}
+
+/// A row per rung: PSS, and what it does not see.
+fn headline(records: &Records, rows: &[MemoryRow]) -> Table {
+    let mut table = Table::new(&[
+        ("Runtime", Align::Left),
+        ("PSS of one more", Align::Left),
+        ("Fixed PSS", Align::Right),
+        ("Page tables", Align::Right),
+        ("Kernel stacks", Align::Right),
+        ("Slabs", Align::Right),
+        ("Per-CPU", Align::Right),
+        ("Kernel's in all", Align::Right),
+        ("MemAvailable lost", Align::Left),
+    ]);
+    for rung in records.rungs() {
+        let Some(pss) = fit_of(rows, &rung, PSS_BYTES) else {
+            continue;
+        };
+        let slope = |measure: &str| fit_of(rows, &rung, measure).map(|fit| fit.slope);
+        let beyond: Vec<Option<f64>> = BEYOND_PSS.iter().map(|m| slope(m)).collect();
+        let say = |value: Option<f64>| value.map_or("-".to_owned(), bytes);
+        let sum = |parts: &[Option<f64>]| parts.iter().copied().sum::<Option<f64>>();
+        let available = fit_of(rows, &rung, &format!("host_{MEM_AVAILABLE_BYTES}_lost"));
+        table.row([
+            rung.clone(),
+            fit_bytes(&pss),
+            bytes(pss.intercept),
+            say(beyond[0]),
+            say(beyond[1]),
+            say(sum(&beyond[2..4])),
+            say(beyond[4]),
+            say(sum(&beyond)),
+            available.map_or("-".into(), |fit| fit_bytes(&fit)),
+        ]);
+    }
+    table
+}
+
+/// Every row, and why some have no value.
+fn details(rows: &[MemoryRow]) -> (Table, String) {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Quantity", Align::Left),
@@ -27,15 +104,12 @@ pub(super) fn section(records: &Records, rows: &[MemoryRow]) -> String {
             );
             continue;
         }
-        let mut workers: Vec<u64> = row.points.iter().map(|&(n, _)| n).collect();
-        workers.sort_unstable();
-        let workers: Vec<String> = workers.iter().map(u64::to_string).collect();
         let (slope, fixed, r2) = match row.fit {
             Some(fit) => (
                 fit_bytes(&fit),
                 format!(
                     "{}{}",
-                    in_bytes(fit.intercept),
+                    bytes(fit.intercept),
                     range(fit.intercept_interval, bytes)
                 ),
                 fit.r_squared.map_or(String::new(), |r| format!("{r:.4}")),
@@ -48,24 +122,29 @@ pub(super) fn section(records: &Records, rows: &[MemoryRow]) -> String {
             slope,
             fixed,
             r2,
-            workers.join(", "),
+            points(row),
         ]);
     }
-    let mut text = String::from(
-        "## Memory of parked workers\n\nEach worker is blocked inside the function's `main`. The whole scope is weighed, the engine's daemon included, and a line is \
-         fitted over the number of workers: its slope is what one more worker costs, its value at 0 is what is fixed. In brackets 95 % t intervals of the fit.\n\n",
-    );
-    text += &table.markdown();
-    text.push('\n');
-    text += "`pss_bytes` is the median while all were parked, `peak_pss_bytes` the largest walk over the scope's life, `cgroup_peak_bytes` the kernel's own peak \
-             of what was charged to the scope's cgroup (page cache included). PSS does not see page tables, kernel stacks, slabs and namespaces: the `host_` rows are the change of the \
-             host's own counters from before the driver started until all were parked; other load on the host is in them too.\n\n";
-    if !reasons.is_empty() {
-        text += &reasons;
-        text.push('\n');
+    (table, reasons)
+}
+
+/// The numbers of workers, as `2 x 50, 2 x 100`.
+fn points(row: &MemoryRow) -> String {
+    let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
+    for &(workers, _) in &row.points {
+        *counts.entry(workers).or_default() += 1;
     }
-    text += &client(records);
-    text
+    let words: Vec<String> = counts
+        .into_iter()
+        .map(|(workers, times)| {
+            if times == 1 {
+                workers.to_string()
+            } else {
+                format!("{times} x {workers}")
+            }
+        })
+        .collect();
+    words.join(", ")
 }
 
 fn client(records: &Records) -> String {

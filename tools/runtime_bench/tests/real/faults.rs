@@ -1,0 +1,158 @@
+//! Drivers that die or hang, and disks that fill up.
+
+use std::path::Path;
+
+use measure_core::exit::Exit;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::tool::{Running, can_run, code, host, lives, samples, stderr, stdout, tool, wait_until};
+
+/// Starts a run whose blocks take seconds in all, and waits for its first starts.
+fn start(out: &Path, more: &[&str]) -> Option<Running> {
+    let child = tool()
+        .args([
+            "time",
+            "--rungs",
+            "thread,thread-pooled",
+            "--iterations",
+            "2000",
+            "--repetitions",
+            "20",
+            "--workers",
+            "1",
+        ])
+        .args(more)
+        .arg("--output")
+        .arg(out)
+        .spawn()
+        .expect("the tool starts");
+    let mut running = Running(child);
+    let begun = wait_until(std::time::Duration::from_secs(60), || {
+        running.0.try_wait().is_ok_and(|s| s.is_some())
+            || std::fs::read_to_string(out.join("samples.jsonl"))
+                .is_ok_and(|t| t.contains("\"start\""))
+    });
+    (begun && running.0.try_wait().is_ok_and(|s| s.is_none())).then_some(running)
+}
+
+fn driver_of(running: &Running, rung: &str) -> i32 {
+    running
+        .drivers()
+        .into_iter()
+        .find(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            line.split(|&b| b == 0).any(|word| word == rung.as_bytes())
+        })
+        .expect("the driver of the rung")
+}
+
+#[test]
+fn a_driver_that_dies_costs_its_own_rung_only() {
+    let test = "a_driver_that_dies_costs_its_own_rung_only";
+    let _host = host();
+    if !can_run(test, "process-driver", "thread") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let Some(running) = start(&out, &[]) else {
+        eprintln!("SKIPPED: {test}: another run is under way on this host");
+        return;
+    };
+    kill(
+        Pid::from_raw(driver_of(&running, "thread")),
+        Signal::SIGKILL,
+    )
+    .expect("a living driver");
+    let output = running.end();
+    assert_eq!(
+        code(&output),
+        Exit::EngineLost as i32,
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        stderr(&output).contains("thread: the driver died"),
+        "{}",
+        stderr(&output)
+    );
+    let samples = samples(&out);
+    let pooled = samples
+        .iter()
+        .filter(|s| s.rung == "thread-pooled" && s.measure == "start" && s.phase == "total");
+    assert_eq!(pooled.count(), 20 * 2000, "the other rung is complete");
+    let report = std::fs::read_to_string(out.join("report.md")).expect("a report");
+    assert!(report.contains("the driver died"), "{report}");
+}
+
+#[test]
+fn a_driver_that_hangs_is_ended() {
+    let test = "a_driver_that_hangs_is_ended";
+    let _host = host();
+    if !can_run(test, "process-driver", "thread") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let Some(running) = start(&out, &["--patience", "2"]) else {
+        eprintln!("SKIPPED: {test}: another run is under way on this host");
+        return;
+    };
+    let driver = driver_of(&running, "thread");
+    kill(Pid::from_raw(driver), Signal::SIGSTOP).expect("a living driver");
+    let output = running.end();
+    assert_eq!(
+        code(&output),
+        Exit::EngineLost as i32,
+        "{}",
+        stderr(&output)
+    );
+    assert!(stderr(&output).contains("was stuck"), "{}", stderr(&output));
+    assert!(!lives(driver));
+}
+
+#[test]
+fn a_disk_that_fills_up_ends_the_run_and_keeps_what_is_there() {
+    let test = "a_disk_that_fills_up_ends_the_run_and_keeps_what_is_there";
+    let _host = host();
+    if !can_run(test, "process-driver", "thread") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let flags = nix::mount::MsFlags::empty();
+    if let Err(why) = nix::mount::mount(
+        Some("tmpfs"),
+        dir.path(),
+        Some("tmpfs"),
+        flags,
+        Some("size=512k"),
+    ) {
+        eprintln!("SKIPPED: {test}: no small file system: {why}");
+        return;
+    }
+    let out = dir.path().join("run");
+    let outcome = std::panic::catch_unwind(|| {
+        let output = crate::tool::run(&[
+            "time",
+            "--rungs",
+            "thread",
+            "--iterations",
+            "5000",
+            "--output",
+            out.to_str().expect("a path"),
+        ]);
+        assert_eq!(code(&output), Exit::Output as i32, "{}", stderr(&output));
+        assert!(
+            stderr(&output).contains("free some space"),
+            "{}",
+            stderr(&output)
+        );
+        assert_eq!(stdout(&output), "");
+        assert!(samples(&out).len() > 100, "what was written is readable");
+    });
+    let _ = nix::mount::umount2(dir.path(), nix::mount::MntFlags::MNT_DETACH);
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+}

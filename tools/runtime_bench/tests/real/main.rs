@@ -1,0 +1,11 @@
+//! `runtime_bench` as a process, over the real drivers.
+//!
+//! The drivers are found beside the executable, as in an installation; a test whose driver is not built, or
+//! whose host cannot do what it needs, says so and is skipped. Runs on one host exclude each other, so
+//! do these tests.
+
+mod faults;
+mod outputs;
+mod signals;
+mod tool;
+mod usage;

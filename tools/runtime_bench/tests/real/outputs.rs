@@ -1,0 +1,329 @@
+//! Good runs and what they write.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::Path;
+
+use measure_core::exit::Exit;
+use measure_core::record::{Sample, TOTAL};
+
+use crate::tool::{can_run, code, host, run, samples, stderr, stdout};
+
+const NATIVE: &str = "thread,thread-pooled,process";
+
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    fs::read_dir(dir)
+        .expect("a directory")
+        .flatten()
+        .map(|e| {
+            (
+                e.file_name().to_string_lossy().into_owned(),
+                fs::read(e.path()).expect("readable"),
+            )
+        })
+        .collect()
+}
+
+fn count<'a>(
+    samples: &'a [Sample],
+    rung: &'a str,
+    measure: &'a str,
+) -> impl Iterator<Item = &'a Sample> {
+    samples
+        .iter()
+        .filter(move |s| s.rung == rung && s.measure == measure)
+}
+
+#[test]
+fn a_time_run_keeps_every_start_and_makes_its_tables_from_them() {
+    let test = "a_time_run_keeps_every_start_and_makes_its_tables_from_them";
+    let _host = host();
+    if !can_run(test, "process-driver", "process") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let output = run(&[
+        "time",
+        "--rungs",
+        NATIVE,
+        "--iterations",
+        "3,7",
+        "--repetitions",
+        "2",
+        "--workers",
+        "1,2",
+        "--seed",
+        "11",
+        "--output",
+        out.to_str().expect("a path"),
+    ]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("thread-pooled"),
+        "{}",
+        stdout(&output)
+    );
+    assert!(
+        !stderr(&output).contains('\r'),
+        "quiet where there is no terminal"
+    );
+
+    let samples = samples(&out);
+    for rung in NATIVE.split(',') {
+        let starts: Vec<_> = count(&samples, rung, "start")
+            .filter(|s| s.phase == TOTAL && s.workers == 1)
+            .collect();
+        assert_eq!(starts.len(), 2 * (3 + 7), "{rung}");
+        assert!(
+            starts
+                .iter()
+                .all(|s| s.value.number().is_some_and(|ns| ns > 0) && s.seed == 11)
+        );
+        let phases: i64 = count(&samples, rung, "start")
+            .filter(|s| s.phase != TOTAL && s.workers == 1)
+            .filter_map(|s| s.value.number())
+            .sum();
+        assert_eq!(
+            phases,
+            starts.iter().filter_map(|s| s.value.number()).sum::<i64>(),
+            "phases sum to the totals"
+        );
+        assert_eq!(
+            count(&samples, rung, "calibrate")
+                .filter(|s| s.phase == TOTAL)
+                .count(),
+            3
+        );
+        for measure in ["cpu", "disk", "drop-caches"] {
+            assert!(
+                count(&samples, rung, measure).any(|s| s.phase == TOTAL),
+                "{rung} {measure}"
+            );
+        }
+    }
+    interleaved(&samples);
+    csv(&out);
+
+    let before = files(&out);
+    let again = run(&["report", out.to_str().expect("a path")]);
+    assert_eq!(code(&again), 0, "{}", stderr(&again));
+    assert_eq!(files(&out), before, "the same records give the same bytes");
+    assert_eq!(stdout(&again), stdout(&output));
+}
+
+/// Blocks of several rungs alternate: no rung has all of its blocks in a row.
+fn interleaved(samples: &[Sample]) {
+    let mut order: Vec<&str> = Vec::new();
+    let mut seen = HashSet::new();
+    for sample in samples.iter().filter(|s| s.measure == "batch") {
+        if seen.insert(sample.block) {
+            order.push(&sample.rung);
+        }
+    }
+    let changes = order.windows(2).filter(|w| w[0] != w[1]).count();
+    assert!(changes >= 3, "{order:?}");
+}
+
+fn csv(out: &Path) {
+    let text = fs::read_to_string(out.join("runtime-bench-time.csv")).expect("a CSV");
+    let mut lines = text.lines();
+    assert_eq!(
+        lines.next(),
+        Some("Runtime,Measure,Value,Iterations,ValuePerIteration")
+    );
+    let rows: Vec<Vec<&str>> = lines.map(|l| l.split(',').collect()).collect();
+    for measure in [
+        "elapsed_seconds",
+        "cpu_cycles",
+        "cpu_seconds",
+        "read_bytes",
+        "write_bytes",
+    ] {
+        assert!(
+            rows.iter().any(|r| r[0] == "process" && r[1] == measure),
+            "{measure}"
+        );
+    }
+    let elapsed: Vec<_> = rows
+        .iter()
+        .filter(|r| r[0] == "thread" && r[1] == "elapsed_seconds")
+        .collect();
+    assert_eq!(
+        elapsed.iter().map(|r| r[3]).collect::<Vec<_>>(),
+        ["3", "3", "7", "7"]
+    );
+    for row in rows.iter().filter(|r| !r[2].is_empty()) {
+        let number = |at: usize| row[at].parse::<f64>().expect("a number");
+        assert!(
+            (number(2) / number(3) - number(4)).abs() <= 1e-9 * number(4).abs(),
+            "{row:?}"
+        );
+    }
+}
+
+#[test]
+fn results_latest_points_to_the_run() {
+    let test = "results_latest_points_to_the_run";
+    let _host = host();
+    if !can_run(test, "process-driver", "thread") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = crate::tool::tool()
+        .args([
+            "time",
+            "--rungs",
+            "thread",
+            "--iterations",
+            "2",
+            "--repetitions",
+            "1",
+            "--workers",
+            "1",
+        ])
+        .current_dir(dir.path())
+        .output()
+        .expect("it starts");
+    if code(&output) == Exit::Busy as i32 {
+        eprintln!("SKIPPED: {test}: another run is under way on this host");
+        return;
+    }
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let latest = dir.path().join("results/latest");
+    assert!(latest.join("report.md").is_file());
+    let name = fs::read_link(&latest).expect("a link");
+    assert!(
+        stdout(&output).contains(name.to_str().expect("a name")),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn a_mem_run_sweeps_and_fits() {
+    let test = "a_mem_run_sweeps_and_fits";
+    let _host = host();
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: {test}: needs root");
+        return;
+    }
+    if !can_run(test, "process-driver", "thread") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let output = run(&[
+        "mem",
+        "--rungs",
+        "thread,process",
+        "--counts",
+        "20,40,80",
+        "--repetitions",
+        "1",
+        "--output",
+        out.to_str().expect("a path"),
+    ]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let fit = fs::read_to_string(out.join("runtime-bench-mem-fit.csv")).expect("a CSV");
+    for rung in ["thread", "process"] {
+        let row = fit
+            .lines()
+            .find(|l| l.starts_with(&format!("{rung},pss_bytes,")))
+            .expect("a fit");
+        let slope: f64 = row
+            .split(',')
+            .nth(2)
+            .expect("a slope")
+            .parse()
+            .expect("a number");
+        // A parked thread touches a few pages of its stack, a static process a few more.
+        assert!((1_000.0..200_000.0).contains(&slope), "{row}");
+    }
+    let mem = fs::read_to_string(out.join("runtime-bench-mem.csv")).expect("a CSV");
+    assert!(mem.starts_with("Runtime,Measure,Value,Workers,ValuePerWorker\n"));
+    let samples = samples(&out);
+    let parked = |n| {
+        samples.iter().filter(move |s| {
+            s.rung == "process"
+                && s.phase == "parked"
+                && s.metric == "processes"
+                && s.n == n
+                && s.measure == "hold"
+        })
+    };
+    for n in [20, 40, 80] {
+        assert!(parked(n).count() >= 3, "{n}");
+        // The driver itself is in its scope too.
+        assert!(
+            parked(n).all(|s| s.value.number() == Some(i64::try_from(n).expect("small") + 1)),
+            "{n}"
+        );
+    }
+    for phase in ["before", "ready", "parked", "after", "peak"] {
+        assert!(
+            samples
+                .iter()
+                .any(|s| s.phase == phase && s.measure == "hold"),
+            "{phase}"
+        );
+    }
+}
+
+#[test]
+fn wasm_and_docker_stand_in_one_table() {
+    let test = "wasm_and_docker_stand_in_one_table";
+    let _host = host();
+    if !can_run(test, "faasm-driver", "wasm") || !can_run(test, "docker-driver", "docker-none") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let output = run(&[
+        "time",
+        "--rungs",
+        "wasm,docker-none",
+        "--iterations",
+        "1",
+        "--repetitions",
+        "5",
+        "--workers",
+        "1",
+        "--budget",
+        "5",
+        "--output",
+        out.to_str().expect("a path"),
+    ]);
+    if stderr(&output).contains("demo/noop") {
+        eprintln!(
+            "SKIPPED: {test}: the demo functions are not built: {}",
+            stderr(&output)
+        );
+        return;
+    }
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let report = fs::read_to_string(out.join("report.md")).expect("a report");
+    assert!(
+        report.contains("docker-none / this") && !report.contains("There is no ratio to docker"),
+        "{report}"
+    );
+    let samples = samples(&out);
+    let client = count(&samples, "docker-none", "cpu")
+        .find(|s| s.metric == "client_cpu_ns")
+        .expect("the client is apart");
+    let daemon = count(&samples, "docker-none", "cpu")
+        .find(|s| s.metric == "cpu_ns")
+        .expect("the daemon is in the scope");
+    assert!(
+        daemon.value.number() > client.value.number(),
+        "{daemon:?} {client:?}"
+    );
+    // runc and the shim alone are more than what a Wasm start can cost.
+    let wasm = count(&samples, "wasm", "cpu")
+        .find(|s| s.metric == "cpu_ns")
+        .expect("CPU time");
+    assert!(
+        daemon.value.number().expect("a time") / i64::try_from(daemon.n).expect("small")
+            > wasm.value.number().expect("a time") / i64::try_from(wasm.n).expect("small")
+    );
+}

@@ -1,0 +1,128 @@
+//! Signals at any moment: what was measured stays, and nothing of ours is left.
+
+use std::time::Duration;
+
+use measure_core::exit::Exit;
+use nix::sys::signal::Signal;
+
+use crate::tool::{
+    can_run, cgroups_of, code, host, lives, long_run, run, samples, stderr, wait_until,
+};
+
+fn end_by(test: &str, signal: Signal, exit: Exit) {
+    let _host = host();
+    if !can_run(test, "process-driver", "thread") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let running = long_run(&out);
+    let drivers = running.drivers();
+    assert_eq!(drivers.len(), 2, "one per rung");
+    running.signal(signal);
+    let output = running.end();
+    assert_eq!(code(&output), exit as i32, "{}", stderr(&output));
+    assert!(
+        drivers.iter().all(|&pid| !lives(pid)),
+        "the drivers have ended"
+    );
+    assert!(
+        drivers.iter().all(|&pid| cgroups_of(pid).is_empty()),
+        "their cgroups are gone"
+    );
+    assert!(samples(&out).iter().any(|s| s.measure == "start"));
+    let report = std::fs::read_to_string(out.join("report.md")).expect("a partial report");
+    assert!(report.contains("ended early by"), "{report}");
+}
+
+#[test]
+fn sigint_keeps_the_samples_and_leaves_nothing() {
+    end_by(
+        "sigint_keeps_the_samples_and_leaves_nothing",
+        Signal::SIGINT,
+        Exit::Interrupted,
+    );
+}
+
+#[test]
+fn sigterm_keeps_the_samples_and_leaves_nothing() {
+    end_by(
+        "sigterm_keeps_the_samples_and_leaves_nothing",
+        Signal::SIGTERM,
+        Exit::Terminated,
+    );
+}
+
+#[test]
+fn sigkill_is_noticed_by_the_drivers_and_the_records_are_readable() {
+    let test = "sigkill_is_noticed_by_the_drivers_and_the_records_are_readable";
+    let _host = host();
+    if !can_run(test, "process-driver", "thread") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let running = long_run(&out);
+    let drivers = running.drivers();
+    running.signal(Signal::SIGKILL);
+    let _ = running.end();
+    assert!(
+        wait_until(Duration::from_secs(20), || drivers
+            .iter()
+            .all(|&pid| !lives(pid))),
+        "{drivers:?}"
+    );
+    assert!(
+        drivers.iter().all(|&pid| cgroups_of(pid).is_empty()),
+        "their cgroups are gone"
+    );
+    let report = run(&["report", out.to_str().expect("a path")]);
+    assert_eq!(code(&report), 0, "{}", stderr(&report));
+    let text = std::fs::read_to_string(out.join("report.md")).expect("a report");
+    assert!(text.contains("it was killed before its end"), "{text}");
+    // And the next run is not held up.
+    let next = run(&[
+        "time",
+        "--rungs",
+        "thread",
+        "--iterations",
+        "1",
+        "--output",
+        dir.path().join("next").to_str().expect("a path"),
+    ]);
+    assert_eq!(code(&next), 0, "{}", stderr(&next));
+}
+
+#[test]
+fn a_second_run_is_told_who_is_measuring() {
+    let test = "a_second_run_is_told_who_is_measuring";
+    let _host = host();
+    if !can_run(test, "process-driver", "thread") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let running = long_run(&out);
+    let other = dir.path().join("other");
+    let second = crate::tool::tool()
+        .args(["time", "--rungs", "thread", "--output"])
+        .arg(&other)
+        .output()
+        .expect("it starts");
+    assert_eq!(code(&second), Exit::Busy as i32, "{}", stderr(&second));
+    assert!(
+        stderr(&second).contains(&format!("pid {}", running.pid())),
+        "{}",
+        stderr(&second)
+    );
+    assert!(!other.exists());
+    // Nor may the tables of a run under way be made over its head.
+    let report = crate::tool::tool()
+        .arg("report")
+        .arg(&out)
+        .output()
+        .expect("it starts");
+    assert_eq!(code(&report), Exit::Busy as i32, "{}", stderr(&report));
+    running.signal(Signal::SIGTERM);
+    let _ = running.end();
+}

@@ -10,6 +10,7 @@
 //! * compiled code is run only from where nobody but the trusted can write;
 //! * no bound, deadline or check is looser for the sake of a number.
 
+mod altstack;
 pub mod engine;
 pub mod error;
 pub mod function;

@@ -2,11 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use measure_core::cgroup::{Controller, Group, Hierarchies, OwnScope};
 use measure_core::label;
 use nix::unistd::getpid;
 
+use crate::altstack::AltStack;
 use crate::error::{FaasletError, StartError};
 use crate::function::Laps;
 use crate::netns;
@@ -36,6 +38,17 @@ pub struct Seats {
 /// Faaslet should not be charged for more.
 struct Seat {
     threads: File,
+    alt_stack: AltStack,
+    claimed: AtomicBool,
+}
+
+/// A seat that is one start's alone until this is dropped.
+pub(crate) struct Claim<'a>(&'a AtomicBool);
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 impl Seat {
@@ -54,6 +67,8 @@ impl Seat {
         };
         Ok(Self {
             threads: OpenOptions::new().write(true).open(threads)?,
+            alt_stack: AltStack::map()?,
+            claimed: AtomicBool::new(false),
         })
     }
 
@@ -117,8 +132,8 @@ impl Seats {
     /// # Errors
     /// The kernel refuses.
     pub fn take(&self, i: usize, clock: &mut impl Laps) -> Result<(), StartError> {
-        let seat = &self.seats[i % self.seats.len()];
-        seat.join()
+        self.seat(i)
+            .join()
             .map_err(|e| StartError::Setup(format!("cannot join the CPU cgroup: {e}")))?;
         clock.lap(phase::CGROUP);
         if let Some(pool) = &self.namespaces {
@@ -126,6 +141,21 @@ impl Seats {
             clock.lap(phase::NETNS);
         }
         Ok(())
+    }
+
+    /// Seat `i` for one start alone; `None` if another has it.
+    pub(crate) fn claim(&self, i: usize) -> Option<Claim<'_>> {
+        let claimed = &self.seat(i).claimed;
+        (!claimed.swap(true, Ordering::Acquire)).then_some(Claim(claimed))
+    }
+
+    /// The signal stack of seat `i`.
+    pub(crate) fn alt_stack(&self, i: usize) -> &AltStack {
+        &self.seat(i).alt_stack
+    }
+
+    fn seat(&self, i: usize) -> &Seat {
+        &self.seats[i % self.seats.len()]
     }
 
     /// In words, for the records.

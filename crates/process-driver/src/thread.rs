@@ -41,7 +41,7 @@ pub struct ThreadRung {
 #[derive(Debug)]
 struct Ready {
     native: Native,
-    stdin: File,
+    stdin: Arc<File>,
     parked: Option<Parked>,
     _scope: OwnScope,
 }
@@ -88,7 +88,7 @@ impl Rung for ThreadRung {
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
         let native = Native::of(&plan.function, ID)?;
-        let stdin = null_stdin()?;
+        let stdin = Arc::new(null_stdin()?);
         let scope = OwnScope::enter(SCOPE);
         let said = scope.scope("this process: its threads run the function");
         self.ready = Some(Ready {
@@ -102,21 +102,19 @@ impl Rung for ThreadRung {
 
     fn cold_start(&self, _worker: usize) -> Result<Phases, DriverError> {
         let Ready { native, stdin, .. } = self.ready.as_ref().ok_or_else(unprepared)?;
-        let (native, mut clock) = (*native, PhaseClock::start());
-        let stdin = stdin.as_fd();
-        let outcome = std::thread::scope(|scope| {
-            let started = Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, move || {
-                    clock.lap(phase::CREATE);
-                    let code = native.run(stdin);
-                    clock.lap(phase::RUN);
-                    (clock, code)
-                });
-            Ok(started.map_err(|e| no_thread(&e))?.join())
-        })?;
-        let (mut clock, code) =
-            outcome.map_err(|_| DriverError::Failed("the thread panicked".into()))?;
+        let (native, mut clock, stdin) = (*native, PhaseClock::start(), stdin.clone());
+        let thread = Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                clock.lap(phase::CREATE);
+                let code = native.run(stdin.as_fd());
+                clock.lap(phase::RUN);
+                (clock, code)
+            })
+            .map_err(|e| no_thread(&e))?;
+        let (mut clock, code) = thread
+            .join()
+            .map_err(|_| DriverError::Failed("the thread panicked".into()))?;
         clock.lap(phase::JOIN);
         native::check(native.id(), code)?;
         Ok(clock.finish())

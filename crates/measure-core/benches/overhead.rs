@@ -14,10 +14,21 @@ use measure_core::stats::{Summary, median};
 const ROUNDS: usize = 40;
 /// Starts per side and round.
 const STARTS: usize = 100;
-const WARMUP: usize = 5;
+/// A new process is slower at first; long enough for all three to be past that.
+const WARMUP: usize = 100;
 const SEED: u64 = 1;
 
+/// Makes this program the bare loop: `overhead --bare-loop PAYLOAD`.
+const BARE_LOOP: &str = "--bare-loop";
+
 fn main() {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, flag, payload] = &words[..]
+        && flag == BARE_LOOP
+    {
+        let (whole, spawn) = bare_loop(Path::new(payload));
+        return println!("{whole} {spawn}");
+    }
     let dir = std::env::temp_dir().join(format!("measure-core-overhead-{}", std::process::id()));
     fs::create_dir_all(&dir).expect("a temporary directory");
     let payload = payload(&dir);
@@ -84,7 +95,7 @@ fn one_round(payload: &Path, round: usize, hyperfine: bool, dir: &Path) -> Round
     // Each side is first, second and last equally often.
     for turn in 0..3 {
         match (round + turn) % 3 {
-            0 => bare = Some(bare_loop(payload)),
+            0 => bare = Some(bare_process(payload)),
             1 => ours = Some(measure_core(payload)),
             _ if hyperfine => peer = Some(hyperfine_run(payload, &dir.join("hyperfine.json"))),
             _ => {}
@@ -97,6 +108,21 @@ fn one_round(payload: &Path, round: usize, hyperfine: bool, dir: &Path) -> Round
         ours: ours.expect("each side had its turn"),
         hyperfine: peer,
     }
+}
+
+/// The bare loop in a process of its own, as both others are: a process that has run for long is
+/// scheduled differently from one just started.
+fn bare_process(payload: &Path) -> (f64, f64) {
+    let output = Command::new(std::env::current_exe().expect("this program"))
+        .arg(BARE_LOOP)
+        .arg(payload)
+        .env_clear()
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
+    let mut next = || numbers.next().expect("a median");
+    (next(), next())
 }
 
 /// The least that starts a process and waits for it: medians of the whole and of the spawn alone.

@@ -23,11 +23,16 @@ pub(crate) fn wait(
 ) -> Result<(), DriverError> {
     let deadline = Instant::now() + TIMEOUT;
     for worker in 0..count {
-        while !stat(worker).is_some_and(|path| sleeps(&path)) {
+        loop {
+            let asleep = stat(worker).is_some_and(|path| sleeps(&path));
+            // Asked after the look: a pooled thread that is done with its job sleeps too.
             if let Some(how) = ended(worker) {
                 return Err(DriverError::StartFailed(format!(
                     "a worker {how} instead of staying blocked inside its function"
                 )));
+            }
+            if asleep {
+                break;
             }
             if interrupt::received().is_some() {
                 return Err(DriverError::Failed("interrupted while parking".into()));

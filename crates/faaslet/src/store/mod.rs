@@ -138,6 +138,7 @@ impl Store {
         let wasm = self.wasm(id)?;
         let dir = self.dir(id)?;
         dir.require_trust()?;
+        validate::within_limits(engine, &id.to_string(), &wasm)?;
         if let Some(module) = code::find(&dir, engine, &wasm)? {
             return Ok(module);
         }

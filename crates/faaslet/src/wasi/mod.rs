@@ -42,6 +42,43 @@ pub const LIGHT: [&str; 19] = [
     "sched_yield",
 ];
 
+/// The functions of preview 1 beyond [`LIGHT`], all of which wasmtime-wasi offers.
+pub const FILES: [&str; 27] = [
+    "fd_advise",
+    "fd_allocate",
+    "fd_datasync",
+    "fd_fdstat_set_rights",
+    "fd_filestat_get",
+    "fd_filestat_set_size",
+    "fd_filestat_set_times",
+    "fd_pread",
+    "fd_pwrite",
+    "fd_readdir",
+    "fd_renumber",
+    "fd_sync",
+    "path_create_directory",
+    "path_filestat_get",
+    "path_filestat_set_times",
+    "path_link",
+    "path_open",
+    "path_readlink",
+    "path_remove_directory",
+    "path_rename",
+    "path_symlink",
+    "path_unlink_file",
+    "proc_raise",
+    "sock_accept",
+    "sock_recv",
+    "sock_send",
+    "sock_shutdown",
+];
+
+/// Whether `name` of [`MODULE`] is offered to some program.
+#[must_use]
+pub fn offered(name: &str) -> bool {
+    LIGHT.contains(&name) || FILES.contains(&name)
+}
+
 /// How a program ends by itself: `proc_exit` unwinds it with this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("exit code {0}")]
@@ -77,4 +114,33 @@ pub(crate) fn full(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     poll::link(&mut linker)?;
     calls::link_exit(&mut linker)?;
     Ok(linker)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{Grants, Host};
+    use crate::settings::EngineSettings;
+
+    fn names(linker: &Linker<Host>, engine: &Engine) -> Vec<String> {
+        let grants = std::sync::Arc::new(Grants::default());
+        let host = Host::new(&grants, &EngineSettings::default(), 1);
+        let mut store = wasmtime::Store::new(engine, host);
+        let mut names: Vec<String> = linker
+            .iter(&mut store)
+            .inspect(|(module, ..)| assert_eq!(*module, MODULE))
+            .map(|(_, name, _)| name.to_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_linkers_offer_what_the_lists_say() {
+        let engine = Engine::default();
+        assert_eq!(names(&light(&engine).expect("a linker"), &engine), LIGHT);
+        let mut all: Vec<&str> = LIGHT.into_iter().chain(FILES).collect();
+        all.sort_unstable();
+        assert_eq!(names(&full(&engine).expect("a linker"), &engine), all);
+    }
 }

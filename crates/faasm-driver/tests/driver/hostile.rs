@@ -1,0 +1,107 @@
+//! Programs that misbehave: each start fails with a clear message, the next one is made all the same, and
+//! nothing is left.
+
+use crate::common::{Bench, assert_mentions, cgroups_of, ready_rungs};
+use crate::modules as m;
+
+const STARTS: usize = 3;
+
+/// Name, program, and what the message must say.
+const CASES: &[(&str, &str, &[&str])] = &[
+    ("exit3", m::EXIT_3, &["exit code 3"]),
+    ("endless", m::ENDLESS, &["deadline", "300ms"]),
+    ("sleeper", m::SLEEPER, &["deadline"]),
+    (
+        "memory-bomb",
+        m::MEMORY_BOMB,
+        &["trap", "denied", "memory", "8388608"],
+    ),
+    ("table-bomb", m::TABLE_BOMB, &["trap", "denied", "table"]),
+    ("trap", m::TRAP, &["trap", "unreachable", "boom"]),
+    ("early", m::TRAP_IN_START, &["trap", "unreachable", "early"]),
+    ("recursion", m::RECURSION, &["trap", "stack exhausted"]),
+    ("bounds", m::OUT_OF_BOUNDS, &["trap", "out of bounds"]),
+    ("opens", m::OPENS_FILE, &["exit code 8"]),
+    ("probes", m::PROBES_DESCRIPTORS, &["exit code 8"]),
+    (
+        "complains",
+        m::COMPLAINS,
+        &["exit code 1", "out of", "luck"],
+    ),
+];
+
+#[test]
+fn each_start_fails_and_the_driver_goes_on() {
+    let modules: Vec<_> = CASES.iter().map(|&(name, wat, _)| (name, wat)).collect();
+    let bench = Bench::with(&modules);
+    for rung in ready_rungs("hostile programs") {
+        for &(name, _, says) in CASES {
+            let function = format!("demo/{name}");
+            let ran = bench.run(&[
+                "time",
+                "3",
+                "--rung",
+                &rung,
+                "--function",
+                &function,
+                "--deadline",
+                "0.3",
+                "--memory-limit",
+                "8",
+            ]);
+            assert_eq!(ran.code, Some(4), "{rung} {name}: {ran:?}");
+            let samples = ran.samples();
+            assert_eq!(samples.len(), STARTS, "{rung} {name}: {ran:?}");
+            for sample in samples {
+                assert_mentions(&sample.error.expect("an error"), says);
+            }
+            assert_eq!(ran.batch().failed, STARTS as u64);
+            assert_mentions(&ran.stderr, says);
+            assert!(!ran.stderr.contains('\x1b'), "{:?}", ran.stderr);
+            assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_memory_that_begins_above_the_limit_is_refused_before_any_start() {
+    let bench = Bench::new();
+    let wasm = wat::parse_str(m::MEMORY_HUGE).expect("a module");
+    let ran = bench.upload("huge", &wasm);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_mentions(&ran.stderr, &["4294967296", "--memory-limit"]);
+    let file = bench.home.path().join("upload.wasm");
+    let file = file.to_str().expect("a path");
+    let ran = bench.run(&["--memory-limit", "4096", "upload", "demo", "huge", file]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let time = ["time", "1", "--rung", "wasm", "--function", "demo/huge"];
+    let ran = bench.run(&time);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_mentions(&ran.stderr, &["4294967296", "--memory-limit"]);
+    let ran = bench.run(&[&["--memory-limit", "4096"], &time[..]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn one_failing_program_leaves_the_next_alone() {
+    let bench = Bench::with(&[("recursion", m::RECURSION), ("noop", m::NOOP)]);
+    for rung in ready_rungs("good starts after bad ones") {
+        let bad = bench.run(&["time", "2", "--rung", &rung, "--function", "demo/recursion"]);
+        assert_eq!(bad.code, Some(4), "{bad:?}");
+        let good = bench.run(&["time", "20", "--rung", &rung, "--workers", "2"]);
+        assert_eq!(good.code, Some(0), "{good:?}");
+        assert_eq!(good.samples().len(), 20);
+    }
+}
+
+#[test]
+fn nothing_is_left_after_failures() {
+    let bench = Bench::with(&[("trap", m::TRAP)]);
+    for rung in ready_rungs("nothing left after failures") {
+        let running = bench.spawn(&["time", "5", "--rung", &rung, "--function", "demo/trap"]);
+        let pid = running.pid();
+        let (code, _) = running.end();
+        assert_eq!(code, Some(4));
+        assert_eq!(cgroups_of(pid), Vec::<std::path::PathBuf>::new());
+    }
+}

@@ -1,0 +1,9 @@
+//! The real executable on a real store, kernel and engine, with programs that behave and programs that do
+//! not.
+
+mod common;
+mod hostile;
+mod modules;
+mod runs;
+mod signals;
+mod store;

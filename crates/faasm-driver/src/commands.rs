@@ -92,7 +92,7 @@ pub(crate) fn upload(
     // A pipe would block; it is refused once it is open.
     let opened = OpenOptions::new()
         .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK)
+        .custom_flags(libc::O_NONBLOCK)
         .open(file)
         .map_err(|e| DriverError::failed(file.display(), e))?;
     let wasm = read_module(opened, file).map_err(driver_error)?;

@@ -120,7 +120,7 @@ fn make(index: u32, config: &Config) -> Result<(), NetnsError> {
     OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0)
+        .mode(0o0)
         .open(&path)
         .map_err(|e| NetnsError::os(format!("cannot create {}", path.display()), e))?;
     let source = PathBuf::from(format!("/proc/self/fd/{}", namespace.fd().as_raw_fd()));

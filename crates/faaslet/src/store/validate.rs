@@ -83,14 +83,11 @@ impl Interface {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         let import = import?;
-                        match import.ty {
-                            TypeRef::Func(ty) => {
-                                functions.push(ty);
-                                if import.module == wasi::MODULE && wasi::offered(import.name) {
-                                    continue;
-                                }
+                        if let TypeRef::Func(ty) = import.ty {
+                            functions.push(ty);
+                            if import.module == wasi::MODULE && wasi::offered(import.name) {
+                                continue;
                             }
-                            _ => {}
                         }
                         found
                             .foreign

@@ -25,11 +25,18 @@ impl Tree {
             .spawn()
             .expect("sh starts");
         let out = BufReader::new(shell.stdout.take().expect("piped"));
-        let children = out
+        let children: Vec<i32> = out
             .lines()
             .map_while(Result::ok)
             .map_while(|line| line.parse().ok())
             .collect();
+        // Forked is not yet started: until its exec a child is a copy of the shell, name and all.
+        for pid in &children {
+            let comm = format!("/proc/{pid}/comm");
+            while std::fs::read_to_string(&comm).is_ok_and(|name| name.trim() != "sleep") {
+                std::thread::yield_now();
+            }
+        }
         Self { shell, children }
     }
 
@@ -279,22 +286,26 @@ fn processes_are_found_by_name() {
 
 #[test]
 fn memory_shared_with_the_parent_is_counted_once() {
-    let mut stack = vec![0u8; 64 << 10];
+    extern "C" fn sleep_for_ever(_: *mut libc::c_void) -> libc::c_int {
+        loop {
+            // SAFETY: takes nothing and touches no memory.
+            unsafe { libc::pause() };
+        }
+    }
+    // u128 for the alignment that a stack needs.
+    let mut stack = vec![0u128; 4 << 10];
     // SAFETY: the child runs in this address space on a stack of its own, calls nothing but pause and
     // never returns; it is killed and waited for before the stack goes.
     let child = unsafe {
-        nix::sched::clone(
-            Box::new(|| {
-                loop {
-                    libc::pause();
-                }
-            }),
-            &mut stack,
-            nix::sched::CloneFlags::CLONE_VM,
-            Some(libc::SIGCHLD),
+        libc::clone(
+            sleep_for_ever,
+            stack.as_mut_ptr_range().end.cast(),
+            libc::CLONE_VM | libc::SIGCHLD,
+            std::ptr::null_mut(),
         )
-    }
-    .expect("clones");
+    };
+    assert!(child > 0, "{}", std::io::Error::last_os_error());
+    let child = nix::unistd::Pid::from_raw(child);
     let forked = Tree::start(1);
     let walks: Vec<Walk> = samplers()
         .iter_mut()

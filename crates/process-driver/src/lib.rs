@@ -3,6 +3,7 @@
 //!
 //! One module per kind of rung; a command-line runtime will be one more.
 
+pub mod bare;
 pub mod native;
 pub mod pooled;
 pub mod process;

@@ -13,6 +13,7 @@ use measure_core::clock::{PhaseClock, Phases};
 use measure_core::driver::{Description, DriverError, Isolation, Plan, Probe, Rung, Scope};
 use nix::unistd::gettid;
 
+use crate::bare::Attributes;
 use crate::native::{self, Native};
 use crate::parking::Parking;
 use crate::{SCOPE, blocked};
@@ -41,7 +42,8 @@ pub struct ThreadRung {
 #[derive(Debug)]
 struct Ready {
     native: Native,
-    stdin: Arc<File>,
+    stdin: File,
+    attributes: Attributes,
     parked: Option<Parked>,
     _scope: OwnScope,
 }
@@ -73,7 +75,7 @@ impl Rung for ThreadRung {
         Description {
             rung: ID.into(),
             summary: "OS thread runs the native function".into(),
-            engine: "pthread".into(),
+            engine: "pthread, nothing on top".into(),
             cold: "a new thread each time; the function is linked into the driver, its code mapped; the C library reuses stacks of ended threads".into(),
             isolation: Isolation::default(),
             settings: vec![format!("stack {} KiB", STACK_BYTES >> 10)],
@@ -88,12 +90,14 @@ impl Rung for ThreadRung {
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
         let native = Native::of(&plan.function, ID)?;
-        let stdin = Arc::new(null_stdin()?);
+        let stdin = null_stdin()?;
+        let attributes = Attributes::new(STACK_BYTES).map_err(|e| no_thread(&e))?;
         let scope = OwnScope::enter(SCOPE);
         let said = scope.scope("this process: its threads run the function");
         self.ready = Some(Ready {
             native,
             stdin,
+            attributes,
             parked: None,
             _scope: scope,
         });
@@ -101,20 +105,20 @@ impl Rung for ThreadRung {
     }
 
     fn cold_start(&self, _worker: usize) -> Result<Phases, DriverError> {
-        let Ready { native, stdin, .. } = self.ready.as_ref().ok_or_else(unprepared)?;
-        let (native, mut clock, stdin) = (*native, PhaseClock::start(), stdin.clone());
-        let thread = Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn(move || {
+        let Ready {
+            native,
+            stdin,
+            attributes,
+            ..
+        } = self.ready.as_ref().ok_or_else(unprepared)?;
+        let (mut clock, mut code) = (PhaseClock::start(), 0);
+        attributes
+            .run(&mut || {
                 clock.lap(phase::CREATE);
-                let code = native.run(stdin.as_fd());
+                code = native.run(stdin.as_fd());
                 clock.lap(phase::RUN);
-                (clock, code)
             })
             .map_err(|e| no_thread(&e))?;
-        let (mut clock, code) = thread
-            .join()
-            .map_err(|_| DriverError::Failed("the thread panicked".into()))?;
         clock.lap(phase::JOIN);
         native::check(native.id(), code)?;
         Ok(clock.finish())

@@ -30,7 +30,7 @@ const LOCK: &str = "runtime_bench";
 /// Measures what a cold start of a function costs, from a bare thread to a container.
 ///
 /// Every rung of the ladder is offered by a driver (process-driver, faasm-driver, docker-driver), found beside
-/// this program or on PATH. A run writes every sample, as it is measured, into results/<time>-<host>/ and makes
+/// this program or on PATH. A run writes every sample, as it is measured, into results/TIME-HOST/ and makes
 /// all tables from there.
 ///
 /// EXAMPLES:

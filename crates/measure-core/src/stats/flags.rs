@@ -35,7 +35,7 @@ const MODES_APART: f64 = 0.05;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "flag", rename_all = "kebab-case")]
 pub enum Flag {
-    /// Values whose modified z-score is beyond [`OUTLIER_Z`].
+    /// Values whose modified z-score is beyond 3.5.
     Outliers {
         /// Their positions in the order of measurement.
         positions: Vec<usize>,

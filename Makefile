@@ -16,7 +16,8 @@ export FAASM_BENCH_HOME := $(BUILD)
 
 WASI_CC      := clang-19
 WASI_CFLAGS  := --target=wasm32-wasi --sysroot=/usr -O3 -msimd128
-WASI_LDFLAGS :=
+# The debug sections of the C library go, names stay for profiles.
+WASI_LDFLAGS := -Wl,--strip-debug
 NATIVE_CC     := musl-gcc
 NATIVE_CFLAGS := -static -O3
 DEMOS        := noop park
@@ -35,8 +36,9 @@ build: setup ## Build all tools (release)
 
 functions: $(foreach d,$(DEMOS),$(STORE)/demo/$(d)/native wasm-$(d)) ## Build the demo functions, native and Wasm, into the store
 
+# The store must not be writable by others, whatever the umask: compiled code in it runs unchecked.
 $(STORE)/demo/%/native: docker/%.c
-	@mkdir -p $(@D)
+	@install -d -m 755 $(BUILD) $(STORE) $(STORE)/demo $(@D)
 	$(NATIVE_CC) $(NATIVE_CFLAGS) $< -o $@.tmp && mv $@.tmp $@
 
 $(BUILD)/wasm/demo/%.wasm: docker/%.c Makefile

@@ -6,7 +6,8 @@ use measure_core::exit::Exit;
 use nix::sys::signal::Signal;
 
 use crate::tool::{
-    can_run, cgroups_of, code, host, lives, long_run, run, samples, stderr, wait_until,
+    Running, can_run, cgroups_of, children, code, host, lives, long_run, run, samples, stderr,
+    tool, wait_until,
 };
 
 fn end_by(test: &str, signal: Signal, exit: Exit) {
@@ -125,4 +126,67 @@ fn a_second_run_is_told_who_is_measuring() {
     assert_eq!(code(&report), Exit::Busy as i32, "{}", stderr(&report));
     running.signal(Signal::SIGTERM);
     let _ = running.end();
+}
+
+/// All processes below `pid`.
+fn descendants(pid: i32) -> Vec<i32> {
+    let mut found = children(pid);
+    let mut next = 0;
+    while next < found.len() {
+        found.extend(children(found[next]));
+        next += 1;
+    }
+    found
+}
+
+/// Ends a run over containers and Faaslets `after_s` seconds after its drivers are up.
+fn end_engines_by(test: &str, command: &str, signal: Signal, exit: Exit, after_s: &[u64]) {
+    let _host = host();
+    if !can_run(test, "docker-driver", "docker-none") || !can_run(test, "faasm-driver", "faaslet") {
+        return;
+    }
+    for &seconds in after_s {
+        let dir = tempfile::tempdir().expect("a directory");
+        let out = dir.path().join("run");
+        let child = tool()
+            .args([command, "--rungs", "docker-none,docker-bridge,faaslet"])
+            .arg("--output")
+            .arg(&out)
+            .spawn()
+            .expect("the tool starts");
+        let running = Running(child);
+        assert!(wait_until(Duration::from_secs(60), || !running
+            .drivers()
+            .is_empty()));
+        std::thread::sleep(Duration::from_secs(seconds));
+        let drivers = running.drivers();
+        let all = descendants(running.pid());
+        running.signal(signal);
+        let output = running.end();
+        assert_eq!(code(&output), exit as i32, "{}", stderr(&output));
+        let gone = wait_until(Duration::from_secs(5), || {
+            !all.iter().any(|&pid| lives(pid))
+        });
+        assert!(gone, "after {seconds} s: of {all:?} some live");
+        assert!(
+            drivers.iter().all(|&pid| cgroups_of(pid).is_empty()),
+            "after {seconds} s: their cgroups are gone"
+        );
+        // Before the first block there is no run directory yet, and nothing to lose.
+        if out.exists() {
+            samples(&out);
+        }
+    }
+}
+
+#[test]
+fn sigint_while_engines_are_timed_leaves_nothing() {
+    let test = "sigint_while_engines_are_timed_leaves_nothing";
+    end_engines_by(test, "time", Signal::SIGINT, Exit::Interrupted, &[0, 2, 6]);
+}
+
+#[test]
+fn sigterm_while_containers_are_parked_leaves_nothing() {
+    let test = "sigterm_while_containers_are_parked_leaves_nothing";
+    end_engines_by(test, "mem", Signal::SIGTERM, Exit::Terminated, &[1, 3, 5]);
 }

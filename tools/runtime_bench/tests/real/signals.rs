@@ -105,7 +105,7 @@ fn a_second_run_is_told_who_is_measuring() {
     let out = dir.path().join("run");
     let running = long_run(&out);
     let other = dir.path().join("other");
-    let second = crate::tool::tool()
+    let second = tool()
         .args(["time", "--rungs", "thread", "--output"])
         .arg(&other)
         .output()
@@ -118,7 +118,7 @@ fn a_second_run_is_told_who_is_measuring() {
     );
     assert!(!other.exists());
     // Nor may the tables of a run under way be made over its head.
-    let report = crate::tool::tool()
+    let report = tool()
         .arg("report")
         .arg(&out)
         .output()

@@ -118,11 +118,7 @@ fn a_second_run_is_told_who_is_measuring() {
     );
     assert!(!other.exists());
     // Nor may the tables of a run under way be made over its head.
-    let report = tool()
-        .arg("report")
-        .arg(&out)
-        .output()
-        .expect("it starts");
+    let report = tool().arg("report").arg(&out).output().expect("it starts");
     assert_eq!(code(&report), Exit::Busy as i32, "{}", stderr(&report));
     running.signal(Signal::SIGTERM);
     let _ = running.end();

@@ -45,6 +45,9 @@ $(BUILD)/wasm/demo/%.wasm: docker/%.c Makefile
 	@mkdir -p $(@D)
 	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) $< -o $@.tmp && mv $@.tmp $@
 
+# Kept, though they are only a step on the way to the store: else each run would build them anew.
+.PRECIOUS: $(BUILD)/wasm/demo/%.wasm
+
 wasm-%: $(BUILD)/wasm/demo/%.wasm | build
 	@cmp -s $< $(STORE)/demo/$*/function.wasm || $(BIN)/faasm-driver upload demo $* $<
 

@@ -81,7 +81,7 @@ doctor: build ## Say what this host can and cannot measure, and how to mend it
 	$(BIN)/runtime_bench doctor
 
 overhead: prepare ## Print our own overhead as ratios to bare loops and to peers (idle machine)
-	cargo bench --workspace --locked
+	cargo bench --workspace --locked --bench overhead
 
 test: prepare ## Install, build, run every test
 	cargo test --release --workspace --locked

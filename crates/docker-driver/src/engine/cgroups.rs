@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use measure_core::cgroup::MountedHierarchy;
 use measure_core::driver::DriverError;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -21,15 +22,6 @@ const SCOPE: [&str; 3] = ["cpuacct", "memory", "blkio"];
 
 /// How long a killed engine's processes may take to leave their groups.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
-
-/// A mounted hierarchy.
-#[derive(Debug, PartialEq, Eq)]
-struct Hierarchy {
-    point: PathBuf,
-    /// v1 controllers; none for the v2 tree.
-    controllers: Vec<String>,
-    v2: bool,
-}
 
 /// The engine's groups, by [`create`].
 #[derive(Debug)]
@@ -49,58 +41,14 @@ impl EngineCgroups {
     }
 }
 
-fn hierarchies(mountinfo: &str) -> Vec<Hierarchy> {
-    let mut found: Vec<Hierarchy> = Vec::new();
-    for line in mountinfo.lines() {
-        let Some((mount, fs)) = line.split_once(" - ") else {
-            continue;
-        };
-        let (Some(point), mut fs) = (mount.split(' ').nth(4), fs.split(' ')) else {
-            continue;
-        };
-        let (kind, options) = (fs.next().unwrap_or(""), fs.nth(1).unwrap_or(""));
-        let v2 = kind == "cgroup2";
-        if !v2 && kind != "cgroup" {
-            continue;
-        }
-        let controllers: Vec<String> = if v2 {
-            Vec::new()
-        } else {
-            options.split(',').map(str::to_owned).collect()
-        };
-        // Later mounts of a hierarchy are bind mounts of it, as in containers.
-        if !found
-            .iter()
-            .any(|h| h.v2 == v2 && h.controllers == controllers)
-        {
-            found.push(Hierarchy {
-                point: PathBuf::from(point),
-                controllers,
-                v2,
-            });
-        }
-    }
-    found
-}
-
-fn mounted() -> io::Result<Vec<Hierarchy>> {
-    fs::read_to_string("/proc/self/mountinfo").map(|text| hierarchies(&text))
-}
-
 /// Why no engine can have its groups here, if so; makes nothing.
 pub fn check() -> Result<(), (String, String)> {
     let mend = "mount the cgroup hierarchies writable (v1: `mount -t cgroup -o memory none DIR`; v2: `mount -t cgroup2 none /sys/fs/cgroup`)".to_owned();
-    let found = mounted().map_err(|e| {
-        (
-            format!("cannot read /proc/self/mountinfo: {e}"),
-            mend.clone(),
-        )
-    })?;
-    let Some(missing) = ["memory", "devices"].iter().find(|wanted| {
-        !found
-            .iter()
-            .any(|h| h.v2 || h.controllers.iter().any(|c| c == *wanted))
-    }) else {
+    let found = MountedHierarchy::all().map_err(|e| (e.to_string(), mend.clone()))?;
+    let Some(missing) = ["memory", "devices"]
+        .iter()
+        .find(|wanted| !found.iter().any(|h| h.v2 || h.options.contains(**wanted)))
+    else {
         let read_only = found
             .iter()
             .find(|h| nix::unistd::access(&h.point, nix::unistd::AccessFlags::W_OK).is_err());
@@ -121,8 +69,7 @@ pub fn check() -> Result<(), (String, String)> {
 /// # Errors
 /// The kernel refuses.
 pub fn create(name: &str) -> Result<EngineCgroups, DriverError> {
-    let found =
-        mounted().map_err(|e| DriverError::failed("cannot read /proc/self/mountinfo", e))?;
+    let found = MountedHierarchy::all()?;
     let mut groups = EngineCgroups {
         name: name.to_owned(),
         scope: BTreeMap::new(),
@@ -132,7 +79,7 @@ pub fn create(name: &str) -> Result<EngineCgroups, DriverError> {
     for hierarchy in &found {
         let keys: Vec<&str> = SCOPE
             .into_iter()
-            .filter(|key| only_v2 || hierarchy.controllers.iter().any(|c| c == key))
+            .filter(|key| only_v2 || hierarchy.options.contains(*key))
             .chain(hierarchy.v2.then_some("unified"))
             .collect();
         if keys.is_empty() {
@@ -178,8 +125,7 @@ fn delegate(dir: &Path) {
 /// # Errors
 /// Something still lives there after ten seconds.
 pub fn remove(name: &str) -> Result<Vec<String>, DriverError> {
-    let found =
-        mounted().map_err(|e| DriverError::failed("cannot read /proc/self/mountinfo", e))?;
+    let found = MountedHierarchy::all()?;
     let deadline = Instant::now() + REMOVAL_LIMIT;
     let mut removed = Vec::new();
     for hierarchy in found {
@@ -229,22 +175,4 @@ pub fn processes(dir: &Path) -> Vec<i32> {
         .filter_map(|line| line.parse().ok())
         .filter(|&pid| pid > 0)
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bind_mounts_of_a_hierarchy_count_once() {
-        let text = "30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
-            31 25 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
-            32 25 0:26 /x /mnt rw - cgroup cgroup rw,cpu,cpuacct\n\
-            33 25 0:28 / / rw - ext4 /dev/vda rw\nnonsense\n";
-        let found = hierarchies(text);
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[0].point, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
-        assert!(found[0].controllers.contains(&"cpuacct".to_owned()));
-        assert!(found[1].v2);
-    }
 }

@@ -1,6 +1,6 @@
 //! Which hierarchies are mounted where, and where a process is in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -8,6 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use procfs::process::MountInfo;
 
 use super::CgroupError;
+
+const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// A resource controller, or the v2 tree as such.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -87,6 +89,65 @@ struct Mount {
     point: PathBuf,
 }
 
+/// A hierarchy of either version as it is mounted, whatever it is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountedHierarchy {
+    /// The group within the hierarchy that is seen at `point`.
+    root: PathBuf,
+    /// Where.
+    pub point: PathBuf,
+    /// Whether it is the v2 tree.
+    pub v2: bool,
+    /// Mount options, a v1 hierarchy's controllers among them.
+    pub options: BTreeSet<String>,
+}
+
+impl MountedHierarchy {
+    /// Every hierarchy that is mounted here, those without a [`Controller`] (cpuset, devices, named ones)
+    /// among them, each once.
+    ///
+    /// # Errors
+    /// `/proc` is not mounted.
+    pub fn all() -> Result<Vec<Self>, CgroupError> {
+        let path = Path::new(MOUNTINFO);
+        fs::read_to_string(path)
+            .map(|text| Self::parse(&text))
+            .map_err(|e| CgroupError::io("read", path, e))
+    }
+
+    /// Takes the cgroup mounts out of a mountinfo text; lines of another form are passed over.
+    pub(super) fn parse(mountinfo: &str) -> Vec<Self> {
+        let mut found: Vec<Self> = Vec::new();
+        for line in mountinfo.lines() {
+            let Ok(info) = MountInfo::from_line(line) else {
+                continue;
+            };
+            let v2 = info.fs_type == "cgroup2";
+            if !v2 && info.fs_type != "cgroup" {
+                continue;
+            }
+            let option = |(key, value): (String, Option<String>)| match value {
+                Some(value) => format!("{key}={value}"),
+                None => key,
+            };
+            let options = info.super_options.into_iter().map(option).collect();
+            // The first mount wins: later ones are bind mounts of parts, as in containers.
+            if !found
+                .iter()
+                .any(|h| h.v2 == v2 && (v2 || h.options == options))
+            {
+                found.push(Self {
+                    root: unescape(&info.root),
+                    point: unescape(&info.mount_point.to_string_lossy()),
+                    v2,
+                    options,
+                });
+            }
+        }
+        found
+    }
+}
+
 /// The hierarchies that this process sees.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hierarchies {
@@ -102,9 +163,7 @@ impl Hierarchies {
     /// # Errors
     /// It cannot be read: `/proc` is not mounted.
     pub fn discover() -> Result<Self, CgroupError> {
-        let path = Path::new("/proc/self/mountinfo");
-        let text = fs::read_to_string(path).map_err(|e| CgroupError::io("read", path, e))?;
-        let mut found = Self::parse(&text);
+        let mut found = Self::of(MountedHierarchy::all()?);
         if let Some(mount) = &found.v2 {
             let offered = fs::read_to_string(mount.point.join("cgroup.controllers"));
             found.v2_controllers = words(&offered.unwrap_or_default());
@@ -112,28 +171,21 @@ impl Hierarchies {
         Ok(found)
     }
 
-    /// Takes the cgroup mounts out of a mountinfo text; lines of another form are passed over.
-    pub(super) fn parse(mountinfo: &str) -> Self {
+    pub(super) fn of(mounted: Vec<MountedHierarchy>) -> Self {
         let mut found = Self::default();
-        for line in mountinfo.lines() {
-            let Ok(info) = MountInfo::from_line(line) else {
-                continue;
-            };
+        for mounted in mounted {
             let mount = Mount {
-                root: unescape(&info.root),
-                point: unescape(&info.mount_point.to_string_lossy()),
+                root: mounted.root,
+                point: mounted.point,
             };
-            match info.fs_type.as_str() {
-                // The first mount wins: later ones are bind mounts of parts, as in containers.
-                "cgroup2" if found.v2.is_none() => found.v2 = Some(mount),
-                "cgroup" => {
-                    for controller in Controller::ALL {
-                        if info.super_options.contains_key(controller.name()) {
-                            found.v1.entry(controller).or_insert_with(|| mount.clone());
-                        }
-                    }
+            if mounted.v2 {
+                found.v2 = Some(mount);
+                continue;
+            }
+            for controller in Controller::ALL {
+                if mounted.options.contains(controller.name()) {
+                    found.v1.entry(controller).or_insert_with(|| mount.clone());
                 }
-                _ => {}
             }
         }
         found

@@ -15,7 +15,7 @@ mod tasks;
 
 pub use error::CgroupError;
 pub use group::{Group, ThreadJoiner};
-pub use hierarchies::{Controller, Hierarchies};
+pub use hierarchies::{Controller, Hierarchies, MountedHierarchy};
 pub use orphans::remove_orphans;
 pub use own_scope::OwnScope;
 pub use read::{cpu_ns, memory_current_bytes, memory_peak_bytes, processes};

@@ -24,7 +24,7 @@ const V2: &str =
 
 #[test]
 fn v1_controllers_have_their_own_mounts() {
-    let found = Hierarchies::parse(V1).with_v2_controllers(&["hugetlb"]);
+    let found = Hierarchies::of(MountedHierarchy::parse(V1)).with_v2_controllers(&["hugetlb"]);
     let mount = |c| found.mount(c).and_then(Path::to_str);
     assert_eq!(mount(Controller::Cpu), Some("/sys/fs/cgroup/cpu,cpuacct"));
     assert_eq!(mount(Controller::Cpuacct), mount(Controller::Cpu));
@@ -47,7 +47,8 @@ fn v1_controllers_have_their_own_mounts() {
 
 #[test]
 fn on_v2_controllers_map_onto_the_one_tree() {
-    let found = Hierarchies::parse(V2).with_v2_controllers(&["cpu", "io", "memory"]);
+    let found =
+        Hierarchies::of(MountedHierarchy::parse(V2)).with_v2_controllers(&["cpu", "io", "memory"]);
     for controller in [Controller::Cpu, Controller::Memory, Controller::Blkio] {
         assert_eq!(found.mount(controller), Some(Path::new("/sys/fs/cgroup")));
         assert!(found.is_v2(controller));
@@ -85,12 +86,12 @@ fn shares_map_onto_the_range_of_weights() {
 proptest! {
     #[test]
     fn no_mountinfo_panics(text in "\\PC{0,300}") {
-        let _ = Hierarchies::parse(&text);
+        let _ = Hierarchies::of(MountedHierarchy::parse(&text));
     }
 
     #[test]
     fn a_group_never_lies_outside_of_its_mount(path in "[a-z/.]{0,40}") {
-        let found = Hierarchies::parse(V1);
+        let found = Hierarchies::of(MountedHierarchy::parse(V1));
         if let Some(dir) = found.group_in(&format!("0::/{path}"), Controller::Unified) {
             prop_assert!(dir.starts_with("/sys/fs/cgroup/unified"));
             prop_assert!(!dir.components().any(|c| c.as_os_str() == ".."));
@@ -288,4 +289,17 @@ fn orphans_are_removed_with_their_processes_and_nothing_else() {
         assert!(Instant::now() < deadline, "the process inside was killed");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn bind_mounts_of_a_hierarchy_count_once() {
+    let text = "30 25 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
+        31 25 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+        32 25 0:26 /x /mnt rw - cgroup cgroup rw,cpu,cpuacct\n\
+        33 25 0:28 / / rw - ext4 /dev/vda rw\nnonsense\n";
+    let found = MountedHierarchy::parse(text);
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].point, Path::new("/sys/fs/cgroup/cpu,cpuacct"));
+    assert!(found[0].options.contains("cpuacct"));
+    assert!(found[1].v2);
 }

@@ -222,12 +222,19 @@ impl RunDir {
 /// # Errors
 /// [`RunDirError::Write`]; the old file is then still there.
 pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), RunDirError> {
+    replace_file(path, content).map_err(|error| write_error(path, error))
+}
+
+/// [`write_whole`] for those with errors of their own.
+///
+/// # Errors
+/// It cannot be written; the old file is then still there.
+pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let written = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path));
-    written.map_err(|error| {
+    written.inspect_err(|_| {
         let _ = fs::remove_file(&temporary);
-        write_error(path, error)
     })
 }
 

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use measure_core::driver::DriverError;
+use measure_core::run_dir::replace_file;
 use measure_core::{home, interrupt};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -100,10 +101,7 @@ pub fn ensure(choice: BaseChoice, rebuild: bool) -> Result<Built, DriverError> {
     eprintln!("note: building the image faasm/noop (`make build-noop` does it beforehand)");
     let built = build::build(&context, choice, &archive())?;
     let text = serde_json::to_vec_pretty(&built).map_err(|e| failed(e.into()))?;
-    let temporary = note().with_extension("json.tmp");
-    fs::write(&temporary, text)
-        .and_then(|()| fs::rename(&temporary, note()))
-        .map_err(failed)?;
+    replace_file(&note(), &text).map_err(failed)?;
     Ok(built)
 }
 

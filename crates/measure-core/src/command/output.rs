@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::report::Report;
 use super::{CommandError, table};
+use crate::run_dir::replace_file;
 
 /// Where results go: a table on standard output, and JSON if asked for.
 pub(super) enum Output {
@@ -91,10 +92,5 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
             .open(path)
             .and_then(|mut file| file.write_all(content));
     }
-    let temporary = beside(path);
-    let written = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written
+    replace_file(path, content)
 }

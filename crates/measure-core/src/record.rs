@@ -29,10 +29,16 @@ impl Value {
     }
 }
 
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Value(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
 impl<E: std::fmt::Display> From<Result<u64, E>> for Value {
     fn from(result: Result<u64, E>) -> Self {
         match result {
-            Ok(number) => Self::Value(i64::try_from(number).unwrap_or(i64::MAX)),
+            Ok(number) => number.into(),
             Err(why) => Self::Unavailable(why.to_string()),
         }
     }

@@ -17,7 +17,7 @@ use report::vocabulary as word;
 use crate::drivers::Offer;
 use crate::error::{BenchError, SessionError};
 use crate::progress::Progress;
-use crate::recorder::{About, Recorder, whole};
+use crate::recorder::{About, Recorder};
 use crate::sampler::{Life, Watcher};
 use crate::session::{Job, Session, Start};
 use crate::trouble::Trouble;
@@ -240,7 +240,7 @@ fn point(
         about,
         word::PARKED,
         word::SCOPE_PAGE_TABLES_BYTES,
-        whole(tables),
+        tables.into(),
     )?;
     recorder.value(about, word::PARKED, word::CGROUP_BYTES, group.now)?;
     recorder.value(about, word::PEAK, word::CGROUP_PEAK_BYTES, group.peak)?;
@@ -251,7 +251,7 @@ fn point(
     ] {
         for (metric, value) in counters.metrics() {
             if let Some(value) = value {
-                recorder.value(about, phase, metric, whole(value))?;
+                recorder.value(about, phase, metric, value.into())?;
             }
         }
     }
@@ -330,24 +330,24 @@ fn write_life(recorder: &mut Recorder, about: About<'_>, life: &Life) -> Result<
     for (phase, walks) in [(word::READY, &life.ready), (word::PARKED, &life.parked)] {
         for (order, walk) in (0..).zip(walks) {
             let about = About { order, ..about };
-            recorder.value(about, phase, word::PSS_BYTES, whole(walk.memory.pss_bytes))?;
-            recorder.value(about, phase, word::USS_BYTES, whole(walk.memory.uss_bytes))?;
-            recorder.value(about, phase, word::RSS_BYTES, whole(walk.memory.rss_bytes))?;
+            recorder.value(about, phase, word::PSS_BYTES, walk.memory.pss_bytes.into())?;
+            recorder.value(about, phase, word::USS_BYTES, walk.memory.uss_bytes.into())?;
+            recorder.value(about, phase, word::RSS_BYTES, walk.memory.rss_bytes.into())?;
             recorder.value(
                 about,
                 phase,
                 word::SWAP_BYTES,
-                whole(walk.memory.swap_bytes),
+                walk.memory.swap_bytes.into(),
             )?;
-            recorder.value(about, phase, word::PROCESSES, whole(walk.processes))?;
+            recorder.value(about, phase, word::PROCESSES, walk.processes.into())?;
             recorder.value(
                 about,
                 phase,
                 word::WALK_NS,
-                whole(walk.end_ns - walk.start_ns),
+                (walk.end_ns - walk.start_ns).into(),
             )?;
             if let Some(client) = walk.client_pss_bytes {
-                recorder.value(about, phase, word::CLIENT_PSS_BYTES, whole(client))?;
+                recorder.value(about, phase, word::CLIENT_PSS_BYTES, client.into())?;
             }
         }
     }
@@ -355,8 +355,8 @@ fn write_life(recorder: &mut Recorder, about: About<'_>, life: &Life) -> Result<
         about,
         word::PEAK,
         word::PSS_BYTES,
-        whole(life.peak_pss_bytes),
+        life.peak_pss_bytes.into(),
     )?;
-    recorder.value(about, word::PEAK, word::WALKS, whole(life.walks))?;
+    recorder.value(about, word::PEAK, word::WALKS, life.walks.into())?;
     Ok(())
 }

@@ -186,14 +186,14 @@ impl Recorder {
         };
         let value = match &start.error {
             Some(error) => Value::Unavailable(error.clone()),
-            None => whole(start.total_ns),
+            None => start.total_ns.into(),
         };
         let mut total = self.sample(about, TOTAL, word::WALL_NS, value);
         total.warmup = start.warmup;
         total.error.clone_from(&start.error);
         self.dir.append(&total)?;
         for (phase, ns) in &start.phases {
-            let mut sample = self.sample(about, phase, word::WALL_NS, whole(*ns));
+            let mut sample = self.sample(about, phase, word::WALL_NS, (*ns).into());
             sample.warmup = start.warmup;
             self.dir.append(&sample)?;
         }
@@ -244,10 +244,4 @@ pub fn write_tables(dir: &RunDir, records: &Records) -> Result<(), RunDirError> 
         dir.write(file.name, file.content.as_bytes())?;
     }
     Ok(())
-}
-
-/// A count that is there.
-#[must_use]
-pub fn whole(value: u64) -> Value {
-    Value::Value(i64::try_from(value).unwrap_or(i64::MAX))
 }

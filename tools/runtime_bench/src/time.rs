@@ -20,7 +20,7 @@ use crate::drivers::Offer;
 use crate::error::{BenchError, SessionError};
 use crate::plan::{Pass, Sizes, Task, estimate, in_words, tasks};
 use crate::progress::Progress;
-use crate::recorder::{About, Recorder, whole};
+use crate::recorder::{About, Recorder};
 use crate::session::{Job, Session, Start};
 use crate::trouble::Trouble;
 
@@ -240,20 +240,11 @@ fn batch(
         quiet: task.pass != Pass::Wall,
     };
     let one = About {
-        measure: if task.pass == Pass::Throughput {
-            word::START
-        } else {
-            about.measure
+        measure: match task.pass {
+            Pass::Wall | Pass::Throughput => word::START,
+            Pass::Cpu | Pass::Disk | Pass::DropCaches => about.measure,
         },
         ..about
-    };
-    let one = if task.pass == Pass::Wall {
-        About {
-            measure: word::START,
-            ..one
-        }
-    } else {
-        one
     };
     let end = session.batch(&go, expected, &mut |sample| {
         Ok(recorder.start(one, &sample)?)
@@ -288,13 +279,10 @@ fn batch(
 
 /// A batch's total, unless starts of it failed: those did not do the work.
 fn good(end: &BatchEnd, value: Result<u64, String>) -> Value {
-    match value {
-        _ if end.failed > 0 => {
-            Value::Unavailable(format!("{} of {} starts failed", end.failed, end.starts))
-        }
-        Ok(value) => whole(value),
-        Err(why) => Value::Unavailable(why),
+    if end.failed > 0 {
+        return Value::Unavailable(format!("{} of {} starts failed", end.failed, end.starts));
     }
+    value.into()
 }
 
 fn measure_of(pass: Pass) -> &'static str {

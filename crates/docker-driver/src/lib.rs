@@ -17,7 +17,7 @@ pub mod rung;
 use std::time::Duration;
 
 use measure_core::driver::{Cleaned, ContractCommand, Driver, DriverError, Rung};
-use measure_core::exit::{EXIT_CODES_HELP, Exit};
+use measure_core::exit::{Exit, after_help};
 use measure_core::interrupt;
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
@@ -36,17 +36,12 @@ const EXAMPLES: &str = "EXAMPLES:
 
 /// Starts functions in docker containers, on a docker engine of its own
 #[derive(Debug, StructOpt)]
-#[structopt(name = "docker-driver", after_help = help())]
+#[structopt(name = "docker-driver", after_help = after_help(EXAMPLES))]
 pub struct Args {
     #[structopt(flatten)]
     options: Options,
     #[structopt(subcommand)]
     command: Command,
-}
-
-fn help() -> &'static str {
-    static HELP: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    HELP.get_or_init(|| format!("{EXAMPLES}\n{EXIT_CODES_HELP}"))
 }
 
 /// Options of every command.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use faaslet::{EngineSettings, Store};
 use measure_core::driver::{self, ContractCommand, DriverError};
-use measure_core::exit::{EXIT_CODES_HELP, Exit};
+use measure_core::exit::{Exit, after_help};
 use measure_core::home;
 use structopt::StructOpt;
 
@@ -29,7 +29,7 @@ const EXAMPLES: &str = "EXAMPLES:
 
 /// Runs functions as WebAssembly: bare, and in Faaslets
 #[derive(Debug, StructOpt)]
-#[structopt(name = "faasm-driver", after_help = after_help())]
+#[structopt(name = "faasm-driver", after_help = after_help(EXAMPLES))]
 pub struct Options {
     /// Function store [default: store/ below $FAASM_BENCH_HOME, or below build/ of the checkout]
     #[structopt(long, parse(from_os_str), global = true)]
@@ -42,11 +42,6 @@ pub struct Options {
     deadline: f64,
     #[structopt(subcommand)]
     command: Command,
-}
-
-fn after_help() -> &'static str {
-    // Once per process, and structopt wants it to live as long.
-    Box::leak(format!("{EXAMPLES}\n{EXIT_CODES_HELP}").into_boxed_str())
 }
 
 #[derive(Debug, StructOpt)]

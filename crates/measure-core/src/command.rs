@@ -22,7 +22,7 @@ use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
 use crate::environment::{Environment, Severity};
-use crate::exit::{EXIT_CODES_HELP, Exit, HasExit};
+use crate::exit::{Exit, HasExit, after_help};
 use crate::{ids, interrupt};
 use output::Output;
 use pass::Session;
@@ -53,7 +53,7 @@ PASSES:
     name = "measure-core",
     settings = &[AppSettings::TrailingVarArg, AppSettings::DeriveDisplayOrder, AppSettings::ColorNever],
     usage = "measure-core [OPTIONS] -- CMD [ARGS]...",
-    after_help = AFTER_HELP_AND_CODES.as_str(),
+    after_help = after_help(AFTER_HELP),
 )]
 pub struct Options {
     /// Measured runs of each pass
@@ -93,9 +93,6 @@ pub struct Options {
     #[structopt(name = "CMD", required = true, parse(from_os_str))]
     pub command: Vec<OsString>,
 }
-
-static AFTER_HELP_AND_CODES: std::sync::LazyLock<String> =
-    std::sync::LazyLock::new(|| format!("{AFTER_HELP}\n\n{EXIT_CODES_HELP}"));
 
 /// One way of running the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use measure_core::exit::EXIT_CODES_HELP;
+use measure_core::exit::after_help;
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
@@ -35,7 +35,7 @@ NOTES:
 /// PSS, USS, RSS and swap of every process of some trees, and their sum; over time the series and
 /// its peak.
 #[derive(Debug, StructOpt)]
-#[structopt(name = "pss-walker", after_help = help_tail(), setting = AppSettings::UnifiedHelpMessage)]
+#[structopt(name = "pss-walker", after_help = after_help(EXAMPLES), setting = AppSettings::UnifiedHelpMessage)]
 pub struct Options {
     /// Roots of process trees
     #[structopt(name = "PID", parse(try_from_str = parse_pid))]
@@ -57,12 +57,6 @@ pub struct Options {
     /// JSON lines instead of a table: one walk, or a point per sample and at last the peak
     #[structopt(long)]
     pub json: bool,
-}
-
-fn help_tail() -> &'static str {
-    // The parser keeps a borrowed text; both parts are constants, so this is made once.
-    static TEXT: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    TEXT.get_or_init(|| format!("{EXAMPLES}\n{EXIT_CODES_HELP}"))
 }
 
 impl Options {

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use measure_core::bare_thread::Attributes;
 use measure_core::cgroup::{Controller, Group, Hierarchies, OwnScope};
 use measure_core::label;
 use nix::unistd::getpid;
@@ -12,6 +13,7 @@ use crate::altstack::AltStack;
 use crate::error::{FaasletError, StartError};
 use crate::function::Laps;
 use crate::netns;
+use crate::thread::STACK_BYTES;
 
 /// Name of the driver's own scope group (see [`OwnScope::enter`]).
 pub const SCOPE: &str = "faasm-driver";
@@ -32,6 +34,8 @@ pub struct Seats {
     /// Removes its children with itself.
     _parent: Group,
     namespaces: Option<netns::Pool>,
+    /// Of threads made for one start.
+    thread_attributes: Attributes,
 }
 
 /// A group of its own below the parent, as the open control file through which a thread joins: a parked
@@ -104,6 +108,10 @@ impl Seats {
             .map(|i| Seat::make(&parent, i))
             .collect::<Result<Vec<_>, _>>()
             .map_err(cgroup_error)?;
+        let thread_attributes = Attributes::new(STACK_BYTES).map_err(|e| FaasletError::Engine {
+            cause: e.to_string(),
+            hint: "",
+        })?;
         let namespaces = match namespaces {
             Namespaces::Pooled => Some(netns::Pool::open(count).map_err(netns_error)?),
             Namespaces::PerStart => None,
@@ -112,6 +120,7 @@ impl Seats {
             seats,
             _parent: parent,
             namespaces,
+            thread_attributes,
         })
     }
 
@@ -119,6 +128,10 @@ impl Seats {
     #[must_use]
     pub fn len(&self) -> usize {
         self.seats.len()
+    }
+
+    pub(crate) fn thread_attributes(&self) -> &Attributes {
+        &self.thread_attributes
     }
 
     /// Whether there are none.

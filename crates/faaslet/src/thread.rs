@@ -5,10 +5,9 @@
 
 use std::any::Any;
 use std::io;
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr;
 
+use measure_core::bare_thread;
 use measure_core::clock::PhaseClock;
 
 use crate::error::StartError;
@@ -60,48 +59,16 @@ pub fn start(
         clock,
         result: Ok(()),
     };
-    if let Err(e) = run_to_join(&mut job) {
+    // A panic must not unwind into the C library.
+    let joined = seats.thread_attributes().run(&mut || {
+        let outcome = catch_unwind(AssertUnwindSafe(|| job.run()));
+        job.result = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    });
+    if let Err(e) = joined {
         return (clock, Err(no_thread(&e)));
     }
     job.clock.lap(phase::JOIN);
     (job.clock, job.result)
-}
-
-fn run_to_join(job: &mut Job<'_>) -> io::Result<()> {
-    let check = |code: i32| match code {
-        0 => Ok(()),
-        code => Err(io::Error::from_raw_os_error(code)),
-    };
-    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
-    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
-    // SAFETY: initialised before it is used, destroyed once.
-    unsafe {
-        check(libc::pthread_attr_init(attributes.as_mut_ptr()))?;
-        libc::pthread_attr_setstacksize(attributes.as_mut_ptr(), STACK_BYTES);
-    }
-    // SAFETY: `job` outlives the thread, which is joined below, and is touched by no one else until then.
-    let created = check(unsafe {
-        libc::pthread_create(
-            thread.as_mut_ptr(),
-            attributes.as_ptr(),
-            thread_main,
-            ptr::from_mut(job).cast(),
-        )
-    });
-    // SAFETY: initialised above.
-    unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
-    created?;
-    // SAFETY: created above, joined once.
-    check(unsafe { libc::pthread_join(thread.assume_init(), ptr::null_mut()) })
-}
-
-extern "C" fn thread_main(job: *mut libc::c_void) -> *mut libc::c_void {
-    // SAFETY: `run_to_join` passes a job that is this thread's alone until it ends.
-    let job = unsafe { &mut *job.cast::<Job<'_>>() };
-    // A panic must not unwind into the C library.
-    let outcome = catch_unwind(AssertUnwindSafe(|| job.run()));
-    job.result = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
-    ptr::null_mut()
 }
 
 impl Job<'_> {
@@ -136,7 +103,5 @@ fn panicked(panic: &(dyn Any + Send)) -> StartError {
 }
 
 pub(crate) fn no_thread(e: &io::Error) -> StartError {
-    StartError::Setup(format!(
-        "no thread to be had: {e}; ulimit -u, kernel.threads-max, kernel.pid_max, vm.max_map_count and the cgroup's pids.max bound them"
-    ))
+    StartError::Setup(bare_thread::no_thread(e))
 }

@@ -10,6 +10,7 @@
 //! * nothing is substituted silently: what cannot be measured is a reason, not a zero;
 //! * everything that is made carries [`label::LABEL`], and only that is ever removed.
 
+pub mod bare_thread;
 pub mod cgroup;
 pub mod clock;
 pub mod command;

@@ -1,6 +1,7 @@
 //! Waiting until parked workers are really blocked inside their function.
 
 use std::fs;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,14 @@ pub(crate) fn wait(
         }
     }
     Ok(())
+}
+
+/// The `stat` file of a thread of this process that leaves its id in `tid` once it is inside its function.
+pub(crate) fn thread_stat(tid: &AtomicI32) -> Option<String> {
+    match tid.load(Ordering::Acquire) {
+        0 => None,
+        tid => Some(format!("/proc/self/task/{tid}/stat")),
+    }
 }
 
 /// Whether the task waits for an event: state `S` in proc(5). Disk waits are `D`.

@@ -3,7 +3,6 @@
 //!
 //! One module per kind of rung; a command-line runtime will be one more.
 
-pub mod bare;
 pub mod native;
 pub mod pooled;
 pub mod process;
@@ -18,7 +17,7 @@ use std::path::PathBuf;
 
 use measure_core::cgroup;
 use measure_core::driver::{self, Cleaned, ContractCommand, Driver, DriverError, Rung};
-use measure_core::exit::{EXIT_CODES_HELP, Exit};
+use measure_core::exit::{Exit, after_help};
 use measure_core::home;
 use structopt::StructOpt;
 
@@ -38,18 +37,13 @@ const EXAMPLES: &str = "EXAMPLES:
 
 /// Runs functions natively: on a new thread, on a waiting thread, in a process
 #[derive(Debug, StructOpt)]
-#[structopt(name = "process-driver", after_help = after_help())]
+#[structopt(name = "process-driver", after_help = after_help(EXAMPLES))]
 pub struct Options {
     /// Function store [default: store/ below $FAASM_BENCH_HOME, or below build/ of the checkout]
     #[structopt(long, parse(from_os_str), global = true, name = "DIR")]
     store: Option<PathBuf>,
     #[structopt(subcommand)]
     command: ContractCommand,
-}
-
-fn after_help() -> &'static str {
-    // Once per process, and structopt wants it to live as long.
-    Box::leak(format!("{EXAMPLES}\n{EXIT_CODES_HELP}").into_boxed_str())
 }
 
 /// Name of this driver's scope group.

@@ -251,10 +251,7 @@ impl Rung for PooledRung {
         ready.parked = count;
         blocked::wait(
             count,
-            &|worker| match waiting[worker].desk.parked_tid.load(Ordering::Acquire) {
-                0 => None,
-                tid => Some(format!("/proc/self/task/{tid}/stat")),
-            },
+            &|worker| blocked::thread_stat(&waiting[worker].desk.parked_tid),
             &mut |worker| {
                 let ended = waiting[worker].desk.state.load(Ordering::Acquire) == DONE;
                 ended.then(|| "ended".to_owned())

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{Builder, JoinHandle};
 
+use measure_core::bare_thread::{self, Attributes};
 use measure_core::cgroup::OwnScope;
 use measure_core::clock::{PhaseClock, Phases};
 use measure_core::driver::{Description, DriverError, Isolation, Plan, Probe, Rung, Scope};
 use nix::unistd::gettid;
 
-use crate::bare::Attributes;
 use crate::native::{self, Native};
 use crate::parking::Parking;
 use crate::{SCOPE, blocked};
@@ -61,9 +61,7 @@ pub(crate) fn null_stdin() -> Result<File, DriverError> {
 }
 
 pub(crate) fn no_thread(e: &io::Error) -> DriverError {
-    DriverError::Failed(format!(
-        "no thread to be had: {e}; ulimit -u, kernel.threads-max, kernel.pid_max, vm.max_map_count and the cgroup's pids.max bound them"
-    ))
+    DriverError::Failed(bare_thread::no_thread(e))
 }
 
 pub(crate) fn unprepared() -> DriverError {
@@ -140,10 +138,7 @@ impl Rung for ThreadRung {
         let threads = &parked.threads;
         blocked::wait(
             count,
-            &|worker| match inside[worker].load(Ordering::Acquire) {
-                0 => None,
-                tid => Some(format!("/proc/self/task/{tid}/stat")),
-            },
+            &|worker| blocked::thread_stat(&inside[worker]),
             &mut |worker| threads[worker].is_finished().then(|| "ended".to_owned()),
         )
     }

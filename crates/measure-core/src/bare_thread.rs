@@ -71,6 +71,14 @@ extern "C" fn main<F: FnMut() + Send>(job: *mut c_void) -> *mut c_void {
     ptr::null_mut()
 }
 
+/// Why no thread is to be had, with the limits that bound their number.
+#[must_use]
+pub fn no_thread(error: &io::Error) -> String {
+    format!(
+        "no thread to be had: {error}; ulimit -u, kernel.threads-max, kernel.pid_max, vm.max_map_count and the cgroup's pids.max bound them"
+    )
+}
+
 fn checked(code: c_int) -> io::Result<()> {
     match code {
         0 => Ok(()),

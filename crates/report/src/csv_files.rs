@@ -5,9 +5,9 @@ use measure_core::record::{Sample, TOTAL};
 use measure_core::stats::Interval;
 
 use crate::Rendered;
-use crate::memory::memory_rows;
+use crate::memory::MemoryRow;
 use crate::records::Records;
-use crate::time::time_rows;
+use crate::time::TimeRow;
 use crate::vocabulary::{BATCH, CPU, CPU_CYCLES, CPU_NS, DISK, READ_BYTES, WALL_NS, WRITE_BYTES};
 
 /// Measure of the samples, their metric, its name in the CSV, and what to divide by.
@@ -20,15 +20,19 @@ const TIME_MEASURES: [(&str, &str, &str, f64); 5] = [
 ];
 
 /// The CSV files of the parts that have samples.
-pub(crate) fn render(records: &Records) -> Vec<Rendered> {
+pub(crate) fn render(
+    records: &Records,
+    times: &[TimeRow],
+    memories: &[MemoryRow],
+) -> Vec<Rendered> {
     let mut files = Vec::new();
-    if !time_rows(records).is_empty() {
+    if !times.is_empty() {
         files.push(file("runtime-bench-time.csv", &time(records)));
         files.push(file("runtime-bench-throughput.csv", &throughput(records)));
     }
-    if !memory_rows(records).is_empty() {
-        files.push(file("runtime-bench-mem.csv", &mem(records)));
-        files.push(file("runtime-bench-mem-fit.csv", &fit(records)));
+    if !memories.is_empty() {
+        files.push(file("runtime-bench-mem.csv", &mem(memories)));
+        files.push(file("runtime-bench-mem-fit.csv", &fit(memories)));
     }
     files
 }
@@ -118,7 +122,7 @@ fn throughput(records: &Records) -> Vec<Vec<String>> {
     rows
 }
 
-fn mem(records: &Records) -> Vec<Vec<String>> {
+fn mem(memories: &[MemoryRow]) -> Vec<Vec<String>> {
     let mut rows = vec![row([
         "Runtime",
         "Measure",
@@ -126,7 +130,7 @@ fn mem(records: &Records) -> Vec<Vec<String>> {
         "Workers",
         "ValuePerWorker",
     ])];
-    for memory in memory_rows(records) {
+    for memory in memories {
         let mut points = memory.points.clone();
         points.sort_by_key(|&(workers, _)| workers);
         for (workers, value) in points {
@@ -142,7 +146,7 @@ fn mem(records: &Records) -> Vec<Vec<String>> {
     rows
 }
 
-fn fit(records: &Records) -> Vec<Vec<String>> {
+fn fit(memories: &[MemoryRow]) -> Vec<Vec<String>> {
     let mut rows = vec![row([
         "Runtime",
         "Measure",
@@ -160,13 +164,13 @@ fn fit(records: &Records) -> Vec<Vec<String>> {
             [number(i.lo), number(i.hi)]
         })
     };
-    for memory in memory_rows(records) {
-        let Some(fit) = memory.fit else { continue };
+    for memory in memories {
+        let Some(fit) = &memory.fit else { continue };
         let [slope_low, slope_high] = ends(fit.slope_interval);
         let [intercept_low, intercept_high] = ends(fit.intercept_interval);
         rows.push(vec![
-            memory.rung,
-            memory.measure,
+            memory.rung.clone(),
+            memory.measure.clone(),
             number(fit.slope),
             slope_low,
             slope_high,

@@ -58,6 +58,14 @@ pub fn ratio(value: f64) -> String {
     significant(value)
 }
 
+/// A reason as a row shows it; an error of a driver says the word itself.
+pub(crate) fn unavailable_because(why: &str) -> String {
+    if why.starts_with("unavailable") {
+        return why.to_owned();
+    }
+    format!("unavailable: {why}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

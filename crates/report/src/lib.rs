@@ -33,10 +33,11 @@ pub struct Rendered {
 /// Every file that is made from `records`.
 #[must_use]
 pub fn render(records: &Records) -> Vec<Rendered> {
-    let mut files = csv_files::render(records);
+    let (times, memories) = (time_rows(records), memory_rows(records));
+    let mut files = csv_files::render(records, &times, &memories);
     files.push(Rendered {
         name: "report.md",
-        content: markdown::render(records),
+        content: markdown::render(records, &times, &memories),
     });
     files
 }

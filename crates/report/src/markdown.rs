@@ -9,14 +9,14 @@ use std::fmt::Write;
 use measure_core::driver::{Isolation, Probe};
 use measure_core::stats::{Interval, LinearFit};
 
-use crate::format::bytes;
-use crate::memory::memory_rows;
+use crate::format::{bytes, unavailable_because};
+use crate::memory::MemoryRow;
 use crate::records::Records;
 use crate::table::{Align, Table};
-use crate::time::time_rows;
+use crate::time::TimeRow;
 
 /// The whole report.
-pub(crate) fn render(records: &Records) -> String {
+pub(crate) fn render(records: &Records, times: &[TimeRow], memories: &[MemoryRow]) -> String {
     let mut text = String::from("# What isolation costs\n\n");
     if !records.info.run.is_empty() {
         let _ = writeln!(text, "Run `{}`.", records.info.run);
@@ -40,13 +40,11 @@ pub(crate) fn render(records: &Records) -> String {
     text.push('\n');
     text += &environment::warnings(records);
     text += &unavailable(records);
-    let times = time_rows(records);
     if !times.is_empty() {
-        text += &time::section(records, &times);
+        text += &time::section(records, times);
     }
-    let memories = memory_rows(records);
     if !memories.is_empty() {
-        text += &memory::section(records, &memories);
+        text += &memory::section(records, memories);
     }
     text += &isolation(records);
     text += &how(records);
@@ -60,12 +58,7 @@ fn unavailable(records: &Records) -> String {
     let mut table = Table::new(&[("Runtime", Align::Left), ("", Align::Left)]);
     for rung in records.rungs() {
         if let Some(why) = records.unavailable(&rung) {
-            let prefix = if why.starts_with("unavailable") {
-                ""
-            } else {
-                "unavailable: "
-            };
-            table.row([rung.clone(), format!("{prefix}{why}")]);
+            table.row([rung.clone(), unavailable_because(why)]);
         }
     }
     if table.is_empty() {

@@ -1,6 +1,6 @@
 //! The short table for a terminal.
 
-use crate::format::{bytes, count, duration_ns, ratio};
+use crate::format::{bytes, count, duration_ns, ratio, unavailable_because};
 use crate::markdown::{KINDS, isolates};
 use crate::memory::{MemoryRow, memory_rows};
 use crate::records::Records;
@@ -25,12 +25,7 @@ pub fn terminal(records: &Records) -> String {
                 .unavailable(&rung)
                 .or(time.and_then(|t| t.first_error.as_deref()))
                 .unwrap_or("nothing was measured");
-            let prefix = if why.starts_with("unavailable") {
-                ""
-            } else {
-                "unavailable: "
-            };
-            missing += &format!("{rung}  {prefix}{why}\n");
+            missing += &format!("{rung}  {}\n", unavailable_because(why));
             continue;
         }
         let mut cells = vec![rung.clone()];

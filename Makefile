@@ -84,7 +84,11 @@ overhead: prepare ## Print our own overhead as ratios to bare loops and to peers
 	cargo bench --workspace --locked --bench overhead
 
 test: prepare ## Install, build, run every test
-	cargo test --release --workspace --locked
+	@# A passing test's output is hidden by default, and with it the reason why it skipped something.
+	@status=0; cargo test --release --workspace --locked -- --show-output 2>&1 | tee $(BUILD)/test.log || status=$$?; \
+	echo; grep '^SKIPPED' $(BUILD)/test.log || true; \
+	awk '/^test result/ { p += $$4; f += $$6 } /^SKIPPED/ { s++ } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' $(BUILD)/test.log; \
+	exit $$status
 
 lint: setup ## rustfmt, clippy and rustdoc, warnings are errors
 	cargo fmt --all --check

@@ -1,0 +1,1 @@
+//! The micro-VM rungs: kvm-flat, firecracker, qemu-tcg.

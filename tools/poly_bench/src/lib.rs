@@ -1,0 +1,1 @@
+//! PolyBench/C, native against Wasm.

@@ -1,0 +1,1 @@
+//! The Python Performance Benchmark Suite, native against Wasm.

@@ -87,6 +87,7 @@ impl DockerRung {
             files: "mount namespace, overlay file system".into(),
             syscalls: "seccomp, docker's default profile".into(),
             capabilities: "all but docker's default set dropped".into(),
+            hardware: String::new(),
         }
     }
 

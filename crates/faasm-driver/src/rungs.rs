@@ -82,6 +82,7 @@ impl Kind {
             files: "WASI capabilities".to_owned(),
             syscalls: "no system calls, WASI only".to_owned(),
             capabilities: "none reachable".to_owned(),
+            hardware: String::new(),
         }
     }
 

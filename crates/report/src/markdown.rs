@@ -81,6 +81,7 @@ fn isolation(records: &Records) -> String {
         ("Files", Align::Left),
         ("System calls", Align::Left),
         ("Capabilities", Align::Left),
+        ("Hardware", Align::Left),
     ]);
     let known = records.info.rungs();
     for rung in records.rungs() {
@@ -105,6 +106,7 @@ fn isolation(records: &Records) -> String {
             or_none(&is.files),
             or_none(&is.syscalls),
             or_none(&is.capabilities),
+            or_none(&is.hardware),
         ]);
     }
     if table.is_empty() {
@@ -114,7 +116,7 @@ fn isolation(records: &Records) -> String {
 }
 
 /// What [`isolates`] abbreviates.
-pub(crate) const KINDS: &str = "Memory, Cpu, Network, Files, System calls, Privileges";
+pub(crate) const KINDS: &str = "Memory, Cpu, Network, Files, System calls, Privileges, Hardware";
 
 /// The kinds of isolation of `rung`, by their initials.
 pub(crate) fn isolates(records: &Records, rung: &str) -> String {
@@ -129,6 +131,7 @@ pub(crate) fn isolates(records: &Records, rung: &str) -> String {
         files,
         syscalls,
         capabilities,
+        hardware,
     } = &info.description.isolation;
     [
         ('M', memory),
@@ -137,6 +140,7 @@ pub(crate) fn isolates(records: &Records, rung: &str) -> String {
         ('F', files),
         ('S', syscalls),
         ('P', capabilities),
+        ('H', hardware),
     ]
     .iter()
     .map(|(initial, how)| {

@@ -120,7 +120,7 @@ pub struct Description {
 /// How each resource is isolated; empty where it is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Isolation {
-    /// For example `SFI`, `address space`, `hardware`.
+    /// For example `SFI`, `address space`.
     pub memory: String,
     /// For example `cgroup`.
     pub cpu: String,
@@ -132,6 +132,9 @@ pub struct Isolation {
     pub syscalls: String,
     /// For example `dropped`, `none`.
     pub capabilities: String,
+    /// For example `KVM`: an edge that the processor guards, beyond the one between kernel and process.
+    #[serde(default)]
+    pub hardware: String,
 }
 
 /// Whether a rung can run here.

@@ -30,5 +30,5 @@ pub use engine::FaasletEngine;
 pub use error::{FaasletError, StartError};
 pub use function::Function;
 pub use host::{DirGrant, Grants};
-pub use settings::EngineSettings;
+pub use settings::{EngineSettings, Profiling};
 pub use store::Store;

@@ -1,12 +1,16 @@
 //! Every engine setting that costs or protects something, in one place, so that a record can say what
 //! was in force and a hand-written loop can be given the same.
 
+use std::str::FromStr;
 use std::time::Duration;
 
+use measure_core::ids;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     ProfilingStrategy,
 };
+
+use crate::error::FaasletError;
 
 /// The engine's version, as the records name it. A test holds it against the lock file.
 pub const ENGINE: &str = "wasmtime 48.0.8";
@@ -35,6 +39,9 @@ pub struct EngineSettings {
     pub profiling: Profiling,
 }
 
+/// Environment variable by which a user has compiled code announced to `perf`.
+pub const PROFILE_VARIABLE: &str = "FAASM_BENCH_PROFILE";
+
 /// How compiled code is announced to `perf`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Profiling {
@@ -45,6 +52,42 @@ pub enum Profiling {
     PerfMap,
     /// `jit-PID.dump` in the working directory.
     JitDump,
+}
+
+impl Profiling {
+    /// What [`PROFILE_VARIABLE`] asks for; nothing if it is unset or empty.
+    ///
+    /// # Errors
+    /// It asks for what there is not.
+    pub fn from_env() -> Result<Self, FaasletError> {
+        std::env::var_os(PROFILE_VARIABLE).map_or(Ok(Self::Off), |value| {
+            value.to_string_lossy().parse().map_err(|cause: String| {
+                FaasletError::refused(format!("${PROFILE_VARIABLE}"), cause)
+            })
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::PerfMap => "perfmap",
+            Self::JitDump => "jitdump",
+        }
+    }
+}
+
+impl FromStr for Profiling {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            return Ok(Self::Off);
+        }
+        let all = [Self::Off, Self::PerfMap, Self::JitDump];
+        all.into_iter()
+            .find(|p| p.name() == text)
+            .ok_or_else(|| ids::unknown("kind of profile", text, &all.map(|p| p.name().to_owned())))
+    }
 }
 
 impl Default for EngineSettings {
@@ -123,7 +166,7 @@ impl EngineSettings {
     /// In words, for a description's `settings`.
     #[must_use]
     pub fn describe(&self) -> Vec<String> {
-        vec![
+        let mut lines = vec![
             format!("memory limit {} MiB", self.memory_limit_bytes / MIB),
             format!("table limit {} elements", self.table_limit_elements),
             format!("Wasm stack limit {} KiB", self.stack_limit_bytes >> 10),
@@ -142,7 +185,11 @@ impl EngineSettings {
                 self.keep_resident_bytes >> 10
             ),
             "ahead-of-time code for the host's CPU, optimised for speed".to_owned(),
-        ]
+        ];
+        if self.profiling != Profiling::Off {
+            lines.push(format!("announced to perf: {}", self.profiling.name()));
+        }
+        lines
     }
 }
 
@@ -168,5 +215,31 @@ mod tests {
         };
         assert_eq!(settings.deadline_ticks(), 1);
         assert_eq!(EngineSettings::default().deadline_ticks(), 501);
+    }
+
+    #[test]
+    fn kinds_of_profile_are_named_and_unknown_ones_refused() {
+        for (text, kind) in [
+            ("", Profiling::Off),
+            ("off", Profiling::Off),
+            ("perfmap", Profiling::PerfMap),
+            ("jitdump", Profiling::JitDump),
+        ] {
+            assert_eq!(text.parse(), Ok(kind), "{text}");
+        }
+        let refused = "jitdmp".parse::<Profiling>().expect_err("unknown");
+        assert!(refused.contains("did you mean `jitdump`?"), "{refused}");
+    }
+
+    #[test]
+    fn a_profiled_engine_says_so() {
+        let settings = EngineSettings {
+            profiling: Profiling::JitDump,
+            ..EngineSettings::default()
+        };
+        assert_eq!(
+            settings.describe().last().map(String::as_str),
+            Some("announced to perf: jitdump")
+        );
     }
 }

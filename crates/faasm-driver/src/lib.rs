@@ -9,7 +9,7 @@ mod rungs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use faaslet::{EngineSettings, Store};
+use faaslet::{EngineSettings, Profiling, Store};
 use measure_core::driver::{self, ContractCommand, DriverError};
 use measure_core::exit::{Exit, after_help};
 use measure_core::home;
@@ -107,6 +107,7 @@ impl Options {
             engine: EngineSettings {
                 memory_limit_bytes: self.memory_limit << 20,
                 deadline,
+                profiling: Profiling::from_env().map_err(|e| DriverError::Usage(e.to_string()))?,
                 ..EngineSettings::default()
             },
         })

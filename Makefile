@@ -6,7 +6,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release
-BUILD   := $(CURDIR)/build
+# On a command line BUILD=Debug is a kind of build (polybench-native), not this directory.
+BUILD_KIND := $(filter-out $(CURDIR)/build,$(BUILD))
+override BUILD := $(CURDIR)/build
 STORE   := $(BUILD)/store
 PREFIX  ?= /usr/local
 N       ?= 100
@@ -105,6 +107,8 @@ clean-runtime: build ## Remove what killed runs left behind; only what carries o
 	$(BIN)/process-driver clean
 	$(BIN)/faasm-driver clean
 	$(BIN)/docker-driver clean
+
+include polybench-src/build.mk
 
 .PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
 	runtime-bench-time runtime-bench-mem doctor overhead test lint install clean-runtime

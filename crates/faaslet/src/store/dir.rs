@@ -4,10 +4,11 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use measure_core::ids::FunctionId;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -27,6 +28,10 @@ const OPEN_DIR: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW);
 const DIR_MODE: Mode = Mode::from_bits_truncate(0o755);
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o644);
+/// Ending of what is being written.
+const TEMPORARY: &str = ".tmp";
+/// Two threads that install the same file must not write into one.
+static INSTALLS: AtomicU64 = AtomicU64::new(0);
 
 impl Dir {
     /// The root, which may itself be reached through symbolic links.
@@ -90,15 +95,53 @@ impl Dir {
         }
     }
 
+    /// Waits until nobody else replaces what lies in it, and keeps others from it until the lock is
+    /// dropped. Readers need none: they see whole files.
+    pub(super) fn lock(&self) -> Result<Flock<OwnedFd>, FaasletError> {
+        let fd = self
+            .fd
+            .try_clone()
+            .map_err(|e| FaasletError::io(&self.path, e))?;
+        Flock::lock(fd, FlockArg::LockExclusive)
+            .map_err(|(_, e)| FaasletError::io(&self.path, format!("cannot lock it: {e}")))
+    }
+
+    /// Removes what writers that are gone left half written.
+    pub(super) fn sweep_temporaries(&self) -> Result<(), FaasletError> {
+        for name in self.all_names()? {
+            let writer = name
+                .strip_suffix(TEMPORARY)
+                .filter(|rest| rest.starts_with('.'))
+                .and_then(|rest| rest.rsplit('.').next()?.parse::<u32>().ok());
+            if writer.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                self.remove(&name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the directories of `id` as far as they are empty.
+    pub(super) fn remove_empty(root: &Path, id: &FunctionId) {
+        let user = root.join(id.user());
+        // Either may hold something, which is the reason for not removing it.
+        let _ = fs::remove_dir(user.join(id.function())).and_then(|()| fs::remove_dir(user));
+    }
+
     /// Names in it that are text; what is not is none of ours.
     pub(super) fn names(&self) -> Result<Vec<String>, FaasletError> {
+        let mut names = self.all_names()?;
+        names.retain(|name| !name.starts_with('.'));
+        Ok(names)
+    }
+
+    fn all_names(&self) -> Result<Vec<String>, FaasletError> {
         let failed = |e| FaasletError::io(&self.path, e);
         // By descriptor, so that it is this directory whatever its path has become.
         let held = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
         let mut names = Vec::new();
         for entry in fs::read_dir(held).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
-            if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
+            if let Some(name) = name.to_str() {
                 names.push(name.to_owned());
             }
         }
@@ -107,14 +150,16 @@ impl Dir {
 
     /// Writes `bytes` to file `name`, whole or not at all, and on the disk when it returns.
     pub(super) fn install(&self, name: &str, bytes: &[u8]) -> Result<(), FaasletError> {
-        let temporary = format!(".{name}.{}.tmp", std::process::id());
-        let _ = unlinkat(&self.fd, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+        let number = INSTALLS.fetch_add(1, Ordering::Relaxed);
+        let temporary = format!(".{name}.{number}.{}{TEMPORARY}", std::process::id());
+        // One that a killed process of our id left.
+        self.remove(&temporary);
         let written = self.write_new(&temporary, bytes).and_then(|()| {
             renameat(&self.fd, temporary.as_str(), &self.fd, name).map_err(std::io::Error::from)?;
             nix::unistd::fsync(self.fd.as_fd()).map_err(std::io::Error::from)
         });
         written.map_err(|e| {
-            let _ = unlinkat(&self.fd, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+            self.remove(&temporary);
             FaasletError::io(self.path.join(name), format!("cannot install it: {e}"))
         })
     }

@@ -1,0 +1,88 @@
+//! A request's body: bounded in size, and by when its bytes must have come.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use futures_util::StreamExt;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// Beyond the first timeout, a body must come at this rate. One rule for clients that say nothing and for
+/// those that send a byte now and then.
+const MIN_BYTES_PER_SECOND: usize = 64 << 10;
+/// What is read of a refused body so that the client comes to read the refusal: closing a socket with
+/// unread bytes discards what was sent.
+const DISCARD_BYTES: usize = 32 << 20;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+
+/// Why there is no body.
+#[derive(Debug)]
+pub(super) enum BodyError {
+    /// More bytes than are accepted.
+    TooLarge,
+    /// They did not come in time.
+    TimedOut,
+    /// The client went away or broke the protocol.
+    Broken(String),
+}
+
+/// A body on its way.
+pub(super) struct Incoming {
+    stream: BodyDataStream,
+    begun: Instant,
+    timeout: Duration,
+}
+
+impl Incoming {
+    pub(super) fn new(body: Body, timeout: Duration) -> Self {
+        Self {
+            stream: body.into_data_stream(),
+            begun: Instant::now(),
+            timeout,
+        }
+    }
+
+    /// All of it; `declared` is what the client said of its length.
+    pub(super) async fn read(
+        &mut self,
+        declared: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<u8>, BodyError> {
+        if declared > max_bytes {
+            return Err(BodyError::TooLarge);
+        }
+        let mut bytes = Vec::with_capacity(declared);
+        loop {
+            let next = timeout_at(self.deadline(bytes.len()), self.stream.next())
+                .await
+                .map_err(|_| BodyError::TimedOut)?;
+            match next {
+                None => return Ok(bytes),
+                Some(Ok(chunk)) if bytes.len() + chunk.len() > max_bytes => {
+                    return Err(BodyError::TooLarge);
+                }
+                Some(Ok(chunk)) => bytes.extend_from_slice(&chunk),
+                Some(Err(error)) => return Err(BodyError::Broken(error.to_string())),
+            }
+        }
+    }
+
+    /// When the next byte after `received` must be there.
+    fn deadline(&self, received: usize) -> Instant {
+        let earned = Duration::from_secs_f64(received as f64 / MIN_BYTES_PER_SECOND as f64);
+        self.begun + self.timeout + earned
+    }
+
+    /// Reads on for a while, for nothing.
+    pub(super) async fn discard(mut self) {
+        let all = async {
+            let mut left = DISCARD_BYTES;
+            while let Some(Ok(chunk)) = self.stream.next().await {
+                match left.checked_sub(chunk.len()) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+        };
+        let _ = timeout(DISCARD_TIME.min(self.timeout), all).await;
+    }
+}

@@ -1,0 +1,142 @@
+//! An upload server on a port of its own, and a client that need not keep to HTTP.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::common::{Bench, PATIENCE};
+
+pub struct Server<'a> {
+    pub bench: &'a Bench,
+    pub child: Child,
+    pub address: SocketAddr,
+}
+
+/// An answer: status, head and body.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+impl<'a> Server<'a> {
+    pub fn start(bench: &'a Bench, args: &[&str]) -> Self {
+        let mut child = bench
+            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .args(args)
+            .env_remove("FAASM_BENCH_TOKEN")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("standard output"))
+            .read_line(&mut line)
+            .expect("a line");
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .and_then(|address| address.parse().ok())
+            .unwrap_or_else(|| panic!("no address in `{line}`"));
+        Self {
+            bench,
+            child,
+            address,
+        }
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+    }
+
+    /// Sends `request` as it is and reads to the end.
+    pub fn raw(&self, request: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        // A server that has seen enough may answer and close before all is sent.
+        let _ = stream.write_all(request);
+        answer(stream)
+    }
+
+    pub fn put(&self, path: &str, body: &[u8]) -> Answer {
+        self.put_with(path, "", body)
+    }
+
+    pub fn put_with(&self, path: &str, headers: &str, body: &[u8]) -> Answer {
+        let mut request = put_head(path, headers, body.len());
+        request.extend_from_slice(body);
+        self.raw(&request)
+    }
+
+    pub fn get(&self, path: &str, headers: &str) -> Answer {
+        self.raw(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n").as_bytes())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        kill(pid, signal).expect("a signal");
+    }
+
+    /// Every file and directory below the store, whatever its name.
+    pub fn store(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        walk(&self.bench.home.path().join("store"), &mut found);
+        found
+    }
+}
+
+impl Drop for Server<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        found.push(entry.path());
+        walk(&entry.path(), found);
+    }
+}
+
+pub fn put_head(path: &str, headers: &str, length: usize) -> Vec<u8> {
+    format!("PUT {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n{headers}\r\n")
+        .into_bytes()
+}
+
+/// What comes on `stream` until it is closed.
+pub fn answer(mut stream: TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    // A reset after the answer is no matter.
+    let _ = stream.read_to_end(&mut bytes);
+    let _ = stream.shutdown(Shutdown::Both);
+    let end = bytes
+        .windows(4)
+        .position(|window| window == b"\r\n\r\n")
+        .unwrap_or_else(|| panic!("no answer: {}", bytes.escape_ascii()));
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("no status in {head}"));
+    Answer {
+        status,
+        head,
+        body: bytes.split_off(end + 4),
+    }
+}

@@ -9,7 +9,7 @@ mod flags;
 
 use serde::{Deserialize, Serialize};
 
-pub use bootstrap::{RESAMPLES, median_interval, median_ratio};
+pub use bootstrap::{RESAMPLES, geometric_mean_of_ratios, median_interval, median_ratio};
 pub use fit::{LinearFit, linear_fit};
 pub use flags::{Flag, flags};
 

@@ -2,6 +2,7 @@
 //! terminal tables comes out. Nothing here measures, looks at the host or reads a clock, so the same
 //! records give the same bytes.
 
+pub mod comparison;
 mod csv_files;
 mod format;
 mod markdown;

@@ -1,6 +1,6 @@
 //! `report.md`.
 
-mod environment;
+pub(crate) mod environment;
 mod memory;
 mod time;
 

@@ -10,7 +10,6 @@ mod drivers;
 mod error;
 mod mem;
 mod plan;
-mod progress;
 mod recorder;
 mod sampler;
 mod session;

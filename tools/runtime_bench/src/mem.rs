@@ -10,13 +10,13 @@ use measure_core::driver::Probe;
 use measure_core::driver::Scope;
 use measure_core::interrupt;
 use measure_core::kernel_memory::{KernelMemory, page_tables_of_all};
+use measure_core::progress::Progress;
 use measure_core::record::Value;
 use measure_core::schedule::{Block, interleave};
 use report::vocabulary as word;
 
 use crate::drivers::Offer;
 use crate::error::{BenchError, SessionError};
-use crate::progress::Progress;
 use crate::recorder::{About, Recorder};
 use crate::sampler::{Life, Watcher};
 use crate::session::{Job, Session, Start};

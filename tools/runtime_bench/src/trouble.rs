@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use measure_core::exit::{Exit, HasExit};
+use measure_core::progress::Progress;
 
 use crate::drivers::{self, Offer};
 use crate::error::{BenchError, SessionError};
-use crate::progress::Progress;
 use crate::recorder::Recorder;
 
 /// How long a driver may take to remove what a killed one left.

@@ -11,7 +11,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Beta, Distribution};
 
-use super::{CONFIDENCE, Interval, MIN_INTERVAL_N, Ratio, median_of_sorted, sorted};
+use super::{CONFIDENCE, GeometricMean, Interval, MIN_INTERVAL_N, Ratio, median_of_sorted, sorted};
 
 /// Resamples per interval.
 pub const RESAMPLES: usize = 10_000;
@@ -113,6 +113,48 @@ fn ratio_interval(top: &[f64], bottom: &[f64], seed: u64) -> Option<Interval> {
     )
 }
 
+/// The geometric mean over benchmarks of the ratios of their medians, each a numerator and a denominator as
+/// in [`median_ratio`], with the bootstrap interval that the noise of the samples gives it: what to expect
+/// of these very benchmarks measured again. ([`super::geometric_mean`]'s interval is for other benchmarks
+/// drawn like these.) `None` if there is none or one has no ratio; no interval if one has none.
+#[must_use]
+pub fn geometric_mean_of_ratios(
+    samples: &[(Vec<f64>, Vec<f64>)],
+    seed: u64,
+) -> Option<GeometricMean> {
+    let ratios: Vec<f64> = samples
+        .iter()
+        .map(|(top, bottom)| median_ratio(top, bottom, seed).map(|r| r.ratio))
+        .collect::<Option<_>>()?;
+    let mean = super::geometric_mean(&ratios)?;
+    Some(GeometricMean {
+        interval: mean_interval(samples, seed),
+        ..mean
+    })
+}
+
+fn mean_interval(samples: &[(Vec<f64>, Vec<f64>)], seed: u64) -> Option<Interval> {
+    let sorted: Vec<_> = samples
+        .iter()
+        .map(|(top, bottom)| sorted(top).zip(sorted(bottom)))
+        .collect::<Option<_>>()?;
+    if sorted.iter().any(|(_, bottom)| bottom[0] <= 0.0) {
+        return None;
+    }
+    let pairs: Vec<_> = sorted
+        .iter()
+        .map(|(top, bottom)| Resampler::new(top).zip(Resampler::new(bottom)))
+        .collect::<Option<_>>()?;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut once = || {
+        let log = |pair: &(Resampler, Resampler)| {
+            (pair.0.median(&mut rng) / pair.1.median(&mut rng)).ln()
+        };
+        (pairs.iter().map(log).sum::<f64>() / pairs.len() as f64).exp()
+    };
+    percentile_interval((0..RESAMPLES).map(|_| once()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +222,33 @@ mod tests {
         assert_eq!(mixed.interval, None);
         let same = median_ratio(&five, &five, 1).expect("a ratio");
         assert!(same.interval.expect("enough").contains(1.0));
+    }
+
+    #[test]
+    fn the_mean_of_ratios_has_the_noise_of_its_samples() {
+        let steady = |value: f64| vec![value; 5];
+        let noisy: Vec<f64> = (0..9).map(|i| 8.0 + f64::from(i) / 4.0).collect();
+        let mean = geometric_mean_of_ratios(
+            &[(steady(2.0), steady(1.0)), (noisy.clone(), steady(1.0))],
+            1,
+        )
+        .expect("ratios");
+        assert!((mean.mean - 18.0_f64.sqrt()).abs() < 1e-12);
+        let interval = mean.interval.expect("enough values");
+        assert!(interval.lo < mean.mean && mean.mean < interval.hi);
+        assert!(interval.lo >= 4.0 && interval.hi <= 20.0_f64.sqrt());
+        let exact = geometric_mean_of_ratios(&[(steady(3.0), steady(2.0))], 1).expect("a ratio");
+        assert_eq!(
+            exact.interval,
+            Some(Interval {
+                lo: exact.mean,
+                hi: exact.mean
+            })
+        );
+        let few = geometric_mean_of_ratios(&[(noisy, steady(1.0)), (vec![1.0], vec![2.0])], 1);
+        assert_eq!(few.map(|m| (m.n, m.interval)), Some((2, None)));
+        assert_eq!(geometric_mean_of_ratios(&[], 1), None);
+        assert_eq!(geometric_mean_of_ratios(&[(vec![1.0], vec![])], 1), None);
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::records::Records;
 
 /// What makes the numbers less trustworthy, near the top.
-pub(super) fn warnings(records: &Records) -> String {
+pub(crate) fn warnings(records: &Records) -> String {
     let concerns = records
         .environment
         .as_ref()
@@ -25,7 +25,7 @@ pub(super) fn warnings(records: &Records) -> String {
 }
 
 /// The facts, as lists.
-pub(super) fn section(records: &Records) -> String {
+pub(crate) fn section(records: &Records) -> String {
     let Some(environment) = &records.environment else {
         return String::new();
     };

@@ -57,7 +57,8 @@ impl Progress {
         self.shown = true;
     }
 
-    fn clear(&mut self) {
+    /// Takes the line away, for something else to be printed.
+    pub fn clear(&mut self) {
         if self.shown {
             let _ = write!(io::stderr(), "\r\x1b[K");
             self.shown = false;

@@ -47,7 +47,7 @@ fn main() -> Outcome<()> {
     };
     let waiting = seats
         .as_ref()
-        .map(|seats| WaitingThreads::start(&function, seats))
+        .map(|seats| WaitingThreads::start(std::slice::from_ref(&function), seats))
         .transpose()?;
     let bare = HandOff::start()?;
 

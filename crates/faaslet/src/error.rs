@@ -35,6 +35,14 @@ pub enum FaasletError {
         /// Why.
         cause: String,
     },
+    /// A snapshot of it cannot be taken.
+    #[error("cannot take a snapshot of {what}: {cause}")]
+    Snapshot {
+        /// The function.
+        what: String,
+        /// Why.
+        cause: String,
+    },
     /// The engine cannot be set up.
     #[error("cannot set up the engine: {cause}{hint}")]
     Engine {
@@ -63,6 +71,13 @@ impl FaasletError {
 
     pub(crate) fn refused(what: impl std::fmt::Display, cause: impl std::fmt::Display) -> Self {
         Self::Refused {
+            what: what.to_string(),
+            cause: cause.to_string(),
+        }
+    }
+
+    pub(crate) fn snapshot(what: impl std::fmt::Display, cause: impl std::fmt::Display) -> Self {
+        Self::Snapshot {
             what: what.to_string(),
             cause: cause.to_string(),
         }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use measure_core::clock::PhaseClock;
 use measure_core::ids::FunctionId;
-use wasmtime::{InstancePre, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc};
+use wasmtime::{
+    Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc,
+};
 
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, StartError};
@@ -73,6 +75,22 @@ impl Function {
         Self::new(engine, &id.to_string(), &module, grants)
     }
 
+    /// Loads the snapshots of `id`, taken first if need be: each start is to be one of them.
+    ///
+    /// # Errors
+    /// As [`Store::load_snapshots`], and as for any function.
+    pub fn load_snapshots(
+        engine: &FaasletEngine,
+        store: &Store,
+        id: &FunctionId,
+        grants: &Grants,
+    ) -> Result<Vec<Self>, FaasletError> {
+        let what = id.to_string();
+        let snapshots = store.load_snapshots(engine, id)?;
+        let load = |module| Self::new(engine, &what, module, grants.clone());
+        snapshots.modules.iter().map(load).collect()
+    }
+
     /// The function that `module`, called `what` in errors, holds.
     ///
     /// # Errors
@@ -88,12 +106,7 @@ impl Function {
             || module
                 .imports()
                 .any(|import| !wasi::LIGHT.contains(&import.name()));
-        let linker = if needs_files {
-            wasi::full(engine.wasmtime())
-        } else {
-            wasi::light(engine.wasmtime())
-        };
-        let pre = linker
+        let pre = wasi::linker(engine.wasmtime(), needs_files)
             .and_then(|linker| linker.instantiate_pre(module))
             .map_err(refused)?;
         let start = module
@@ -134,6 +147,22 @@ impl Function {
         result
     }
 
+    /// A fresh instance, of which nothing has been called.
+    pub(crate) fn instance(&self) -> Result<(WasmStore<Host>, Instance), StartError> {
+        let mut store = self.new_store()?;
+        match self.0.pre.instantiate(&mut store) {
+            Ok(instance) => Ok((store, instance)),
+            Err(error) => Err(self.failure(&error, store.data()).err().unwrap_or_else(|| {
+                StartError::Setup("it exited before it was started".to_owned())
+            })),
+        }
+    }
+
+    /// What its instances are linked to.
+    pub(crate) fn linker(&self) -> wasmtime::Result<Linker<Host>> {
+        wasi::linker(self.0.engine.wasmtime(), self.0.needs_files)
+    }
+
     // These two are calls of their own so that the frame which stays on the stack while the program runs
     // is small: a blocked Faaslet keeps every page of stack above it.
     #[inline(never)]
@@ -164,7 +193,7 @@ impl Function {
     /// What an error of the engine means; exit code 0 is none.
     #[cold]
     #[inline(never)]
-    fn failure(&self, error: &wasmtime::Error, host: &Host) -> Result<(), StartError> {
+    pub(crate) fn failure(&self, error: &wasmtime::Error, host: &Host) -> Result<(), StartError> {
         let exit = |code: i32| match code {
             0 => Ok(()),
             code => Err(StartError::ExitCode {

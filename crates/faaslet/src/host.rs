@@ -34,6 +34,8 @@ pub struct Grants {
     pub stdin: Option<Arc<Stdin>>,
     /// Where its output goes; nothing is a sink.
     pub stdout: Option<Arc<OwnedFd>>,
+    /// Where its standard error goes; nothing keeps the beginning of it for the message of a failure.
+    pub stderr: Option<Arc<OwnedFd>>,
 }
 
 /// A directory of the host that a program may use.
@@ -83,6 +85,7 @@ impl Host {
             limits: Limits {
                 memory_bytes: usize::try_from(settings.memory_limit_bytes).unwrap_or(usize::MAX),
                 table_elements: settings.table_limit_elements as usize,
+                instances: 1,
                 denied: None,
             },
             grants: grants.clone(),
@@ -134,8 +137,11 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);
-    builder.stderr(OutputFile::new(stderr.try_clone()?));
     let duplicate = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
+    builder.stderr(OutputFile::new(match &grants.stderr {
+        Some(fd) => duplicate(fd.as_fd())?,
+        None => stderr.try_clone()?,
+    }));
     if let Some(stdin) = &grants.stdin {
         builder.stdin(InputFile::new(duplicate(stdin.fd())?));
     }
@@ -164,6 +170,8 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
 pub(crate) struct Limits {
     pub(crate) memory_bytes: usize,
     pub(crate) table_elements: usize,
+    /// Each may have a memory and a table.
+    pub(crate) instances: usize,
     pub(crate) denied: Option<Denied>,
 }
 
@@ -221,14 +229,14 @@ impl ResourceLimiter for Limits {
     }
 
     fn instances(&self) -> usize {
-        1
+        self.instances
     }
 
     fn tables(&self) -> usize {
-        1
+        self.instances
     }
 
     fn memories(&self) -> usize {
-        1
+        self.instances
     }
 }

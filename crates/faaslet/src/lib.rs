@@ -19,6 +19,7 @@ pub mod netns;
 pub mod park;
 pub mod seat;
 pub mod settings;
+pub mod snapshot;
 mod stack;
 pub mod stdin;
 pub mod store;

@@ -24,14 +24,14 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// Starts `count` workers of `function`, whose standard input is `stdin` and whose end of it is
+    /// Starts `count` workers of `functions` in turn, whose standard input is `stdin` and whose end of it is
     /// `release`, in `seats` if there are any, and returns when every one is blocked.
     ///
     /// # Errors
     /// A worker cannot be started, or ends instead of blocking. [`StartError::Interrupted`] if a signal
     /// comes first.
     pub fn park(
-        function: &Function,
+        functions: &[Function],
         stdin: &Stdin,
         release: File,
         seats: Option<&Arc<Seats>>,
@@ -42,7 +42,7 @@ impl Parked {
             workers: Vec::with_capacity(count),
         };
         let ended = Arc::new(AtomicUsize::new(0));
-        for i in 0..count {
+        for (function, i) in functions.iter().cycle().zip(0..count) {
             if interrupt::received().is_some() {
                 return Err(StartError::Interrupted);
             }

@@ -64,13 +64,17 @@ impl Desk {
 }
 
 impl WaitingThreads {
-    /// A thread in every seat of `seats`, ready to start `function`.
+    /// A thread in every seat of `seats`, ready to start one of `functions`, of which there is at least one:
+    /// the snapshots of a function are dealt out in turn.
     ///
     /// # Errors
     /// No thread, or a seat that cannot be taken.
-    pub fn start(function: &Function, seats: &Arc<Seats>) -> Result<Self, StartError> {
-        let threads = (0..seats.len())
-            .map(|i| Waiting::start(function, seats, i))
+    pub fn start(functions: &[Function], seats: &Arc<Seats>) -> Result<Self, StartError> {
+        let threads = functions
+            .iter()
+            .cycle()
+            .zip(0..seats.len())
+            .map(|(function, i)| Waiting::start(function, seats, i))
             .collect::<Result<_, _>>()?;
         Ok(Self { threads })
     }

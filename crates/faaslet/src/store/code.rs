@@ -15,6 +15,24 @@ use crate::error::FaasletError;
 use crate::settings::ENGINE;
 
 const SUFFIX: &str = ".cwasm";
+
+/// Whose code a file holds, the first part of its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The function's.
+    Function,
+    /// That of a snapshot of it.
+    Snapshot,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Function => "function-",
+            Self::Snapshot => "snapshot-",
+        }
+    }
+}
 /// Hex digits of each hash in a file name: 128 bits.
 const HEX: usize = 32;
 
@@ -22,9 +40,10 @@ const HEX: usize = 32;
 pub(super) fn find(
     dir: &Dir,
     engine: &FaasletEngine,
+    kind: Kind,
     wasm: &[u8],
 ) -> Result<Option<Module>, FaasletError> {
-    let prefix = prefix(engine, wasm);
+    let prefix = prefix(engine, kind, wasm);
     for name in dir.names()? {
         let Some(code_hash) = name
             .strip_prefix(&prefix)
@@ -54,10 +73,11 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// Compiles `wasm` and installs the code in `dir`; code for other content of the same function goes.
+/// Compiles `wasm` and installs the code in `dir`.
 pub(super) fn compile(
     dir: &Dir,
     engine: &FaasletEngine,
+    kind: Kind,
     what: &str,
     wasm: &[u8],
 ) -> Result<(), FaasletError> {
@@ -65,23 +85,25 @@ pub(super) fn compile(
         .wasmtime()
         .precompile_module(wasm)
         .map_err(|e| FaasletError::refused(what, format!("it cannot be compiled: {e:#}")))?;
-    let content = format!("function-{}-", hex(&Sha256::digest(wasm)));
-    let name = format!(
-        "{}{}{SUFFIX}",
-        prefix(engine, wasm),
-        hex(&Sha256::digest(&code))
-    );
-    dir.install(&name, &code)?;
+    let name = format!("{}{}{SUFFIX}", prefix(engine, kind, wasm), hash(&code));
+    dir.install(&name, &code)
+}
+
+/// Removes code of `kind` in `dir` for other content than that whose hashes are `kept`.
+pub(super) fn sweep(dir: &Dir, kind: Kind, kept: &[String]) -> Result<(), FaasletError> {
     for old in dir.names()? {
-        if old.starts_with("function-") && old.ends_with(SUFFIX) && !old.starts_with(&content) {
+        let content = old
+            .strip_prefix(kind.name())
+            .filter(|_| old.ends_with(SUFFIX));
+        if content.is_some_and(|content| !kept.iter().any(|hash| content.starts_with(hash))) {
             dir.remove(&old);
         }
     }
     Ok(())
 }
 
-/// `function-<wasm>-<engine>-`.
-fn prefix(engine: &FaasletEngine, wasm: &[u8]) -> String {
+/// `<kind>-<wasm>-<engine>-`.
+fn prefix(engine: &FaasletEngine, kind: Kind, wasm: &[u8]) -> String {
     let mut hasher = Sha(Sha256::new());
     ENGINE.hash(&mut hasher);
     engine
@@ -89,8 +111,9 @@ fn prefix(engine: &FaasletEngine, wasm: &[u8]) -> String {
         .precompile_compatibility_hash()
         .hash(&mut hasher);
     format!(
-        "function-{}-{}-",
-        hex(&Sha256::digest(wasm)),
+        "{}{}-{}-",
+        kind.name(),
+        hash(wasm),
         hex(&hasher.0.finalize())
     )
 }
@@ -124,7 +147,12 @@ fn hash_file(file: &File) -> io::Result<String> {
     }
 }
 
-fn hex(digest: &[u8]) -> String {
+/// The hash of `bytes` as it stands in file names.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+pub(super) fn hex(digest: &[u8]) -> String {
     digest
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15])

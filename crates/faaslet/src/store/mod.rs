@@ -1,5 +1,5 @@
 //! The function store: `<store>/<user>/<function>/function.wasm` beside its compiled code,
-//! `function-<wasm>-<engine>-<code>.cwasm`.
+//! `function-<wasm>-<engine>-<code>.cwasm`, what it is given (`grants.json`) and snapshots of it.
 //!
 //! * `<wasm>` is the hash of the module, `<engine>` that of the engine's version, its flags and the CPU
 //!   features that it compiles for: code that does not match is never found, let alone run.
@@ -10,6 +10,8 @@
 
 mod code;
 mod dir;
+mod manifest;
+mod snapshots;
 mod trust;
 mod validate;
 
@@ -21,8 +23,11 @@ use wasmtime::Module;
 
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
+use code::Kind;
 use dir::Dir;
 
+pub use manifest::{Manifest, ManifestDir};
+pub use snapshots::{MAX_SNAPSHOTS, SnapshotOptions, Snapshots};
 pub use validate::{MAX_MODULE_BYTES, validate};
 
 /// The module's file name.
@@ -41,6 +46,17 @@ pub enum Codegen {
     Present,
     /// It was compiled and installed.
     Compiled,
+}
+
+/// What an upload did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upload {
+    /// The function is new.
+    New,
+    /// It replaced another module.
+    Replaced,
+    /// Just this module was there.
+    Unchanged,
 }
 
 impl Store {
@@ -93,7 +109,8 @@ impl Store {
         read_module(file, &dir.path().join(WASM))
     }
 
-    /// Installs `wasm` as `id` and compiles it. What was there is replaced at once and whole.
+    /// Compiles `wasm` and installs it as `id`. What was there is replaced at once and whole, and stays
+    /// if this fails; where nothing was, nothing is left.
     ///
     /// # Errors
     /// The module is refused ([`validate`]), or the store is not to be trusted or not writable.
@@ -105,9 +122,35 @@ impl Store {
     ) -> Result<(), FaasletError> {
         validate(engine, &id.to_string(), wasm)?;
         let dir = Dir::create(&self.root, id)?;
-        dir.require_trust()?;
-        dir.install(WASM, wasm)?;
-        self.compile_into(engine, &dir, id, wasm).map(drop)
+        let replaced = replace(engine, &dir, id, wasm);
+        if replaced.is_err() {
+            Dir::remove_empty(&self.root, id);
+        }
+        replaced
+    }
+
+    /// As [`Store::upload`], unless just this module is there, compiled.
+    ///
+    /// # Errors
+    /// As [`Store::upload`].
+    pub fn upload_changed(
+        &self,
+        engine: &FaasletEngine,
+        id: &FunctionId,
+        wasm: &[u8],
+    ) -> Result<Upload, FaasletError> {
+        let present = match self.wasm(id) {
+            Ok(present) => Some(present == wasm),
+            // Whatever is wrong with what is there is no reason not to replace it.
+            Err(FaasletError::UnknownFunction(_)) => None,
+            Err(_) => Some(false),
+        };
+        if present == Some(true) {
+            self.codegen(engine, id)?;
+            return Ok(Upload::Unchanged);
+        }
+        self.upload(engine, id, wasm)?;
+        Ok(present.map_or(Upload::New, |_| Upload::Replaced))
     }
 
     /// Compiles `id` unless its code for this engine is there.
@@ -122,7 +165,7 @@ impl Store {
         let wasm = self.wasm(id)?;
         let dir = self.dir(id)?;
         dir.require_trust()?;
-        if code::find(&dir, engine, &wasm)?.is_some() {
+        if code::find(&dir, engine, Kind::Function, &wasm)?.is_some() {
             return Ok(Codegen::Present);
         }
         validate(engine, &id.to_string(), &wasm)?;
@@ -139,7 +182,7 @@ impl Store {
         let dir = self.dir(id)?;
         dir.require_trust()?;
         validate::within_limits(engine, &id.to_string(), &wasm)?;
-        if let Some(module) = code::find(&dir, engine, &wasm)? {
+        if let Some(module) = code::find(&dir, engine, Kind::Function, &wasm)? {
             return Ok(module);
         }
         validate(engine, &id.to_string(), &wasm)?;
@@ -153,13 +196,10 @@ impl Store {
         id: &FunctionId,
         wasm: &[u8],
     ) -> Result<Module, FaasletError> {
-        code::compile(dir, engine, &id.to_string(), wasm)?;
-        code::find(dir, engine, wasm)?.ok_or_else(|| {
-            FaasletError::io(
-                dir.path(),
-                "the code just installed is gone: is another program writing to this store?",
-            )
-        })
+        let _lock = dir.lock()?;
+        code::compile(dir, engine, Kind::Function, &id.to_string(), wasm)?;
+        code::sweep(dir, Kind::Function, &[code::hash(wasm)])?;
+        code::find(dir, engine, Kind::Function, wasm)?.ok_or_else(|| gone(dir))
     }
 
     fn dir(&self, id: &FunctionId) -> Result<Dir, FaasletError> {
@@ -187,6 +227,37 @@ impl Store {
         };
         FaasletError::UnknownFunction(format!("{message} in {}{hint}", self.root.display()))
     }
+}
+
+fn replace(
+    engine: &FaasletEngine,
+    dir: &Dir,
+    id: &FunctionId,
+    wasm: &[u8],
+) -> Result<(), FaasletError> {
+    let _lock = dir.lock()?;
+    dir.require_trust()?;
+    dir.sweep_temporaries()?;
+    // The code first: at every moment there is code for the module that is there.
+    let installed = code::compile(dir, engine, Kind::Function, &id.to_string(), wasm)
+        .and_then(|()| dir.install(WASM, wasm));
+    let kept = match &installed {
+        Ok(()) => Some(code::hash(wasm)),
+        Err(_) => dir
+            .open(WASM)?
+            .map(|file| read_module(file, &dir.path().join(WASM)))
+            .transpose()?
+            .map(|old| code::hash(&old)),
+    };
+    code::sweep(dir, Kind::Function, kept.as_slice())?;
+    installed
+}
+
+fn gone(dir: &Dir) -> FaasletError {
+    FaasletError::io(
+        dir.path(),
+        "the code just installed is gone: is another program writing to this store?",
+    )
 }
 
 /// Reads a module from `file`, which must be a regular file of at most [`MAX_MODULE_BYTES`].

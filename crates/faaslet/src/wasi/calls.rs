@@ -248,16 +248,21 @@ fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answe
         return Err(Errno::Inval);
     }
     let mut guest = Guest::of(c)?;
-    let stdout = guest.host.grants.stdout.clone();
+    let grants = &guest.host.grants;
+    let to = if fd == STDERR {
+        grants.stderr.clone()
+    } else {
+        grants.stdout.clone()
+    };
     let mut total = 0_u32;
     for i in 0..n {
         let buffer = guest.iovec(list, i)?;
         guest.bytes(buffer.at, buffer.len)?;
         let bytes = &guest.memory[buffer.at as usize..][..buffer.len as usize];
-        if fd == STDERR {
+        if let Some(to) = &to {
+            write_all(to.as_fd(), bytes)?;
+        } else if fd == STDERR {
             guest.host.keep_stderr(bytes);
-        } else if let Some(stdout) = &stdout {
-            write_all(stdout.as_fd(), bytes)?;
         }
         total = total.checked_add(buffer.len).ok_or(Errno::Inval)?;
     }

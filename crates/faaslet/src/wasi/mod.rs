@@ -93,8 +93,13 @@ pub(crate) enum Stop {
     Interrupted,
 }
 
+/// All of preview 1 for programs with files, else the functions of [`LIGHT`].
+pub(crate) fn linker(engine: &Engine, files: bool) -> wasmtime::Result<Linker<Host>> {
+    if files { full(engine) } else { light(engine) }
+}
+
 /// The functions of [`LIGHT`].
-pub(crate) fn light(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
+fn light(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     calls::link(&mut linker)?;
     poll::link(&mut linker)?;
@@ -102,7 +107,7 @@ pub(crate) fn light(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
 }
 
 /// All of preview 1, over a file context.
-pub(crate) fn full(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
+fn full(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     p1::add_to_linker_sync(&mut linker, |host: &mut Host| {
         // Invariant: `Function::start` makes it for every store of this linker.

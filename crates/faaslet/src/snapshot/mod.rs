@@ -1,0 +1,130 @@
+//! Snapshots: a program is initialised once, and what it has become is written out as a module of its own,
+//! from which each start is a copy-on-write restore.
+//!
+//! The module's memory becomes data segments, its mutable globals get the values that they had, its start
+//! section and initialiser go, and its entry takes the place of `_start`. The pooling allocator then maps
+//! the memory's image copy-on-write, as it does for every module: a Faaslet from a snapshot is a Faaslet.
+//! Tables need no snapshot because a program that could change one is refused.
+//!
+//! Host state is not in a snapshot. Each start gets the same grants as the initialiser had, hence the same
+//! descriptors for the directories that it was given; a descriptor that the initialiser opened and left
+//! open would lead nowhere, so it is refused ([`descriptors`]). See `docs/snapshots.md`.
+
+mod descriptors;
+mod names;
+mod state;
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use wasmtime::{Instance, Module, Store as WasmStore};
+use wasmtime_wizer::Wizer;
+
+pub use names::{ENTRIES, INITIALIZERS, Names, Plan};
+
+use crate::engine::FaasletEngine;
+use crate::error::{FaasletError, StartError};
+use crate::function::Function;
+use crate::host::{Grants, Host};
+use crate::settings::EngineSettings;
+use crate::wasi::ProcExit;
+use state::Initialized;
+
+/// Calls the constructors of a WASI reactor.
+const REACTOR: &str = "_initialize";
+
+/// The snapshot of `wasm`, a valid program called `what` in errors, after what `plan` names has run with
+/// `grants`: a module.
+///
+/// # Errors
+/// It cannot be snapshotted, or its initialiser failed, ended the program or left a descriptor open.
+pub fn take(
+    engine: &FaasletEngine,
+    what: &str,
+    wasm: &[u8],
+    grants: &Grants,
+    plan: &Plan,
+) -> Result<Vec<u8>, FaasletError> {
+    let failed = |cause: String| FaasletError::snapshot(what, cause);
+    let mut wizer = Wizer::new();
+    if let Some(initializer) = &plan.initializer {
+        wizer.init_func(initializer);
+    }
+    if let Some(entry) = &plan.entry {
+        wizer.func_rename("_start", entry);
+    }
+    let (context, instrumented) = wizer
+        .instrument(wasm)
+        .map_err(|e| failed(format!("{e:#}")))?;
+    // Beside the program there is the one that looks at its descriptors, twice.
+    let engine = FaasletEngine::new(EngineSettings {
+        instances: 3,
+        ..engine.settings().clone()
+    })?;
+    let module = Module::new(engine.wasmtime(), &instrumented)
+        .map_err(|e| failed(format!("it cannot be compiled: {e:#}")))?;
+    let function = Function::new(&engine, what, &module, grants.clone())?;
+    let (mut store, instance) = function.instance().map_err(|e| failed(e.to_string()))?;
+    let linker = function
+        .linker()
+        .map_err(|e| failed(format!("no access to its descriptors: {e:#}")))?;
+    let before = descriptors::open(&linker, &mut store).map_err(|e| failed(format!("{e:#}")))?;
+    if plan.has_reactor {
+        call(&function, &mut store, &instance, REACTOR).map_err(failed)?;
+    }
+    if let Some(initializer) = plan.initializer.as_deref().filter(|&name| name != REACTOR) {
+        call(&function, &mut store, &instance, initializer).map_err(failed)?;
+    }
+    let after = descriptors::open(&linker, &mut store).map_err(|e| failed(format!("{e:#}")))?;
+    descriptors::compare(&before, &after).map_err(failed)?;
+    let mut state = Initialized {
+        store: &mut store,
+        instance,
+    };
+    ready(wizer.snapshot(&context, &mut state)).map_err(|e| failed(format!("{e:#}")))
+}
+
+/// Calls the function `name`, which must return.
+fn call(
+    function: &Function,
+    store: &mut WasmStore<Host>,
+    instance: &Instance,
+    name: &str,
+) -> Result<(), String> {
+    let initializer = instance
+        .get_typed_func::<(), ()>(&mut *store, name)
+        .map_err(|_| format!("`{name}` must have no parameters and no results"))?;
+    let Err(error) = initializer.call(&mut *store, ()) else {
+        return Ok(());
+    };
+    let note = store.data().note();
+    if let Some(ProcExit(code)) = error.downcast_ref() {
+        let said = if note.is_empty() {
+            note
+        } else {
+            format!(" ({note})")
+        };
+        return Err(format!(
+            "`{name}` ended the program with exit code {code} instead of returning{said}"
+        ));
+    }
+    let cause = match function.failure(&error, store.data()) {
+        Err(StartError::Deadline(limit)) => {
+            format!("it is still running after the deadline of {limit:?}; raise it with --deadline")
+        }
+        Err(other) => other.to_string(),
+        Ok(()) => format!("{error:#}"),
+    };
+    Err(format!("`{name}` failed: {cause}"))
+}
+
+/// The value of a future that never waits.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! Snapshots in the store: modules `snapshot-<content>.wasm` beside the function, their compiled code, and
+//! `snapshots.json`, which names those that count. It is written last, so a snapshot is whole or not there.
+//!
+//! The index carries a key: a hash of the function's module, of what it is given, of the names and sizes and
+//! times of the files in directories that it may only read, and of the initialiser's and the entry's names.
+//! Snapshots under another key are not used but taken anew.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use measure_core::ids::FunctionId;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use wasmtime::Module;
+
+use super::code::{self, Kind};
+use super::dir::Dir;
+use super::{Codegen, Store, gone, read_module, trust, validate};
+use crate::engine::FaasletEngine;
+use crate::error::FaasletError;
+use crate::host::{DirGrant, Grants};
+use crate::snapshot::{self, Names, Plan};
+
+const INDEX: &str = "snapshots.json";
+const VERSION: u32 = 1;
+/// The most snapshots of one function.
+pub const MAX_SNAPSHOTS: u32 = 64;
+
+/// Which snapshots of a function to take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotOptions {
+    /// Names of its exports.
+    pub names: Names,
+    /// How many, each from an initialisation of its own: what a program draws at random while it
+    /// initialises, such as the secret of a hash table, differs from one to the next.
+    pub count: u32,
+}
+
+impl Default for SnapshotOptions {
+    fn default() -> Self {
+        Self {
+            names: Names::default(),
+            count: 1,
+        }
+    }
+}
+
+/// A function's snapshots, compiled.
+pub struct Snapshots {
+    /// As many as were asked for.
+    pub modules: Vec<Module>,
+    /// Whether they had to be taken or compiled.
+    pub codegen: Codegen,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Index {
+    version: u32,
+    key: String,
+    options: SnapshotOptions,
+    /// Content hashes of the modules.
+    modules: Vec<String>,
+}
+
+impl Store {
+    /// Takes and compiles snapshots of `id` unless they are there; `renew` takes them anyway.
+    ///
+    /// # Errors
+    /// No such function, one that cannot be snapshotted ([`snapshot::take`]), or a store that others can
+    /// write to.
+    pub fn snapshot(
+        &self,
+        engine: &FaasletEngine,
+        id: &FunctionId,
+        options: &SnapshotOptions,
+        renew: bool,
+    ) -> Result<Codegen, FaasletError> {
+        let function = Snapshotted::open(self, engine, id)?;
+        let key = function.key(options)?;
+        let index = index(&function.dir)?.filter(|index| index.key == key && !renew);
+        let found = match &index {
+            Some(index) => function.present(engine, index)?,
+            None => None,
+        };
+        let found = found.map_or_else(|| function.take(engine, options, key), Ok)?;
+        Ok(found.codegen)
+    }
+
+    /// Which snapshots of `id` were last asked for.
+    ///
+    /// # Errors
+    /// No such function, or an index that others can write to.
+    pub fn snapshot_options(&self, id: &FunctionId) -> Result<SnapshotOptions, FaasletError> {
+        let index = index(&self.dir(id)?)?;
+        Ok(index.map_or_else(SnapshotOptions::default, |index| index.options))
+    }
+
+    /// The snapshots of `id`, as they were last asked for; taken and compiled first if need be.
+    ///
+    /// # Errors
+    /// As [`Store::snapshot`].
+    pub fn load_snapshots(
+        &self,
+        engine: &FaasletEngine,
+        id: &FunctionId,
+    ) -> Result<Snapshots, FaasletError> {
+        let function = Snapshotted::open(self, engine, id)?;
+        let index = index(&function.dir)?;
+        let options = index
+            .as_ref()
+            .map_or_else(SnapshotOptions::default, |index| index.options.clone());
+        let key = function.key(&options)?;
+        if let Some(index) = index.filter(|index| index.key == key)
+            && let Some(found) = function.present(engine, &index)?
+        {
+            return Ok(found);
+        }
+        function.take(engine, &options, key)
+    }
+
+    /// Whether `id` exports an initialiser of one of the usual names.
+    ///
+    /// # Errors
+    /// No such function, or it cannot be read.
+    pub fn has_initializer(&self, id: &FunctionId) -> Result<bool, FaasletError> {
+        let wasm = self.wasm(id)?;
+        Plan::of(&id.to_string(), &wasm, &Names::default()).map(|plan| plan.initializer.is_some())
+    }
+}
+
+/// A function whose snapshots are looked for or made.
+struct Snapshotted {
+    what: String,
+    dir: Dir,
+    wasm: Vec<u8>,
+    grants: Grants,
+}
+
+impl Snapshotted {
+    fn open(store: &Store, engine: &FaasletEngine, id: &FunctionId) -> Result<Self, FaasletError> {
+        let wasm = store.wasm(id)?;
+        let dir = store.dir(id)?;
+        dir.require_trust()?;
+        let what = id.to_string();
+        validate(engine, &what, &wasm)?;
+        Ok(Self {
+            what,
+            dir,
+            wasm,
+            grants: store.grants(id)?,
+        })
+    }
+
+    fn key(&self, options: &SnapshotOptions) -> Result<String, FaasletError> {
+        if !(1..=MAX_SNAPSHOTS).contains(&options.count) {
+            return Err(FaasletError::snapshot(
+                &self.what,
+                format!(
+                    "{} were asked for, it must be 1 to {MAX_SNAPSHOTS}",
+                    options.count
+                ),
+            ));
+        }
+        let plan = Plan::of(&self.what, &self.wasm, &options.names)?;
+        let mut sha = Sha256::new();
+        let mut add = |part: &[u8]| {
+            sha.update((part.len() as u64).to_le_bytes());
+            sha.update(part);
+        };
+        add(&VERSION.to_le_bytes());
+        add(&self.wasm);
+        add(&options.count.to_le_bytes());
+        add(format!("{plan:?}").as_bytes());
+        add(format!("{:?} {:?}", self.grants.args, self.grants.env).as_bytes());
+        for DirGrant {
+            host,
+            guest,
+            writable,
+        } in &self.grants.dirs
+        {
+            add(format!("{guest} {writable}").as_bytes());
+            if !writable {
+                let mut files = Vec::new();
+                survey(host, host, &mut files).map_err(|e| FaasletError::io(host, e))?;
+                files.sort();
+                files.iter().for_each(|file| add(file.as_bytes()));
+            }
+        }
+        Ok(code::hex(&sha.finalize()))
+    }
+
+    /// The snapshots that `index` names, if all are there and whole; compiled if need be.
+    fn present(
+        &self,
+        engine: &FaasletEngine,
+        index: &Index,
+    ) -> Result<Option<Snapshots>, FaasletError> {
+        let mut found = Snapshots {
+            modules: Vec::new(),
+            codegen: Codegen::Present,
+        };
+        for content in &index.modules {
+            let name = file_name(content);
+            let Some(file) = self.dir.open(&name)? else {
+                return Ok(None);
+            };
+            let path = self.dir.path().join(&name);
+            let meta = file.metadata().map_err(|e| FaasletError::io(&path, e))?;
+            trust::require(&path, &meta)?;
+            let wasm = read_module(file, &path)?;
+            if &code::hash(&wasm) != content {
+                return Ok(None);
+            }
+            validate::within_limits(engine, &self.what, &wasm)?;
+            let module = match code::find(&self.dir, engine, Kind::Snapshot, &wasm)? {
+                Some(module) => module,
+                None => {
+                    found.codegen = Codegen::Compiled;
+                    self.compile(engine, &wasm)?
+                }
+            };
+            found.modules.push(module);
+        }
+        Ok(Some(found))
+    }
+
+    fn take(
+        &self,
+        engine: &FaasletEngine,
+        options: &SnapshotOptions,
+        key: String,
+    ) -> Result<Snapshots, FaasletError> {
+        let plan = Plan::of(&self.what, &self.wasm, &options.names)?;
+        let mut index = Index {
+            version: VERSION,
+            key,
+            options: options.clone(),
+            modules: Vec::new(),
+        };
+        let mut modules = Vec::new();
+        let _lock = self.dir.lock()?;
+        for _ in 0..options.count {
+            let wasm = snapshot::take(engine, &self.what, &self.wasm, &self.grants, &plan)?;
+            validate(engine, &format!("the snapshot of {}", self.what), &wasm)?;
+            let content = code::hash(&wasm);
+            self.dir.install(&file_name(&content), &wasm)?;
+            modules.push(self.compile(engine, &wasm)?);
+            index.modules.push(content);
+        }
+        let text = serde_json::to_vec_pretty(&index).map_err(|e| FaasletError::io(INDEX, e))?;
+        self.dir.install(INDEX, &text)?;
+        code::sweep(&self.dir, Kind::Snapshot, &index.modules)?;
+        for old in self.dir.names()? {
+            let stale = old.starts_with("snapshot-")
+                && old.ends_with(".wasm")
+                && !index
+                    .modules
+                    .iter()
+                    .any(|content| file_name(content) == old);
+            if stale {
+                self.dir.remove(&old);
+            }
+        }
+        Ok(Snapshots {
+            modules,
+            codegen: Codegen::Compiled,
+        })
+    }
+
+    fn compile(&self, engine: &FaasletEngine, wasm: &[u8]) -> Result<Module, FaasletError> {
+        code::compile(&self.dir, engine, Kind::Snapshot, &self.what, wasm)?;
+        code::find(&self.dir, engine, Kind::Snapshot, wasm)?.ok_or_else(|| gone(&self.dir))
+    }
+}
+
+fn index(dir: &Dir) -> Result<Option<Index>, FaasletError> {
+    let Some(file) = dir.open(INDEX)? else {
+        return Ok(None);
+    };
+    let path = dir.path().join(INDEX);
+    let meta = file.metadata().map_err(|e| FaasletError::io(&path, e))?;
+    trust::require(&path, &meta)?;
+    // What cannot be understood is of another version, or damaged: made anew.
+    let index: Option<Index> = serde_json::from_reader(file).ok();
+    Ok(index.filter(|index| {
+        index.version == VERSION && index.modules.len() == index.options.count as usize
+    }))
+}
+
+fn file_name(content: &str) -> String {
+    format!("snapshot-{content}.wasm")
+}
+
+/// Name, size and time of every file below `dir`. What a file holds is not read: an interpreter's library
+/// has hundreds.
+fn survey(root: &Path, dir: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let meta = entry.metadata()?;
+        let path = entry.path();
+        if meta.is_dir() {
+            survey(root, &path, files)?;
+            continue;
+        }
+        let name = path.strip_prefix(root).unwrap_or(&path);
+        files.push(format!(
+            "{name:?} {} {}.{}",
+            meta.len(),
+            meta.mtime(),
+            meta.mtime_nsec()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,445 @@
+//! Snapshots of real programs, on the real engine.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use faaslet::function::Untimed;
+use faaslet::snapshot::{self, Names, Plan};
+use faaslet::store::{Codegen, Manifest, ManifestDir, SnapshotOptions};
+use faaslet::{DirGrant, EngineSettings, FaasletEngine, FaasletError, Function, Grants, Store};
+use measure_core::ids::FunctionId;
+use proptest::prelude::*;
+use tempfile::TempDir;
+use wasmtime::Module;
+
+const STARTS: usize = 5;
+
+/// One slot, so that each start gets the memory that the last one dirtied.
+fn engine() -> FaasletEngine {
+    FaasletEngine::new(EngineSettings {
+        instances: 1,
+        deadline: Duration::from_millis(500),
+        memory_limit_bytes: 8 << 20,
+        ..EngineSettings::default()
+    })
+    .expect("an engine")
+}
+
+/// A program with an initialiser and an entry; `more` is put beside them.
+fn program(more: &str, initialise: &str, resume: &str) -> Vec<u8> {
+    let wat = format!(
+        r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+            {more}
+            (func $check (param i32 i32)
+                (if (i32.ne (local.get 0) (local.get 1)) (then (call $exit (i32.const 9)))))
+            (func $initialise (export "wizer.initialize") {initialise})
+            (func $resume (export "wizer.resume") {resume})
+            (func (export "_start") (call $initialise) (call $resume)))"#
+    );
+    wat::parse_str(wat).expect("a module")
+}
+
+const MEMORY: &str = r#"(memory (export "memory") 1)"#;
+
+fn take(engine: &FaasletEngine, wasm: &[u8], grants: &Grants) -> Result<Vec<u8>, FaasletError> {
+    let plan = Plan::of("it", wasm, &Names::default())?;
+    snapshot::take(engine, "it", wasm, grants, &plan)
+}
+
+fn refused(wasm: &[u8], grants: &Grants) -> String {
+    take(&engine(), wasm, grants)
+        .expect_err("refused")
+        .to_string()
+}
+
+fn function(engine: &FaasletEngine, wasm: &[u8], grants: Grants) -> Function {
+    let module = Module::new(engine.wasmtime(), wasm).expect("code");
+    Function::new(engine, "it", &module, grants).expect("a function")
+}
+
+fn given(dir: &Path) -> Grants {
+    Grants {
+        dirs: vec![DirGrant {
+            host: dir.to_owned(),
+            guest: "/".to_owned(),
+            writable: false,
+        }],
+        ..Grants::default()
+    }
+}
+
+#[test]
+fn each_start_is_the_initialised_state_and_nothing_else() {
+    let engine = engine();
+    let wasm = program(
+        r#"(memory (export "memory") 1)
+           (global $i (mut i32) (i32.const 1)) (global $l (mut i64) (i64.const 1))
+           (global $f (mut f64) (f64.const 1)) (global $v (mut v128) (v128.const i64x2 0 0))
+           (table 2 funcref) (elem (i32.const 1) $one) (type $t (func (result i32)))
+           (func $one (result i32) (i32.const 1))
+           (data (i32.const 8) "as linked")"#,
+        // Leaves a mark in each kind of state; the memory has grown by two pages.
+        r#"(global.set $i (i32.const -2)) (global.set $l (i64.const 0x123456789abcdef0))
+           (global.set $f (f64.const 2.5)) (global.set $v (v128.const i64x2 3 4))
+           (drop (memory.grow (i32.const 2)))
+           (i32.store8 (i32.const 8) (i32.const 65))
+           (i32.store (i32.const 196604) (i32.const 77))"#,
+        r#"(call $check (global.get $i) (i32.const -2))
+           (call $check (i64.eq (global.get $l) (i64.const 0x123456789abcdef0)) (i32.const 1))
+           (call $check (f64.eq (global.get $f) (f64.const 2.5)) (i32.const 1))
+           (call $check (i8x16.all_true (i8x16.eq (global.get $v) (v128.const i64x2 3 4))) (i32.const 1))
+           (call $check (memory.size) (i32.const 3))
+           (call $check (i32.load8_u (i32.const 8)) (i32.const 65))
+           (call $check (i32.load8_u (i32.const 9)) (i32.const 115))
+           (call $check (i32.load (i32.const 196604)) (i32.const 77))
+           (call $check (i32.load (i32.const 100000)) (i32.const 0))
+           (call $check (call_indirect (type $t) (i32.const 1)) (i32.const 1))
+           ;; What the next start must not see.
+           (global.set $i (i32.const 0)) (global.set $l (i64.const 0)) (global.set $f (f64.const 0))
+           (global.set $v (v128.const i64x2 0 0))
+           (i32.store (i32.const 100000) (i32.const 1)) (i32.store (i32.const 196604) (i32.const 1))
+           (i32.store8 (i32.const 8) (i32.const 1)) (drop (memory.grow (i32.const 1)))"#,
+    );
+    // As a command, it does both one after the other.
+    let command = function(&engine, &wasm, Grants::default());
+    command.start(&mut Untimed).expect("exit code 0");
+    drop(command);
+    let snapshot = take(&engine, &wasm, &Grants::default()).expect("a snapshot");
+    let restored = function(&engine, &snapshot, Grants::default());
+    for _ in 0..STARTS {
+        restored.start(&mut Untimed).expect("exit code 0");
+    }
+}
+
+#[test]
+fn constructors_of_a_reactor_run_before_the_initialiser_and_once() {
+    let engine = engine();
+    let wasm = program(
+        r#"(memory (export "memory") 1)
+           (func (export "_initialize") (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1))))"#,
+        "(call $check (i32.load (i32.const 0)) (i32.const 1)) (i32.store (i32.const 4) (i32.const 7))",
+        "(call $check (i32.load (i32.const 0)) (i32.const 1)) (call $check (i32.load (i32.const 4)) (i32.const 7))",
+    );
+    let snapshot = take(&engine, &wasm, &Grants::default()).expect("a snapshot");
+    let restored = function(&engine, &snapshot, Grants::default());
+    restored.start(&mut Untimed).expect("exit code 0");
+}
+
+#[test]
+fn a_program_without_an_initialiser_does_all_at_each_start() {
+    let engine = engine();
+    let wasm = wat::parse_str(
+        r#"(module (memory (export "memory") 1)
+            (func (export "_start") (if (i32.load (i32.const 0)) (then unreachable))
+                (i32.store (i32.const 0) (i32.const 1))))"#,
+    )
+    .expect("a module");
+    let snapshot = take(&engine, &wasm, &Grants::default()).expect("a snapshot");
+    let restored = function(&engine, &snapshot, Grants::default());
+    for _ in 0..STARTS {
+        restored.start(&mut Untimed).expect("exit code 0");
+    }
+}
+
+const PATH_OPEN: &str = r#"(import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (memory (export "memory") 1) (data (i32.const 512) "file")
+    (func $opens (call $check (i32.const 0) (call $open (i32.const 3) (i32.const 0) (i32.const 512) (i32.const 4)
+        (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 64))))"#;
+
+#[test]
+fn files_may_be_read_while_initialising_but_not_left_open() {
+    let dir = TempDir::new().expect("a directory");
+    fs::write(dir.path().join("file"), "x").expect("a file");
+    let left_open = program(PATH_OPEN, "(call $opens)", "");
+    let error = refused(&left_open, &given(dir.path()));
+    assert!(error.contains("left descriptor 4 open"), "{error}");
+    // A start from the snapshot finds its directory under the number that it had, and opens files there.
+    let closed = program(
+        PATH_OPEN,
+        "(call $opens) (drop (call $close (i32.load (i32.const 64))))",
+        "(call $opens) (call $check (i32.load (i32.const 64)) (i32.const 4))",
+    );
+    let engine = engine();
+    let snapshot = take(&engine, &closed, &given(dir.path())).expect("a snapshot");
+    let restored = function(&engine, &snapshot, given(dir.path()));
+    for _ in 0..STARTS {
+        restored.start(&mut Untimed).expect("exit code 0");
+    }
+}
+
+#[test]
+fn what_cannot_be_snapshotted_is_refused_with_the_reason() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            MEMORY,
+            "(call $exit (i32.const 3))",
+            &["exit code 3", "instead of returning"],
+        ),
+        (MEMORY, "unreachable", &["wizer.initialize", "unreachable"]),
+        (MEMORY, "(loop $l (br $l))", &["deadline", "--deadline"]),
+        (
+            MEMORY,
+            "(drop (call $close (i32.const 0)))",
+            &["closed descriptor 0"],
+        ),
+        (
+            MEMORY,
+            "(if (i32.eq (memory.grow (i32.const 1000)) (i32.const -1)) (then unreachable))",
+            &["denied"],
+        ),
+        (
+            r#"(memory (export "memory") 1) (table 1 funcref)"#,
+            "(table.set (i32.const 0) (ref.null func))",
+            &["table.set"],
+        ),
+        (
+            r#"(memory (export "memory") 1) (global (mut funcref) (ref.null func))"#,
+            "",
+            &["mutable global"],
+        ),
+    ];
+    for (more, initialise, says) in cases {
+        let error = refused(&program(more, initialise, ""), &Grants::default());
+        assert!(
+            error.starts_with("cannot take a snapshot of it: "),
+            "{error}"
+        );
+        for says in *says {
+            assert!(error.contains(says), "`{says}` is not in: {error}");
+        }
+    }
+}
+
+/// Writes eight random bytes that the initialiser drew, then eight of its own.
+fn draws() -> Vec<u8> {
+    program(
+        r#"(memory (export "memory") 1) (data (i32.const 0) "\40\00\00\00\10\00\00\00")"#,
+        "(drop (call $random (i32.const 64) (i32.const 8)))",
+        "(drop (call $random (i32.const 72) (i32.const 8)))
+         (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))",
+    )
+}
+
+#[test]
+fn what_is_drawn_at_random_by_a_start_is_fresh_and_by_the_initialiser_is_not() {
+    let engine = engine();
+    let snapshot = take(&engine, &draws(), &Grants::default()).expect("a snapshot");
+    let (mut read, write) = std::io::pipe().expect("a pipe");
+    let grants = Grants {
+        stdout: Some(Arc::new(write.into())),
+        ..Grants::default()
+    };
+    let restored = function(&engine, &snapshot, grants);
+    let mut said: [[u8; 16]; 2] = [[0; 16]; 2];
+    for said in &mut said {
+        restored.start(&mut Untimed).expect("exit code 0");
+        read.read_exact(said).expect("sixteen bytes");
+    }
+    assert_eq!(said[0][..8], said[1][..8]);
+    assert_ne!(said[0][8..], said[1][8..]);
+}
+
+struct InStore {
+    dir: TempDir,
+    store: Store,
+    engine: FaasletEngine,
+    id: FunctionId,
+}
+
+impl InStore {
+    fn with(wasm: &[u8]) -> Self {
+        let dir = TempDir::new().expect("a directory");
+        let it = Self {
+            store: Store::at(dir.path().join("store")),
+            dir,
+            engine: engine(),
+            id: "demo/it".parse().expect("an id"),
+        };
+        it.store
+            .upload(&it.engine, &it.id, wasm)
+            .expect("installed");
+        it
+    }
+
+    fn codegen(&self) -> Codegen {
+        let options = self.store.snapshot_options(&self.id).expect("options");
+        self.store
+            .snapshot(&self.engine, &self.id, &options, false)
+            .expect("a snapshot")
+    }
+
+    fn load(&self) -> Codegen {
+        let found = self.store.load_snapshots(&self.engine, &self.id);
+        found.expect("snapshots").codegen
+    }
+
+    fn files(&self, ending: &str) -> Vec<PathBuf> {
+        let dir = self.store.root().join("demo/it");
+        let entries = fs::read_dir(dir).expect("a directory");
+        entries
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                name.starts_with("snapshot-") && name.ends_with(ending)
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn a_snapshot_is_taken_once_and_anew_when_what_it_was_made_of_changes() {
+    let it = InStore::with(&program(
+        MEMORY,
+        "(i32.store (i32.const 0) (i32.const 1))",
+        "",
+    ));
+    assert_eq!(it.codegen(), Codegen::Compiled);
+    assert_eq!(it.codegen(), Codegen::Present);
+    assert_eq!(it.load(), Codegen::Present);
+    // Another module.
+    let other = program(MEMORY, "(i32.store (i32.const 0) (i32.const 2))", "");
+    it.store
+        .upload(&it.engine, &it.id, &other)
+        .expect("installed");
+    assert_eq!(it.load(), Codegen::Compiled);
+    assert_eq!(it.load(), Codegen::Present);
+    // Other grants.
+    let texts = it.dir.path().join("texts");
+    fs::create_dir(&texts).expect("a directory");
+    let manifest = Manifest {
+        dirs: vec![ManifestDir {
+            host: "../../../texts".into(),
+            guest: "/texts".to_owned(),
+            writable: false,
+        }],
+        ..Manifest::default()
+    };
+    it.store.set_grants(&it.id, &manifest).expect("granted");
+    let grants = it.store.grants(&it.id).expect("grants");
+    assert_eq!(grants.args, ["demo/it"]);
+    assert_eq!(grants.dirs[0].host, texts.canonicalize().expect("a path"));
+    assert_eq!(it.load(), Codegen::Compiled);
+    // Another file in a directory that it may read.
+    fs::write(texts.join("new"), "x").expect("a file");
+    assert_eq!(it.load(), Codegen::Compiled);
+    assert_eq!(it.load(), Codegen::Present);
+    // Lost and damaged ones.
+    for ending in [".wasm", ".cwasm"] {
+        let [file] = &it.files(ending)[..] else {
+            panic!("one file: {:?}", it.files(ending));
+        };
+        fs::write(file, "damaged").expect("written");
+        assert_eq!(it.load(), Codegen::Compiled, "{ending}");
+        fs::remove_file(&it.files(ending)[0]).expect("removed");
+        assert_eq!(it.load(), Codegen::Compiled, "{ending}");
+    }
+    fs::write(it.store.root().join("demo/it/snapshots.json"), "{").expect("written");
+    assert_eq!(it.load(), Codegen::Compiled);
+    assert_eq!((it.files(".wasm").len(), it.files(".cwasm").len()), (1, 1));
+}
+
+#[test]
+fn several_snapshots_are_kept_each_of_its_own_initialisation() {
+    let it = InStore::with(&draws());
+    let options = SnapshotOptions {
+        count: 3,
+        ..SnapshotOptions::default()
+    };
+    let take = |renew| {
+        it.store
+            .snapshot(&it.engine, &it.id, &options, renew)
+            .expect("snapshots")
+    };
+    assert_eq!(take(false), Codegen::Compiled);
+    let first = it.files(".wasm");
+    assert_eq!(first.len(), 3, "they differ, or they would have one name");
+    assert_eq!(it.load(), Codegen::Present);
+    assert_eq!(take(true), Codegen::Compiled);
+    assert!(it.files(".wasm").iter().all(|file| !first.contains(file)));
+    assert_eq!(it.files(".cwasm").len(), 3);
+    // The next that is asked for without saying how many is as many again.
+    assert_eq!(it.codegen(), Codegen::Present);
+    let none = SnapshotOptions {
+        count: 0,
+        ..SnapshotOptions::default()
+    };
+    let error = it.store.snapshot(&it.engine, &it.id, &none, false);
+    assert!(error.expect_err("refused").to_string().contains("1 to 64"));
+}
+
+#[test]
+fn grants_that_make_no_sense_are_refused() {
+    let it = InStore::with(&draws());
+    let with_env = |name: &str| Manifest {
+        env: [(name.to_owned(), String::new())].into(),
+        ..Manifest::default()
+    };
+    for name in ["", "a=b", "a\0b"] {
+        assert!(it.store.set_grants(&it.id, &with_env(name)).is_err());
+    }
+    let file = it.store.root().join("demo/it/grants.json");
+    fs::write(&file, r#"{"dir": []}"#).expect("written");
+    let error = it.store.grants(&it.id).expect_err("refused").to_string();
+    assert!(
+        error.contains("grants.json") && error.contains("dir"),
+        "{error}"
+    );
+    fs::write(&file, r#"{"dirs": [{"host": "nowhere", "guest": "/"}]}"#).expect("written");
+    let error = it.store.grants(&it.id).expect_err("refused").to_string();
+    assert!(error.contains("nowhere"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever is in memory, in however many pieces, is there again.
+    #[test]
+    fn memory_is_restored_byte_for_byte(
+        pages in 1_u32..5,
+        words in prop::collection::btree_map(0_u32..(4 << 14), any::<u32>(), 0..60),
+    ) {
+        let words: Vec<(u32, u32)> = words
+            .into_iter()
+            .map(|(word, value)| (word * 4, value))
+            .filter(|(at, _)| *at < pages << 16)
+            .collect();
+        let each = |text: fn(u32, u32) -> String| {
+            words.iter().map(|&(at, value)| text(at, value)).collect::<String>()
+        };
+        let wasm = program(
+            &format!(r#"(memory (export "memory") {pages})"#),
+            &each(|at, value| format!("(i32.store (i32.const {at}) (i32.const {value}))")),
+            // Every word is read and added up, so that one too many shows.
+            &format!(
+                "(local $at i32) (local $sum i64)
+                 {}
+                 (loop $next
+                    (local.set $sum (i64.add (local.get $sum) (i64.load32_u (local.get $at))))
+                    (local.set $at (i32.add (local.get $at) (i32.const 4)))
+                    (br_if $next (i32.lt_u (local.get $at) (i32.const {}))))
+                 (call $check (i64.eq (local.get $sum) (i64.const {})) (i32.const 1))",
+                each(|at, value| format!("(call $check (i32.load (i32.const {at})) (i32.const {value}))")),
+                pages << 16,
+                words.iter().map(|&(_, value)| u64::from(value)).sum::<u64>(),
+            ),
+        );
+        let engine = engine();
+        let snapshot = take(&engine, &wasm, &Grants::default()).expect("a snapshot");
+        let restored = function(&engine, &snapshot, Grants::default());
+        for _ in 0..2 {
+            prop_assert_eq!(restored.start(&mut Untimed), Ok(()));
+        }
+    }
+}

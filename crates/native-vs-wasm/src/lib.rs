@@ -1,1 +1,29 @@
-//! What poly_bench and py_bench share: verify, interleave and time two sides, keep the rows.
+//! What `poly_bench` and `py_bench` share: the same benchmark in several columns (native, Wasm, ...), its
+//! outputs compared, its runs interleaved, its times kept.
+//!
+//! A tool describes its benchmarks and makes [`Column`]s, mostly of [`columns`]; [`run`] does the rest:
+//! everything that can be checked before anything runs, verification, calibration, timing in a seeded
+//! order, samples as they are taken, CSV after each benchmark, tables at the end.
+//!
+//! Design constraints:
+//! * the timer's boundaries are the same in every column: the kernel by the program's own clock, the whole
+//!   run from asked for to nothing left of it;
+//! * no shell and no fork in a timed path; what a program writes goes to memory on every side;
+//! * a column that cannot run, fails or disagrees is reported by name and never silently left out.
+
+pub mod capture;
+pub mod column;
+pub mod columns;
+pub mod error;
+mod options;
+mod output;
+mod plan;
+mod recorder;
+mod session;
+pub mod times;
+
+pub use column::{Benchmark, Column, NotReady, Program, Run, RunError, Side, Task};
+pub use error::CompareError;
+pub use options::{CommonOptions, iterations};
+pub use output::say;
+pub use session::{Compare, Entry, Suite, report, run};

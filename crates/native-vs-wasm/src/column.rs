@@ -1,0 +1,145 @@
+//! What a benchmark, a column of comparison and a program are.
+
+use std::time::Duration;
+
+use measure_core::clock::Phases;
+
+/// A benchmark, which every column runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Benchmark {
+    /// As in the store and in the CSV, for example `poly_3mm-small`.
+    pub name: String,
+    /// What means are taken over, for example the dataset size. May be empty.
+    pub group: String,
+}
+
+/// Whose number of iterations a column has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Machine code from a compiler.
+    Native,
+    /// A Wasm module.
+    Wasm,
+}
+
+impl Side {
+    /// The side of the column `name`.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        if name == "wasm" || name.starts_with("wasm-") {
+            Self::Wasm
+        } else {
+            Self::Native
+        }
+    }
+}
+
+/// What a program is to do in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Run the kernel once and write what it computed, to be compared, to standard output.
+    Output,
+    /// Run the kernel so many times and write the nanoseconds of each, a line each, to standard output.
+    Time {
+        /// How many times.
+        repeats: u64,
+    },
+    /// Run the kernel once and write what it computed, to be read, to standard error.
+    Dump,
+}
+
+/// A way of running benchmarks: the trait to implement for a further engine.
+pub trait Column {
+    /// `native`, `wasm`, `wasm-<engine>`, ...
+    fn name(&self) -> &str;
+
+    /// What runs how, in a sentence.
+    fn summary(&self) -> String;
+
+    /// Compiler flags, engine settings: what a reader needs to judge or repeat the numbers.
+    fn settings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Finds out, without running anything, whether `benchmark` can run.
+    ///
+    /// # Errors
+    /// Why not, and how to mend it.
+    fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady>;
+
+    /// Does everything for `benchmark` that is not to be timed.
+    ///
+    /// # Errors
+    /// As of [`Column::check`].
+    fn prepare<'a>(&'a self, benchmark: &Benchmark) -> Result<Box<dyn Program + 'a>, NotReady>;
+
+    /// What was run, for the records: name and SHA-256 of its code.
+    fn hash(&self, benchmark: &Benchmark) -> Result<String, String>;
+}
+
+/// A benchmark ready to be run in a column.
+pub trait Program {
+    /// One run, from asked for to nothing left of it.
+    ///
+    /// # Errors
+    /// It did not end well, or not in time.
+    fn run(&mut self, task: Task) -> Result<Run, RunError>;
+}
+
+/// A run that ended well.
+#[derive(Debug)]
+pub struct Run {
+    /// The whole run; phases sum to the total.
+    pub whole: Phases,
+    /// What it wrote to the stream that its [`Task`] names.
+    pub output: Vec<u8>,
+}
+
+/// Why a benchmark cannot run in a column.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}; {mend}")]
+pub struct NotReady {
+    /// Why not.
+    pub why: String,
+    /// What to do.
+    pub mend: String,
+}
+
+/// Why a run does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// It could not start, ended wrongly or wrote nonsense.
+    #[error("{0}")]
+    Failed(String),
+    /// It was ended.
+    #[error("still running after {0:?} and ended; --timeout SECONDS gives it longer")]
+    Timeout(Duration),
+    /// A signal came to us.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl RunError {
+    /// A failure with what was tried and what the system said.
+    pub(crate) fn system(what: &str, error: &std::io::Error) -> Self {
+        Self::Failed(format!("{what}: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_columns_name_tells_its_side() {
+        for (name, side) in [
+            ("native", Side::Native),
+            ("native-o3", Side::Native),
+            ("wasm", Side::Wasm),
+            ("wasm-wamr", Side::Wasm),
+            ("wasmer", Side::Native),
+        ] {
+            assert_eq!(Side::of(name), side, "{name}");
+        }
+    }
+}

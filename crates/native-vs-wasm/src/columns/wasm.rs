@@ -1,0 +1,244 @@
+//! Wasm modules of the function store in Faaslet's engine, each run on a thread and in an instance made for
+//! it: what the rung `faaslet` starts, without its cgroup and network namespace, which cost computation
+//! nothing.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::thread::{self, Builder};
+use std::time::Duration;
+
+use faaslet::settings::ENGINE;
+use faaslet::thread::STACK_BYTES;
+use faaslet::{EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError, Store};
+use measure_core::clock::PhaseClock;
+use measure_core::environment::sha256_of;
+use measure_core::ids::FunctionId;
+use measure_core::interrupt;
+
+use super::{OUTPUT_LIMIT_BYTES, Words, phase};
+use crate::capture::Capture;
+use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
+
+/// The largest datasets need more than a Faaslet's usual memory. The limit is not in the compiled code.
+const MEMORY_LIMIT_BYTES: u64 = 4 << 30;
+
+/// What runs a benchmark.
+#[derive(Debug, Clone)]
+pub struct WasmProgram {
+    /// The function in the store.
+    pub id: FunctionId,
+    /// What it is given; the arguments of the task come after its own, and its output is captured.
+    pub grants: Grants,
+}
+
+/// The store's functions under one engine.
+pub struct WasmColumn<'a> {
+    name: String,
+    engine: FaasletEngine,
+    store: Store,
+    mend: String,
+    build_flags: Vec<String>,
+    words: Words,
+    locate: Box<dyn Fn(&Benchmark) -> Result<WasmProgram, String> + 'a>,
+    /// Several benchmarks may be one function with other arguments.
+    modules: RefCell<HashMap<FunctionId, wasmtime::Module>>,
+}
+
+/// Everything that tells one Wasm column from another.
+pub struct WasmSetup<'a> {
+    /// `wasm`, `wasm-...`.
+    pub name: String,
+    /// The store.
+    pub store: Store,
+    /// The engine's settings; memory limit, number of instances and deadline are set here.
+    pub settings: EngineSettings,
+    /// How long one run may take.
+    pub timeout: Duration,
+    /// The command that makes the functions, for error messages.
+    pub mend: String,
+    /// Flags of the compiler that made the modules.
+    pub build_flags: Vec<String>,
+    /// Arguments of a task.
+    pub words: Words,
+    /// Which function a benchmark is.
+    pub locate: Box<dyn Fn(&Benchmark) -> Result<WasmProgram, String> + 'a>,
+}
+
+impl<'a> WasmColumn<'a> {
+    /// Starts the engine.
+    ///
+    /// # Errors
+    /// It cannot be set up.
+    pub fn new(setup: WasmSetup<'a>) -> Result<Self, FaasletError> {
+        let engine = FaasletEngine::new(EngineSettings {
+            instances: 1,
+            memory_limit_bytes: MEMORY_LIMIT_BYTES,
+            deadline: setup.timeout,
+            ..setup.settings
+        })?;
+        Ok(Self {
+            name: setup.name,
+            engine,
+            store: setup.store,
+            mend: setup.mend,
+            build_flags: setup.build_flags,
+            words: setup.words,
+            locate: setup.locate,
+            modules: RefCell::default(),
+        })
+    }
+
+    fn locate(&self, benchmark: &Benchmark) -> Result<WasmProgram, NotReady> {
+        (self.locate)(benchmark).map_err(|why| self.not_ready(why))
+    }
+
+    fn not_ready(&self, why: impl std::fmt::Display) -> NotReady {
+        NotReady {
+            why: why.to_string(),
+            mend: format!("`{}` builds and installs it", self.mend),
+        }
+    }
+
+    fn module(&self, id: &FunctionId) -> Result<wasmtime::Module, NotReady> {
+        if let Some(module) = self.modules.borrow().get(id) {
+            return Ok(module.clone());
+        }
+        let module = self
+            .store
+            .load(&self.engine, id)
+            .map_err(|e| self.not_ready(e))?;
+        self.modules.borrow_mut().insert(id.clone(), module.clone());
+        Ok(module)
+    }
+}
+
+impl Column for WasmColumn<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn summary(&self) -> String {
+        format!(
+            "{ENGINE}: thread, WASI context and instance made for each run, to the instance's memory reset and the thread joined; the engine settings of the rung faaslet, without its cgroup and network namespace"
+        )
+    }
+
+    fn settings(&self) -> Vec<String> {
+        let mut settings = self.engine.settings().describe();
+        settings.extend(self.build_flags.iter().cloned());
+        settings
+    }
+
+    fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
+        let id = self.locate(benchmark)?.id;
+        let file = self
+            .store
+            .root()
+            .join(id.to_string())
+            .join(faaslet::store::WASM);
+        if file.is_file() {
+            return Ok(());
+        }
+        let root = self.store.root().display();
+        Err(self.not_ready(format_args!("{id} is not in the store ({root})")))
+    }
+
+    fn prepare<'a>(&'a self, benchmark: &Benchmark) -> Result<Box<dyn Program + 'a>, NotReady> {
+        let WasmProgram { id, grants } = self.locate(benchmark)?;
+        let module = self.module(&id)?;
+        let capture = || Capture::new(OUTPUT_LIMIT_BYTES).map_err(|e| self.not_ready(e));
+        Ok(Box::new(LoadedModule {
+            column: self,
+            id,
+            grants,
+            module,
+            function: None,
+            stdout: capture()?,
+            stderr: capture()?,
+        }))
+    }
+
+    fn hash(&self, benchmark: &Benchmark) -> Result<String, String> {
+        let id = (self.locate)(benchmark)?.id;
+        let file = self
+            .store
+            .root()
+            .join(id.to_string())
+            .join(faaslet::store::WASM);
+        sha256_of(&file).map_err(|e| e.to_string())
+    }
+}
+
+struct LoadedModule<'a> {
+    column: &'a WasmColumn<'a>,
+    id: FunctionId,
+    grants: Grants,
+    module: wasmtime::Module,
+    /// For the task that it was last run with.
+    function: Option<(Task, Function)>,
+    stdout: Capture,
+    stderr: Capture,
+}
+
+impl Program for LoadedModule<'_> {
+    fn run(&mut self, task: Task) -> Result<Run, RunError> {
+        let (_, function) = match self.function.take() {
+            Some(found) if found.0 == task => self.function.insert(found),
+            _ => {
+                let function = self.function_for(task)?;
+                self.function.insert((task, function))
+            }
+        };
+        let mut clock = PhaseClock::start();
+        let started = thread::scope(|scope| {
+            let thread = Builder::new().stack_size(STACK_BYTES);
+            let thread = thread.spawn_scoped(scope, || {
+                clock.lap(phase::THREAD);
+                function.start(&mut clock)
+            });
+            thread.map(|thread| thread.join())
+        });
+        clock.lap(phase::JOIN);
+        let taken = self
+            .stdout
+            .take()
+            .and_then(|out| Ok((out, self.stderr.take()?)));
+        let result = started
+            .map_err(|e| RunError::Failed(measure_core::bare_thread::no_thread(&e)))?
+            .map_err(|_| RunError::Failed("its thread panicked".to_owned()))?;
+        if interrupt::received().is_some() {
+            return Err(RunError::Interrupted);
+        }
+        result.map_err(|error| match error {
+            StartError::Deadline(limit) => RunError::Timeout(limit),
+            StartError::Interrupted => RunError::Interrupted,
+            other => RunError::Failed(other.to_string()),
+        })?;
+        let (stdout, stderr) = taken.map_err(|e| RunError::system("cannot read its output", &e))?;
+        Ok(Run {
+            whole: clock.finish(),
+            output: if task == Task::Dump { stderr } else { stdout },
+        })
+    }
+}
+
+impl LoadedModule<'_> {
+    fn function_for(&self, task: Task) -> Result<Function, RunError> {
+        let mut grants = self.grants.clone();
+        if grants.args.is_empty() {
+            grants.args.push(self.id.function().to_owned());
+        }
+        grants.args.extend((self.column.words)(task));
+        grants.stdout = Some(self.stdout.shared());
+        if task == Task::Dump {
+            grants.stderr = Some(self.stderr.shared());
+        }
+        Function::new(
+            &self.column.engine,
+            &self.id.to_string(),
+            &self.module,
+            grants,
+        )
+        .map_err(|e| RunError::Failed(e.to_string()))
+    }
+}

@@ -1,0 +1,73 @@
+//! What can go wrong with a comparison as a whole.
+
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use measure_core::exit::{Exit, HasExit};
+use measure_core::run_dir::RunDirError;
+
+/// Why a comparison did not come to a good end.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The command line asks for what does not exist or makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A benchmark cannot run here, or the host is unfit under `--strict`.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Some benchmarks failed; the others were measured.
+    #[error("{0}")]
+    Benchmarks(String),
+    /// A file cannot be written.
+    #[error("cannot write {}: {cause}; {}", path.display(), advice(cause, option))]
+    Output {
+        /// Which.
+        path: PathBuf,
+        /// What the kernel says.
+        cause: io::Error,
+        /// The option that names another.
+        option: &'static str,
+    },
+    /// The run directory or its records.
+    #[error(transparent)]
+    RunDir(RunDirError),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+fn advice(cause: &io::Error, option: &str) -> String {
+    match cause.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space (what was written so far is kept)".to_owned()
+        }
+        _ if option.is_empty() => "is its reader gone?".to_owned(),
+        _ => format!("choose another place with {option}"),
+    }
+}
+
+impl From<RunDirError> for CompareError {
+    fn from(error: RunDirError) -> Self {
+        match error {
+            RunDirError::Write { path, cause } => Self::Output {
+                path,
+                cause,
+                option: "--run-dir",
+            },
+            other => Self::RunDir(other),
+        }
+    }
+}
+
+impl HasExit for CompareError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Unavailable(_) => Exit::Unavailable,
+            Self::Benchmarks(_) => Exit::StartFailed,
+            Self::Output { .. } => Exit::Output,
+            Self::RunDir(error) => error.exit(),
+            Self::Failed(_) => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Options that `poly_bench` and `py_bench` share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use faaslet::Profiling;
+use structopt::StructOpt;
+
+use crate::error::CompareError;
+
+/// More iterations than this are a typing error.
+const MAX_ITERATIONS: u32 = 100_000;
+
+#[allow(
+    missing_docs,
+    reason = "a comment here would replace the tool's own help text"
+)]
+#[derive(Debug, Clone, StructOpt)]
+pub struct CommonOptions {
+    /// The CSV: benchmark,type,microseconds, a row a run, rewritten whole after each benchmark [default: /tmp/<suite>.csv]
+    #[structopt(long, value_name = "FILE", parse(from_os_str), global = true)]
+    pub output: Option<PathBuf>,
+    /// Directory for samples, environment, tables and plots, made if need be [default: results/<time>-<host>, and results/latest points there]
+    #[structopt(long, value_name = "DIR", parse(from_os_str), global = true)]
+    pub run_dir: Option<PathBuf>,
+    /// Further columns of comparison, separated by commas, each with as many iterations as its side
+    #[structopt(
+        long,
+        value_name = "COLUMN,...",
+        require_delimiter = true,
+        global = true
+    )]
+    pub also: Vec<String>,
+    /// Seed of the order of runs and of the intervals, to repeat a run [default: from the clock]
+    #[structopt(long, value_name = "SEED", global = true)]
+    pub seed: Option<u64>,
+    /// Seconds that one run of a program may take before it is ended
+    #[structopt(long, value_name = "SECONDS", default_value = "600", global = true)]
+    pub timeout: f64,
+    /// Seconds to spend in all: fewer iterations where they would not fit, but enough for an interval
+    #[structopt(long, value_name = "SECONDS", global = true)]
+    pub budget: Option<u64>,
+    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning
+    #[structopt(long, global = true)]
+    pub strict: bool,
+    /// Announce compiled code to perf: jitdump (jit-PID.dump in this directory) or perfmap (/tmp/perf-PID.map); see docs/profiling.md [default: $FAASM_BENCH_PROFILE]
+    #[structopt(long, value_name = "KIND", global = true)]
+    pub profile: Option<Profiling>,
+}
+
+impl CommonOptions {
+    /// [`CommonOptions::timeout`].
+    ///
+    /// # Errors
+    /// Out of range.
+    pub fn timeout(&self) -> Result<Duration, CompareError> {
+        Duration::try_from_secs_f64(self.timeout)
+            .ok()
+            .filter(|t| (Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(t))
+            .ok_or_else(|| {
+                CompareError::Usage(format!(
+                    "--timeout is {}, it must be 0.01 to 86400 (seconds)",
+                    self.timeout
+                ))
+            })
+    }
+
+    /// [`CommonOptions::profile`], or what the environment says.
+    ///
+    /// # Errors
+    /// The environment asks for what there is not.
+    pub fn profiling(&self) -> Result<Profiling, CompareError> {
+        self.profile.map_or_else(
+            || Profiling::from_env().map_err(|e| CompareError::Usage(e.to_string())),
+            Ok,
+        )
+    }
+
+    /// The iterations of the two sides, as typed.
+    ///
+    /// # Errors
+    /// Out of range, or none at all.
+    pub fn iterations(native: u32, wasm: u32) -> Result<(), CompareError> {
+        if native.max(wasm) > MAX_ITERATIONS {
+            return Err(CompareError::Usage(format!(
+                "{} iterations, it must be 0 to {MAX_ITERATIONS}",
+                native.max(wasm)
+            )));
+        }
+        if native == 0 && wasm == 0 {
+            return Err(CompareError::Usage(
+                "no iterations on either side: nothing to do".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A number of iterations on a command line.
+///
+/// # Errors
+/// It is no number.
+pub fn iterations(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is no number of iterations (0, 1, 2, ...)"))
+}

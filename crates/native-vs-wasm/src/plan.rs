@@ -1,0 +1,80 @@
+//! How often a kernel runs in one process, and how many runs fit into a budget. Pure.
+
+use std::time::Duration;
+
+use measure_core::stats::MIN_INTERVAL_N;
+
+/// A shorter kernel is repeated in its process until its times add up to this. Reading the clock takes some
+/// tens of nanoseconds on either side and its steps are no larger, so that is a part in 10^5.
+const FINE_ENOUGH: Duration = Duration::from_millis(10);
+/// Times that one process may write.
+const MAX_REPEATS: u64 = 1000;
+/// What initialising for each repeat may make of a run.
+const LONGEST_REPEATED: Duration = Duration::from_secs(1);
+/// A kernel whose whole run takes this long is not calibrated: it is not short.
+pub(crate) const LONG: Duration = Duration::from_millis(500);
+
+/// How often the kernel is to run in one process, from one run in each column (kernel and whole run, in
+/// nanoseconds): as often as the shortest needs, the same in every column.
+pub(crate) fn repeats(runs: &[(u64, u64)]) -> u64 {
+    let shortest = runs.iter().map(|r| r.0).min().unwrap_or(u64::MAX).max(1);
+    let slowest = runs.iter().map(|r| r.1).max().unwrap_or(1).max(1);
+    let wanted = nanoseconds(FINE_ENOUGH).div_ceil(shortest);
+    let bearable = nanoseconds(LONGEST_REPEATED) / slowest;
+    wanted.min(bearable).clamp(1, MAX_REPEATS)
+}
+
+/// The iterations of each column that fit into `share`, if one run of every column takes `round`: all that
+/// were `asked` for if they fit, never fewer than an interval needs.
+pub(crate) fn iterations(asked: &[u32], round: Duration, share: Option<Duration>) -> Vec<u32> {
+    let Some(share) = share else {
+        return asked.to_vec();
+    };
+    let fit = share.as_nanos() / round.as_nanos().max(1);
+    let most = u32::try_from(fit).unwrap_or(u32::MAX);
+    let least = u32::try_from(MIN_INTERVAL_N).unwrap_or(u32::MAX);
+    asked.iter().map(|&n| n.min(most.max(least))).collect()
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn short_kernels_are_repeated_and_long_ones_are_not() {
+        let (us, ms, s) = (1000, 1_000_000, 1_000_000_000);
+        assert_eq!(repeats(&[(2 * s, 2 * s), (3 * s, 3 * s)]), 1);
+        assert_eq!(repeats(&[(10 * ms, 12 * ms)]), 1);
+        assert_eq!(repeats(&[(9 * ms, 12 * ms)]), 2);
+        assert_eq!(repeats(&[(100 * us, 2 * ms), (200 * us, ms)]), 100);
+        assert_eq!(repeats(&[(us, ms)]), 1000);
+        // Initialising takes far longer than the kernel.
+        assert_eq!(repeats(&[(100 * us, 100 * ms)]), 10);
+        assert_eq!(repeats(&[]), 1);
+        assert_eq!(repeats(&[(0, 0)]), 1000);
+    }
+
+    #[test]
+    fn a_budget_cuts_down_to_what_an_interval_needs() {
+        let s = Duration::from_secs;
+        assert_eq!(iterations(&[20, 30], s(1), None), [20, 30]);
+        assert_eq!(iterations(&[20, 30], s(1), Some(s(25))), [20, 25]);
+        assert_eq!(iterations(&[20, 0, 3], s(10), Some(s(1))), [5, 0, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn repeats_are_in_range_and_not_too_long(runs in prop::collection::vec((1..u64::MAX, 1..u64::MAX), 0..5)) {
+            let found = repeats(&runs);
+            prop_assert!((1..=MAX_REPEATS).contains(&found));
+            for (_, whole) in runs {
+                prop_assert!(found == 1 || found * whole <= nanoseconds(LONGEST_REPEATED));
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Everything that a comparison writes.
+
+use std::path::Path;
+
+use measure_core::clock::Phases;
+use measure_core::environment::Environment;
+use measure_core::record::{SCHEMA, Sample, TOTAL, Value};
+use measure_core::run_dir::{RESULTS, RunDir};
+use report::Records;
+use report::comparison::{
+    BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, KERNEL, KERNEL_NS, csv_rows, render,
+};
+use report::vocabulary::WALL_NS;
+
+use crate::error::CompareError;
+use crate::output::CsvFile;
+
+/// What a sample is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About<'a> {
+    pub(crate) benchmark: usize,
+    pub(crate) column: &'a str,
+    pub(crate) measure: &'a str,
+    /// Position of the run among those of its column.
+    pub(crate) order: u64,
+    pub(crate) warmup: bool,
+}
+
+pub(crate) struct Recorder {
+    dir: RunDir,
+    csv: CsvFile,
+    comparison: Comparison,
+    /// Position of the next run among all.
+    block: u32,
+}
+
+impl Recorder {
+    /// Makes the run directory, which must not hold samples yet.
+    pub(crate) fn open(
+        dir: Option<&Path>,
+        csv: CsvFile,
+        environment: Environment,
+        mut info: ComparisonInfo,
+    ) -> Result<Self, CompareError> {
+        let dir = match dir {
+            Some(dir) => RunDir::open(dir)?,
+            None => RunDir::create(Path::new(RESULTS))?,
+        };
+        if !dir.is_empty()? {
+            return Err(CompareError::Usage(format!(
+                "{} holds the samples of another run; choose another directory with --run-dir",
+                dir.path().display()
+            )));
+        }
+        info.schema = SCHEMA;
+        info.run = dir.name();
+        info.ended = Some("it was killed before its end".to_owned());
+        let recorder = Self {
+            dir,
+            csv,
+            comparison: Comparison {
+                records: Records {
+                    environment: Some(environment),
+                    ..Records::default()
+                },
+                info,
+            },
+            block: 0,
+        };
+        recorder.save()?;
+        Ok(recorder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn csv_path(&self) -> &Path {
+        self.csv.path()
+    }
+
+    pub(crate) fn comparison(&self) -> &Comparison {
+        &self.comparison
+    }
+
+    pub(crate) fn benchmark(&mut self, index: usize) -> &mut BenchmarkInfo {
+        &mut self.comparison.info.benchmarks[index]
+    }
+
+    pub(crate) fn trouble(&mut self, index: usize, what: String) {
+        self.benchmark(index).trouble.push(what);
+    }
+
+    /// Writes what a run took.
+    pub(crate) fn run(
+        &mut self,
+        about: &About<'_>,
+        whole: &Phases,
+        kernel: Option<(u64, u64)>,
+    ) -> Result<(), CompareError> {
+        if let Some((ns, repeats)) = kernel {
+            let sample = self.sample(about, KERNEL, KERNEL_NS, ns.into());
+            self.append(Sample {
+                n: repeats,
+                ..sample
+            })?;
+        }
+        for &(phase, ns) in &whole.phases {
+            let sample = self.sample(about, phase, WALL_NS, ns.into());
+            self.append(sample)?;
+        }
+        let sample = self.sample(about, TOTAL, WALL_NS, whole.total_ns.into());
+        self.append(sample)?;
+        self.block += 1;
+        Ok(())
+    }
+
+    /// Writes that a run failed.
+    pub(crate) fn failed(&mut self, about: &About<'_>, why: &str) -> Result<(), CompareError> {
+        let value = Value::Unavailable(why.to_owned());
+        let sample = self.sample(about, TOTAL, WALL_NS, value);
+        self.append(Sample {
+            error: Some(why.to_owned()),
+            ..sample
+        })?;
+        self.block += 1;
+        Ok(())
+    }
+
+    fn sample(&self, about: &About<'_>, phase: &str, metric: &str, value: Value) -> Sample {
+        let info = &self.comparison.info;
+        Sample {
+            schema: SCHEMA,
+            run: info.run.clone(),
+            rung: about.column.to_owned(),
+            function: info.benchmarks[about.benchmark].function.clone(),
+            measure: about.measure.to_owned(),
+            phase: phase.to_owned(),
+            metric: metric.to_owned(),
+            value,
+            n: 1,
+            workers: 1,
+            block: self.block,
+            order: about.order,
+            seed: info.seed,
+            warmup: about.warmup,
+            error: None,
+        }
+    }
+
+    fn append(&mut self, sample: Sample) -> Result<(), CompareError> {
+        self.dir.append(&sample)?;
+        self.comparison.records.samples.push(sample);
+        Ok(())
+    }
+
+    /// Writes what is known so far, the CSV included.
+    pub(crate) fn keep(&self) -> Result<(), CompareError> {
+        self.save()?;
+        let rows = csv_rows(&self.comparison);
+        self.csv.write(&rows)?;
+        let name = format!("{}.csv", self.comparison.info.suite);
+        Ok(self.dir.write(&name, rows.as_bytes())?)
+    }
+
+    fn save(&self) -> Result<(), CompareError> {
+        let info = serde_json::to_string_pretty(&self.comparison.info).unwrap_or_default() + "\n";
+        self.dir.write(COMPARISON, info.as_bytes())?;
+        if let Some(environment) = &self.comparison.records.environment {
+            self.dir
+                .write("environment.json", environment.to_json().as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Writes the tables and gives everything back for printing. `ended` says what ended the run early.
+    pub(crate) fn finish(mut self, ended: Option<String>) -> Result<Comparison, CompareError> {
+        self.comparison.info.ended = ended;
+        if let Some(environment) = &mut self.comparison.records.environment {
+            environment.finish();
+        }
+        self.save()?;
+        write_tables(&self.dir, &self.comparison)?;
+        self.csv.finish(&csv_rows(&self.comparison))?;
+        Ok(self.comparison)
+    }
+}
+
+/// Writes every file that is made from records.
+pub(crate) fn write_tables(dir: &RunDir, comparison: &Comparison) -> Result<(), CompareError> {
+    for (name, content) in render(comparison) {
+        dir.write(&name, content.as_bytes())?;
+    }
+    Ok(())
+}

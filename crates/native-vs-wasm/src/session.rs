@@ -1,0 +1,503 @@
+//! A comparison from its beginning to its end.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use measure_core::environment::{Environment, Severity};
+use measure_core::exit::Exit;
+use measure_core::interrupt;
+use measure_core::progress::Progress;
+use measure_core::run_dir::{HostLock, RunDir, RunDirError};
+use measure_core::schedule::interleave;
+use report::comparison::{
+    BenchmarkInfo, ColumnInfo, Comparison, ComparisonInfo, RUN, VERIFY, terminal,
+};
+use report::vocabulary::CALIBRATE;
+
+use crate::column::{Benchmark, Column, Program, RunError, Task};
+use crate::error::CompareError;
+use crate::options::CommonOptions;
+use crate::output::{CsvFile, say};
+use crate::recorder::{About, Recorder, write_tables};
+use crate::{plan, times};
+
+/// The lock of everything that measures on this host.
+const LOCK: &str = "runtime_bench";
+/// Of benchmarks that cannot run, so many are named.
+const NAMED: usize = 3;
+
+/// A column and how often it runs.
+pub struct Entry<'a> {
+    /// The column.
+    pub column: Box<dyn Column + 'a>,
+    /// Timed runs of each benchmark.
+    pub iterations: u32,
+}
+
+/// Says how far the outputs of two columns agree, the first being the reference's.
+pub type Compare<'a> = &'a dyn Fn(&Benchmark, &[u8], &[u8]) -> Result<String, String>;
+
+/// What to compare.
+pub struct Suite<'a> {
+    /// `polybench`, `pybench`: names files and says who is the functions' user in the store.
+    pub name: &'a str,
+    /// The user of the functions in the store.
+    pub user: &'a str,
+    /// For headings.
+    pub title: &'a str,
+    /// In the order of the tables.
+    pub benchmarks: Vec<Benchmark>,
+    /// The first is what the others are divided by and verified against.
+    pub columns: Vec<Entry<'a>>,
+    /// See there.
+    pub compare: Compare<'a>,
+    /// What a reader should know of the numbers, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// Compares, writes every file and prints the tables.
+///
+/// # Errors
+/// Something cannot run or cannot be written, found before anything is measured as far as it can be; or some
+/// benchmarks failed or disagreed, after the others were measured.
+pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareError> {
+    options.timeout()?;
+    let default = Path::new("/tmp").join(format!("{}.csv", suite.name));
+    let csv = CsvFile::open(options.output.as_deref().unwrap_or(&default))?;
+    check(suite)?;
+    interrupt::install().map_err(|e| CompareError::Failed(format!("cannot catch signals: {e}")))?;
+    let _lock = lock(options.strict)?;
+    let mut environment = Environment::capture();
+    heed(&environment, options.strict)?;
+    let seed = options.seed.unwrap_or_else(measure_core::clock::now_ns);
+    describe(suite, &mut environment, seed);
+    let info = info(suite, seed);
+    let recorder = Recorder::open(options.run_dir.as_deref(), csv, environment, info)?;
+    let mut session = Session {
+        suite,
+        recorder,
+        begun: Instant::now(),
+        budget: options.budget.map(Duration::from_secs),
+    };
+    let mut ready = session.get_ready()?;
+    session.time(&mut ready)?;
+    session.finish()
+}
+
+/// Makes the tables of the run directory `dir` again, from its records alone, and prints them.
+///
+/// # Errors
+/// There are no records, or the tables cannot be written.
+pub fn report(dir: &Path) -> Result<Exit, CompareError> {
+    // Reading first: a directory that does not exist is not to be made.
+    let comparison = Comparison::read(dir)?;
+    write_tables(&RunDir::open(dir)?, &comparison)?;
+    say(format!(
+        "{}tables and samples: {}\n",
+        terminal(&comparison),
+        dir.display()
+    )
+    .as_bytes())?;
+    Ok(Exit::Ok)
+}
+
+/// Every benchmark in every column, before anything is measured.
+fn check(suite: &Suite<'_>) -> Result<(), CompareError> {
+    let mut lacking = Vec::new();
+    for entry in &suite.columns {
+        let found = suite.benchmarks.iter().filter_map(|benchmark| {
+            let lack = entry.column.check(benchmark).err()?;
+            Some(format!(
+                "{}, {}: {lack}",
+                benchmark.name,
+                entry.column.name()
+            ))
+        });
+        lacking.extend(found);
+    }
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let more = lacking.len().saturating_sub(NAMED);
+    lacking.truncate(NAMED);
+    let mut text = lacking.join("\n       ");
+    if more > 0 {
+        text += &format!("\n       and {more} more");
+    }
+    Err(CompareError::Unavailable(text))
+}
+
+/// Another measurement on this host disturbs this one.
+fn lock(strict: bool) -> Result<Option<HostLock>, CompareError> {
+    match HostLock::take(LOCK) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ RunDirError::Busy { .. }) if strict => Err(error.into()),
+        Err(error) => {
+            eprintln!("warning: {error}, or both disturb each other");
+            Ok(None)
+        }
+    }
+}
+
+fn heed(environment: &Environment, strict: bool) -> Result<(), CompareError> {
+    let concerns = environment.concerns();
+    let unfit = concerns.iter().filter(|c| c.severity == Severity::Unfit);
+    let unfit: Vec<String> = unfit.map(ToString::to_string).collect();
+    if strict && !unfit.is_empty() {
+        return Err(CompareError::Unavailable(format!(
+            "this host is not fit to measure on (--strict): {}",
+            unfit.join("; ")
+        )));
+    }
+    for what in unfit {
+        eprintln!("warning: {what}");
+    }
+    Ok(())
+}
+
+fn describe(suite: &Suite<'_>, environment: &mut Environment, seed: u64) {
+    environment.note_run("seed", seed);
+    for entry in &suite.columns {
+        let column = &entry.column;
+        environment.note_engine(column.name(), "summary", column.summary());
+        environment.note_engine(column.name(), "settings", column.settings().join("; "));
+        for benchmark in &suite.benchmarks {
+            let name = format!("{}_sha256", benchmark.name);
+            environment.note_engine(column.name(), &name, column.hash(benchmark));
+        }
+    }
+}
+
+fn info(suite: &Suite<'_>, seed: u64) -> ComparisonInfo {
+    let columns = suite.columns.iter().map(|entry| ColumnInfo {
+        name: entry.column.name().to_owned(),
+        summary: entry.column.summary(),
+        iterations: entry.iterations,
+        settings: entry.column.settings(),
+    });
+    let benchmarks = suite.benchmarks.iter().map(|benchmark| BenchmarkInfo {
+        name: benchmark.name.clone(),
+        group: benchmark.group.clone(),
+        function: format!("{}/{}", suite.user, benchmark.name),
+        ..BenchmarkInfo::default()
+    });
+    let columns: Vec<ColumnInfo> = columns.collect();
+    let mut notes = vec![
+        "The kernel's time is by the program's own monotonic clock, after initialisation. The whole run lasts from asked for to reaped (native: posix_spawn-like start without a shell) or torn down (Wasm).".to_owned(),
+        "Columns are interleaved benchmark by benchmark, in a seeded random order within rounds. A short kernel runs several times in one process (column repeats), initialised anew each time, and counts with its mean there; medians, intervals and ratios are over processes.".to_owned(),
+    ];
+    notes.extend(suite.notes.iter().cloned());
+    ComparisonInfo {
+        suite: suite.name.to_owned(),
+        title: suite.title.to_owned(),
+        command_line: std::env::args().collect(),
+        seed,
+        reference: columns
+            .first()
+            .filter(|_| columns.len() > 1)
+            .map(|c| c.name.clone()),
+        columns,
+        benchmarks: benchmarks.collect(),
+        notes,
+        ..ComparisonInfo::default()
+    }
+}
+
+struct Session<'a> {
+    suite: &'a Suite<'a>,
+    recorder: Recorder,
+    begun: Instant,
+    budget: Option<Duration>,
+}
+
+/// A benchmark that is verified and calibrated.
+struct Ready<'a> {
+    index: usize,
+    /// One per column; none for one that failed or disagrees.
+    programs: Vec<Option<Box<dyn Program + 'a>>>,
+    repeats: u64,
+    /// What one run of every column takes.
+    round: Duration,
+}
+
+impl<'a> Session<'a> {
+    /// Verifies and calibrates every benchmark.
+    fn get_ready(&mut self) -> Result<Vec<Ready<'a>>, CompareError> {
+        let mut progress = Progress::begin("verifying");
+        let count = self.suite.benchmarks.len();
+        let one = Duration::from_secs(1);
+        let mut ready = Vec::new();
+        for (index, benchmark) in self.suite.benchmarks.iter().enumerate() {
+            progress.show(&format!("{} ({} of {count})", benchmark.name, index + 1));
+            ready.extend(self.ready(index, benchmark)?);
+            if interrupt::received().is_some() {
+                break;
+            }
+            for what in &self.recorder.comparison().info.benchmarks[index].trouble {
+                progress.warn(&format!("{}: {what}", benchmark.name));
+            }
+            if index == 0 {
+                // From here on the pace is known.
+                progress.expect(one * u32::try_from(count).unwrap_or(u32::MAX));
+            }
+            progress.done(one);
+        }
+        Ok(ready)
+    }
+
+    /// `None` if no column is left to be timed.
+    fn ready(
+        &mut self,
+        index: usize,
+        benchmark: &Benchmark,
+    ) -> Result<Option<Ready<'a>>, CompareError> {
+        let mut programs = Vec::new();
+        for entry in &self.suite.columns {
+            match entry.column.prepare(benchmark) {
+                Ok(program) => programs.push(Some(program)),
+                Err(lack) => {
+                    self.recorder
+                        .trouble(index, format!("{}: {lack}", entry.column.name()));
+                    programs.push(None);
+                }
+            }
+        }
+        let mut ready = Ready {
+            index,
+            programs,
+            repeats: 1,
+            round: Duration::ZERO,
+        };
+        if self.suite.columns.len() > 1 {
+            self.verify(&mut ready, benchmark)?;
+        }
+        if interrupt::received().is_none() && ready.round < plan::LONG {
+            self.calibrate(&mut ready)?;
+        }
+        self.recorder.benchmark(index).repeats = ready.repeats;
+        Ok(ready.programs.iter().any(Option::is_some).then_some(ready))
+    }
+
+    /// Compares what the columns compute; those that disagree with the first are left out.
+    fn verify(&mut self, ready: &mut Ready<'a>, benchmark: &Benchmark) -> Result<(), CompareError> {
+        let mut reference: Option<Vec<u8>> = None;
+        let mut agreed: Vec<String> = Vec::new();
+        for column in 0..ready.programs.len() {
+            let name = self.suite.columns[column].column.name();
+            let run = self.attempt(ready, column, Task::Output, VERIFY, 0)?;
+            let Some((whole_ns, output)) = run else {
+                if column == 0 {
+                    // Nothing to hold the others against.
+                    ready
+                        .programs
+                        .iter_mut()
+                        .for_each(|program| *program = None);
+                    return Ok(());
+                }
+                continue;
+            };
+            ready.round += Duration::from_nanos(whole_ns);
+            let Some(reference) = &reference else {
+                reference = Some(output);
+                continue;
+            };
+            match (self.suite.compare)(benchmark, reference, &output) {
+                Ok(how) => agreed.push(format!("{name} {how}")),
+                Err(why) => {
+                    ready.programs[column] = None;
+                    self.recorder
+                        .trouble(ready.index, format!("{name} is not timed, it {why}"));
+                }
+            }
+        }
+        if !agreed.is_empty() {
+            self.recorder.benchmark(ready.index).verified = Some(agreed.join("; "));
+        }
+        Ok(())
+    }
+
+    /// Finds how often the kernel is to run in one process, and how long a round then takes.
+    fn calibrate(&mut self, ready: &mut Ready<'a>) -> Result<(), CompareError> {
+        for order in 0..2 {
+            let task = Task::Time {
+                repeats: ready.repeats,
+            };
+            let mut found = Vec::new();
+            for column in 0..ready.programs.len() {
+                let run = self.attempt(ready, column, task, CALIBRATE, order)?;
+                let Some((whole_ns, output)) = run else {
+                    continue;
+                };
+                if let Ok(kernel_ns) = times::parse(&output, ready.repeats) {
+                    found.push((kernel_ns, whole_ns));
+                }
+            }
+            ready.round = found.iter().map(|f| Duration::from_nanos(f.1)).sum();
+            if order > 0 || interrupt::received().is_some() {
+                break;
+            }
+            ready.repeats = plan::repeats(&found);
+            if ready.repeats == 1 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// One run of a column that is still in; recorded. A failure puts the column out. Whole nanoseconds and
+    /// output.
+    fn attempt(
+        &mut self,
+        ready: &mut Ready<'a>,
+        column: usize,
+        task: Task,
+        measure: &str,
+        order: u64,
+    ) -> Result<Option<(u64, Vec<u8>)>, CompareError> {
+        let Some(program) = &mut ready.programs[column] else {
+            return Ok(None);
+        };
+        if interrupt::received().is_some() {
+            return Ok(None);
+        }
+        let name = self.suite.columns[column].column.name();
+        let about = About {
+            benchmark: ready.index,
+            column: name,
+            measure,
+            order,
+            warmup: measure != RUN,
+        };
+        let outcome = program.run(task).and_then(|run| {
+            let kernel = match task {
+                Task::Time { repeats } => Some((
+                    times::parse(&run.output, repeats).map_err(RunError::Failed)?,
+                    repeats,
+                )),
+                Task::Output | Task::Dump => None,
+            };
+            Ok((run, kernel))
+        });
+        match outcome {
+            Ok((run, kernel)) => {
+                self.recorder.run(&about, &run.whole, kernel)?;
+                Ok(Some((run.whole.total_ns, run.output)))
+            }
+            // Not the program's failure.
+            Err(RunError::Interrupted) => Ok(None),
+            Err(error) => {
+                let why = error.to_string();
+                self.recorder.failed(&about, &why)?;
+                self.recorder.trouble(ready.index, format!("{name}: {why}"));
+                ready.programs[column] = None;
+                Ok(None)
+            }
+        }
+    }
+
+    fn time(&mut self, ready: &mut [Ready<'a>]) -> Result<(), CompareError> {
+        let mut progress = Progress::begin("timing");
+        let asked: Vec<u32> = self.suite.columns.iter().map(|e| e.iterations).collect();
+        let most = asked.iter().copied().max().unwrap_or(0);
+        for one in ready.iter() {
+            progress.expect(one.round * most);
+        }
+        let count = ready.len();
+        for (position, one) in ready.iter_mut().enumerate() {
+            if interrupt::received().is_some() {
+                break;
+            }
+            let share = self.share(count - position);
+            let planned = plan::iterations(&asked, one.round, share);
+            let troubles = self.recorder.benchmark(one.index).trouble.len();
+            let outcome = self.time_one(one, &planned, &mut progress);
+            // What was measured is kept whatever happened.
+            self.recorder.keep()?;
+            outcome?;
+            let info = &self.recorder.comparison().info.benchmarks[one.index];
+            for what in &info.trouble[troubles..] {
+                progress.warn(&format!("{}: {what}", info.name));
+            }
+            progress.clear();
+            let line = report::comparison::line(self.recorder.comparison(), one.index);
+            say(format!("{line}\n").as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// What is left of the budget, for each of `left` benchmarks.
+    fn share(&self, left: usize) -> Option<Duration> {
+        let left = u32::try_from(left).unwrap_or(u32::MAX).max(1);
+        let budget = self.budget?;
+        Some(budget.saturating_sub(self.begun.elapsed()) / left)
+    }
+
+    fn time_one(
+        &mut self,
+        ready: &mut Ready<'a>,
+        iterations: &[u32],
+        progress: &mut Progress,
+    ) -> Result<(), CompareError> {
+        let task = Task::Time {
+            repeats: ready.repeats,
+        };
+        let benchmark = &self.suite.benchmarks[ready.index].name;
+        let seed = self
+            .recorder
+            .comparison()
+            .info
+            .seed
+            .wrapping_add(ready.index as u64);
+        let blocks = interleave(seed, iterations);
+        let each = ready.round / u32::try_from(iterations.len()).unwrap_or(1).max(1);
+        for block in &blocks {
+            if interrupt::received().is_some() {
+                break;
+            }
+            let column = self.suite.columns[block.task].column.name();
+            progress.show(&format!("{benchmark}, {column} {}", block.repetition + 1));
+            let order = u64::from(block.repetition);
+            self.attempt(ready, block.task, task, RUN, order)?;
+            progress.done(each);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Exit, CompareError> {
+        let signal = interrupt::received();
+        let ended = signal.map(|exit| {
+            let signal = if exit == Exit::Terminated {
+                "SIGTERM"
+            } else {
+                "SIGINT"
+            };
+            format!("ended early by {signal}")
+        });
+        let (path, csv) = (
+            self.recorder.path().to_owned(),
+            self.recorder.csv_path().to_owned(),
+        );
+        let comparison = self.recorder.finish(ended)?;
+        let tables = terminal(&comparison);
+        let (path, csv) = (path.display(), csv.display());
+        say(format!("\n{tables}\nrows: {csv}\ntables, plots and samples: {path}\n").as_bytes())?;
+        if let Some(exit) = signal {
+            return Ok(exit);
+        }
+        let benchmarks = &comparison.info.benchmarks;
+        let failed: Vec<&str> = benchmarks
+            .iter()
+            .filter(|b| !b.trouble.is_empty())
+            .map(|b| b.name.as_str())
+            .collect();
+        if failed.is_empty() {
+            return Ok(Exit::Ok);
+        }
+        Err(CompareError::Benchmarks(format!(
+            "{} of {} failed: {} (above, and in report.md); the others were measured",
+            failed.len(),
+            benchmarks.len(),
+            failed.join(", ")
+        )))
+    }
+}

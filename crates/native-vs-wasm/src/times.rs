@@ -1,0 +1,67 @@
+//! The lines that a program writes of its kernel's times.
+
+/// The sum of the nanoseconds of `repeats` lines.
+///
+/// # Errors
+/// What was written instead.
+pub fn parse(output: &[u8], repeats: u64) -> Result<u64, String> {
+    let nonsense = |line: &str| {
+        let line: String = line.chars().take(60).collect();
+        format!(
+            "it was to write the kernel's nanoseconds and wrote `{}`",
+            line.escape_debug()
+        )
+    };
+    let text = std::str::from_utf8(output).map_err(|_| nonsense("bytes that are no text"))?;
+    let (mut sum, mut lines) = (0_u64, 0_u64);
+    for line in text.lines() {
+        let ns: u64 = line.parse().map_err(|_| nonsense(line))?;
+        sum = sum.checked_add(ns).ok_or_else(|| nonsense(line))?;
+        lines += 1;
+    }
+    if lines != repeats {
+        return Err(format!(
+            "it was to write {repeats} times and wrote {lines}: an old build of the program?"
+        ));
+    }
+    if sum == 0 {
+        return Err("its kernel took no time at all: was it optimised away?".to_owned());
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nonsense_is_told() {
+        for (output, repeats, says) in [
+            (&b""[..], 1, "wrote 0"),
+            (b"12\n", 2, "wrote 1"),
+            (b"12\n13\n14\n", 2, "wrote 3"),
+            (b"12.5\n", 1, "`12.5`"),
+            (b"-1\n", 1, "`-1`"),
+            (b"\xff\n", 1, "no text"),
+            (b"0\n0\n", 2, "no time"),
+            (b"18446744073709551615\n1\n", 2, "`1`"),
+        ] {
+            let error = parse(output, repeats).expect_err("nonsense");
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_summed(times in prop::collection::vec(1..1u64 << 50, 1..50)) {
+            let text: String = times.iter().map(|t| format!("{t}\n")).collect();
+            prop_assert_eq!(parse(text.as_bytes(), times.len() as u64), Ok(times.iter().sum()));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), repeats in 0..5u64) {
+            let _ = parse(&bytes, repeats);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `poly_bench list`.
+
+use measure_core::exit::Exit;
+use native_vs_wasm::{Benchmark, Column, CompareError, say};
+use report::{Align, Table};
+
+use crate::columns::{self, Setup};
+use crate::kernels::{Dataset, ElementChoice, KERNELS, Kernel};
+
+/// A row per kernel: what it computes, and for which datasets it is there in the headline columns.
+pub(crate) fn list(element: ElementChoice) -> Result<Exit, CompareError> {
+    let setup = Setup {
+        timeout: std::time::Duration::from_secs(1),
+        profiling: faaslet::Profiling::Off,
+    };
+    let mut columns = Vec::new();
+    for name in [columns::NATIVE, columns::WASM] {
+        columns.push(columns::column(name, &setup)?);
+    }
+    let mut table = Table::new(&[("kernel", Align::Left), ("type", Align::Left)]);
+    for column in &columns {
+        table.column(column.name(), Align::Left);
+    }
+    table.column("computes", Align::Left);
+    for kernel in KERNELS {
+        let mut cells = vec![kernel.name.to_owned(), kernel.own_type.name().to_owned()];
+        for column in &columns {
+            cells.push(ready(column.as_ref(), &kernel, element));
+        }
+        cells.push(kernel.what.to_owned());
+        table.row(cells);
+    }
+    let names = columns::names().join(", ");
+    say(format!("{}columns: {names}\n", table.text()).as_bytes())?;
+    Ok(Exit::Ok)
+}
+
+/// The datasets that `kernel` can run with.
+fn ready(column: &dyn Column, kernel: &Kernel, element: ElementChoice) -> String {
+    let names: Vec<&str> = Dataset::ALL
+        .into_iter()
+        .filter(|&dataset| {
+            let benchmark = Benchmark {
+                name: kernel.program(dataset, element),
+                group: dataset.to_string(),
+            };
+            column.check(&benchmark).is_ok()
+        })
+        .map(Dataset::name)
+        .collect();
+    match names.len() {
+        0 => "not built".to_owned(),
+        n if n == Dataset::ALL.len() => "all sizes".to_owned(),
+        _ => names.join(" "),
+    }
+}

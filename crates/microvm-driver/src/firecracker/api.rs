@@ -1,0 +1,308 @@
+//! The client's side of Firecracker's API: HTTP/1.1 over a Unix socket, one connection for all requests of a
+//! start. Requests are laid out beforehand, so that no more than a write and a read are in the timed path.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::limit::{Expired, Limit};
+
+/// More than any answer of the API has.
+const MAX_RESPONSE_BYTES: usize = 256 << 10;
+const MAX_HEADERS: usize = 32;
+/// Between two attempts to connect: short against the milliseconds that a monitor takes to listen.
+const RETRY: Duration = Duration::from_micros(50);
+
+/// A request, ready to be sent.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// For messages: method and path.
+    name: String,
+    bytes: Vec<u8>,
+}
+
+impl Request {
+    /// `method` on `path` with `body`.
+    #[must_use]
+    pub fn new(method: &str, path: &str, body: &Value) -> Self {
+        let body = body.to_string();
+        Self {
+            name: format!("{method} {path}"),
+            bytes: format!(
+                "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .into_bytes(),
+        }
+    }
+
+    /// PUT `path`.
+    #[must_use]
+    pub fn put(path: &str, body: &Value) -> Self {
+        Self::new("PUT", path, body)
+    }
+
+    /// PATCH `path`.
+    #[must_use]
+    pub fn patch(path: &str, body: &Value) -> Self {
+        Self::new("PATCH", path, body)
+    }
+
+    /// GET `path`.
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self {
+            name: format!("GET {path}"),
+            bytes: format!(
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n"
+            )
+            .into_bytes(),
+        }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// For example 204.
+    pub status: u16,
+    /// Often empty.
+    pub body: String,
+}
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// Nobody listens, or nobody answers.
+    #[error("{request}: no answer: {expired}")]
+    Silent {
+        /// Method and path, or `connect`.
+        request: String,
+        /// Which limit.
+        expired: Expired,
+    },
+    /// The connection broke.
+    #[error("{request}: the connection broke: {cause}")]
+    Broken {
+        /// Method and path.
+        request: String,
+        /// What the kernel said.
+        cause: String,
+    },
+    /// What came is no HTTP, or more than this API says.
+    #[error("{request}: not an answer of this API: {cause}")]
+    Malformed {
+        /// Method and path.
+        request: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+    /// It was understood and refused.
+    #[error("{request}: refused with status {status}: {fault}")]
+    Refused {
+        /// Method and path.
+        request: String,
+        /// HTTP status.
+        status: u16,
+        /// The API's `fault_message`.
+        fault: String,
+    },
+}
+
+/// A connection to the API.
+#[derive(Debug)]
+pub struct Connection(UnixStream);
+
+impl Connection {
+    /// Connects to the socket at `path` as soon as somebody listens there; `None` if `gone` says before that
+    /// nobody ever will.
+    ///
+    /// # Errors
+    /// Nobody listens within the limit, or the socket cannot be used.
+    pub fn open(
+        path: &Path,
+        limit: &Limit,
+        mut gone: impl FnMut() -> bool,
+    ) -> Result<Option<Self>, ApiError> {
+        let request = || format!("connect to {}", path.display());
+        loop {
+            match UnixStream::connect(path) {
+                Ok(stream) => return Ok(Some(Self(stream))),
+                Err(e)
+                    if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+                Err(e) => {
+                    return Err(ApiError::Broken {
+                        request: request(),
+                        cause: e.to_string(),
+                    });
+                }
+            }
+            if gone() {
+                return Ok(None);
+            }
+            if let Err(expired) = limit.left() {
+                return Err(ApiError::Silent {
+                    request: request(),
+                    expired,
+                });
+            }
+            thread::sleep(RETRY);
+        }
+    }
+
+    /// Sends `request` and expects it to be carried out.
+    ///
+    /// # Errors
+    /// It was refused, or not answered properly or in time.
+    pub fn call(&mut self, request: &Request, limit: &Limit) -> Result<Response, ApiError> {
+        let response = self.exchange(request, limit)?;
+        if (200..300).contains(&response.status) {
+            return Ok(response);
+        }
+        Err(ApiError::Refused {
+            request: request.name.clone(),
+            status: response.status,
+            fault: fault(&response.body),
+        })
+    }
+
+    /// Sends `request` and returns the answer, whatever it is.
+    ///
+    /// # Errors
+    /// No proper answer in time.
+    pub fn exchange(&mut self, request: &Request, limit: &Limit) -> Result<Response, ApiError> {
+        let name = || request.name.clone();
+        let broken = |cause: String| ApiError::Broken {
+            request: name(),
+            cause,
+        };
+        // A request is far smaller than a socket's buffer: this does not block.
+        let sent = self.0.write_all(&request.bytes);
+        sent.map_err(|e| broken(e.to_string()))?;
+        let mut answer = Vec::new();
+        loop {
+            limit
+                .readable(self.0.as_fd())
+                .map_err(|expired| ApiError::Silent {
+                    request: name(),
+                    expired,
+                })?;
+            let mut chunk = [0; 4096];
+            let length = match self.0.read(&mut chunk) {
+                Ok(length) => length,
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => return Err(broken(e.to_string())),
+            };
+            if length == 0 {
+                return Err(broken(format!(
+                    "closed by the other side after {} bytes of an answer",
+                    answer.len()
+                )));
+            }
+            answer.extend_from_slice(&chunk[..length]);
+            let parsed = parse(&answer).map_err(|cause| ApiError::Malformed {
+                request: name(),
+                cause,
+            })?;
+            if let Some(response) = parsed {
+                return Ok(response);
+            }
+        }
+    }
+}
+
+/// The `fault_message` of `body`, or all of it.
+fn fault(body: &str) -> String {
+    let message = serde_json::from_str::<Value>(body).ok();
+    let message = message.and_then(|v| Some(v.get("fault_message")?.as_str()?.to_owned()));
+    message.unwrap_or_else(|| body.to_owned())
+}
+
+/// The response that `bytes` are; `None` if more must come.
+fn parse(bytes: &[u8]) -> Result<Option<Response>, String> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Response::new(&mut headers);
+    let status = head.parse(bytes).map_err(|e| e.to_string())?;
+    let httparse::Status::Complete(start) = status else {
+        return within(bytes.len()).map(|()| None);
+    };
+    let mut length = 0;
+    for header in head.headers.iter() {
+        if header.name.eq_ignore_ascii_case("content-length") {
+            let text = String::from_utf8_lossy(header.value);
+            length = text
+                .trim()
+                .parse::<usize>()
+                .map_err(|_| format!("its length is `{text}`"))?;
+        }
+    }
+    within(length)?;
+    let Some(body) = bytes.get(start..start + length) else {
+        return Ok(None);
+    };
+    Ok(Some(Response {
+        status: head.code.unwrap_or(0),
+        body: String::from_utf8_lossy(body).into_owned(),
+    }))
+}
+
+fn within(length: usize) -> Result<(), String> {
+    if length <= MAX_RESPONSE_BYTES {
+        return Ok(());
+    }
+    Err(format!("it is longer than {MAX_RESPONSE_BYTES} bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn answers_come_in_any_pieces() {
+        let whole = b"HTTP/1.1 400 \r\nServer: Firecracker API\r\ncontent-length: 21\r\n\r\n{\"fault_message\":\"x\"}";
+        for length in 0..whole.len() {
+            assert_eq!(parse(&whole[..length]), Ok(None), "{length} bytes");
+        }
+        let response = parse(whole).expect("well-formed").expect("complete");
+        assert_eq!(
+            (response.status, fault(&response.body).as_str()),
+            (400, "x")
+        );
+    }
+
+    #[test]
+    fn answers_without_end_are_refused() {
+        assert!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n").is_err());
+        assert!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n").is_err());
+        let mut endless = b"HTTP/1.1 200 OK\r\nX: ".to_vec();
+        endless.resize(MAX_RESPONSE_BYTES + 1, b'x');
+        assert!(parse(&endless).is_err());
+        assert!(parse(b"SSH-2.0-OpenSSH\r\n").is_err());
+    }
+
+    #[test]
+    fn a_fault_without_the_usual_form_is_shown_as_it_is() {
+        assert_eq!(fault("plain"), "plain");
+        assert_eq!(fault(r#"{"error":1}"#), r#"{"error":1}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes);
+        }
+
+        #[test]
+        fn bodies_survive(status in 100_u16..600, body in "[ -~]{0,80}", surplus in "[ -~]{0,9}") {
+            let text = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n{body}{surplus}", body.len());
+            prop_assert_eq!(parse(text.as_bytes()), Ok(Some(Response { status, body })));
+        }
+    }
+}

@@ -54,7 +54,7 @@ pub struct Arguments {
 }
 
 /// Options of every command.
-#[derive(Debug, Clone, Default, StructOpt)]
+#[derive(Debug, Clone, StructOpt)]
 pub struct Options {
     /// The firecracker executable [default: $FIRECRACKER, else the one on PATH]
     #[structopt(long, global = true, name = "PATH", parse(from_os_str))]
@@ -75,6 +75,19 @@ pub struct Options {
     /// How long one start may take before it is killed and counted as failed [default: 10, Linux 60, QEMU 120]
     #[structopt(long, global = true, name = "SECONDS")]
     pub timeout: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            firecracker: None,
+            kernel: None,
+            initrd: None,
+            rootfs: None,
+            memory_mib: 128,
+            timeout: None,
+        }
+    }
 }
 
 #[derive(Debug, StructOpt)]
@@ -147,6 +160,11 @@ impl Options {
         };
         in_range("--memory-mib", self.memory_mib, 4, 65536)?;
         in_range("--timeout", self.timeout.unwrap_or(1), 1, 86400)?;
+        if self.initrd.is_some() && self.rootfs.is_some() {
+            return Err(DriverError::Usage(
+                "--initrd and --rootfs are both given: one guest has one root".into(),
+            ));
+        }
         if self.kernel.is_none() && (self.initrd.is_some() || self.rootfs.is_some()) {
             return Err(DriverError::Usage(
                 "--initrd and --rootfs need a --kernel that mounts them".into(),

@@ -75,7 +75,7 @@ impl Files {
     /// waits before it runs the function.
     ///
     /// # Errors
-    /// Two roots were given, the function has no executable, or a file cannot be read or written.
+    /// The function has no executable, or a file cannot be read or written.
     pub fn guest(
         &self,
         function: &FunctionId,
@@ -83,12 +83,7 @@ impl Files {
         scratch: &Path,
     ) -> Result<Guest, DriverError> {
         let root = match (&self.initrd, &self.rootfs) {
-            (Some(_), Some(_)) => {
-                return Err(DriverError::Usage(
-                    "--initrd and --rootfs are both given: one guest has one root".into(),
-                ));
-            }
-            (Some(initrd), None) => Root::Initrd(absolute(initrd)?),
+            (Some(initrd), _) => Root::Initrd(absolute(initrd)?),
             (None, Some(rootfs)) => Root::Disk(absolute(rootfs)?),
             (None, None) => {
                 let path = scratch.join("initrd");
@@ -182,19 +177,5 @@ mod tests {
         assert!(disk.contains("reboot=k "), "{disk}");
         let initrd = guest(Root::Initrd("/i".into())).command_line("t");
         assert!(initrd.contains("rdinit=/init -- /demo/noop"), "{initrd}");
-    }
-
-    #[test]
-    fn one_guest_has_one_root() {
-        let files = Files {
-            kernel: None,
-            initrd: Some("/a".into()),
-            rootfs: Some("/b".into()),
-        };
-        let function: FunctionId = "demo/noop".parse().expect("an id");
-        let error = files
-            .guest(&function, false, Path::new("/"))
-            .expect_err("refused");
-        assert!(matches!(error, DriverError::Usage(_)), "{error}");
     }
 }

@@ -21,7 +21,7 @@ const PD: u64 = 0x3000;
 /// Where the code is loaded and entered.
 pub const CODE: u64 = 0x8000;
 /// Where the three pages that KVM needs on older Intel processors lie: far above the guest's memory.
-const TSS: usize = 0xfffb_d000;
+pub const TSS: usize = 0xfffb_d000;
 
 /// Page table bits: present, writable; for a directory entry also: a page of 2 MiB.
 const TABLE: u64 = 0b11;
@@ -102,7 +102,7 @@ impl Machine {
     /// # Errors
     /// The code is too long, or the kernel refuses.
     pub fn load(&mut self, code: &[u8]) -> Result<(), DriverError> {
-        for (at, entry) in [(PML4, PDPT | TABLE), (PDPT, PD | TABLE), (PD, LARGE_PAGE)] {
+        for (at, entry) in page_tables() {
             self.memory.write(at, &entry.to_le_bytes())?;
         }
         self.memory.write(CODE, code)?;
@@ -235,8 +235,15 @@ impl Line {
     }
 }
 
-/// 64-bit mode with flat segments, as the processor's manual has it.
-fn long_mode(mut sregs: kvm_sregs) -> kvm_sregs {
+/// Page tables that map the first 2 MiB to themselves: addresses and entries.
+#[must_use]
+pub fn page_tables() -> [(u64, u64); 3] {
+    [(PML4, PDPT | TABLE), (PDPT, PD | TABLE), (PD, LARGE_PAGE)]
+}
+
+/// `sregs` in 64-bit mode with flat segments, as the processor's manual has it.
+#[must_use]
+pub fn long_mode(mut sregs: kvm_sregs) -> kvm_sregs {
     let segment = |kind, is_code: bool| kvm_segment {
         base: 0,
         limit: 0xffff_ffff,

@@ -90,6 +90,14 @@ pub fn lacks() -> Option<(String, String)> {
     Some((format!("{DEVICE}: {error}"), mend.into()))
 }
 
+/// Whether the processor shows VMX or SVM; without them KVM may still be there, in software.
+#[must_use]
+pub fn in_hardware() -> bool {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = text.lines().find(|line| line.starts_with("flags"));
+    flags.is_some_and(|flags| flags.split_whitespace().any(|f| f == "vmx" || f == "svm"))
+}
+
 /// A failure of one start.
 pub(crate) fn start_failed(what: &str, cause: impl std::fmt::Display) -> DriverError {
     DriverError::StartFailed(format!("{what}: {cause}"))
@@ -287,3 +295,6 @@ impl Rung for FlatRung {
         ready.parked.take().map_or(Ok(()), Parked::release)
     }
 }
+
+#[cfg(test)]
+mod tests;

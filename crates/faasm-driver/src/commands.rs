@@ -1,12 +1,9 @@
 //! The commands beside the contract's.
 
-use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write, stderr, stdout};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 
 use faaslet::netns::{self, NetnsError};
-use faaslet::store::{Codegen, read_module};
+use faaslet::store::Codegen;
 use faaslet::{FaasletEngine, FaasletError};
 use measure_core::driver::DriverError;
 use measure_core::exit::{Exit, HasExit};
@@ -14,6 +11,7 @@ use measure_core::ids::FunctionId;
 use measure_core::interrupt;
 
 use crate::Settings;
+use crate::snapshot::{self, SnapshotFlags};
 
 /// What an error of the library means to a user.
 pub(crate) fn driver_error(error: FaasletError) -> DriverError {
@@ -36,7 +34,7 @@ fn netns_error(error: NetnsError) -> DriverError {
     }
 }
 
-fn id(text: &str) -> Result<FunctionId, DriverError> {
+pub(crate) fn id(text: &str) -> Result<FunctionId, DriverError> {
     text.parse()
         .map_err(|e: measure_core::ids::FunctionIdError| DriverError::Usage(e.to_string()))
 }
@@ -45,20 +43,26 @@ fn catch_signals() -> Result<(), DriverError> {
     interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))
 }
 
-fn say(line: &str) -> Result<(), DriverError> {
+pub(crate) fn say(line: &str) -> Result<(), DriverError> {
     writeln!(stdout(), "{line}")
         .map_err(|e| DriverError::failed("cannot write to standard output", e))
 }
 
-pub(crate) fn codegen(settings: &Settings, functions: &[String]) -> Result<Exit, DriverError> {
+pub(crate) fn codegen(
+    settings: &Settings,
+    flags: &SnapshotFlags,
+    functions: &[String],
+) -> Result<Exit, DriverError> {
     catch_signals()?;
     let engine = FaasletEngine::new(settings.engine.clone()).map_err(driver_error)?;
-    let ids = if functions.is_empty() {
+    let ids = if functions.is_empty() && flags.snapshot {
+        snapshot::candidates(settings)?
+    } else if functions.is_empty() {
         settings.store.list().map_err(driver_error)?
     } else {
         functions.iter().map(|f| id(f)).collect::<Result<_, _>>()?
     };
-    if ids.is_empty() {
+    if ids.is_empty() && !flags.snapshot {
         eprintln!(
             "nothing to compile: no function in {}",
             settings.store.root().display()
@@ -70,8 +74,14 @@ pub(crate) fn codegen(settings: &Settings, functions: &[String]) -> Result<Exit,
         if let Some(exit) = interrupt::received() {
             return Ok(exit);
         }
-        match settings.store.codegen(&engine, &id) {
-            Ok(Codegen::Compiled) => say(&format!("{id}: compiled"))?,
+        let (made, done) = if flags.snapshot {
+            let made = snapshot::take(settings, &engine, &id, flags);
+            (made, "snapshot taken and compiled")
+        } else {
+            (settings.store.codegen(&engine, &id), "compiled")
+        };
+        match made {
+            Ok(Codegen::Compiled) => say(&format!("{id}: {done}"))?,
             Ok(Codegen::Present) => say(&format!("{id}: up to date"))?,
             Err(error) => {
                 eprintln!("{id}: {error}");
@@ -80,32 +90,6 @@ pub(crate) fn codegen(settings: &Settings, functions: &[String]) -> Result<Exit,
         }
     }
     first_error.map_or(Ok(Exit::Ok), |error| Err(driver_error(error)))
-}
-
-pub(crate) fn upload(
-    settings: &Settings,
-    user: &str,
-    function: &str,
-    file: &Path,
-) -> Result<Exit, DriverError> {
-    let id = FunctionId::new(user, function).map_err(|e| DriverError::Usage(e.to_string()))?;
-    // A pipe would block; it is refused once it is open.
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(file)
-        .map_err(|e| DriverError::failed(file.display(), e))?;
-    let wasm = read_module(opened, file).map_err(driver_error)?;
-    let engine = FaasletEngine::new(settings.engine.clone()).map_err(driver_error)?;
-    settings
-        .store
-        .upload(&engine, &id, &wasm)
-        .map_err(driver_error)?;
-    say(&format!(
-        "{id}: installed in {}",
-        settings.store.root().display()
-    ))?;
-    Ok(Exit::Ok)
 }
 
 pub(crate) fn list(settings: &Settings) -> Result<Exit, DriverError> {

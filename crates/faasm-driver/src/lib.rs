@@ -3,8 +3,13 @@
 
 mod commands;
 mod limits;
+mod remote;
 mod rung;
 mod rungs;
+mod serve;
+mod snapshot;
+mod token;
+mod uploads;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +21,9 @@ use measure_core::home;
 use structopt::StructOpt;
 
 use rungs::Faaslets;
+use serve::ServeOptions;
+use snapshot::{GrantOptions, SnapshotFlags};
+use uploads::{UploadAllOptions, UploadOptions};
 
 const EXAMPLES: &str = "EXAMPLES:
     faasm-driver info
@@ -23,7 +31,11 @@ const EXAMPLES: &str = "EXAMPLES:
     faasm-driver time 1000 --rung faaslet-pooled --workers 2 --warmup 10
     faasm-driver hold 100 --rung faaslet            (until standard input closes)
     faasm-driver upload demo noop noop.wasm
+    faasm-driver upload-all build/wasm              (build/wasm/<user>/<function>.wasm)
+    faasm-driver serve                              (upload --host 127.0.0.1:8080 ... uses it)
     faasm-driver codegen
+    faasm-driver codegen --snapshot demo/sieve
+    faasm-driver grant demo/reader --dir /srv/texts::/texts --env LANG=C
     faasm-driver netns 100
 ";
 
@@ -50,22 +62,20 @@ enum Command {
     Contract(ContractCommand),
     /// Compiles functions of the store ahead of time, all of them unless some are named
     Codegen {
+        #[structopt(flatten)]
+        snapshot: SnapshotFlags,
         /// user/function
         #[structopt(name = "USER/FUNCTION")]
         functions: Vec<String>,
     },
-    /// Checks a WASI program and installs it in the store, compiled
-    Upload {
-        /// Whose function it is
-        #[structopt(name = "USER")]
-        user: String,
-        /// Its name
-        #[structopt(name = "FUNCTION")]
-        function: String,
-        /// The module (a binary .wasm file)
-        #[structopt(name = "FILE", parse(from_os_str))]
-        file: PathBuf,
-    },
+    /// Checks a WASI program and installs it, compiled, in the store or through an upload server
+    Upload(UploadOptions),
+    /// The same for every <user>/<function>.wasm below a directory; skips what is there already
+    UploadAll(UploadAllOptions),
+    /// Runs the upload server, PUT and GET /f/<user>/<function>, until a signal comes
+    Serve(ServeOptions),
+    /// Says what a function is given at each start: arguments, environment, directories
+    Grant(GrantOptions),
     /// Lists the functions of the store
     List,
     /// Makes the first N network namespaces of the pool, where they are missing (needs root)
@@ -122,12 +132,14 @@ pub fn run(options: Options) -> Result<Exit, DriverError> {
     let settings = options.settings()?;
     match options.command {
         Command::Contract(command) => driver::run(&Faaslets::new(settings), &command),
-        Command::Codegen { functions } => commands::codegen(&settings, &functions),
-        Command::Upload {
-            user,
-            function,
-            file,
-        } => commands::upload(&settings, &user, &function, &file),
+        Command::Codegen {
+            snapshot,
+            functions,
+        } => commands::codegen(&settings, &snapshot, &functions),
+        Command::Grant(grant) => snapshot::grant(&settings, &grant),
+        Command::Upload(upload) => uploads::upload(&settings, &upload),
+        Command::UploadAll(upload) => uploads::upload_all(&settings, &upload),
+        Command::Serve(serve) => serve::run(&settings, &serve),
         Command::List => commands::list(&settings),
         Command::Netns { count } => commands::netns(count),
         Command::NetnsClean => commands::netns_clean(),

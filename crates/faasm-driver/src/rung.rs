@@ -28,7 +28,8 @@ pub(crate) struct FaasletRung {
 struct Ready {
     parked: Option<Parked>,
     waiting: Option<WaitingThreads>,
-    function: Function,
+    /// One, or the snapshots that workers are dealt in turn; never none.
+    functions: Vec<Function>,
     stdin: Option<(Arc<Stdin>, Option<File>)>,
     seats: Option<Arc<Seats>>,
     _scope: OwnScope,
@@ -65,13 +66,11 @@ impl FaasletRung {
                 Some((stdin, Some(release)))
             }
         };
-        let grants = Grants {
-            args: vec![plan.function.to_string()],
-            stdin: stdin.as_ref().map(|(stdin, _)| stdin.clone()),
-            ..Grants::default()
-        };
-        let function = Function::load(&engine, &self.settings.store, &plan.function, grants)
-            .map_err(driver_error)?;
+        let functions = self.load(
+            plan,
+            &engine,
+            stdin.as_ref().map(|(stdin, _)| stdin.clone()),
+        )?;
         let seats = if seated {
             // Parked ones are weighed, not timed: where their namespace came from does not matter then.
             let namespaces = match (self.kind, plan.purpose) {
@@ -83,9 +82,9 @@ impl FaasletRung {
         } else {
             None
         };
-        let waiting = match (&seats, self.kind, plan.purpose) {
-            (Some(seats), Kind::Pooled, Purpose::Time) => Some(
-                WaitingThreads::start(&function, seats)
+        let waiting = match (&seats, plan.purpose) {
+            (Some(seats), Purpose::Time) if self.kind.waits() => Some(
+                WaitingThreads::start(&functions, seats)
                     .map_err(|e| DriverError::Failed(e.to_string()))?,
             ),
             _ => None,
@@ -93,11 +92,31 @@ impl FaasletRung {
         Ok(Ready {
             parked: None,
             waiting,
-            function,
+            functions,
             stdin,
             seats,
             _scope: scope,
         })
+    }
+
+    /// The function, or its snapshots.
+    fn load(
+        &self,
+        plan: &Plan,
+        engine: &FaasletEngine,
+        stdin: Option<Arc<Stdin>>,
+    ) -> Result<Vec<Function>, DriverError> {
+        let (store, id) = (&self.settings.store, &plan.function);
+        let grants = Grants {
+            stdin,
+            ..store.grants(id).map_err(driver_error)?
+        };
+        if self.kind.from_snapshot() {
+            Function::load_snapshots(engine, store, id, &grants)
+        } else {
+            Function::load(engine, store, id, grants).map(|function| vec![function])
+        }
+        .map_err(driver_error)
     }
 }
 
@@ -142,16 +161,18 @@ impl Rung for FaasletRung {
     fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
         let ready = self.ready()?;
         let mut clock = PhaseClock::start();
-        let (clock, result) = match (self.kind, &ready.seats, &ready.waiting) {
-            (Kind::Pooled, _, Some(waiting)) => waiting.hand_over(worker, clock),
-            (Kind::Faaslet, Some(seats), _) => {
-                thread::start(&ready.function, seats, worker, Namespaces::Pooled, clock)
+        let function = &ready.functions[worker % ready.functions.len()];
+        let (clock, result) = match (&ready.waiting, &ready.seats) {
+            (Some(waiting), _) => waiting.hand_over(worker, clock),
+            (None, Some(seats)) => {
+                let namespaces = match self.kind {
+                    Kind::NetnsNew => Namespaces::PerStart,
+                    _ => Namespaces::Pooled,
+                };
+                thread::start(function, seats, worker, namespaces, clock)
             }
-            (Kind::NetnsNew, Some(seats), _) => {
-                thread::start(&ready.function, seats, worker, Namespaces::PerStart, clock)
-            }
-            _ => {
-                let result = ready.function.start(&mut clock);
+            (None, None) => {
+                let result = function.start(&mut clock);
                 (clock, result)
             }
         };
@@ -174,8 +195,14 @@ impl Rung for FaasletRung {
         let release = release
             .take()
             .ok_or_else(|| DriverError::Failed("already parked".to_owned()))?;
-        let parked = Parked::park(&ready.function, stdin, release, ready.seats.as_ref(), count)
-            .map_err(park_error)?;
+        let parked = Parked::park(
+            &ready.functions,
+            stdin,
+            release,
+            ready.seats.as_ref(),
+            count,
+        )
+        .map_err(park_error)?;
         ready.parked = Some(parked);
         Ok(())
     }

@@ -20,10 +20,31 @@ pub(crate) enum Kind {
     NetnsNew,
     /// The same on a thread that waits in its seat.
     Pooled,
+    /// A Faaslet from a snapshot of its initialised program.
+    Proto,
+    /// The same on a thread that waits in its seat.
+    ProtoPooled,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Wasm, Self::Faaslet, Self::NetnsNew, Self::Pooled];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Wasm,
+        Self::Faaslet,
+        Self::NetnsNew,
+        Self::Pooled,
+        Self::Proto,
+        Self::ProtoPooled,
+    ];
+
+    /// Whether a thread waits in its seat for the start.
+    pub(crate) fn waits(self) -> bool {
+        matches!(self, Self::Pooled | Self::ProtoPooled)
+    }
+
+    /// Whether a start is from a snapshot.
+    pub(crate) fn from_snapshot(self) -> bool {
+        matches!(self, Self::Proto | Self::ProtoPooled)
+    }
 
     pub(crate) fn id(self) -> &'static str {
         match self {
@@ -31,6 +52,8 @@ impl Kind {
             Self::Faaslet => "faaslet",
             Self::NetnsNew => "faaslet-netns-new",
             Self::Pooled => "faaslet-pooled",
+            Self::Proto => "proto-faaslet",
+            Self::ProtoPooled => "proto-faaslet-pooled",
         }
     }
 
@@ -45,6 +68,12 @@ impl Kind {
             }
             Self::Pooled => {
                 "a fresh Wasm instance on a thread that waits in its CPU cgroup and network namespace"
+            }
+            Self::Proto => {
+                "a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of a snapshot taken after the program's initialisation"
+            }
+            Self::ProtoPooled => {
+                "a fresh instance of a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace"
             }
         }
     }
@@ -62,6 +91,12 @@ impl Kind {
             }
             Self::Pooled => {
                 "code mapped, slot reserved, thread waiting in cgroup and namespace; instance and memory are new"
+            }
+            Self::Proto => {
+                "snapshot taken, code and memory image mapped, slot reserved, cgroup and namespace made; thread, instance and its copy-on-write memory are new"
+            }
+            Self::ProtoPooled => {
+                "snapshot taken, code and memory image mapped, slot reserved, thread waiting in cgroup and namespace; instance and its copy-on-write memory are new"
             }
         }
     }
@@ -89,9 +124,15 @@ impl Kind {
     pub(crate) fn describe(self, settings: &Settings) -> Description {
         let mut in_force = settings.engine.describe();
         in_force.push(
-            "stack overflow, traps and exit code checked; no file, no inherited environment"
+            "stack overflow, traps and exit code checked; no file but of granted directories, no inherited environment"
                 .to_owned(),
         );
+        if self.from_snapshot() {
+            in_force.push(
+                "what the program drew at random while it was initialised is the same in each start from one snapshot"
+                    .to_owned(),
+            );
+        }
         Description {
             rung: self.id().to_owned(),
             summary: self.summary().to_owned(),

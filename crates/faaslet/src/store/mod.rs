@@ -153,6 +153,29 @@ impl Store {
         Ok(present.map_or(Upload::New, |_| Upload::Replaced))
     }
 
+    /// Writes `bytes` to file `name` beside the module of `id`, whole or not at all; returns its path.
+    ///
+    /// # Errors
+    /// No such function, a `name` that a file of the store's own could have, or the store is not writable.
+    pub fn write_beside(
+        &self,
+        id: &FunctionId,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<PathBuf, FaasletError> {
+        let is_name = FunctionId::new(id.user(), name).is_ok();
+        if !is_name
+            || ["native", ".wasm", ".cwasm", ".json"]
+                .iter()
+                .any(|own| name.ends_with(own))
+        {
+            return Err(FaasletError::refused(name, "it is no name for such a file"));
+        }
+        let dir = self.dir(id)?;
+        dir.install(name, bytes)?;
+        Ok(dir.path().join(name))
+    }
+
     /// Compiles `id` unless its code for this engine is there.
     ///
     /// # Errors

@@ -59,13 +59,15 @@ endef
 $(foreach k,$(POLYBENCH_KERNELS),$(foreach d,$(POLYBENCH_DATASETS),$(foreach t,$(call polybench_type_ids,$k),\
   $(eval $(call polybench_program,$k,$d,$t,$(call polybench_name,$k,$d,$t))))))
 
+# Everything is written under a name of its own and renamed when whole, so that builds side by side do not spoil each other's.
 $(POLYBENCH_WASM)/%.wasm: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_WASM)/flags
-	@$(POLYBENCH_CC) $(POLYBENCH_WASI_CFLAGS) $(POLYBENCH_MACROS) -c $(filter %.c,$^) -o $@.o
-	@$(POLYBENCH_CC) $(POLYBENCH_WASI_LDFLAGS) $@.o -o $@.tmp && rm $@.o
-	@$(if $(POLYBENCH_POST_LINK),$(POLYBENCH_POST_LINK) $@.tmp $@.linked && mv $@.linked $@.tmp)
-	@mv $@.tmp $@
+	@new=$@.$$$$; trap 'rm -f $$new $$new.o $$new.linked' EXIT; \
+	$(POLYBENCH_CC) $(POLYBENCH_WASI_CFLAGS) $(POLYBENCH_MACROS) -c $(filter %.c,$^) -o $$new.o; \
+	$(POLYBENCH_CC) $(POLYBENCH_WASI_LDFLAGS) $$new.o -o $$new; \
+	$(if $(POLYBENCH_POST_LINK),$(POLYBENCH_POST_LINK) $$new $$new.linked; mv $$new.linked $$new;) mv $$new $@
 
-polybench_native_cc = @$(POLYBENCH_CC) $1 $(POLYBENCH_MACROS) $(filter %.c,$^) $(POLYBENCH_NATIVE_LDLIBS) -o $@.tmp && mv $@.tmp $@
+polybench_native_cc = @new=$@.$$$$; trap 'rm -f $$new' EXIT; \
+	$(POLYBENCH_CC) $1 $(POLYBENCH_MACROS) $(filter %.c,$^) $(POLYBENCH_NATIVE_LDLIBS) -o $$new; mv $$new $@
 
 $(POLYBENCH_NATIVE)/poly_%: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_NATIVE)/flags
 	$(call polybench_native_cc,$(POLYBENCH_NATIVE_CFLAGS))
@@ -76,17 +78,16 @@ $(POLYBENCH_DEBUG)/poly_%: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_DEBUG)/flags
 
 # $1 compiler's flags, $2 linker's, $3 command after linking: the text of `flags`. `cpu` is what the compiler takes as its target's.
 define polybench_write_flags
-@mkdir -p $(@D)
-@{ echo "compiler: $$($(POLYBENCH_CC) --version | head -n 1)"; \
-   echo "cflags: $(strip $1)"; \
-   echo "ldflags: $(strip $2)"; \
-   echo "post-link: $(or $(strip $3),none)"; \
-   $(POLYBENCH_CC) $(strip $1) '-###' -c -x c /dev/null 2>&1 | awk -F '"' -v cpu=cpu: \
-     '/"-cc1"/ { for (i = 2; i < NF; i += 2) { if ($$i == "-triple") triple = $$(i + 2); \
-       if ($$i == "-target-cpu") cpu = cpu " " $$(i + 2); \
-       if ($$i == "-target-feature" && $$(i + 2) ~ /^[+]/) cpu = cpu " " $$(i + 2) } } END { print "target: " triple; print cpu }'; \
- } > $@.tmp
-@if cmp -s $@.tmp $@; then rm $@.tmp; else mv $@.tmp $@; fi
+@mkdir -p $(@D); new=$@.$$$$; trap 'rm -f $$new' EXIT; \
+{ echo "compiler: $$($(POLYBENCH_CC) --version | head -n 1)"; \
+  echo "cflags: $(strip $1)"; \
+  echo "ldflags: $(strip $2)"; \
+  echo "post-link: $(or $(strip $3),none)"; \
+  $(POLYBENCH_CC) $(strip $1) '-###' -c -x c /dev/null 2>&1 | awk -F '"' -v cpu=cpu: \
+    '/"-cc1"/ { for (i = 2; i < NF; i += 2) { if ($$i == "-triple") triple = $$(i + 2); \
+      if ($$i == "-target-cpu") cpu = cpu " " $$(i + 2); \
+      if ($$i == "-target-feature" && $$(i + 2) ~ /^[+]/) cpu = cpu " " $$(i + 2) } } END { print "target: " triple; print cpu }'; \
+} > $$new; cmp -s $$new $@ || mv $$new $@
 endef
 
 $(POLYBENCH_WASM)/flags: polybench-always

@@ -105,6 +105,7 @@ pub fn run(steps: &[Step], progress: &Progress, behaviour: Behaviour, vm: &Arc<M
         }
         progress.advance();
     }
+    progress.runs();
     let _answering = vm.lock().unwrap_or_else(PoisonError::into_inner);
     match behaviour {
         Behaviour::Lingers => hang(),

@@ -178,13 +178,7 @@ impl<L: Launcher> Rung for VmmRung<L> {
             let limit = Limit::after(self.launcher.timeout());
             let mut clock = PhaseClock::start();
             let mut guest = self.launcher.start(&mut clock, worker, true, &limit)?;
-            self.launcher.rest(&mut guest, &limit).map_err(|e| {
-                if guest.vmm.has_ended() {
-                    ended(&function)
-                } else {
-                    e
-                }
-            })?;
+            self.launcher.rest(&mut guest, &limit)?;
             ready.parked.push(guest);
         }
         if let Some(last) = ready.parked.last_mut() {
@@ -212,7 +206,8 @@ impl<L: Launcher> Rung for VmmRung<L> {
     }
 }
 
-fn ended(function: &str) -> DriverError {
+/// The failure of a function to stay.
+pub(crate) fn ended(function: &str) -> DriverError {
     DriverError::StartFailed(format!(
         "{function} ended instead of staying blocked: only a function that blocks can be held, such as demo/park"
     ))

@@ -42,6 +42,8 @@ pub struct Vmm {
     read: usize,
     input: Option<File>,
     files: Vec<PathBuf>,
+    /// Its output has: it has ended or is about to.
+    closed: bool,
 }
 
 impl Vmm {
@@ -78,6 +80,7 @@ impl Vmm {
             read: 0,
             input,
             files,
+            closed: false,
         })
     }
 
@@ -90,7 +93,7 @@ impl Vmm {
     /// Whether it has ended, without waiting.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.child.ended(Duration::ZERO).unwrap_or(true)
+        self.closed || self.child.ended(Duration::ZERO).unwrap_or(true)
     }
 
     /// Sends `byte` to the guest's serial port.
@@ -162,6 +165,7 @@ impl Vmm {
         let mut chunk = [0; 4096];
         let length = self.output.read(&mut chunk).unwrap_or(0);
         self.said.extend_from_slice(&chunk[..length]);
+        self.closed |= length == 0;
         if let Some(surplus) = self.said.len().checked_sub(KEPT_BYTES) {
             self.said.drain(..surplus);
             self.read = self.read.saturating_sub(surplus);

@@ -33,7 +33,7 @@ impl Session {
     fn start(server: &Server, name: &str) -> Self {
         let socket = server.directory().join(name);
         let child = Command::new(&server.path)
-            .arg("--api-sock")
+            .args(["--level", "Error", "--api-sock"])
             .arg(&socket)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

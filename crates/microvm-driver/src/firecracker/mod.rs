@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use measure_core::clock::PhaseClock;
+use measure_core::driver::cli::PARK_FUNCTION;
 use measure_core::driver::{Description, DriverError, Isolation, Plan, Probe};
 use measure_core::spawn::Program;
 
 use self::api::{ApiError, Connection, Request};
 use self::requests::Boot;
 use crate::guest::{self, elf, flat, linux};
-use crate::launcher::{Launcher, Running, trial};
+use crate::launcher::{Launcher, Running, ended, trial};
 use crate::limit::Limit;
 use crate::scratch::Scratch;
 use crate::vmm::{Input, Vmm};
@@ -66,6 +67,8 @@ struct Ready {
     pause: Request,
     resume: Request,
     function: String,
+    /// Unless it is known that the function does not.
+    blocks: bool,
     _sockets: Scratch,
     files: Scratch,
 }
@@ -164,7 +167,7 @@ impl Launcher for Firecracker {
             },
             settings: vec![
                 format!("memory {} MiB, 1 processor", self.options.memory_mib),
-                "no jailer, default seccomp, default logging (to a pipe that is read)".into(),
+                "no jailer, default seccomp, log level Error".into(),
                 "configured through the API socket, one connection".into(),
             ],
             max_workers: 1000,
@@ -205,6 +208,7 @@ impl Launcher for Firecracker {
             pause: requests::pause(),
             resume: requests::resume(),
             function: plan.function.to_string(),
+            blocks: self.is_linux() || plan.function.to_string() == PARK_FUNCTION,
             _sockets: sockets,
             files,
         };
@@ -225,6 +229,9 @@ impl Launcher for Firecracker {
         limit: &Limit,
     ) -> Result<Running, DriverError> {
         let ready = self.ready.as_ref().ok_or_else(unprepared)?;
+        if held && !ready.blocks {
+            return Err(ended(&ready.function));
+        }
         let input = match (&ready.plan, held) {
             // A restored guest waits for this byte.
             (Starting::Restore(_), _) => Input::Bytes(&[guest::GO]),
@@ -279,7 +286,13 @@ impl Firecracker {
 impl Seat {
     fn new(executable: &Path, sockets: &Path, worker: usize) -> Result<Self, DriverError> {
         let socket = sockets.join(format!("{worker}.sock"));
-        let arguments = ["--api-sock".as_ref(), socket.as_os_str()];
+        // Its log goes where the guest's serial port goes, and would break lines of the guest's apart.
+        let arguments = [
+            "--level".as_ref(),
+            "Error".as_ref(),
+            "--api-sock".as_ref(),
+            socket.as_os_str(),
+        ];
         let program = Program::new(executable, arguments, [])
             .map_err(|e| DriverError::failed("cannot lay out Firecracker's arguments", e))?;
         Ok(Self { program, socket })

@@ -161,10 +161,12 @@ fn describe(suite: &Suite<'_>, environment: &mut Environment, seed: u64) {
         let column = &entry.column;
         environment.note_engine(column.name(), "summary", column.summary());
         environment.note_engine(column.name(), "settings", column.settings().join("; "));
-        for benchmark in &suite.benchmarks {
-            let name = format!("{}_sha256", benchmark.name);
-            environment.note_engine(column.name(), &name, column.hash(benchmark));
-        }
+        let hashes = suite.benchmarks.iter().map(|benchmark| {
+            let hash = column.hash(benchmark).unwrap_or_else(|why| why);
+            (benchmark.name.clone(), hash.into())
+        });
+        let hashes = serde_json::Value::Object(hashes.collect());
+        environment.note_engine(column.name(), "programs_sha256", Ok::<_, String>(hashes));
     }
 }
 

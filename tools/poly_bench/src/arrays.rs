@@ -1,12 +1,13 @@
 //! The live-out arrays that a program writes with `--raw`, and whether two of them agree.
 
+use crate::gramschmidt;
 use crate::kernels::Element;
 
 /// Largest difference of two elements that agree, as a part of their size or, where that is larger, of the
 /// root mean square of their array. One side fuses multiplications and additions where the other does not,
 /// and vector code sums in another order; what that does to a kernel grows with its condition, and is
-/// largest for gramschmidt.
-const fn tolerance(element: Element) -> f64 {
+/// largest for durbin.
+pub(crate) const fn tolerance(element: Element) -> f64 {
     match element {
         Element::Double => 1e-8,
         Element::Float => 1e-3,
@@ -82,11 +83,11 @@ fn value(element: Element, bytes: &[u8]) -> f64 {
     }
 }
 
-/// Compares two outputs of the same program element by element, the first being the reference's; in words.
+/// Compares two outputs of `program` element by element, the first being the reference's; in words.
 ///
 /// # Errors
 /// Where they differ, in words that go on from "it".
-pub fn compare(reference: &[u8], other: &[u8]) -> Result<String, String> {
+pub fn compare(program: &str, reference: &[u8], other: &[u8]) -> Result<String, String> {
     let reference =
         parse(reference).map_err(|why| format!("cannot be compared: of the reference, {why}"))?;
     let other = parse(other).map_err(|why| format!("wrote something else than arrays: {why}"))?;
@@ -100,6 +101,9 @@ pub fn compare(reference: &[u8], other: &[u8]) -> Result<String, String> {
             shapes(&other).join(", "),
             shapes(&reference).join(", ")
         ));
+    }
+    if program.starts_with("poly_gramschmidt") {
+        return gramschmidt::compare(&reference, &other);
     }
     let mut largest = 0.0_f64;
     let mut count = 0;
@@ -119,7 +123,7 @@ pub fn compare(reference: &[u8], other: &[u8]) -> Result<String, String> {
 }
 
 /// The largest relative difference of two arrays of one shape.
-fn difference(a: &Array, b: &Array) -> Result<f64, String> {
+pub(crate) fn difference(a: &Array, b: &Array) -> Result<f64, String> {
     let squares: f64 = a
         .values
         .iter()
@@ -151,6 +155,10 @@ fn difference(a: &Array, b: &Array) -> Result<f64, String> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn compare(reference: &[u8], other: &[u8]) -> Result<String, String> {
+        super::compare("poly_x", reference, other)
+    }
 
     fn doubles(name: &str, values: &[f64]) -> Vec<u8> {
         let mut bytes = format!("{name} double {}\n", values.len()).into_bytes();

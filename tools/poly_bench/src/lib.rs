@@ -2,6 +2,7 @@
 
 pub mod arrays;
 pub mod columns;
+mod gramschmidt;
 pub mod kernels;
 mod list;
 
@@ -171,7 +172,7 @@ fn compare(
         title: "PolyBench/C: Wasm against native",
         benchmarks,
         columns: entries(&common.also, (native, wasm), &setup(common)?)?,
-        compare: &|_, reference, other| arrays::compare(reference, other),
+        compare: &|benchmark, reference, other| arrays::compare(&benchmark.name, reference, other),
         notes: vec![
             "Each kernel's live-out arrays are compared element by element before it is timed."
                 .into(),

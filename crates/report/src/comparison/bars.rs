@@ -93,8 +93,8 @@ mod tests {
         #[test]
         fn no_ratio_breaks_a_bar(value in 1e-9..1e9_f64, longest in 1.0..LONGEST) {
             let drawn = bar(value, WIDTH as f64 / longest);
-            prop_assert!(drawn.chars().count() <= WIDTH);
-            prop_assert_eq!(drawn.chars().filter(|&c| c == '|').count() + usize::from(drawn.ends_with('>') && longest < 1.02), 1);
+            prop_assert!((1..=WIDTH).contains(&drawn.chars().count()));
+            prop_assert!(drawn.contains('|') || drawn.ends_with('>'));
         }
     }
 }

@@ -128,6 +128,9 @@ fn colour(comparison: &Comparison, column: &str) -> RGBColor {
 }
 
 fn points(comparison: &Comparison, rows: &[&Row<'_>], chart: &mut Chart<'_, '_>) -> Drawn {
+    // Columns lie one below the other within a benchmark's line.
+    let step = 1.0 / comparison.info.columns.len().max(1) as f64;
+    let mut height = step;
     for column in &comparison.info.columns {
         if Some(&column.name) == comparison.info.reference.as_ref() {
             continue;
@@ -136,9 +139,10 @@ fn points(comparison: &Comparison, rows: &[&Row<'_>], chart: &mut Chart<'_, '_>)
         let mut found = Vec::new();
         for (line, row) in rows.iter().enumerate() {
             if let Some(ratio) = row.cell(&column.name).and_then(|cell| cell.kernel.ratio) {
-                found.push((line as f64 + 0.5, ratio));
+                found.push((line as f64 + height, ratio));
             }
         }
+        height += step;
         let intervals = found.iter().filter_map(|(y, ratio)| {
             let i = ratio.interval?;
             let ends = [(i.lo, *y), (i.hi, *y)];

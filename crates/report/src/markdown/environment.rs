@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::records::Records;
 
+/// More fields of one fact than this are not repeated.
+const MANY: usize = 8;
+
 /// What makes the numbers less trustworthy, near the top.
 pub(crate) fn warnings(records: &Records) -> String {
     let concerns = records
@@ -59,6 +62,9 @@ fn words(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(" "),
+        Value::Object(fields) if fields.len() > MANY => {
+            format!("{} entries, in environment.json", fields.len())
+        }
         Value::Object(fields) => fields
             .iter()
             .map(|(name, value)| format!("{name} {}", words(value)))

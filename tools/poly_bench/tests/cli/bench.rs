@@ -1,0 +1,238 @@
+//! A home of its own for each test, with a few kernels, natively and in the store.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Everything that a test waits for has happened by then, on however slow a host.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What is compiled: program, kernel, macro.
+const PROGRAMS: [(&str, &str, &str); 4] = [
+    ("poly_gemm-mini", "gemm", "MINI_DATASET"),
+    ("poly_gemm-small", "gemm", "SMALL_DATASET"),
+    ("poly_gramschmidt-mini", "gramschmidt", "MINI_DATASET"),
+    ("poly_nussinov-mini", "nussinov", "MINI_DATASET"),
+];
+const COMPILER: &str = "clang-19";
+
+pub struct Bench {
+    pub home: TempDir,
+}
+
+/// What one run of the executable did.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Ran {
+    /// Ended with `code` and said all of `words` on standard error.
+    #[track_caller]
+    pub fn assert_failed(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        for word in words {
+            assert!(self.stderr.contains(word), "no `{word}`: {self:?}");
+        }
+    }
+}
+
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../polybench-src")
+}
+
+/// Compiles `source` for one side.
+pub fn compile(source: &Path, macro_name: Option<&str>, wasm: bool, to: &Path) {
+    let mut command = Command::new(COMPILER);
+    command.args(["-O2", "-o"]).arg(to).arg(source);
+    command.args(macro_name.map(|name| format!("-D{name}")));
+    if wasm {
+        command.args([
+            "--target=wasm32-wasi",
+            "--sysroot=/usr",
+            "-Wl,--strip-debug",
+        ]);
+    } else {
+        command.arg("-lm");
+    }
+    let ran: Ran = command.output().expect("the compiler").into();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+/// Where the kernels are, compiled once per run of the tests; a process of its own each.
+fn compiled() -> &'static Path {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    COMPILED.get_or_init(|| {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("poly_bench-kernels");
+        fs::create_dir_all(&dir).expect("a directory");
+        std::thread::scope(|scope| {
+            for (program, kernel, macro_name) in PROGRAMS {
+                for (wasm, ending) in [(false, ""), (true, ".wasm")] {
+                    let to = dir.join(format!("{program}{ending}"));
+                    let source = sources().join(format!("{kernel}.c"));
+                    scope.spawn(move || compile(&source, Some(macro_name), wasm, &to));
+                }
+            }
+        });
+        dir
+    })
+}
+
+impl Bench {
+    /// With nothing in it.
+    pub fn empty() -> Self {
+        let home = TempDir::new().expect("a temporary directory");
+        Self { home }
+    }
+
+    /// With the compiled kernels on both sides.
+    pub fn new() -> Self {
+        let bench = Self::empty();
+        for (program, ..) in PROGRAMS {
+            let native = compiled().join(program);
+            bench.put_native(program, &fs::read(native).expect("a program"));
+            let wasm = compiled().join(format!("{program}.wasm"));
+            bench.put_wasm(program, &fs::read(wasm).expect("a module"));
+        }
+        bench
+    }
+
+    pub fn native_dir(&self) -> PathBuf {
+        self.home.path().join("polybench_native/bin")
+    }
+
+    pub fn put_native(&self, program: &str, bytes: &[u8]) {
+        put_executable(&self.native_dir(), program, bytes);
+    }
+
+    /// A native program from C source.
+    pub fn compile_native(&self, program: &str, source: &str) {
+        fs::create_dir_all(self.native_dir()).expect("a directory");
+        let file = self.home.path().join(format!("{program}.c"));
+        fs::write(&file, source).expect("written");
+        compile(&file, None, false, &self.native_dir().join(program));
+    }
+
+    /// As an upload leaves it; compiled when it is first run.
+    pub fn put_wasm(&self, program: &str, bytes: &[u8]) {
+        let dir = self.home.path().join("store/polybench").join(program);
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o755);
+        builder.create(&dir).expect("a directory");
+        fs::write(dir.join("function.wasm"), bytes).expect("written");
+    }
+
+    pub fn put_wat(&self, program: &str, text: &str) {
+        self.put_wasm(program, &wat::parse_str(text).expect("a module"));
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Results go to `rows.csv` and `run` of the home.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_poly_bench"));
+        command
+            .current_dir(self.home.path())
+            .env("FAASM_BENCH_HOME", self.home.path())
+            .env_remove("FAASM_BENCH_PROFILE")
+            .args(args)
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Ran {
+        self.command(args).output().expect("poly_bench").into()
+    }
+
+    /// `run` with the results where they can be found.
+    pub fn measure(&self, args: &[&str]) -> Ran {
+        self.run(&self.with_outputs(args))
+    }
+
+    pub fn with_outputs<'a>(&self, args: &[&'a str]) -> Vec<&'a str> {
+        [args, &["--output", "rows.csv", "--run-dir", "run"]].concat()
+    }
+
+    pub fn rows(&self) -> Vec<[String; 3]> {
+        rows(&fs::read_to_string(self.path("rows.csv")).expect("rows.csv"))
+    }
+
+    pub fn samples(&self) -> Vec<measure_core::record::Sample> {
+        let recorded = measure_core::run_dir::read_samples(&self.path("run"));
+        recorded.expect("samples").samples
+    }
+}
+
+pub fn put_executable(dir: &Path, program: &str, bytes: &[u8]) {
+    fs::create_dir_all(dir).expect("a directory");
+    let path = dir.join(program);
+    fs::write(&path, bytes).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
+/// The rows of a CSV file, its header checked.
+pub fn rows(text: &str) -> Vec<[String; 3]> {
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("benchmark,type,microseconds"), "{text}");
+    lines
+        .map(|line| {
+            let cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+            cells.try_into().expect("three cells")
+        })
+        .collect()
+}
+
+/// Waits until `found` says so; panics when it does not come.
+pub fn wait_until(what: &str, mut found: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !found() {
+        assert!(begun.elapsed() < PATIENCE, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Ends the child if the test fails.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).expect("a pid"));
+        nix::sys::signal::kill(pid, signal).expect("still there");
+    }
+
+    /// Its exit code, none if a signal ended it.
+    pub fn end(&mut self) -> Option<i32> {
+        let mut status = None;
+        wait_until("its end", || {
+            status = self.0.try_wait().expect("waited");
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

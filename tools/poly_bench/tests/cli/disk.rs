@@ -1,0 +1,147 @@
+//! Output that cannot be written.
+
+use std::fs;
+use std::path::Path;
+
+use crate::bench::Bench;
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_anything_runs() {
+    let bench = Bench::new();
+    fs::write(bench.path("file"), "").expect("written");
+    for bad in ["no/such/dir/x.csv", "file/x.csv", "."] {
+        let args = [
+            "gemm",
+            "1",
+            "1",
+            "--dataset",
+            "mini",
+            "--output",
+            bad,
+            "--run-dir",
+            "run",
+        ];
+        bench
+            .run(&args)
+            .assert_failed(5, &["cannot write", "--output"]);
+        assert!(!bench.path("run").exists(), "{bad}");
+    }
+    for bad in ["file", "/proc/run"] {
+        let args = [
+            "gemm",
+            "1",
+            "1",
+            "--dataset",
+            "mini",
+            "--output",
+            "x.csv",
+            "--run-dir",
+            bad,
+        ];
+        bench
+            .run(&args)
+            .assert_failed(5, &["cannot write", "--run-dir"]);
+    }
+}
+
+#[test]
+fn a_full_device_is_told_and_the_records_are_kept() {
+    let bench = Bench::new();
+    let args = [
+        "gemm",
+        "2",
+        "2",
+        "--dataset",
+        "mini",
+        "--output",
+        "/dev/full",
+        "--run-dir",
+        "run",
+    ];
+    bench
+        .run(&args)
+        .assert_failed(5, &["/dev/full", "free some space"]);
+    assert_eq!(
+        crate::bench::rows(&fs::read_to_string(bench.path("run/polybench.csv")).expect("rows"))
+            .len(),
+        4
+    );
+}
+
+#[test]
+fn a_full_standard_output_is_told() {
+    let bench = Bench::new();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("/dev/full");
+    let output = bench.command(&["list"]).stdout(full).output();
+    crate::bench::Ran::from(output.expect("poly_bench")).assert_failed(5, &["standard output"]);
+}
+
+#[test]
+fn a_run_directory_with_samples_is_left_alone() {
+    let bench = Bench::new();
+    let args = ["gemm", "1", "1", "--dataset", "mini"];
+    assert_eq!(bench.measure(&args).code, Some(0));
+    let before = fs::read(bench.path("run/samples.jsonl")).expect("samples");
+    bench
+        .measure(&args)
+        .assert_failed(2, &["another run", "--run-dir"]);
+    assert_eq!(
+        fs::read(bench.path("run/samples.jsonl")).expect("samples"),
+        before
+    );
+}
+
+#[test]
+fn a_full_disk_keeps_the_rows_measured_so_far() {
+    let bench = Bench::new();
+    let disk = bench.path("disk");
+    fs::create_dir(&disk).expect("a directory");
+    let _guard = match Tmpfs::mount(&disk, "size=256k") {
+        Ok(guard) => guard,
+        Err(why) => {
+            eprintln!("SKIPPED: a_full_disk_keeps_the_rows_measured_so_far: no tmpfs: {why}");
+            return;
+        }
+    };
+    // A run leaves some 2 KiB: the disk is full after a hundred of them.
+    let args = [
+        "gemm",
+        "5000",
+        "5000",
+        "--dataset",
+        "mini",
+        "--output",
+        "rows.csv",
+        "--run-dir",
+        "disk/run",
+    ];
+    bench
+        .run(&args)
+        .assert_failed(5, &["cannot write", "free some space"]);
+    let recorded = measure_core::run_dir::read_samples(&disk.join("run")).expect("readable");
+    assert!(!recorded.torn);
+    let kernels = recorded.samples.iter();
+    let kernels = kernels
+        .filter(|s| s.measure == "run" && s.phase == "kernel")
+        .count();
+    assert!(kernels > 10, "{kernels}");
+}
+
+struct Tmpfs<'a>(&'a Path);
+
+impl<'a> Tmpfs<'a> {
+    fn mount(at: &'a Path, options: &str) -> nix::Result<Self> {
+        let flags = nix::mount::MsFlags::empty();
+        nix::mount::mount(Some("tmpfs"), at, Some("tmpfs"), flags, Some(options))?;
+        Ok(Self(at))
+    }
+}
+
+impl Drop for Tmpfs<'_> {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount2(self.0, nix::mount::MntFlags::MNT_DETACH);
+    }
+}

@@ -1,0 +1,8 @@
+//! The executable on real kernels, the smallest dataset of them.
+
+mod bench;
+mod disk;
+mod programs;
+mod results;
+mod signals;
+mod usage;

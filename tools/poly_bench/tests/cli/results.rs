@@ -1,0 +1,236 @@
+//! What a run that goes well leaves.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+
+use measure_core::record::TOTAL;
+
+use crate::bench::{Bench, put_executable};
+
+#[test]
+fn both_sides_are_verified_timed_and_kept() {
+    let bench = Bench::new();
+    let ran = bench.measure(&["poly_gemm", "5", "6", "--dataset", "mini"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let rows = bench.rows();
+    let of = |column: &str| rows.iter().filter(|row| row[1] == column).count();
+    assert_eq!((rows.len(), of("native"), of("wasm")), (11, 5, 6));
+    for row in &rows {
+        assert_eq!(row[0], "poly_gemm-mini");
+        assert!(row[2].parse::<f64>().expect("a number") > 0.0, "{row:?}");
+    }
+    assert!(
+        ran.stdout.contains("wasm/native geometric mean over 1"),
+        "{ran:?}"
+    );
+    let report = fs::read_to_string(bench.path("run/report.md")).expect("a report");
+    assert!(
+        report.contains("wasm agrees in all 500 elements"),
+        "{report}"
+    );
+    let svg = fs::read_to_string(bench.path("run/ratios-mini.svg")).expect("a plot");
+    assert!(svg.starts_with("<svg") && svg.contains("poly_gemm-mini"));
+    assert_eq!(
+        fs::read(bench.path("run/polybench.csv")).expect("rows"),
+        fs::read(bench.path("rows.csv")).expect("rows")
+    );
+}
+
+#[test]
+fn samples_say_what_was_measured() {
+    let bench = Bench::new();
+    let ran = bench.measure(&["gemm", "3", "3", "--dataset", "mini", "--seed", "7"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let samples = bench.samples();
+    let mut runs: BTreeMap<u32, (i64, i64, i64)> = BTreeMap::new();
+    for sample in samples.iter().filter(|s| s.measure == "run") {
+        assert_eq!(
+            (sample.seed, &*sample.function),
+            (7, "polybench/poly_gemm-mini")
+        );
+        let value = sample.value.number().expect("a value");
+        let run = runs.entry(sample.block).or_default();
+        match &*sample.phase {
+            TOTAL => run.0 = value,
+            "kernel" => {
+                run.2 = value;
+                // The kernel takes microseconds: it is repeated.
+                assert!(sample.n > 1, "{sample:?}");
+            }
+            _ => run.1 += value,
+        }
+    }
+    assert_eq!(runs.len(), 6);
+    for (total, phases, kernel) in runs.values() {
+        assert_eq!(total, phases, "phases sum to the total");
+        assert!(kernel <= total, "the kernel is a part of the whole");
+    }
+    for measure in ["verify", "calibrate"] {
+        let found: HashSet<&str> = samples
+            .iter()
+            .filter(|s| s.measure == measure && s.warmup)
+            .map(|s| &*s.rung)
+            .collect();
+        assert_eq!(found, HashSet::from(["native", "wasm"]), "{measure}");
+    }
+}
+
+#[test]
+fn a_seed_repeats_the_order() {
+    let order = |seed: &str| {
+        let bench = Bench::new();
+        let ran = bench.measure(&["gemm", "8", "8", "--dataset", "mini", "--seed", seed]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let samples = bench.samples();
+        let runs = samples
+            .iter()
+            .filter(|s| s.measure == "run" && s.phase == TOTAL);
+        runs.map(|s| s.rung.clone()).collect::<Vec<_>>()
+    };
+    let (first, again, other) = (order("1"), order("1"), order("2"));
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+    // Interleaved: after two of a side comes one of the other.
+    assert!(
+        first.windows(3).all(|w| w[0] != w[1] || w[1] != w[2]),
+        "{first:?}"
+    );
+}
+
+#[test]
+fn tables_are_made_again_from_the_records() {
+    let bench = Bench::new();
+    let ran = bench.measure(&["gemm", "5", "5", "--dataset", "mini,small"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let made = [
+        "polybench.csv",
+        "polybench-ratios.csv",
+        "report.md",
+        "ratios-mini.svg",
+        "ratios-small.svg",
+    ];
+    let content = || made.map(|name| fs::read(bench.path("run").join(name)).expect(name));
+    let before = content();
+    for name in made {
+        fs::remove_file(bench.path("run").join(name)).expect(name);
+    }
+    let ran = bench.run(&["report", "run"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(content(), before);
+    assert!(
+        ran.stdout.contains("SMALL: wasm/native geometric mean"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_side_without_iterations_is_left_out() {
+    let bench = Bench::new();
+    fs::remove_dir_all(bench.native_dir()).expect("no native programs");
+    let ran = bench.measure(&["gemm", "0", "3", "--dataset", "mini"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(bench.rows().iter().all(|row| row[1] == "wasm"));
+    assert_eq!(bench.rows().len(), 3);
+    assert!(bench.samples().iter().all(|s| s.measure != "verify"));
+}
+
+#[test]
+fn further_columns_have_the_iterations_of_their_side() {
+    let bench = Bench::new();
+    let program = fs::read(bench.native_dir().join("poly_gemm-mini")).expect("a program");
+    put_executable(
+        &bench.path("polybench_native_o3/bin"),
+        "poly_gemm-mini",
+        &program,
+    );
+    let args = ["gemm", "5", "6", "--dataset", "mini", "--also", "native-o3"];
+    let ran = bench.measure(&args);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let rows = bench.rows();
+    let of = |column: &str| rows.iter().filter(|row| row[1] == column).count();
+    assert_eq!((of("native"), of("native-o3"), of("wasm")), (5, 5, 6));
+    assert!(
+        ran.stdout.contains("native-o3/native geometric mean"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_singular_input_and_integers_are_verified_too() {
+    let bench = Bench::new();
+    for (kernel, says) in [
+        ("gramschmidt", "columns that the singular input determines"),
+        ("nussinov", "elements exactly"),
+    ] {
+        let run = format!("run-{kernel}");
+        let args = [
+            kernel,
+            "1",
+            "1",
+            "--dataset",
+            "mini",
+            "--output",
+            "x.csv",
+            "--run-dir",
+            &run,
+        ];
+        let ran = bench.run(&args);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let report = fs::read_to_string(bench.path(&run).join("report.md")).expect("a report");
+        assert!(report.contains(says), "{report}");
+    }
+}
+
+#[test]
+fn a_budget_leaves_enough_for_an_interval() {
+    let bench = Bench::new();
+    let ran = bench.measure(&["gemm", "1000", "1000", "--dataset", "mini", "--budget", "0"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(bench.rows().len(), 10);
+    assert!(ran.stdout.contains('['), "{ran:?}");
+}
+
+#[test]
+fn dumps_of_both_sides_are_the_same_and_polybenchs() {
+    let bench = Bench::new();
+    for kernel in ["gemm", "poly_nussinov"] {
+        let dump = |column: &str| {
+            let ran = bench.run(&["dump", kernel, column, "--dataset", "mini"]);
+            assert_eq!(ran.code, Some(0), "{ran:?}");
+            ran.stdout
+        };
+        let native = dump("native");
+        assert_eq!(native, dump("wasm"));
+        assert!(
+            native.starts_with("==BEGIN DUMP_ARRAYS==\nbegin dump: "),
+            "{native}"
+        );
+        assert!(native.ends_with("==END   DUMP_ARRAYS==\n"), "{native}");
+    }
+}
+
+#[test]
+fn the_list_says_what_is_there() {
+    let bench = Bench::new();
+    let ran = bench.run(&["list"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let line = |name: &str| {
+        let found = ran.stdout.lines().find(|line| line.starts_with(name));
+        found.expect("a line").to_owned()
+    };
+    assert_eq!(line("gemm ").matches("mini small").count(), 2, "{ran:?}");
+    assert_eq!(line("trmm ").matches("not built").count(), 2, "{ran:?}");
+    assert_eq!(ran.stdout.lines().count(), 32);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let bench = Bench::new();
+    let mut child = bench
+        .command(&["list"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("poly_bench");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("ended").success());
+}

@@ -110,5 +110,7 @@ clean-runtime: build ## Remove what killed runs left behind; only what carries o
 
 include polybench-src/build.mk
 
+include pybench-src/build.mk
+
 .PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
 	runtime-bench-time runtime-bench-mem doctor overhead test lint install clean-runtime

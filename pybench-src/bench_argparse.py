@@ -1,0 +1,5 @@
+"""Parses command lines with many options."""
+
+from pybench import benchmark
+
+benchmark("bm_argparse", "many_optionals")

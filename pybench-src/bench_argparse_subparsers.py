@@ -1,0 +1,5 @@
+"""Builds and runs parsers with sub-commands."""
+
+from pybench import benchmark
+
+benchmark("bm_argparse", "subparsers")

@@ -1,0 +1,5 @@
+"""A tree of coroutines in task groups, each leaf a sleep of 50 ms."""
+
+from pybench import benchmark
+
+benchmark("bm_async_tree", "io", "--task-groups")

@@ -1,0 +1,5 @@
+"""A tree of coroutines, each leaf a sleep, nine of ten times remembered."""
+
+from pybench import benchmark
+
+benchmark("bm_async_tree", "memoization")

@@ -1,0 +1,5 @@
+"""Fractals by the chaos game, with splines."""
+
+from pybench import benchmark
+
+benchmark("bm_chaos")

@@ -1,0 +1,5 @@
+"""List, dict and set comprehensions over objects."""
+
+from pybench import benchmark
+
+benchmark("bm_comprehensions")

@@ -1,0 +1,5 @@
+"""Copies nested structures and objects."""
+
+from pybench import benchmark
+
+benchmark("bm_deepcopy")

@@ -1,0 +1,5 @@
+"""An incremental constraint solver."""
+
+from pybench import benchmark
+
+benchmark("bm_deltablue")

@@ -1,0 +1,5 @@
+"""Walks all commits of a Git repository on disk."""
+
+from pybench import benchmark
+
+benchmark("bm_dulwich_log")

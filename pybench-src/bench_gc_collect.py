@@ -1,0 +1,5 @@
+"""Collects cyclic garbage."""
+
+from pybench import benchmark
+
+benchmark("bm_gc_collect")

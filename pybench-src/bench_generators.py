@@ -1,0 +1,5 @@
+"""A binary tree walked by generators."""
+
+from pybench import benchmark
+
+benchmark("bm_generators")

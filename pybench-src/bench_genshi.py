@@ -1,0 +1,5 @@
+"""Renders a table with the Genshi template engine, text and XML."""
+
+from pybench import benchmark
+
+benchmark("bm_genshi")

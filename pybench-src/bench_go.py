@@ -1,0 +1,5 @@
+"""Plays Go at random against itself."""
+
+from pybench import benchmark
+
+benchmark("bm_go")

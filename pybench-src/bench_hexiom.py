@@ -1,0 +1,5 @@
+"""Solves a Hexiom puzzle."""
+
+from pybench import benchmark
+
+benchmark("bm_hexiom")

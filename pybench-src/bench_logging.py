@@ -1,0 +1,5 @@
+"""Formatted, simple and silent log calls."""
+
+from pybench import benchmark
+
+benchmark("bm_logging")

@@ -1,0 +1,5 @@
+"""Solves the Meteor puzzle."""
+
+from pybench import benchmark
+
+benchmark("bm_meteor_contest")

@@ -1,0 +1,5 @@
+"""Planets by Newton."""
+
+from pybench import benchmark
+
+benchmark("bm_nbody")

@@ -1,0 +1,5 @@
+"""Shortest paths in a graph."""
+
+from pybench import benchmark
+
+benchmark("bm_networkx", "shortest_path")

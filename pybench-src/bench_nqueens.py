@@ -1,0 +1,5 @@
+"""Eight queens by brute force."""
+
+from pybench import benchmark
+
+benchmark("bm_nqueens")

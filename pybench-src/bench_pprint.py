@@ -1,0 +1,5 @@
+"""Pretty-prints nested lists."""
+
+from pybench import benchmark
+
+benchmark("bm_pprint")

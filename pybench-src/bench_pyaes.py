@@ -1,0 +1,5 @@
+"""AES in counter mode in Python."""
+
+from pybench import benchmark
+
+benchmark("bm_crypto_pyaes")

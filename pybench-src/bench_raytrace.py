@@ -1,0 +1,5 @@
+"""A small ray tracer."""
+
+from pybench import benchmark
+
+benchmark("bm_raytrace")

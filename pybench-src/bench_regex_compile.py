@@ -1,0 +1,5 @@
+"""Compiles the expressions of two other benchmarks."""
+
+from pybench import benchmark
+
+benchmark("bm_regex_compile")

@@ -1,0 +1,5 @@
+"""SOR, sparse multiplication, Monte Carlo, LU and FFT."""
+
+from pybench import benchmark
+
+benchmark("bm_scimark")

@@ -1,0 +1,5 @@
+"""Parses SQL."""
+
+from pybench import benchmark
+
+benchmark("bm_sqlglot_v2", "parse")

@@ -1,0 +1,5 @@
+"""Translates SQL between dialects."""
+
+from pybench import benchmark
+
+benchmark("bm_sqlglot_v2", "transpile")

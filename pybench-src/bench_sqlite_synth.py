@@ -1,0 +1,5 @@
+"""Python functions and aggregates called by SQLite."""
+
+from pybench import benchmark
+
+benchmark("bm_sqlite_synth")

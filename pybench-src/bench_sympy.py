@@ -1,0 +1,10 @@
+"""Expands, integrates, sums and prints formulas."""
+
+import _distutils_hack
+
+from pybench import benchmark
+
+# SymPy asks for distutils, which this CPython no longer has and setuptools brings.
+_distutils_hack.add_shim()
+
+benchmark("bm_sympy")

@@ -1,0 +1,5 @@
+"""Prices of phone calls in decimal arithmetic."""
+
+from pybench import benchmark
+
+benchmark("bm_telco")

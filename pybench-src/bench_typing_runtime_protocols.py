@@ -1,0 +1,5 @@
+"""Isinstance against runtime protocols."""
+
+from pybench import benchmark
+
+benchmark("bm_typing_runtime_protocols")

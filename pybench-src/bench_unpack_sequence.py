@@ -1,0 +1,5 @@
+"""Unpacks tuples and lists into variables."""
+
+from pybench import benchmark
+
+benchmark("bm_unpack_sequence")

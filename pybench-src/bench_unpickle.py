@@ -1,0 +1,5 @@
+"""Unpickles dicts and tuples in C."""
+
+from pybench import benchmark
+
+benchmark("bm_pickle", "unpickle")

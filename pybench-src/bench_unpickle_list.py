@@ -1,0 +1,5 @@
+"""Unpickles a big list in C."""
+
+from pybench import benchmark
+
+benchmark("bm_pickle", "unpickle_list")

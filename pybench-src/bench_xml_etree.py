@@ -1,0 +1,5 @@
+"""Parses, walks, makes and writes XML."""
+
+from pybench import benchmark
+
+benchmark("bm_xml_etree")

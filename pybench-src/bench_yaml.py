@@ -1,0 +1,5 @@
+"""Loads YAML in Python."""
+
+from pybench import benchmark
+
+benchmark("bm_yaml")

@@ -1,0 +1,95 @@
+"""What a benchmark computed, in a line: its result, and every value that a Python function returned on the way.
+
+Most benchmarks of the suite return nothing, so their functions are watched: of each place that returns, the first
+values are taken, as far as they are plain (numbers, text, containers of them; of other objects the type). Floating
+point is taken to nine digits, because the C libraries of the two sides differ in the last one. The digest is a sum,
+so it does not depend on the order; it differs if one return of the interpreter's 32-bit side differs from the other's.
+"""
+
+import sys
+from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
+from hashlib import blake2b
+
+# Of each place, so many returned values; then it is no longer watched and costs nothing.
+PER_PLACE = 200
+# Of a container, so many elements, to this depth.
+ELEMENTS = 24
+DEPTH = 3
+# Where values depend on the width of a word, on addresses or on the clock by design.
+PLATFORM = frozenset({"__hash__", "__sizeof__", "time", "perf_counter", "getpid"})
+
+
+def plain(value, depth=DEPTH):
+    """`value` as bytes that are the same wherever it was computed."""
+    kind = type(value)
+    if value is None or kind is bool or kind is int:
+        return b"%d" % value if kind is int and -(1 << 63) < value < 1 << 63 else repr_int(value)
+    if kind is float:
+        return b"%.9g" % (value + 0.0)
+    if kind is complex:
+        return b"%.9g,%.9g" % (value.real, value.imag)
+    if kind is str:
+        return value.encode("utf-8", "surrogatepass")
+    if kind is bytes or kind is bytearray:
+        return bytes(value)
+    if kind is Decimal or kind is Fraction:
+        return str(value).encode()
+    if depth and (kind is tuple or kind is list):
+        return b"[%d:%b]" % (len(value), b",".join(plain(v, depth - 1) for v in value[:ELEMENTS]))
+    if depth and kind is dict:
+        # Insertion order may follow the order of a set, which follows hashes.
+        parts = sorted(plain(k, depth - 1) + b"=" + plain(v, depth - 1) for k, v in value.items()) if len(value) <= ELEMENTS else []
+        return b"{%d:%b}" % (len(value), b",".join(parts))
+    if kind is set or kind is frozenset:
+        return b"set %d" % len(value)
+    return kind.__qualname__.encode()
+
+
+def repr_int(value):
+    """None and bool by name; a big number by its bytes: text would meet the limit on its digits."""
+    if type(value) is int:
+        return value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+    return repr(value).encode()
+
+
+def hashed(name, value):
+    return int.from_bytes(blake2b(name.encode() + b"\0" + plain(value), digest_size=8).digest(), "little")
+
+
+class Digest:
+    def __init__(self, ignore=()):
+        self.sum = 0
+        self.taken = 0
+        self.ignore = PLATFORM | frozenset(ignore)
+        self.places = {}
+
+    def add(self, name, value):
+        """The value goes in by itself."""
+        self.sum = (self.sum + hashed(name, value)) & 0xFFFF_FFFF_FFFF_FFFF
+        self.taken += 1
+
+    def _returned(self, code, offset, value):
+        place = (code, offset)
+        seen = self.places.get(place, 0)
+        if seen >= PER_PLACE or code.co_name in self.ignore or code.co_qualname in self.ignore or not code.co_filename.endswith(".py"):
+            return sys.monitoring.DISABLE
+        self.places[place] = seen + 1
+        self.add(code.co_qualname, value)
+
+    @contextmanager
+    def watching(self):
+        monitoring = sys.monitoring
+        tool = monitoring.PROFILER_ID
+        monitoring.use_tool_id(tool, "digest")
+        monitoring.register_callback(tool, monitoring.events.PY_RETURN, self._returned)
+        monitoring.set_events(tool, monitoring.events.PY_RETURN)
+        try:
+            yield
+        finally:
+            monitoring.set_events(tool, 0)
+            monitoring.free_tool_id(tool)
+
+    def __str__(self):
+        return f"{self.sum:016x} of {self.taken} values"

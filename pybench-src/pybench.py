@@ -1,0 +1,159 @@
+"""What every bench_*.py is made of: takes a benchmark of the suite and runs it as often as it is told.
+
+    python bench_float.py --time 5     five timed iterations, after an unrecorded one: a line of nanoseconds each
+    python bench_float.py --digest     one iteration, watched: a line `digest` with what it computed
+
+Both sides run the same file with the same arguments. A traceback on standard error and exit code 1 tell of a failure.
+"""
+
+import argparse
+import builtins
+import os
+import sys
+import types
+import zlib
+from contextlib import contextmanager
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+class Plan:
+    """How often to run what the benchmark registers, and what came of it."""
+
+    def __init__(self):
+        self.iterations = 1
+        self.loops = 1
+        self.digest = None
+        self.times_ns = []
+        self.parts = 0
+        self.only = None
+
+    def part(self, name, timed):
+        """Runs a part. `timed(loops)` returns nanoseconds and the last result."""
+        if self.only is not None and name not in self.only:
+            return
+        self.parts += 1
+        if self.digest is not None:
+            with self.digest.watching():
+                _, result = timed(1)
+            self.digest.add(name, result)
+            return
+        timed(self.loops)
+        for i in range(self.iterations):
+            elapsed_ns, _ = timed(self.loops)
+            if i < len(self.times_ns):
+                self.times_ns[i] += elapsed_ns
+            else:
+                self.times_ns.append(elapsed_ns)
+
+
+class Sink:
+    """Standard output of a program run in this process: kept as a length and a checksum."""
+
+    encoding = "utf-8"
+
+    def __init__(self):
+        self.length = self.sum = 0
+
+    @property
+    def written(self):
+        return self.length, self.sum
+
+    def write(self, text):
+        self.length += len(text)
+        self.sum = zlib.crc32(text.encode(), self.sum)
+        return len(text)
+
+    def flush(self):
+        pass
+
+
+plan = Plan()
+
+
+def suite():
+    """The directory of the suite's benchmarks."""
+    import importlib.util
+
+    package = importlib.util.find_spec("pyperformance")
+    if package is None or not package.submodule_search_locations:
+        raise SystemExit("the suite is not installed: make python")
+    return os.path.join(package.submodule_search_locations[0], "data-files", "benchmarks")
+
+
+def benchmark(name, *options, loops=1, script="run_benchmark.py", result=None, ignore=(), only=None):
+    """Runs the suite's benchmark `name` with the command line `options`, `loops` calls an iteration.
+
+    `result(globals)` names what it computed, where neither its return value nor those of the Python functions it
+    calls tell; `ignore` names functions whose return values depend on the platform and are left out of the digest;
+    `only` names the parts to run.
+    """
+    _prepare(loops, ignore, only)
+    path = os.path.join(suite(), name, script)
+    sys.argv = [path, *options]
+    # As if the script had been started itself: its own directory first.
+    sys.path.insert(0, os.path.dirname(path))
+    with _silence():
+        variables = _run(path)
+        if plan.digest is not None and result is not None:
+            plan.digest.add("result", result(variables))
+    _answer(name)
+
+
+def _run(path):
+    """Runs the script at `path` as the main module, which benchmarks take themselves for, and returns its names."""
+    main = types.ModuleType("__main__")
+    main.__file__ = path
+    main.__builtins__ = builtins
+    sys.modules["__main__"] = main
+    with open(path, "rb") as script:
+        code = compile(script.read(), path, "exec")
+    exec(code, main.__dict__)
+    return main.__dict__
+
+
+def own(name, func, loops=1):
+    """Runs a benchmark that is not of the suite: a function without arguments."""
+    _prepare(loops, (), None)
+    sys.argv = [sys.argv[0]]
+    import pyperf
+
+    with _silence():
+        pyperf.Runner().bench_func(name, func)
+    _answer(name)
+
+
+def _prepare(loops, ignore, only):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--time", type=int, metavar="N", help="N timed iterations, after an unrecorded one")
+    parser.add_argument("--digest", action="store_true", help="print what one iteration computed, not its time")
+    parser.add_argument("--loops", type=int, default=loops, metavar="N", help="calls an iteration (default: %(default)s)")
+    arguments = parser.parse_args()
+    plan.iterations = 1 if arguments.time is None else arguments.time
+    plan.loops = arguments.loops
+    plan.only = only
+    if arguments.digest:
+        from digest import Digest
+
+        plan.digest = Digest(ignore)
+
+
+
+@contextmanager
+def _silence():
+    """What a benchmark prints is no part of our answer."""
+    output = sys.stdout
+    sys.stdout = Sink()
+    try:
+        yield
+    finally:
+        sys.stdout = output
+
+
+def _answer(name):
+    if plan.parts == 0:
+        raise SystemExit(f"{name} registered nothing to time")
+    if plan.digest is not None:
+        print("digest", plan.digest)
+    for elapsed_ns in plan.times_ns:
+        print(elapsed_ns)

@@ -1,1 +1,179 @@
-//! From the names that a profile shows to the real function names of a module in the store.
+//! From the names that a profile shows to the functions of the source.
+//!
+//! A profile of compiled Wasm shows a function's name where the module has one, else what the compiler
+//! generated: `wasm[0]::function[7]`. The name comes from the module's name section, and from its exports
+//! where that was stripped. See `docs/profiling.md`.
+//!
+//! Design constraints:
+//! * generated names, offsets and sizes come from the compiled code itself, not from what we know of the
+//!   compiler;
+//! * the stream that is annotated may be anything: its other bytes pass unchanged and are not collected.
+
+mod annotate;
+mod code;
+mod error;
+mod lines;
+mod module;
+mod table;
+
+use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
+
+use faaslet::settings::MAX_MEMORY_LIMIT_BYTES;
+use faaslet::{EngineSettings, FaasletEngine, Store};
+use measure_core::exit::{Exit, after_help};
+use measure_core::home;
+use measure_core::ids::{self, FunctionId};
+use structopt::StructOpt;
+
+pub use error::SymError;
+
+use module::WasmModule;
+use table::{Columns, Table};
+
+/// The file beside the function.
+pub const SYMBOLS: &str = "function.symbols";
+/// What may be left out before a function's name.
+const PREFIXES: [&str; 3] = ["", "poly_", "bench_"];
+
+const EXAMPLES: &str = "\
+EXAMPLES:
+    func_sym polybench 3mm                           (polybench/poly_3mm)
+    func_sym --sizes --lines demo noop
+    perf report -i perf.data.wasm --stdio | func_sym --annotate polybench 3mm
+
+OUTPUT:
+    wasm[0]::function[7] = kernel_3mm                a line per function
+    then, after tabs, its offset in the compiled code and its size in bytes (--sizes), and the
+    line of the source (--lines). `?` stands for what the module does not tell. The same lines
+    are kept in function.symbols beside the function in the store.
+";
+
+/// Says which function is behind each generated name in a profile of compiled Wasm
+#[derive(Debug, StructOpt)]
+#[structopt(name = "func_sym", after_help = after_help(EXAMPLES))]
+pub struct Options {
+    /// Whose function it is
+    #[structopt(name = "USER")]
+    user: String,
+    /// Its name; a prefix poly_ or bench_ may be left out
+    #[structopt(name = "FUNCTION")]
+    function: String,
+    /// Every piece of compiled code, with its offset and size in bytes
+    #[structopt(long)]
+    sizes: bool,
+    /// Where each function begins in the source, if the module has debug info (build with -g)
+    #[structopt(long)]
+    lines: bool,
+    /// Copies standard input to standard output and replaces generated names; nothing is kept
+    #[structopt(long, conflicts_with_all = &["sizes", "lines"])]
+    annotate: bool,
+    /// Function store [default: store/ below $FAASM_BENCH_HOME, or below build/ of the checkout]
+    #[structopt(long, parse(from_os_str))]
+    store: Option<PathBuf>,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// No such function, a store that is not to be trusted, or the output cannot be written.
+pub fn run(options: &Options) -> Result<Exit, SymError> {
+    let store = Store::at(options.store.clone().unwrap_or_else(home::store));
+    let id = resolve(&store, &options.user, &options.function)?;
+    let table = table_of(&store, &id)?;
+    if options.annotate {
+        let (input, output) = (io::stdin().lock(), io::stdout().lock());
+        annotate::copy(&table, input, output)?;
+        return Ok(Exit::Ok);
+    }
+    let columns = Columns {
+        sizes: options.sizes,
+        lines: options.lines,
+    };
+    let text = table.text(columns);
+    print(&text)?;
+    advise(&table, columns, &id);
+    store
+        .write_beside(&id, SYMBOLS, text.as_bytes())
+        .map_err(|e| SymError::NotKept(e.to_string()))?;
+    Ok(Exit::Ok)
+}
+
+/// The function that `name` of `user` means.
+fn resolve(store: &Store, user: &str, name: &str) -> Result<FunctionId, SymError> {
+    let known = store.list()?;
+    let usage = |e: ids::FunctionIdError| SymError::Usage(e.to_string());
+    for prefix in PREFIXES {
+        let id = FunctionId::new(user, &format!("{prefix}{name}")).map_err(usage)?;
+        if known.contains(&id) {
+            return Ok(id);
+        }
+    }
+    let mut users: Vec<String> = known.iter().map(|id| id.user().to_owned()).collect();
+    users.dedup();
+    let place = store.root().display();
+    if !users.iter().any(|u| u == user) {
+        let message = ids::unknown("user", user, &users);
+        return Err(SymError::Usage(format!("{message} in {place}")));
+    }
+    let functions: Vec<String> = known
+        .iter()
+        .filter(|id| id.user() == user)
+        .map(|id| id.function().to_owned())
+        .collect();
+    // The nearest is that of the full name.
+    let prefix = PREFIXES.iter().rev().find(|prefix| {
+        !name.starts_with(*prefix) && functions.iter().any(|f| f.starts_with(*prefix))
+    });
+    let full = format!("{}{name}", prefix.unwrap_or(&""));
+    let message = ids::unknown("function", &full, &functions);
+    Err(SymError::Usage(format!("{message} of {user} in {place}")))
+}
+
+fn table_of(store: &Store, id: &FunctionId) -> Result<Table, SymError> {
+    let unreadable = |cause: String| SymError::Unreadable {
+        what: id.to_string(),
+        cause,
+    };
+    // The same code as every run's; only what may be loaded differs.
+    let engine = FaasletEngine::new(EngineSettings {
+        instances: 1,
+        memory_limit_bytes: MAX_MEMORY_LIMIT_BYTES,
+        ..EngineSettings::default()
+    })?;
+    let compiled = store.load(&engine, id)?;
+    let image = compiled
+        .serialize()
+        .map_err(|e| unreadable(format!("{e:#}")))?;
+    let code = code::symbols(&image).map_err(unreadable)?;
+    let wasm = store.wasm(id)?;
+    let module = WasmModule::parse(&wasm).map_err(|e| unreadable(e.to_string()))?;
+    Ok(Table::new(code, &module))
+}
+
+/// What the table lacks and how to have it.
+fn advise(table: &Table, columns: Columns, id: &FunctionId) {
+    let (unnamed, functions) = table.unnamed();
+    if unnamed > 0 {
+        eprintln!(
+            "{id}: {unnamed} of {functions} functions have no name: the module is stripped; link it without -Wl,--strip-all"
+        );
+    }
+    if let Some(trouble) = table.trouble() {
+        eprintln!("{id}: {trouble}");
+    }
+    if columns.lines && !table.has_lines() {
+        eprintln!("{id}: no debug info: compile it with -g and link it without -Wl,--strip-debug");
+    }
+}
+
+fn print(text: &str) -> Result<(), SymError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(SymError::Output(error.to_string()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -5,5 +5,8 @@ mod common;
 mod hostile;
 mod modules;
 mod runs;
+mod serve;
+mod server;
 mod signals;
 mod store;
+mod uploads;

@@ -110,6 +110,8 @@ clean-runtime: build ## Remove what killed runs left behind; only what carries o
 
 include polybench-src/build.mk
 
+include crates/microvm-driver/guest/build.mk
+
 include pybench-src/build.mk
 
 .PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \

@@ -15,7 +15,12 @@ use measure_core::{ids, interrupt};
 use crate::error::BenchError;
 
 /// The drivers of this workspace, in the order of the ladder. Nothing else here knows a runtime.
-pub const DRIVERS: [&str; 3] = ["process-driver", "faasm-driver", "docker-driver"];
+pub const DRIVERS: [&str; 4] = [
+    "process-driver",
+    "faasm-driver",
+    "docker-driver",
+    "microvm-driver",
+];
 /// The rungs of the quick profile.
 pub const QUICK: [&str; 8] = [
     "thread",

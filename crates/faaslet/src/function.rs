@@ -6,6 +6,7 @@ use measure_core::clock::PhaseClock;
 use measure_core::ids::FunctionId;
 use wasmtime::{
     Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc,
+    UpdateDeadline,
 };
 
 use crate::engine::FaasletEngine;
@@ -187,6 +188,13 @@ impl Function {
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);
         store.limiter(|host| &mut host.limits);
         store.set_epoch_deadline(inner.deadline_ticks);
+        if inner.needs_files && inner.grants.stdin.is_some() {
+            // Programs without files move their deadline themselves when they have waited.
+            store.epoch_deadline_callback(|context| match context.data().ticks_left() {
+                Some(ticks) => Ok(UpdateDeadline::Continue(ticks)),
+                None => Err(Trap::Interrupt.into()),
+            });
+        }
         Ok(store)
     }
 

@@ -14,12 +14,13 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::ftruncate;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::WasiCtxBuilder;
-use wasmtime_wasi::cli::{InputFile, OutputFile};
+use wasmtime_wasi::cli::OutputFile;
 use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::settings::EngineSettings;
 use crate::stdin::Stdin;
+use crate::wasi::{Input, LastWait};
 
 /// What a program is given. Nothing else of the host is within its reach.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +69,8 @@ pub(crate) struct Host {
 /// What programs that deal with files have besides.
 pub(crate) struct Files {
     pub(crate) wasi: WasiP1Ctx,
+    /// When they last went on after they had waited for input.
+    pub(crate) last_wait: LastWait,
     /// Their standard error, sealed at [`STDERR_FILE_BYTES`].
     stderr: File,
 }
@@ -95,6 +98,17 @@ impl Host {
             deadline_ticks,
             files: None,
         }
+    }
+
+    /// How many ticks of the epoch are left to a program with files whose deadline has passed: it counts
+    /// from when the program last went on after it had waited for input.
+    pub(crate) fn ticks_left(&self) -> Option<u64> {
+        let ended = self.files.as_ref()?.last_wait.ended()?;
+        let left = self.deadline.checked_sub(ended.elapsed())?;
+        let share = left.as_secs_f64() / self.deadline.as_secs_f64();
+        // Rounded up, and one for the tick that may be about to come; never more than all.
+        let ticks = (self.deadline_ticks as f64 * share).ceil() as u64;
+        Some(ticks.clamp(1, self.deadline_ticks))
     }
 
     pub(crate) fn keep_stderr(&mut self, bytes: &[u8]) {
@@ -131,6 +145,7 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
     )?);
     ftruncate(&stderr, STDERR_FILE_BYTES)?;
     fcntl(&stderr, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW))?;
+    let last_wait = LastWait::default();
     let mut builder = WasiCtxBuilder::new();
     builder.args(&grants.args).envs(&grants.env);
     builder
@@ -143,7 +158,7 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
         None => stderr.try_clone()?,
     }));
     if let Some(stdin) = &grants.stdin {
-        builder.stdin(InputFile::new(duplicate(stdin.fd())?));
+        builder.stdin(Input::new(stdin.clone(), last_wait.clone()));
     }
     if let Some(fd) = &grants.stdout {
         builder.stdout(OutputFile::new(duplicate(fd.as_fd())?));
@@ -161,6 +176,7 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
     Ok(Box::new(Files {
         wasi: builder.build_p1(),
         stderr,
+        last_wait,
     }))
 }
 

@@ -9,20 +9,25 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 const OTHER_FDS: u64 = 128;
 /// Per seat: control file of the cgroup (two where a host has both versions) and namespace.
 const FDS_PER_SEAT: u64 = 3;
+/// Per worker of a program with directories, beside those: standard error, standard input and their copies.
+const FDS_PER_WORKER: u64 = 4;
 /// Per parked worker: stack and its guard, two signal stacks and theirs, slot's image, heap and guards.
 const MAPS_PER_WORKER: u64 = 12;
 /// Mappings that a process has anyway.
 const OTHER_MAPS: u64 = 1024;
 
-/// Raises the soft limit of open files to what `workers` need and checks what cannot be raised.
+/// Raises the soft limit of open files to what `workers`, in seats or not, with so many directories each, need and checks what cannot be raised.
 ///
 /// # Errors
 /// Which limit is too low, and how to raise it.
-pub(crate) fn check(workers: usize, seated: bool) -> Result<(), DriverError> {
+pub(crate) fn check(workers: usize, seated: bool, directories: usize) -> Result<(), DriverError> {
     let workers = workers as u64;
-    if seated {
-        open_files(OTHER_FDS + FDS_PER_SEAT * workers)?;
-    }
+    let seat = if seated { FDS_PER_SEAT } else { 0 };
+    let files = match directories as u64 {
+        0 => 0,
+        n => FDS_PER_WORKER + n,
+    };
+    open_files(OTHER_FDS + (seat + files) * workers)?;
     sysctl(
         "vm.max_map_count",
         OTHER_MAPS + MAPS_PER_WORKER * workers,

@@ -52,7 +52,12 @@ impl FaasletRung {
 
     fn make(&self, plan: &Plan, scope: OwnScope) -> Result<Ready, DriverError> {
         let seated = self.kind != Kind::Wasm;
-        limits::check(plan.workers, seated)?;
+        let grants = self
+            .settings
+            .store
+            .grants(&plan.function)
+            .map_err(driver_error)?;
+        limits::check(plan.workers, seated, grants.dirs.len())?;
         let engine = FaasletEngine::new(EngineSettings {
             instances: u32::try_from(plan.workers).unwrap_or(u32::MAX),
             ..self.settings.engine.clone()
@@ -66,11 +71,11 @@ impl FaasletRung {
                 Some((stdin, Some(release)))
             }
         };
-        let functions = self.load(
-            plan,
-            &engine,
-            stdin.as_ref().map(|(stdin, _)| stdin.clone()),
-        )?;
+        let grants = Grants {
+            stdin: stdin.as_ref().map(|(stdin, _)| stdin.clone()),
+            ..grants
+        };
+        let functions = self.load(plan, &engine, grants)?;
         let seats = if seated {
             // Parked ones are weighed, not timed: where their namespace came from does not matter then.
             let namespaces = match (self.kind, plan.purpose) {
@@ -104,13 +109,9 @@ impl FaasletRung {
         &self,
         plan: &Plan,
         engine: &FaasletEngine,
-        stdin: Option<Arc<Stdin>>,
+        grants: Grants,
     ) -> Result<Vec<Function>, DriverError> {
         let (store, id) = (&self.settings.store, &plan.function);
-        let grants = Grants {
-            stdin,
-            ..store.grants(id).map_err(driver_error)?
-        };
         if self.kind.from_snapshot() {
             Function::load_snapshots(engine, store, id, &grants)
         } else {

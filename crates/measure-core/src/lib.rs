@@ -24,6 +24,7 @@ pub mod interrupt;
 pub mod kernel_memory;
 pub mod label;
 pub mod memory;
+pub mod native_command;
 pub mod perf;
 pub mod progress;
 pub mod record;

@@ -1,6 +1,5 @@
-//! Rung `process`: the static native executable in a process of its own.
+//! Rung `process`: the native executable (or script in its interpreter) in a process of its own.
 
-use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +19,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, pipe2};
 
 use crate::parking::Parking;
-use crate::spawn::spawn;
+use crate::spawn::{Argv, spawn};
 use crate::store::Store;
 use crate::thread::unprepared;
 use crate::{SCOPE, blocked};
@@ -55,7 +54,7 @@ struct Ready {
     parked: Option<Parked>,
     _watch: Watch,
     running: Arc<[Running]>,
-    program: CString,
+    argv: Argv,
     function: String,
     null: File,
     _scope: OwnScope,
@@ -80,7 +79,8 @@ impl Rung for ProcessRung {
     fn describe(&self) -> Description {
         Description {
             rung: ID.into(),
-            summary: "static native executable in a process of its own".into(),
+            summary: "native executable (or script in its interpreter) in a process of its own"
+                .into(),
             engine: "clone(CLONE_VM | CLONE_VFORK) + execve, as posix_spawn does".into(),
             cold: "a new process each time; the executable is in the page cache".into(),
             isolation: Isolation {
@@ -104,7 +104,8 @@ impl Rung for ProcessRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
-        let program = self.store.executable(&plan.function)?;
+        let argv = Argv::new(self.store.command(&plan.function)?)
+            .map_err(|e| DriverError::failed(&plan.function, e))?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.map_err(|e| DriverError::failed("/dev/null", e))?;
         let running: Arc<[Running]> = (0..plan.workers).map(|_| Mutex::new(None)).collect();
@@ -115,7 +116,7 @@ impl Rung for ProcessRung {
             parked: None,
             _watch: watch,
             running,
-            program,
+            argv,
             function: plan.function.to_string(),
             null,
             _scope: scope,
@@ -128,7 +129,7 @@ impl Rung for ProcessRung {
         let running = ready.running.get(worker).ok_or_else(unprepared)?;
         let null = ready.null.as_fd();
         let mut clock = PhaseClock::start();
-        let pid = spawn(&ready.program, null, null).map_err(|e| no_process(&ready.program, &e))?;
+        let pid = spawn(&ready.argv, null, null).map_err(|e| no_process(&ready.argv, &e))?;
         clock.lap(phase::SPAWN);
         *lock(running) = Some(pid);
         let status = wait(pid, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
@@ -151,8 +152,8 @@ impl Rung for ProcessRung {
                 return Err(DriverError::Failed("interrupted while parking".into()));
             }
             let stdin = parked.parking.as_ref().ok_or_else(unprepared)?.stdin();
-            let pid = spawn(&ready.program, stdin, ready.null.as_fd())
-                .map_err(|e| no_process(&ready.program, &e))?;
+            let pid = spawn(&ready.argv, stdin, ready.null.as_fd())
+                .map_err(|e| no_process(&ready.argv, &e))?;
             parked.pids.push(pid);
         }
         let pids = &parked.pids;
@@ -308,8 +309,8 @@ fn cannot_wait(error: Errno) -> DriverError {
     DriverError::failed("cannot wait for a process", error)
 }
 
-fn no_process(program: &CString, error: &io::Error) -> DriverError {
-    let program = program.to_string_lossy();
+fn no_process(argv: &Argv, error: &io::Error) -> DriverError {
+    let program = argv.program().to_string_lossy();
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOMEM) => DriverError::Failed(format!(
             "no process to be had: {error}; ulimit -u, kernel.threads-max, kernel.pid_max and the cgroup's pids.max bound them"

@@ -19,8 +19,7 @@ const STACK_BYTES: usize = 32 * 1024;
 struct Stack(MaybeUninit<[u8; STACK_BYTES]>);
 
 struct Child<'a> {
-    program: &'a CStr,
-    argv: [*const c_char; 2],
+    argv: &'a [*const c_char],
     envp: [*const c_char; 1],
     stdin: RawFd,
     stdout: RawFd,
@@ -30,13 +29,46 @@ struct Child<'a> {
     error: AtomicI32,
 }
 
-/// Starts `program` without arguments and with an empty environment; returns when it has been loaded (the
+/// A program and its arguments as the kernel wants them, laid out before any start.
+#[derive(Debug)]
+pub struct Argv {
+    words: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+// SAFETY: the pointers lead into `words`, which are never changed.
+unsafe impl Send for Argv {}
+// SAFETY: as above.
+unsafe impl Sync for Argv {}
+
+impl Argv {
+    /// Of `words`, the program first.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn new(words: Vec<CString>) -> io::Result<Self> {
+        if words.is_empty() {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let pointers = words.iter().map(|word| word.as_ptr());
+        let pointers = pointers.chain([ptr::null()]).collect();
+        Ok(Self { words, pointers })
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &CStr {
+        &self.words[0]
+    }
+}
+
+/// Starts the program of `argv` with its arguments and an empty environment; returns when it has been loaded (the
 /// point up to which a failure can be told). It is killed when the calling thread ends, so call this from
 /// one that waits for it.
 ///
 /// # Errors
 /// No process to be had, or `program` cannot be executed.
-pub fn spawn(program: &CString, stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>) -> io::Result<Pid> {
+pub fn spawn(argv: &Argv, stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>) -> io::Result<Pid> {
     let mut mask = SigSet::empty();
     // No handler of ours may run in the child while it shares our memory.
     pthread_sigmask(
@@ -45,8 +77,7 @@ pub fn spawn(program: &CString, stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>) -
         Some(&mut mask),
     )?;
     let mut child = Child {
-        program,
-        argv: [program.as_ptr(), ptr::null()],
+        argv: &argv.pointers,
         envp: [ptr::null()],
         stdin: stdin.as_raw_fd(),
         stdout: stdout.as_raw_fd(),
@@ -115,11 +146,7 @@ fn become_program(child: &Child<'_>) -> c_int {
             return errno();
         }
         libc::sigprocmask(libc::SIG_SETMASK, child.mask.as_ref(), ptr::null_mut());
-        libc::execve(
-            child.program.as_ptr(),
-            child.argv.as_ptr(),
-            child.envp.as_ptr(),
-        );
+        libc::execve(child.argv[0], child.argv.as_ptr(), child.envp.as_ptr());
     }
     errno()
 }
@@ -139,7 +166,8 @@ mod tests {
 
     fn start(program: &str) -> io::Result<Pid> {
         let null = File::options().read(true).write(true).open("/dev/null")?;
-        spawn(&CString::new(program)?, null.as_fd(), null.as_fd())
+        let argv = Argv::new(vec![CString::new(program)?])?;
+        spawn(&argv, null.as_fd(), null.as_fd())
     }
 
     #[test]

@@ -7,10 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use measure_core::driver::DriverError;
+use measure_core::home;
 use measure_core::ids::{self, FunctionId};
+use measure_core::native_command::NativeCommand;
 
 /// File name of a function's executable.
 const NATIVE: &str = "native";
+/// File name of a function as Wasm.
+const WASM: &str = "function.wasm";
 /// What builds the demo functions.
 const MEND: &str = "build the demo functions with `make functions`";
 
@@ -50,6 +54,29 @@ impl Store {
         ids
     }
 
+    /// The program that is `id` natively and its arguments: the function's own executable, or what its
+    /// `command` file says ([`NativeCommand`]).
+    ///
+    /// # Errors
+    /// As [`Store::executable`], or the file is no command.
+    pub fn command(&self, id: &FunctionId) -> Result<Vec<CString>, DriverError> {
+        let dir = self.root.join(id.user()).join(id.function());
+        let failed = |e: std::io::Error| DriverError::failed(dir.join("command").display(), e);
+        let Some(command) = NativeCommand::read(&dir).map_err(failed)? else {
+            return self.executable(id).map(|program| vec![program]);
+        };
+        // The program is started by its whole path, so that it finds what lies beside it.
+        let whole = |path: &Path| {
+            let path = std::path::absolute(path).map_err(failed)?;
+            Ok::<_, DriverError>(path.to_string_lossy().into_owned())
+        };
+        let words = command.at(&whole(&home::root())?, &whole(&dir)?);
+        let texts = words.into_iter().map(CString::new);
+        texts
+            .collect::<Result<_, _>>()
+            .map_err(|e| DriverError::failed(dir.display(), e))
+    }
+
     /// The executable of `id`.
     ///
     /// # Errors
@@ -71,6 +98,18 @@ impl Store {
         }
         CString::new(path.as_os_str().as_bytes())
             .map_err(|e| DriverError::failed(path.display(), e))
+    }
+
+    /// The Wasm of `id`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn wasm(&self, id: &FunctionId) -> Result<PathBuf, DriverError> {
+        let path = self.root.join(id.user()).join(id.function()).join(WASM);
+        std::path::absolute(&path)
+            .ok()
+            .filter(|path| path.is_file())
+            .ok_or_else(|| DriverError::Usage(format!("no {}; {MEND}", path.display())))
     }
 
     /// Why no function at all could run from here, and how to mend it; `None` if one can.

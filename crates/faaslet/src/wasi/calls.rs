@@ -225,16 +225,20 @@ fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer
 }
 
 #[inline(never)]
-fn must_wait(fd: BorrowedFd<'_>) -> bool {
+pub(super) fn must_wait(fd: BorrowedFd<'_>) -> bool {
     poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(0)
 }
 
 fn read_once(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Answer<u32> {
+    let n = read_some(fd, buffer).map_err(|_| Errno::Io)?;
+    u32::try_from(n).map_err(|_| Errno::Io)
+}
+
+pub(super) fn read_some(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
     loop {
         match read(fd, buffer) {
-            Ok(n) => return u32::try_from(n).map_err(|_| Errno::Io),
             Err(Os::EINTR) => {}
-            Err(_) => return Err(Errno::Io),
+            outcome => return outcome,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! program without files.
 
 mod calls;
+mod input;
 mod memory;
 mod poll;
 
@@ -15,6 +16,8 @@ use wasmtime::{Engine, Linker};
 use wasmtime_wasi::p1;
 
 use crate::host::Host;
+
+pub(crate) use input::{Input, LastWait};
 
 /// The only import module there is.
 pub const MODULE: &str = "wasi_snapshot_preview1";

@@ -333,7 +333,7 @@ pub fn may_drop_caches() -> Result<(), DiskIoError> {
 }
 
 /// The processes of the trees below `roots`, roots included, from one pass over /proc.
-pub(crate) fn processes_below(roots: &[i32]) -> Vec<i32> {
+pub fn processes_below(roots: &[i32]) -> Vec<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     let mut alive = BTreeSet::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {

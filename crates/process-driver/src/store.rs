@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use measure_core::driver::DriverError;
 use measure_core::home;
 use measure_core::ids::{self, FunctionId};
-use measure_core::native_command::NativeCommand;
+use measure_core::native_command::{self, NativeCommand};
 
 /// File name of a function's executable.
 const NATIVE: &str = "native";
@@ -37,14 +37,15 @@ impl Store {
         &self.root
     }
 
-    /// Functions that have an executable, sorted.
+    /// Functions that have an executable or a command, sorted.
     #[must_use]
     pub fn list(&self) -> Vec<String> {
         let mut ids = Vec::new();
         for user in names_in(&self.root) {
             for function in names_in(&self.root.join(&user)) {
                 if let Ok(id) = FunctionId::new(&user, &function)
-                    && self.path_of(&id).is_file()
+                    && (self.path_of(&id).is_file()
+                        || self.dir_of(&id).join(native_command::FILE).is_file())
                 {
                     ids.push(id.to_string());
                 }
@@ -60,8 +61,9 @@ impl Store {
     /// # Errors
     /// As [`Store::executable`], or the file is no command.
     pub fn command(&self, id: &FunctionId) -> Result<Vec<CString>, DriverError> {
-        let dir = self.root.join(id.user()).join(id.function());
-        let failed = |e: std::io::Error| DriverError::failed(dir.join("command").display(), e);
+        let dir = self.dir_of(id);
+        let failed =
+            |e: std::io::Error| DriverError::failed(dir.join(native_command::FILE).display(), e);
         let Some(command) = NativeCommand::read(&dir).map_err(failed)? else {
             return self.executable(id).map(|program| vec![program]);
         };
@@ -122,7 +124,11 @@ impl Store {
     }
 
     fn path_of(&self, id: &FunctionId) -> PathBuf {
-        self.root.join(id.user()).join(id.function()).join(NATIVE)
+        self.dir_of(id).join(NATIVE)
+    }
+
+    fn dir_of(&self, id: &FunctionId) -> PathBuf {
+        self.root.join(id.user()).join(id.function())
     }
 }
 
@@ -155,6 +161,16 @@ mod tests {
         let error = store.executable(&missing).expect_err("missing").to_string();
         assert!(error.contains("did you mean `demo/noop`?"), "{error}");
         assert!(error.contains("make functions"), "{error}");
+        let script = root.path().join("demo/wasm-only");
+        let words = ["/bin/env", "-i", "{function}/files/it.py"];
+        fs::write(script.join(native_command::FILE), words.join("\n")).expect("written");
+        assert!(store.list().contains(&"demo/wasm-only".to_owned()));
+        let command = store.command(&"demo/wasm-only".parse().expect("an id"));
+        let command = command.expect("a command");
+        let file = script.join("files/it.py");
+        assert_eq!(command.len(), 3);
+        assert_eq!(command[0].as_bytes(), b"/bin/env");
+        assert_eq!(command[2].as_bytes(), file.as_os_str().as_bytes());
         let plain: FunctionId = "demo/noop".parse().expect("an id");
         let error = store.executable(&plain).expect_err("not executable");
         assert!(error.to_string().contains("no executable file"), "{error}");

@@ -1,3 +1,8 @@
+#![allow(
+    clippy::allow_attributes,
+    dead_code,
+    reason = "each test file uses a part of it"
+)]
 //! What the tests share: a store of small native functions, and the driver as a child process.
 
 use std::fs;
@@ -44,6 +49,20 @@ pub fn store(test: &str) -> Option<TempDir> {
         assert!(compile(store.path(), id, &source), "{id}");
     }
     Some(store)
+}
+
+/// The demo functions as Wasm; `false` where they cannot be built.
+pub fn compile_wasm(store: &Path) -> bool {
+    let docker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker");
+    ["noop", "park"].iter().all(|demo| {
+        let compiler = Command::new("clang-19")
+            .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-o"])
+            .arg(store.join("demo").join(demo).join("function.wasm"))
+            .arg(docker.join(format!("{demo}.c")))
+            .stderr(Stdio::null())
+            .status();
+        compiler.is_ok_and(|status| status.success())
+    })
 }
 
 fn compile(store: &Path, id: &str, source: &Path) -> bool {

@@ -11,7 +11,7 @@ use crate::error::CompareError;
 /// More iterations than this are a typing error.
 const MAX_ITERATIONS: u32 = 100_000;
 
-#[allow(
+#[expect(
     missing_docs,
     reason = "a comment here would replace the tool's own help text"
 )]

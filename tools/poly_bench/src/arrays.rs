@@ -3,17 +3,22 @@
 use crate::gramschmidt;
 use crate::kernels::Element;
 
-/// Largest difference of two elements that agree, as a part of their size or, where that is larger, of the
-/// root mean square of their array. One side fuses multiplications and additions where the other does not,
-/// and vector code sums in another order; what that does to a kernel grows with its condition, and is
-/// largest for durbin.
-pub(crate) const fn tolerance(element: Element) -> f64 {
-    match element {
-        Element::Double => 1e-8,
-        Element::Float => 1e-3,
-        Element::Int => 0.0,
+/// Largest difference of two elements of `program` that agree, as a part of their size or, where that is
+/// larger, of the root mean square of their array. One side fuses multiplications and additions where the
+/// other does not, and vector code sums in another order. What that does grows with a kernel's condition:
+/// in double up to 2e-11 on LARGE (trisolv), but 1e-8 for durbin, whose recursion is unstable for its input,
+/// so much that in float nothing of it is determined beyond MINI.
+pub(crate) fn tolerance(program: &str, element: Element) -> f64 {
+    match (element, program.starts_with(UNSTABLE)) {
+        (Element::Double, false) => 1e-9,
+        (Element::Double, true) => 1e-5,
+        (Element::Float, false) => 1e-3,
+        (Element::Float, true) => 1e-2,
+        (Element::Int, _) => 0.0,
     }
 }
+
+const UNSTABLE: &str = "poly_durbin";
 
 /// A live-out array.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,27 +108,27 @@ pub fn compare(program: &str, reference: &[u8], other: &[u8]) -> Result<String, 
         ));
     }
     if program.starts_with("poly_gramschmidt") {
-        return gramschmidt::compare(&reference, &other);
+        return gramschmidt::compare(&reference, &other, tolerance(program, reference[0].element));
     }
+    let element = reference[0].element;
+    let tolerance = tolerance(program, element);
     let mut largest = 0.0_f64;
     let mut count = 0;
     for (a, b) in reference.iter().zip(&other) {
-        largest = largest.max(difference(a, b)?);
+        largest = largest.max(difference(a, b, tolerance)?);
         count += a.values.len();
     }
-    let element = reference[0].element;
     Ok(if element == Element::Int {
         format!("agrees in all {count} elements exactly")
     } else {
         format!(
-            "agrees in all {count} elements (largest relative difference {largest:.1e}, tolerance {:.0e})",
-            tolerance(element)
+            "agrees in all {count} elements (largest relative difference {largest:.1e}, tolerance {tolerance:.0e})"
         )
     })
 }
 
 /// The largest relative difference of two arrays of one shape.
-pub(crate) fn difference(a: &Array, b: &Array) -> Result<f64, String> {
+pub(crate) fn difference(a: &Array, b: &Array, tolerance: f64) -> Result<f64, String> {
     let squares: f64 = a
         .values
         .iter()
@@ -139,11 +144,10 @@ pub(crate) fn difference(a: &Array, b: &Array) -> Result<f64, String> {
         }
         let relative = (x - y).abs() / x.abs().max(y.abs()).max(size);
         // A relative difference that is not a number is none that agrees.
-        if !(relative <= tolerance(a.element)) {
+        if relative.is_nan() || relative > tolerance {
             return Err(format!(
-                "computes another {}: element {index} is {y:e}, the reference has {x:e} (tolerance {:.0e})",
+                "computes another {}: element {index} is {y:e}, the reference has {x:e} (tolerance {tolerance:.0e})",
                 a.name,
-                tolerance(a.element)
             ));
         }
         largest = largest.max(relative);

@@ -130,6 +130,7 @@ fn wasm(setup: &Setup) -> Result<Box<dyn Column>, CompareError> {
             profiling: setup.profiling,
             ..EngineSettings::default()
         },
+        memory_limit_bytes: native_vs_wasm::columns::wasm::MEMORY_LIMIT_BYTES,
         timeout: setup.timeout,
         mend: MAKE_WASM.to_owned(),
         build_flags: flags(&home::root().join("wasm").join(USER)),

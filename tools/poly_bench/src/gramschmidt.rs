@@ -8,7 +8,7 @@
 //! Q R, which is the input to within rounding whatever the noise (Björck, "Solving linear least squares
 //! problems by Gram-Schmidt orthogonalization", BIT 7, 1967).
 
-use crate::arrays::{Array, difference, tolerance};
+use crate::arrays::{Array, difference};
 use crate::kernels::Element;
 
 /// A column of which less than this share is left after projection is not determined well enough.
@@ -110,7 +110,11 @@ impl<'a> Factors<'a> {
 ///
 /// # Errors
 /// Where they differ, in words that go on from "it".
-pub(crate) fn compare(reference: &[Array], other: &[Array]) -> Result<String, String> {
+pub(crate) fn compare(
+    reference: &[Array],
+    other: &[Array],
+    tolerance: f64,
+) -> Result<String, String> {
     let (a, b) = (Factors::of(reference)?, Factors::of(other)?);
     let element = reference[0].element;
     let columns = a.determined(element).min(b.determined(element));
@@ -118,24 +122,33 @@ pub(crate) fn compare(reference: &[Array], other: &[Array]) -> Result<String, St
         return Err("computes no column that is determined".to_owned());
     }
     let finite = a.finite().min(b.finite());
-    let mut largest = difference(&a.product(finite, element), &b.product(finite, element))?;
+    let mut largest = difference(
+        &a.product(finite, element),
+        &b.product(finite, element),
+        tolerance,
+    )?;
     for (x, y) in a
         .leading(columns, element)
         .iter()
         .zip(&b.leading(columns, element))
     {
-        largest = largest.max(difference(x, y)?);
+        largest = largest.max(difference(x, y, tolerance)?);
     }
     Ok(format!(
-        "agrees in Q R and in the {columns} of {} columns that the singular input determines (largest relative difference {largest:.1e}, tolerance {:.0e})",
+        "agrees in Q R and in the {columns} of {} columns that the singular input determines (largest relative difference {largest:.1e}, tolerance {tolerance:.0e})",
         a.n,
-        tolerance(element)
     ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TOLERANCE: f64 = 1e-9;
+
+    fn compare(a: &[Array], b: &[Array]) -> Result<String, String> {
+        super::compare(a, b, TOLERANCE)
+    }
 
     /// The kernel, summing from the first or from the last row: as two compilers might.
     fn factors(m: usize, n: usize, backwards: bool) -> Vec<Array> {
@@ -172,7 +185,10 @@ mod tests {
     #[test]
     fn two_orders_of_summation_agree_although_most_elements_do_not() {
         let (a, b) = (factors(20, 30, false), factors(20, 30, true));
-        assert!(difference(&a[1], &b[1]).is_err(), "the noise is there");
+        assert!(
+            difference(&a[1], &b[1], TOLERANCE).is_err(),
+            "the noise is there"
+        );
         let how = compare(&a, &b).expect("agrees");
         assert!(how.contains("of 30 columns"), "{how}");
     }

@@ -20,7 +20,7 @@ use crate::capture::Capture;
 use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
 
 /// The largest datasets need more than a Faaslet's usual memory. The limit is not in the compiled code.
-const MEMORY_LIMIT_BYTES: u64 = 4 << 30;
+pub const MEMORY_LIMIT_BYTES: u64 = 4 << 30;
 
 /// What runs a benchmark.
 #[derive(Debug, Clone)]
@@ -31,6 +31,9 @@ pub struct WasmProgram {
     pub grants: Grants,
 }
 
+/// Says which function a benchmark is and what it is given, or why it has none.
+pub type Locate<'a> = Box<dyn Fn(&Benchmark) -> Result<WasmProgram, String> + 'a>;
+
 /// The store's functions under one engine.
 pub struct WasmColumn<'a> {
     name: String,
@@ -39,7 +42,7 @@ pub struct WasmColumn<'a> {
     mend: String,
     build_flags: Vec<String>,
     words: Words,
-    locate: Box<dyn Fn(&Benchmark) -> Result<WasmProgram, String> + 'a>,
+    locate: Locate<'a>,
     /// Several benchmarks may be one function with other arguments.
     modules: RefCell<HashMap<FunctionId, wasmtime::Module>>,
 }
@@ -52,6 +55,8 @@ pub struct WasmSetup<'a> {
     pub store: Store,
     /// The engine's settings; memory limit, number of instances and deadline are set here.
     pub settings: EngineSettings,
+    /// Most memory of a run, for example [`MEMORY_LIMIT_BYTES`].
+    pub memory_limit_bytes: u64,
     /// How long one run may take.
     pub timeout: Duration,
     /// The command that makes the functions, for error messages.
@@ -61,7 +66,7 @@ pub struct WasmSetup<'a> {
     /// Arguments of a task.
     pub words: Words,
     /// Which function a benchmark is.
-    pub locate: Box<dyn Fn(&Benchmark) -> Result<WasmProgram, String> + 'a>,
+    pub locate: Locate<'a>,
 }
 
 impl<'a> WasmColumn<'a> {
@@ -72,7 +77,7 @@ impl<'a> WasmColumn<'a> {
     pub fn new(setup: WasmSetup<'a>) -> Result<Self, FaasletError> {
         let engine = FaasletEngine::new(EngineSettings {
             instances: 1,
-            memory_limit_bytes: MEMORY_LIMIT_BYTES,
+            memory_limit_bytes: setup.memory_limit_bytes,
             deadline: setup.timeout,
             ..setup.settings
         })?;

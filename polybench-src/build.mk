@@ -114,9 +114,10 @@ polybench-native-debug: $(patsubst %,$(POLYBENCH_DEBUG)/%,$(POLYBENCH_PROGRAMS))
 # All processors, unless the caller said how many jobs.
 polybench_make = +@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
-compile: setup ## Compile a user's functions to Wasm (FUNC_USER=polybench or demo; CLEAN=1: all anew)
+compile: ## Compile a user's functions to Wasm (FUNC_USER=polybench or demo; CLEAN=1: all anew)
 	@[ -n "$(filter $(FUNC_USER),$(COMPILE_USERS))" ] || \
 	  { echo "make compile needs FUNC_USER=<one of: $(COMPILE_USERS)>$(if $(FUNC_USER),; '$(FUNC_USER)' is none)" >&2; exit 2; }
+	@tools/setup
 	$(if $(CLEAN),rm -rf "$(BUILD)/wasm/$(FUNC_USER)")
 	$(polybench_make) "compile-$(FUNC_USER)"
 

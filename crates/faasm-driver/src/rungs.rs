@@ -26,6 +26,11 @@ pub(crate) enum Kind {
     ProtoPooled,
 }
 
+/// Why Lucet, which the original named, has no row of its own.
+const LUCET: &str = "stands for Lucet too, whose ideas live on in this engine: lucet-runtime 0.6.1 still builds (tried with Rust 1.95), but nothing \
+     can be compiled for it: lucetc 0.6.1 needs wabt 0.9.2, which is withdrawn, and with that pinned its cranelift-codegen 0.51 no longer compiles \
+     (E0271 and E0599 in isa/x86/abi.rs) without changes to its source";
+
 impl Kind {
     pub(crate) const ALL: [Self; 6] = [
         Self::Wasm,
@@ -127,6 +132,9 @@ impl Kind {
             "stack overflow, traps and exit code checked; no file but of granted directories, no inherited environment"
                 .to_owned(),
         );
+        if self == Self::Wasm {
+            in_force.push(LUCET.to_owned());
+        }
         if self.from_snapshot() {
             in_force.push(
                 "what the program drew at random while it was initialised is the same in each start from one snapshot"

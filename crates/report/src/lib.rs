@@ -5,6 +5,7 @@
 pub mod comparison;
 mod csv_files;
 mod format;
+mod ladder_plot;
 mod markdown;
 mod memory;
 mod records;
@@ -40,5 +41,11 @@ pub fn render(records: &Records) -> Vec<Rendered> {
         name: "report.md",
         content: markdown::render(records, &times, &memories),
     });
+    if let Some(content) = ladder_plot::svg(records, &times, &memories) {
+        files.push(Rendered {
+            name: ladder_plot::FILE,
+            content,
+        });
+    }
     files
 }

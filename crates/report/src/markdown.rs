@@ -46,6 +46,14 @@ pub(crate) fn render(records: &Records, times: &[TimeRow], memories: &[MemoryRow
     if !memories.is_empty() {
         text += &memory::section(records, memories);
     }
+    if crate::ladder_plot::svg(records, times, memories).is_some() {
+        let file = crate::ladder_plot::FILE;
+        let _ = write!(
+            text,
+            "## The ladder\n\n![start time against memory of one more worker]({file})\n\n\
+             Rungs that isolate different things lie on one plot: see the next table before comparing two.\n\n"
+        );
+    }
     text += &isolation(records);
     text += &how(records);
     text += &notes(records);

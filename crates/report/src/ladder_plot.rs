@@ -1,0 +1,267 @@
+//! The ladder as an SVG plot: what one start takes against what one more worker weighs, both axes
+//! logarithmic, a point per rung. A rung of which only one of the two is known lies on the other axis' edge,
+//! hollow, so that every rung is there.
+
+use std::ops::Range;
+
+use measure_core::stats::Interval;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::format::{bytes, duration_ns};
+use crate::memory::MemoryRow;
+use crate::records::Records;
+use crate::time::TimeRow;
+use crate::vocabulary::PSS_BYTES;
+
+/// The file's name.
+pub(crate) const FILE: &str = "ladder.svg";
+
+const SIZE_PIXELS: (u32, u32) = (1000, 700);
+/// Room for the longest name at the right of a point.
+const LABEL_PIXELS: i32 = 150;
+const LABEL_HEIGHT_PIXELS: i32 = 14;
+/// Colour-blind safe (Okabe and Ito), by driver.
+const COLOURS: [RGBColor; 6] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(86, 180, 233),
+    RGBColor(230, 159, 0),
+];
+const GREY: RGBColor = RGBColor(110, 110, 110);
+
+/// A rung.
+#[derive(Debug, Clone)]
+struct Point {
+    rung: String,
+    driver: String,
+    start_ns: Option<f64>,
+    start_interval: Option<Interval>,
+    bytes: Option<f64>,
+    bytes_interval: Option<Interval>,
+}
+
+/// The plot; `None` if no rung has both a start time and a weight, or all of a kind is missing.
+pub(crate) fn svg(records: &Records, times: &[TimeRow], memories: &[MemoryRow]) -> Option<String> {
+    let points = points(records, times, memories);
+    if !points
+        .iter()
+        .any(|p| p.start_ns.is_some() && p.bytes.is_some())
+    {
+        return None;
+    }
+    let mut content = String::new();
+    // A string takes every write.
+    draw(&points, &mut content).ok()?;
+    Some(content)
+}
+
+fn points(records: &Records, times: &[TimeRow], memories: &[MemoryRow]) -> Vec<Point> {
+    let known = records.info.rungs();
+    let point = |rung: String| {
+        let wall = times
+            .iter()
+            .find(|row| row.rung == rung)
+            .and_then(|row| row.wall);
+        let weighs = |m: &&MemoryRow| m.rung == rung && m.measure == PSS_BYTES;
+        let fit = memories.iter().find(weighs).and_then(|row| row.fit);
+        let driver = known.iter().find(|r| r.description.rung == rung);
+        // A slope of nothing, or below it, has no place on a logarithmic axis.
+        let fit = fit.filter(|fit| fit.slope > 0.0);
+        Point {
+            driver: driver.map_or_else(String::new, |r| r.driver.clone()),
+            start_ns: wall.map(|w| w.median).filter(|&ns| ns > 0.0),
+            start_interval: wall.and_then(|w| w.interval),
+            bytes: fit.map(|f| f.slope),
+            bytes_interval: fit.and_then(|f| f.slope_interval),
+            rung,
+        }
+    };
+    let all = records.rungs().into_iter().map(point);
+    all.filter(|p| p.start_ns.is_some() || p.bytes.is_some())
+        .collect()
+}
+
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+
+/// Whole decades around `values`.
+fn decades(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
+    let least = values.clone().fold(f64::INFINITY, f64::min);
+    let most = values.fold(f64::NEG_INFINITY, f64::max);
+    let (lo, hi) = (
+        10f64.powf(least.log10().floor()),
+        10f64.powf(most.log10().ceil()),
+    );
+    if hi > lo { lo..hi } else { lo..lo * 10.0 }
+}
+
+fn draw(points: &[Point], content: &mut String) -> Drawn {
+    let root = SVGBackend::with_string(content, SIZE_PIXELS).into_drawing_area();
+    root.fill(&WHITE)?;
+    let x = decades(points.iter().filter_map(|p| p.bytes));
+    let y = decades(points.iter().filter_map(|p| p.start_ns));
+    let mut chart = ChartBuilder::on(&root)
+        .caption(
+            "One cold start against the memory of one more worker",
+            ("sans-serif", 18),
+        )
+        .margin(12)
+        .margin_right(LABEL_PIXELS)
+        .x_label_area_size(45)
+        .y_label_area_size(80)
+        .build_cartesian_2d(x.clone().log_scale(), y.clone().log_scale())?;
+    chart
+        .configure_mesh()
+        .x_desc("PSS of one more parked worker (slope, 95 % interval)")
+        .y_desc("one start, median (95 % interval)")
+        .x_label_formatter(&|v| bytes(*v))
+        .y_label_formatter(&|v| duration_ns(*v))
+        .light_line_style(WHITE.mix(0.0))
+        .bold_line_style(BLACK.mix(0.12))
+        .label_style(("sans-serif", 12))
+        .draw()?;
+    let drivers = drivers(points);
+    let mut labels: Vec<(i32, i32)> = Vec::new();
+    for point in points {
+        let colour = colour(&drivers, &point.driver);
+        let at = (
+            point.bytes.unwrap_or(x.start),
+            point.start_ns.unwrap_or(y.start),
+        );
+        if let (Some(i), Some(ns)) = (point.bytes_interval, point.start_ns) {
+            let ends = [i.lo.clamp(x.start, x.end), i.hi.clamp(x.start, x.end)];
+            chart.draw_series([PathElement::new(ends.map(|v| (v, ns)), colour.mix(0.5))])?;
+        }
+        if let (Some(i), Some(weight)) = (point.start_interval, point.bytes) {
+            let ends = [i.lo.clamp(y.start, y.end), i.hi.clamp(y.start, y.end)];
+            chart.draw_series([PathElement::new(ends.map(|v| (weight, v)), colour.mix(0.5))])?;
+        }
+        let whole = point.bytes.is_some() && point.start_ns.is_some();
+        let style = ShapeStyle {
+            color: colour.to_rgba(),
+            filled: whole,
+            stroke_width: 1,
+        };
+        chart.draw_series([Circle::new(at, 4, style)])?;
+        let pixel = chart.backend_coord(&at);
+        let place = free_place(&labels, (pixel.0 + 7, pixel.1));
+        labels.push(place);
+        let note = match (point.bytes, point.start_ns) {
+            (None, _) => " (memory not measured)",
+            (_, None) => " (start not measured)",
+            _ => "",
+        };
+        let style = TextStyle::from(("sans-serif", 12).into_font())
+            .color(&colour)
+            .pos(Pos::new(HPos::Left, VPos::Center));
+        root.draw_text(&format!("{}{note}", point.rung), &style, place)?;
+    }
+    legend(&root, &drivers)?;
+    root.present()?;
+    Ok(())
+}
+
+/// Where a label beside `wanted` covers none of `taken`: there, or as little below or above as it takes.
+fn free_place(taken: &[(i32, i32)], wanted: (i32, i32)) -> (i32, i32) {
+    let free = |y: i32| {
+        !taken.iter().any(|&(x, other)| {
+            (x - wanted.0).abs() < LABEL_PIXELS && (other - y).abs() < LABEL_HEIGHT_PIXELS
+        })
+    };
+    let steps = (0..60).flat_map(|step| [step, -step]);
+    let y = steps.map(|step| wanted.1 + step * 4).find(|&y| free(y));
+    (wanted.0, y.unwrap_or(wanted.1))
+}
+
+fn drivers(points: &[Point]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for point in points {
+        if !found.contains(&point.driver) {
+            found.push(point.driver.clone());
+        }
+    }
+    found
+}
+
+fn colour(drivers: &[String], driver: &str) -> RGBColor {
+    let index = drivers.iter().position(|d| d == driver).unwrap_or_default();
+    COLOURS.get(index).copied().unwrap_or(GREY)
+}
+
+fn legend(root: &Area<'_>, drivers: &[String]) -> Drawn {
+    for (line, driver) in (0..).zip(drivers.iter().filter(|d| !d.is_empty())) {
+        let colour = colour(drivers, driver);
+        let style = TextStyle::from(("sans-serif", 12).into_font())
+            .color(&colour)
+            .pos(Pos::new(HPos::Left, VPos::Center));
+        let right = i32::try_from(SIZE_PIXELS.0)? - LABEL_PIXELS + 15;
+        let bottom = i32::try_from(SIZE_PIXELS.1)? - 140;
+        root.draw_text(driver, &style, (right, bottom + line * LABEL_HEIGHT_PIXELS))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(rung: &str, start_ns: Option<f64>, weight: Option<f64>) -> Point {
+        Point {
+            rung: rung.into(),
+            driver: "some-driver".into(),
+            start_ns,
+            start_interval: None,
+            bytes: weight,
+            bytes_interval: Some(Interval { lo: -5.0, hi: 1e12 }),
+        }
+    }
+
+    #[test]
+    fn every_rung_is_on_it_whatever_is_missing_or_equal() {
+        let points = [
+            point("wasm", Some(6e3), Some(2e4)),
+            point("faaslet", Some(6e3), Some(2e4)),
+            point("only-time", Some(3e8), None),
+            point("only-memory", None, Some(3e6)),
+        ];
+        let mut content = String::new();
+        draw(&points, &mut content).expect("drawn");
+        for part in [
+            "wasm",
+            "faaslet",
+            "only-time (memory not measured)",
+            "only-memory (start not measured)",
+            "some-driver",
+            "<circle",
+        ] {
+            assert!(content.contains(part), "{part}");
+        }
+        assert!(
+            !content.contains("NaN") && !content.contains("inf"),
+            "{content}"
+        );
+    }
+
+    #[test]
+    fn labels_move_out_of_each_others_way() {
+        let mut taken = vec![(10, 100)];
+        for _ in 0..5 {
+            let place = free_place(&taken, (12, 100));
+            for &(_, y) in &taken {
+                assert!((y - place.1).abs() >= LABEL_HEIGHT_PIXELS);
+            }
+            taken.push(place);
+        }
+        assert_eq!(free_place(&taken, (500, 100)), (500, 100));
+    }
+
+    #[test]
+    fn axes_cover_whole_decades() {
+        assert_eq!(decades([5e3, 2e8].into_iter()), 1e3..1e9);
+        assert_eq!(decades([1e3].into_iter()), 1e3..1e4);
+    }
+}

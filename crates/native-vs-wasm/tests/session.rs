@@ -1,0 +1,339 @@
+//! Sessions over columns that are made up: what is run in which order and what is kept, without a program.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+use measure_core::clock::Phases;
+use measure_core::exit::{Exit, HasExit};
+use native_vs_wasm::{
+    Benchmark, Column, CommonOptions, CompareError, Entry, NotReady, Program, Run, RunError, Suite,
+    Task, run,
+};
+use structopt::StructOpt;
+use tempfile::TempDir;
+
+/// What was run: column, benchmark, task.
+type Log = Rc<RefCell<Vec<(String, String, Task)>>>;
+
+/// Says what a run does, given the benchmark, the task and how many runs of it there were before.
+type Script = fn(&str, Task, usize) -> Result<String, RunError>;
+
+struct MadeUp {
+    name: &'static str,
+    script: Script,
+    log: Log,
+}
+
+struct MadeUpProgram<'a> {
+    column: &'a MadeUp,
+    benchmark: String,
+}
+
+impl Column for MadeUp {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn summary(&self) -> String {
+        "made up".to_owned()
+    }
+
+    fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
+        if benchmark.name == "absent" {
+            return Err(NotReady {
+                why: "it is absent".to_owned(),
+                mend: "make it".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn prepare<'a>(&'a self, benchmark: &Benchmark) -> Result<Box<dyn Program + 'a>, NotReady> {
+        Ok(Box::new(MadeUpProgram {
+            column: self,
+            benchmark: benchmark.name.clone(),
+        }))
+    }
+
+    fn hash(&self, _: &Benchmark) -> Result<String, String> {
+        Ok("0".to_owned())
+    }
+}
+
+impl Program for MadeUpProgram<'_> {
+    fn run(&mut self, task: Task) -> Result<Run, RunError> {
+        let entry = (self.column.name.to_owned(), self.benchmark.clone(), task);
+        let mut log = self.column.log.borrow_mut();
+        let before = log.iter().filter(|logged| **logged == entry).count();
+        log.push(entry);
+        let output = (self.column.script)(&self.benchmark, task, before)?;
+        let whole = Phases {
+            start_ns: 0,
+            total_ns: 40_000_000,
+            phases: vec![("spawn", 10_000_000), ("run", 30_000_000)],
+        };
+        Ok(Run {
+            whole,
+            output: output.into_bytes(),
+        })
+    }
+}
+
+/// A kernel of so many nanoseconds that computes 42.
+fn sound(task: Task, ns: u64) -> String {
+    match task {
+        Task::Time { repeats } => format!("{ns}\n").repeat(usize::try_from(repeats).expect("few")),
+        Task::Output | Task::Dump => "42".to_owned(),
+    }
+}
+
+fn twenty_ms(_: &str, task: Task, _: usize) -> Result<String, RunError> {
+    Ok(sound(task, 20_000_000))
+}
+
+struct Setting {
+    dir: TempDir,
+    log: Log,
+}
+
+impl Setting {
+    fn new() -> Self {
+        Self {
+            dir: TempDir::new().expect("a temporary directory"),
+            log: Log::default(),
+        }
+    }
+
+    fn run(
+        &self,
+        benchmarks: &[&str],
+        columns: &[(&'static str, u32, Script)],
+        more: &[&str],
+    ) -> Result<Exit, CompareError> {
+        let entry = |&(name, iterations, script): &(&'static str, u32, Script)| Entry {
+            column: Box::new(MadeUp {
+                name,
+                script,
+                log: self.log.clone(),
+            }) as Box<dyn Column>,
+            iterations,
+        };
+        let suite = Suite {
+            name: "made-up",
+            user: "tests",
+            title: "Made up",
+            benchmarks: benchmarks
+                .iter()
+                .map(|&name| Benchmark {
+                    name: name.to_owned(),
+                    group: String::new(),
+                })
+                .collect(),
+            columns: columns.iter().map(entry).collect(),
+            compare: &|_, a, b| {
+                if a == b {
+                    Ok("agrees".to_owned())
+                } else {
+                    Err("computes something else".to_owned())
+                }
+            },
+            notes: Vec::new(),
+        };
+        let (csv, run_dir) = (self.path("rows.csv"), self.path("run"));
+        let paths = [
+            "tests",
+            "--output",
+            &csv,
+            "--run-dir",
+            &run_dir,
+            "--seed",
+            "1",
+        ];
+        let options = CommonOptions::from_iter(paths.iter().chain(more));
+        run(&suite, &options)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir
+            .path()
+            .join(name)
+            .to_str()
+            .expect("a plain path")
+            .to_owned()
+    }
+
+    fn rows(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("rows.csv")).expect("rows");
+        text.lines().skip(1).map(str::to_owned).collect()
+    }
+
+    /// The timed runs of `benchmark`, by column, in order.
+    fn timed(&self, benchmark: &str) -> Vec<String> {
+        let log = self.log.borrow();
+        let timed = log
+            .iter()
+            .filter(|(_, b, task)| b == benchmark && matches!(task, Task::Time { .. }));
+        timed.map(|(column, ..)| column.clone()).collect()
+    }
+}
+
+#[test]
+fn all_are_verified_first_and_then_timed_interleaved() {
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] = [("native", 6, twenty_ms), ("wasm", 4, twenty_ms)];
+    let exit = setting
+        .run(&["one", "two"], &columns, &[])
+        .expect("a good end");
+    assert_eq!(exit, Exit::Ok);
+    let log = setting.log.borrow();
+    // Output and one calibration of each, before anything is timed.
+    let first: Vec<_> = log[..8].iter().map(|(c, b, t)| (&**c, &**b, *t)).collect();
+    let once = Task::Time { repeats: 1 };
+    for (at, benchmark) in [(0, "one"), (4, "two")] {
+        assert_eq!(first[at], ("native", benchmark, Task::Output));
+        assert_eq!(first[at + 1], ("wasm", benchmark, Task::Output));
+        assert_eq!(first[at + 2], ("native", benchmark, once));
+        assert_eq!(first[at + 3], ("wasm", benchmark, once));
+    }
+    assert_eq!(log.len(), 8 + 2 * 10);
+    assert!(log[8..18].iter().all(|(_, b, _)| b == "one"));
+    drop(log);
+    assert_eq!(setting.rows().len(), 20);
+    assert_eq!(setting.rows()[0], "one,native,20000.000");
+    let order = setting.timed("one");
+    let firsts = |n: usize| order[2..2 + n].iter().filter(|c| *c == "native").count();
+    assert!(firsts(5) < 5, "not one side after the other: {order:?}");
+}
+
+#[test]
+fn a_short_kernel_is_repeated_as_often_in_every_column() {
+    fn ms(_: &str, task: Task, _: usize) -> Result<String, RunError> {
+        Ok(sound(task, 1_000_000))
+    }
+    fn two_ms(_: &str, task: Task, _: usize) -> Result<String, RunError> {
+        Ok(sound(task, 2_000_000))
+    }
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] = [("native", 5, ms), ("wasm", 5, two_ms)];
+    setting.run(&["one"], &columns, &[]).expect("a good end");
+    let last = setting.log.borrow().last().expect("runs").2;
+    assert_eq!(last, Task::Time { repeats: 10 });
+    // The mean of the repeats, not their sum.
+    assert!(setting.rows().contains(&"one,wasm,2000.000".to_owned()));
+    let ratios = fs::read_to_string(setting.path("run/made-up-ratios.csv")).expect("ratios");
+    assert!(
+        ratios.contains("one,,wasm,5,10,2000.000,0.000,40000.000,2.0000,2.0000,2.0000,1.0000"),
+        "{ratios}"
+    );
+}
+
+#[test]
+fn one_that_disagrees_is_not_timed_and_the_others_are() {
+    fn wrong(benchmark: &str, task: Task, _: usize) -> Result<String, RunError> {
+        match (benchmark, task) {
+            ("bad", Task::Output) => Ok("41".to_owned()),
+            _ => Ok(sound(task, 20_000_000)),
+        }
+    }
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 3] = [
+        ("native", 2, twenty_ms),
+        ("wasm", 2, wrong),
+        ("wasm-other", 2, twenty_ms),
+    ];
+    let error = setting
+        .run(&["bad", "good"], &columns, &[])
+        .expect_err("one disagrees");
+    assert_eq!(error.exit(), Exit::StartFailed);
+    assert!(error.to_string().contains("1 of 2 failed: bad"), "{error}");
+    let bad = setting.timed("bad");
+    assert!(!bad.contains(&"wasm".to_owned()) && bad.contains(&"wasm-other".to_owned()));
+    assert_eq!(
+        setting
+            .timed("good")
+            .iter()
+            .filter(|c| *c == "wasm")
+            .count(),
+        3
+    );
+}
+
+#[test]
+fn without_a_reference_nothing_is_timed() {
+    fn broken(benchmark: &str, task: Task, _: usize) -> Result<String, RunError> {
+        if benchmark == "bad" {
+            return Err(RunError::Failed("broken".to_owned()));
+        }
+        Ok(sound(task, 20_000_000))
+    }
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] = [("native", 2, broken), ("wasm", 2, twenty_ms)];
+    setting
+        .run(&["bad", "good"], &columns, &[])
+        .expect_err("one is broken");
+    assert!(setting.timed("bad").is_empty());
+    assert_eq!(setting.rows().len(), 4);
+}
+
+#[test]
+fn a_failure_in_mid_run_keeps_what_was_measured_and_goes_on() {
+    fn breaks(benchmark: &str, task: Task, before: usize) -> Result<String, RunError> {
+        if benchmark == "bad" && matches!(task, Task::Time { .. }) && before == 3 {
+            return Err(RunError::Failed("it broke".to_owned()));
+        }
+        Ok(sound(task, 20_000_000))
+    }
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] = [("native", 9, twenty_ms), ("wasm", 9, breaks)];
+    let error = setting
+        .run(&["bad", "good"], &columns, &[])
+        .expect_err("it broke");
+    assert_eq!(error.exit(), Exit::StartFailed);
+    let rows = setting.rows();
+    let of = |start: &str| rows.iter().filter(|row| row.starts_with(start)).count();
+    // One of its three good runs was for calibration; the other column goes on.
+    assert_eq!((of("bad,wasm"), of("bad,native")), (2, 9));
+    assert_eq!((of("good,wasm"), of("good,native")), (9, 9));
+    let report = fs::read_to_string(setting.path("run/report.md")).expect("a report");
+    assert!(report.contains("bad: wasm: it broke"), "{report}");
+}
+
+#[test]
+fn what_is_absent_is_told_before_anything_runs() {
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] = [("native", 1, twenty_ms), ("wasm", 1, twenty_ms)];
+    let error = setting
+        .run(&["one", "absent"], &columns, &[])
+        .expect_err("absent");
+    assert_eq!(error.exit(), Exit::Unavailable);
+    assert!(
+        error.to_string().contains("it is absent; make it"),
+        "{error}"
+    );
+    assert!(setting.log.borrow().is_empty());
+    assert!(!Path::new(&setting.path("run")).exists());
+}
+
+#[test]
+fn a_budget_shortens_what_would_not_fit() {
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] = [("native", 1000, twenty_ms), ("wasm", 3, twenty_ms)];
+    setting
+        .run(&["one"], &columns, &["--budget", "0"])
+        .expect("a good end");
+    let rows = setting.rows();
+    assert_eq!(
+        rows.iter()
+            .filter(|row| row.starts_with("one,native"))
+            .count(),
+        5
+    );
+    assert_eq!(
+        rows.iter()
+            .filter(|row| row.starts_with("one,wasm"))
+            .count(),
+        3
+    );
+}

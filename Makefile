@@ -22,7 +22,7 @@ WASI_CFLAGS  := --target=wasm32-wasi --sysroot=/usr -O3 -msimd128
 WASI_LDFLAGS := -Wl,--strip-debug
 NATIVE_CC     := musl-gcc
 NATIVE_CFLAGS := -static -O3
-DEMOS        := noop park
+DEMOS        := noop park sieve
 
 TOOLS := measure-core pss-walker faasm-driver docker-driver process-driver runtime_bench
 
@@ -42,6 +42,10 @@ functions: $(foreach d,$(DEMOS),$(STORE)/demo/$(d)/native wasm-$(d)) ## Build th
 $(STORE)/demo/%/native: docker/%.c
 	@install -d -m 755 $(BUILD) $(STORE) $(STORE)/demo $(@D)
 	$(NATIVE_CC) $(NATIVE_CFLAGS) $< -o $@.tmp && mv $@.tmp $@
+
+# It has an initialiser, hence a start of its own (docker/snapshot.h).
+$(BUILD)/wasm/demo/sieve.wasm: WASI_LDFLAGS += -nostartfiles
+$(BUILD)/wasm/demo/sieve.wasm $(STORE)/demo/sieve/native: docker/snapshot.h
 
 $(BUILD)/wasm/demo/%.wasm: docker/%.c Makefile
 	@mkdir -p $(@D)
@@ -113,6 +117,7 @@ include polybench-src/build.mk
 include crates/microvm-driver/guest/build.mk
 
 include pybench-src/build.mk
+include pybench-src/functions.mk
 
 .PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
 	runtime-bench-time runtime-bench-mem doctor overhead test lint install clean-runtime

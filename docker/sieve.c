@@ -14,7 +14,7 @@ static void sieve(void)
         if (composite[i])
             continue;
         primes++;
-        for (long j = (long)i * i; j < LIMIT; j += i)
+        for (long long j = (long long)i * i; j < LIMIT; j += i)
             composite[j] = 1;
     }
 }

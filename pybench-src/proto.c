@@ -47,6 +47,9 @@ static char **arguments(int *count)
     return (char **)list;
 }
 
+/* Where the function finds the standard library, lib/python3.13 below it, whatever the interpreter was configured for. */
+#define HOME "/python"
+
 static void start_interpreter(void)
 {
     int count;
@@ -55,6 +58,8 @@ static void start_interpreter(void)
 
     PyConfig_InitPythonConfig(&config);
     PyStatus status = PyConfig_SetBytesArgv(&config, count, list);
+    if (!PyStatus_Exception(status))
+        status = PyConfig_SetBytesString(&config, &config.home, HOME);
     if (!PyStatus_Exception(status))
         status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
@@ -150,11 +155,9 @@ __attribute__((export_name("wizer.resume"))) void resume(void)
 
 __attribute__((export_name("_start"))) void _start(void)
 {
-    int count;
-
     __wasm_call_ctors();
-    char **list = arguments(&count);
-    int code = Py_BytesMain(count, list);
+    start_interpreter();
+    int code = Py_RunMain();
     if (code != 0)
         exit(code);
     __wasm_call_dtors();

@@ -1,0 +1,169 @@
+//! From module to module.
+
+use std::convert::Infallible;
+
+use wasm_encoder::reencode::{self, Reencode, utils};
+use wasmparser::{FunctionBody, KnownCustom, Parser, Payload};
+
+use crate::address::{self, REACH_BYTES};
+use crate::body::Body;
+use crate::error::RewriteError;
+use crate::fuse::fuse;
+use crate::unroll::{Limits, unroll};
+
+/// What is done to a module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passes {
+    /// Fuse vector multiply-adds. Rounds once where the module would round twice.
+    pub fuse: bool,
+    /// The most copies of an innermost loop; 1 unrolls nothing.
+    pub copies: usize,
+    /// The most operators of all copies of a loop together.
+    pub operators: usize,
+    /// Share addresses between neighbouring accesses.
+    pub addresses: bool,
+}
+
+impl Default for Passes {
+    fn default() -> Self {
+        Self {
+            fuse: true,
+            copies: 16,
+            operators: 400,
+            addresses: true,
+        }
+    }
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Multiply-adds fused.
+    pub fused: usize,
+    /// Loops unrolled.
+    pub loops: usize,
+    /// Loads and stores given an address that was there already.
+    pub accesses: usize,
+}
+
+/// `wasm`, rewritten.
+///
+/// # Errors
+/// It is not a valid core module.
+pub fn rewrite(wasm: &[u8], passes: Passes) -> Result<(Vec<u8>, Done), RewriteError> {
+    wasmparser::validate(wasm)?;
+    let mut rewriter = Rewriter {
+        passes,
+        params: param_counts(wasm)?,
+        next: 0,
+        done: Done::default(),
+    };
+    let mut module = wasm_encoder::Module::new();
+    rewriter.parse_core_module(&mut module, Parser::new(0), wasm)?;
+    let new = module.finish();
+    wasmparser::validate(&new)?;
+    Ok((new, rewriter.done))
+}
+
+/// How many parameters each function with a body has.
+fn param_counts(wasm: &[u8]) -> Result<Vec<u32>, wasmparser::Error> {
+    let mut types = Vec::new();
+    let mut counts = Vec::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::TypeSection(section) => {
+                for group in section {
+                    for ty in group?.into_types() {
+                        types.push(match ty.composite_type.inner {
+                            wasmparser::CompositeInnerType::Func(f) => f.params().len(),
+                            _ => 0,
+                        });
+                    }
+                }
+            }
+            Payload::FunctionSection(section) => {
+                for ty in section {
+                    let params = types.get(ty? as usize).copied().unwrap_or(0);
+                    counts.push(u32::try_from(params).unwrap_or(u32::MAX));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(counts)
+}
+
+struct Rewriter {
+    passes: Passes,
+    params: Vec<u32>,
+    /// Index of the next function body.
+    next: usize,
+    done: Done,
+}
+
+impl Reencode for Rewriter {
+    type Error = Infallible;
+
+    fn parse_function_body(
+        &mut self,
+        code: &mut wasm_encoder::CodeSection,
+        func: FunctionBody<'_>,
+    ) -> Result<(), reencode::Error> {
+        let params = self.params.get(self.next).copied().unwrap_or(0);
+        self.next += 1;
+        let mut body = Body::read(&func, params)?;
+        if self.passes.fuse {
+            self.done.fused += fuse(&mut body);
+        }
+        if self.passes.copies > 1 {
+            let limits = Limits {
+                copies: self.passes.copies,
+                operators: self.passes.operators,
+            };
+            self.done.loops += unroll(&mut body, limits);
+        }
+        if self.passes.addresses {
+            self.done.accesses += address::merge(&mut body);
+        }
+        let mut locals = Vec::new();
+        for group in func.get_locals_reader()? {
+            let (count, ty) = group?;
+            locals.push((count, self.val_type(ty)?));
+        }
+        for ty in &body.added {
+            locals.push((1, self.val_type(*ty)?));
+        }
+        let mut function = wasm_encoder::Function::new(locals);
+        for op in body.ops {
+            function.instruction(&self.instruction(op)?);
+        }
+        code.function(&function);
+        Ok(())
+    }
+
+    /// What shares addresses relies on a memory that never reaches the last [`REACH_BYTES`] of 4 GiB.
+    fn memory_type(
+        &mut self,
+        mut ty: wasmparser::MemoryType,
+    ) -> Result<wasm_encoder::MemoryType, reencode::Error> {
+        if self.passes.addresses && !ty.memory64 && ty.page_size_log2.is_none() {
+            let most = (u64::from(u32::MAX) + 1 - u64::from(REACH_BYTES)) >> 16;
+            ty.maximum = Some(ty.maximum.unwrap_or(most).min(most).max(ty.initial));
+        }
+        Ok(utils::memory_type(self, ty))
+    }
+
+    /// Names stay true; what speaks of positions in the code does not.
+    fn parse_custom_section(
+        &mut self,
+        module: &mut wasm_encoder::Module,
+        section: wasmparser::CustomSectionReader<'_>,
+    ) -> Result<(), reencode::Error> {
+        let by_position = section.name().starts_with(".debug_")
+            || matches!(section.as_known(), KnownCustom::BranchHints(_));
+        if by_position {
+            return Ok(());
+        }
+        utils::parse_custom_section(self, module, section)
+    }
+}

@@ -1,0 +1,173 @@
+//! Innermost loops are unrolled, so that what an engine does at every loop header is done less often.
+//!
+//! An engine with a deadline looks at its clock at every loop header and must be ready to call out from
+//! there, so whatever lives in vector registers across the header is at the mercy of its register
+//! allocator. In a loop of a dozen instructions that costs more than the loop. Every copy keeps its own
+//! test of the loop's condition: the number of iterations need not be known and nothing is computed twice.
+
+use wasmparser::{BlockType, Operator};
+
+use crate::body::Body;
+
+/// How far loops are unrolled.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// The most copies of a loop.
+    pub(crate) copies: usize,
+    /// The most operators of all copies together; a longer loop stays as it is.
+    pub(crate) operators: usize,
+}
+
+/// Unrolls what can be unrolled; returns how many loops.
+pub(crate) fn unroll(body: &mut Body<'_>, limits: Limits) -> usize {
+    let old = std::mem::take(&mut body.ops);
+    let mut new = Vec::with_capacity(old.len() * 2);
+    let mut loops = 0;
+    let mut at = 0;
+    while at < old.len() {
+        let copied = innermost(&old, at).and_then(|end| {
+            let inside = &old[at + 1..end];
+            let copies = (limits.operators / weight(inside).max(1)).min(limits.copies);
+            (copies > 1).then(|| {
+                if ends_with_its_test(inside) {
+                    straight(&mut new, inside, copies);
+                } else {
+                    branchy(&mut new, inside, copies);
+                }
+                end + 1
+            })
+        });
+        if let Some(next) = copied {
+            loops += 1;
+            at = next;
+        } else {
+            new.push(old[at].clone());
+            at += 1;
+        }
+    }
+    body.ops = new;
+    loops
+}
+
+/// The index of the `end` of the loop that begins at `at`, if one does, it has no loop inside, and it
+/// neither takes nor leaves values.
+fn innermost(ops: &[Operator<'_>], at: usize) -> Option<usize> {
+    if !matches!(
+        ops[at],
+        Operator::Loop {
+            blockty: BlockType::Empty
+        }
+    ) {
+        return None;
+    }
+    let mut depth = 0_usize;
+    let mut again = false;
+    for (i, op) in ops.iter().enumerate().skip(at + 1) {
+        match op {
+            Operator::Block { .. } | Operator::If { .. } => depth += 1,
+            Operator::End if depth == 0 => return again.then_some(i),
+            Operator::End => depth -= 1,
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                again |= *relative_depth as usize == depth;
+            }
+            // What has labels of another kind is left alone.
+            Operator::Loop { .. }
+            | Operator::BrTable { .. }
+            | Operator::TryTable { .. }
+            | Operator::BrOnNull { .. }
+            | Operator::BrOnNonNull { .. }
+            | Operator::BrOnCast { .. }
+            | Operator::BrOnCastFail { .. } => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// How many operators become instructions.
+fn weight(ops: &[Operator<'_>]) -> usize {
+    ops.iter()
+        .filter(|op| {
+            !matches!(
+                op,
+                Operator::LocalGet { .. }
+                    | Operator::LocalSet { .. }
+                    | Operator::LocalTee { .. }
+                    | Operator::I32Const { .. }
+                    | Operator::End
+                    | Operator::Block { .. }
+            )
+        })
+        .count()
+}
+
+/// A loop without blocks inside whose one way round is a test at its end.
+fn ends_with_its_test(inside: &[Operator<'_>]) -> bool {
+    let Some((Operator::BrIf { relative_depth: 0 }, before)) = inside.split_last() else {
+        return false;
+    };
+    before.iter().all(|op| match op {
+        Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => *relative_depth > 0,
+        Operator::Block { .. } | Operator::If { .. } => false,
+        _ => true,
+    })
+}
+
+/// `block loop B eqz br_if 1 B eqz br_if 1 ... B br_if 0 end end`: no label between the copies.
+fn straight<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], copies: usize) {
+    let blockty = BlockType::Empty;
+    new.extend([Operator::Block { blockty }, Operator::Loop { blockty }]);
+    for copy in 1..=copies {
+        for op in &inside[..inside.len() - 1] {
+            new.push(moved(op, 0, 1));
+        }
+        if copy < copies {
+            new.extend([Operator::I32Eqz, Operator::BrIf { relative_depth: 1 }]);
+        }
+    }
+    new.extend([
+        Operator::BrIf { relative_depth: 0 },
+        Operator::End,
+        Operator::End,
+    ]);
+}
+
+/// `block loop block B br 2 end block B br 2 end ... B end end`: going round is leaving a copy's block,
+/// leaving the loop is leaving the outer one.
+fn branchy<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], copies: usize) {
+    let blockty = BlockType::Empty;
+    new.extend([Operator::Block { blockty }, Operator::Loop { blockty }]);
+    for _ in 1..copies {
+        new.push(Operator::Block { blockty });
+        copy_nested(new, inside, 2);
+        new.extend([Operator::Br { relative_depth: 2 }, Operator::End]);
+    }
+    copy_nested(new, inside, 1);
+    new.extend([Operator::End, Operator::End]);
+}
+
+fn copy_nested<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], deeper: u32) {
+    let mut depth = 0;
+    for op in inside {
+        new.push(moved(op, depth, deeper));
+        match op {
+            Operator::Block { .. } | Operator::If { .. } => depth += 1,
+            Operator::End => depth -= 1,
+            _ => {}
+        }
+    }
+}
+
+/// `op`, at `depth` blocks inside the loop, with labels beyond the loop `deeper` further away.
+fn moved<'a>(op: &Operator<'a>, depth: u32, deeper: u32) -> Operator<'a> {
+    let label = |at: u32| if at > depth { at + deeper } else { at };
+    match op {
+        Operator::Br { relative_depth } => Operator::Br {
+            relative_depth: label(*relative_depth),
+        },
+        Operator::BrIf { relative_depth } => Operator::BrIf {
+            relative_depth: label(*relative_depth),
+        },
+        op => op.clone(),
+    }
+}

@@ -1,0 +1,222 @@
+//! Rewritten modules compute what the originals computed.
+
+use std::fs;
+
+use assert_cmd::Command;
+use proptest::prelude::*;
+use wasm_post_link::{Passes, rewrite};
+use wasmtime::{Engine, Instance, Module, Store};
+
+/// What `f(a, b)` returns and leaves in the first 64 KiB of memory; `None` if it traps.
+fn outcome(engine: &Engine, wasm: &[u8], a: i32, b: i32) -> (Option<i32>, Vec<u8>) {
+    let module = Module::new(engine, wasm).expect("a valid module");
+    let mut store = Store::new(engine, ());
+    let instance = Instance::new(&mut store, &module, &[]).expect("no imports");
+    let f = instance
+        .get_typed_func::<(i32, i32), i32>(&mut store, "f")
+        .expect("f");
+    let result = f.call(&mut store, (a, b)).ok();
+    let memory = instance.get_memory(&mut store, "memory").expect("memory");
+    (result, memory.data(&store).to_vec())
+}
+
+fn exact() -> Passes {
+    Passes {
+        fuse: false,
+        ..Passes::default()
+    }
+}
+
+/// `f(a, b)` around `body`, with `$i`, `$x`, `$p` to work with and integer data in memory.
+fn program(body: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module (memory (export "memory") 1)
+            (data (i32.const 0) "\01\02\03\04\05\06\07\08\09\0a\0b\0c\0d\0e\0f\10\11\12\13\14")
+            (func (export "f") (param $a i32) (param $b i32) (result i32)
+              (local $i i32) (local $x i32) (local $p i32)
+              {body}
+              local.get $x))"#
+    );
+    wat::parse_str(text).expect("a module")
+}
+
+const LOOPS: [(&str, &str); 6] = [
+    (
+        "a test at the end",
+        "(loop $l
+            (i32.store offset=4 (i32.add (local.get $p) (i32.const 8))
+                (i32.add (i32.load (local.get $p)) (i32.load offset=1 (i32.add (local.get $p) (i32.const 3)))))
+            (local.set $p (i32.add (local.get $p) (i32.const 4)))
+            (br_if $l (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $a))))",
+    ),
+    (
+        "a way out in the middle",
+        "(block $out (loop $l
+            (br_if $out (i32.ge_s (local.get $i) (local.get $a)))
+            (local.set $x (i32.add (local.get $x) (i32.load8_u (local.get $i))))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br $l)))",
+    ),
+    (
+        "branches inside",
+        "(loop $l
+            (if (i32.and (local.get $i) (local.get $b))
+                (then (local.set $x (i32.add (local.get $x) (local.get $i))))
+                (else (i32.store (local.get $p) (local.get $x))))
+            (local.set $p (i32.add (local.get $p) (i32.const 2)))
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (br_if $l (i32.lt_s (local.get $i) (local.get $a))))",
+    ),
+    (
+        "ways round and out from inside blocks",
+        "(block $out (loop $l
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (block $skip
+                (br_if $skip (i32.eqz (i32.rem_u (local.get $i) (i32.const 3))))
+                (br_if $out (i32.gt_s (local.get $i) (local.get $a)))
+                (local.set $x (i32.sub (local.get $x) (local.get $i)))
+                (br_if $l (i32.and (local.get $i) (i32.const 4))))
+            (local.set $x (i32.xor (local.get $x) (local.get $b)))
+            (br $l)))",
+    ),
+    (
+        "a return from inside",
+        "(loop $l
+            (local.set $i (i32.add (local.get $i) (i32.const 1)))
+            (if (i32.gt_s (local.get $i) (local.get $a)) (then (return (local.get $x))))
+            (local.set $x (i32.add (i32.mul (local.get $x) (i32.const 31)) (local.get $i)))
+            (br $l))",
+    ),
+    (
+        "loops in loops, addresses that meet across a branch",
+        "(loop $outer
+            (local.set $p (i32.shl (local.get $i) (i32.const 2)))
+            (loop $inner
+                (i32.store (i32.add (local.get $p) (i32.const 64))
+                    (i32.add (i32.load (local.get $p)) (i32.load (i32.sub (local.get $p) (i32.const -4)))))
+                (br_if $inner (i32.lt_s (local.tee $p (i32.add (local.get $p) (i32.const 4))) (local.get $b))))
+            (local.set $x (i32.add (local.get $x) (local.get $p)))
+            (br_if $outer (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $a))))",
+    ),
+];
+
+#[test]
+fn every_kind_of_loop_is_rewritten() {
+    for (what, body) in LOOPS {
+        let (_, done) = rewrite(&program(body), exact()).expect("a module");
+        assert!(done.loops > 0, "{what}: {done:?}");
+    }
+    let (_, done) = rewrite(&program(LOOPS[0].1), exact()).expect("a module");
+    assert!(done.accesses > 10, "{done:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    // Trip counts around every number of copies, and limits that make another number of them.
+    #[test]
+    fn loops_do_what_they_did(kind in 0..LOOPS.len(), a in -3..70_i32, b in 0..300_i32, operators in 1..600_usize, copies in 1..20_usize) {
+        let wasm = program(LOOPS[kind].1);
+        let passes = Passes { operators, copies, ..exact() };
+        let (new, _) = rewrite(&wasm, passes).expect("a module");
+        let engine = Engine::default();
+        prop_assert_eq!(outcome(&engine, &wasm, a, b), outcome(&engine, &new, a, b), "{}", LOOPS[kind].0);
+    }
+
+    // The last iterations leave the memory, wherever that falls among the copies: the same trap, and the
+    // same stores before it.
+    #[test]
+    fn what_traps_traps_at_the_same_access(from in 0..40_i32, kind in prop::sample::select(vec![0_usize, 2])) {
+        let body = format!("(local.set $p (i32.sub (i32.const 65536) (local.get $b))) {}", LOOPS[kind].1);
+        let wasm = program(&body);
+        let (new, _) = rewrite(&wasm, exact()).expect("a module");
+        let engine = Engine::default();
+        prop_assert_eq!(outcome(&engine, &wasm, 60, from), outcome(&engine, &new, 60, from));
+    }
+}
+
+#[test]
+fn an_address_that_wraps_still_wraps() {
+    // 4 below the end of the address space plus 8 is 4; with an offset it would lie outside the memory.
+    let body = "(local.set $p (i32.sub (i32.const 0) (i32.const 4)))
+        (local.set $p (i32.add (local.get $p) (local.get $b)))
+        (local.set $x (i32.load (i32.add (local.get $p) (i32.const 8))))
+        (local.set $x (i32.add (local.get $x) (i32.load (i32.add (local.get $p) (i32.const 12)))))";
+    let wasm = program(body);
+    let (new, done) = rewrite(&wasm, exact()).expect("a module");
+    assert!(done.accesses > 0);
+    let engine = Engine::default();
+    let (result, _) = outcome(&engine, &new, 0, 0);
+    assert_eq!(result, outcome(&engine, &wasm, 0, 0).0);
+    assert_eq!(result, Some(0x0807_0605 + 0x0c0b_0a09));
+}
+
+#[test]
+fn a_memory_cannot_grow_to_where_addresses_could_wrap() {
+    let wasm = program("(local.set $x (memory.grow (i32.const 65535)))");
+    let (new, _) = rewrite(&wasm, exact()).expect("a module");
+    assert_eq!(outcome(&Engine::default(), &new, 0, 0).0, Some(-1));
+}
+
+/// Four products and sums in all the orders of operands.
+const FMA: &str = r#"(module (memory (export "memory") 1)
+    (func (export "f") (param $a i32) (param $b i32) (result i32)
+      (local $u v128) (local $v v128) (local $w v128)
+      (local.set $u (f64x2.splat (f64.convert_i32_s (local.get $a))))
+      (local.set $v (f64x2.splat (f64.convert_i32_s (local.get $b))))
+      (local.set $w (f64x2.add (f64x2.mul (local.get $u) (local.get $v)) (f64x2.splat (f64.const 3))))
+      (local.set $w (f64x2.add (local.get $w) (f64x2.mul (local.get $u) (v128.load offset=512 (i32.const 0)))))
+      (local.set $w (f64x2.sub (local.get $w) (f64x2.mul (local.get $v) (local.get $v))))
+      (local.set $w (f64x2.sub (f64x2.mul (local.get $w) (local.get $v)) (local.get $u)))
+      (v128.store (i32.const 64) (local.get $w))
+      (i32.trunc_f64_s (f64x2.extract_lane 0 (local.get $w)))))"#;
+
+#[test]
+fn products_that_are_added_are_fused_and_mean_the_same() {
+    let wasm = wat::parse_str(FMA).expect("a module");
+    let (new, done) = rewrite(&wasm, Passes::default()).expect("a module");
+    assert_eq!(done.fused, 3, "a * b - c has no fused form in Wasm");
+    let engine = Engine::default();
+    // Small integers: no rounding in either form.
+    for (a, b) in [(2, 5), (-7, 11), (1000, -1000)] {
+        let expected = (a * b + 3 - b * b) * b - a;
+        assert_eq!(outcome(&engine, &new, a, b), outcome(&engine, &wasm, a, b));
+        assert_eq!(outcome(&engine, &new, a, b).0, Some(expected));
+    }
+}
+
+#[test]
+fn the_executable_rewrites_and_refuses() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name);
+    fs::write(path("in.wasm"), program(LOOPS[0].1)).expect("written");
+    fs::write(path("bad.wasm"), b"\0asm\x01\0\0\0\xff").expect("written");
+    let tool = || Command::new(env!("CARGO_BIN_EXE_wasm-post-link"));
+    let said = tool()
+        .args([path("in.wasm"), path("out.wasm")])
+        .assert()
+        .success();
+    let said = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
+    assert!(said.contains("1 loops unrolled"), "{said}");
+    let engine = Engine::default();
+    let (old, new) = ("in.wasm", "out.wasm");
+    let read = |name| fs::read(path(name)).expect("read");
+    assert_eq!(
+        outcome(&engine, &read(old), 9, 0),
+        outcome(&engine, &read(new), 9, 0)
+    );
+
+    tool().args([path("bad.wasm"), path("x")]).assert().code(1);
+    tool().args([path("none.wasm"), path("x")]).assert().code(1);
+    tool()
+        .args([path("in.wasm"), path("no/such/dir")])
+        .assert()
+        .code(5);
+    tool()
+        .arg("--copies")
+        .arg("many")
+        .args([path("in.wasm"), path("x")])
+        .assert()
+        .code(2);
+    assert!(!path("x").exists());
+}

@@ -27,6 +27,8 @@ class Plan:
         self.times_ns = []
         self.parts = 0
         self.only = None
+        self.reuse = 1
+        self.whole_tracebacks = False
 
     def part(self, name, timed):
         """Runs a part. `timed(loops)` returns nanoseconds and the last result."""
@@ -40,7 +42,7 @@ class Plan:
             return
         timed(self.loops)
         for i in range(self.iterations):
-            elapsed_ns, _ = timed(self.loops)
+            elapsed_ns = sum(timed(self.loops)[0] for _ in range(self.reuse)) // self.reuse
             if i < len(self.times_ns):
                 self.times_ns[i] += elapsed_ns
             else:
@@ -128,7 +130,12 @@ def _prepare(loops, ignore, only):
     parser.add_argument("--time", type=int, metavar="N", help="N timed iterations, after an unrecorded one")
     parser.add_argument("--digest", action="store_true", help="print what one iteration computed, not its time")
     parser.add_argument("--loops", type=int, default=loops, metavar="N", help="calls an iteration (default: %(default)s)")
+    parser.add_argument("--reuse", type=int, metavar="N", help="N iterations for each line of --time, which tells their mean")
+    parser.add_argument("--dump", action="store_true", help="write to standard error: the digest, or a whole traceback")
     arguments = parser.parse_args()
+    _limit_memory()
+    plan.whole_tracebacks = arguments.dump
+    plan.reuse = arguments.reuse or 1
     plan.iterations = 1 if arguments.time is None else arguments.time
     plan.loops = arguments.loops
     plan.only = only
@@ -150,10 +157,37 @@ def _silence():
         sys.stdout = output
 
 
+def _limit_memory():
+    """Natively the limit is set here; Wasm's is the engine's."""
+    mebibytes = os.environ.get("PYBENCH_MEMORY_MIB")
+    if mebibytes:
+        import resource
+
+        limit = int(mebibytes) << 20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _tell(kind, error, trace):
+    """A failure in a line, its cause first: only the beginning of what a program says fits into a report."""
+    if plan.whole_tracebacks:
+        sys.__excepthook__(kind, error, trace)
+        return
+    places = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}")
+        trace = trace.tb_next
+    print(f"{kind.__name__}: {error}; {' < '.join(reversed(places))}", file=sys.stderr)
+
+
+sys.excepthook = _tell
+
+
 def _answer(name):
     if plan.parts == 0:
         raise SystemExit(f"{name} registered nothing to time")
     if plan.digest is not None:
-        print("digest", plan.digest)
+        print("digest", plan.digest, file=sys.stderr if plan.whole_tracebacks else sys.stdout)
+        return
     for elapsed_ns in plan.times_ns:
         print(elapsed_ns)

@@ -148,6 +148,8 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
     let last_wait = LastWait::default();
     let mut builder = WasiCtxBuilder::new();
     builder.args(&grants.args).envs(&grants.env);
+    // File operations on this thread: handing each to another and back costs many times the operation.
+    builder.allow_blocking_current_thread(true);
     builder
         .allow_tcp(false)
         .allow_udp(false)

@@ -1,0 +1,231 @@
+//! The columns that Python can be compared in.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use faaslet::{DirGrant, EngineSettings, Grants, Profiling, Store};
+use measure_core::home;
+use measure_core::ids::{self, FunctionId};
+use native_vs_wasm::columns::{Executable, NativeColumn, WasmColumn, WasmProgram, WasmSetup};
+use native_vs_wasm::{Benchmark, Column, CompareError, Side, Task};
+
+use crate::benchmarks::Benchmarks;
+
+/// The user of the function in the store.
+pub const USER: &str = "python";
+/// The one function that all Python functions are: the interpreter.
+pub const FUNCTION: &str = "py_func";
+
+/// The headline pair.
+pub const NATIVE: &str = "native";
+/// See [`NATIVE`].
+pub const WASM: &str = "wasm";
+/// Ending of a column that runs all iterations in one interpreter.
+pub const REUSE: &str = "-reuse";
+
+const MAKE: &str = "make python";
+
+/// What columns need to know.
+#[derive(Debug, Clone)]
+pub struct Setup<'a> {
+    /// How long one run may take.
+    pub timeout: Duration,
+    /// Whether compiled code is announced to perf.
+    pub profiling: Profiling,
+    /// Most memory of an interpreter.
+    pub memory_limit_mib: u64,
+    /// Where the scripts are.
+    pub scripts: &'a Path,
+    /// Where they may put temporary files.
+    pub scratch: &'a Path,
+}
+
+/// Every column's name.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let plain = [NATIVE, WASM].map(str::to_owned);
+    let reuse = [NATIVE, WASM].map(|side| format!("{side}{REUSE}"));
+    plain.into_iter().chain(reuse).collect()
+}
+
+/// The column `name`; one that reuses its interpreter runs `iterations` in it.
+///
+/// # Errors
+/// There is none of this name, or its engine cannot be set up.
+pub fn column<'a>(
+    name: &str,
+    setup: &Setup<'a>,
+    iterations: u32,
+) -> Result<Box<dyn Column + 'a>, CompareError> {
+    if !names().iter().any(|known| known == name) {
+        return Err(CompareError::Usage(ids::unknown("column", name, &names())));
+    }
+    let reuse = name.ends_with(REUSE).then_some(iterations.max(1));
+    match Side::of(name) {
+        Side::Native => Ok(Box::new(native(name, setup, reuse))),
+        Side::Wasm => wasm(name, setup, reuse),
+    }
+}
+
+/// The version of CPython, if both sides are there and have the same.
+///
+/// # Errors
+/// One is missing, or they differ.
+pub fn same_version() -> Result<String, CompareError> {
+    let of = |side: &str| -> Result<String, CompareError> {
+        let path = python().join(side).join("version");
+        let text = fs::read_to_string(&path).map_err(|e| {
+            CompareError::Unavailable(format!(
+                "no interpreter: {}: {e}; `{MAKE}` builds it",
+                path.display()
+            ))
+        })?;
+        Ok(text.trim().to_owned())
+    };
+    let (native, wasm) = (of("native")?, of("wasi")?);
+    if native == wasm {
+        return Ok(native);
+    }
+    Err(CompareError::Unavailable(format!(
+        "the native interpreter is CPython {native}, the Wasm one {wasm}: no comparison of the two is fair; `{MAKE}` builds both from one source"
+    )))
+}
+
+fn python() -> PathBuf {
+    let path = home::root().join("python");
+    path.canonicalize().unwrap_or(path)
+}
+
+fn words(task: Task) -> Vec<String> {
+    match task {
+        Task::Output => vec!["--digest".to_owned()],
+        Task::Time { repeats } => vec!["--time".to_owned(), repeats.to_string()],
+        Task::Dump => vec!["--digest".to_owned(), "--dump".to_owned()],
+    }
+}
+
+/// What the interpreter is given on either side, after its own name.
+fn arguments(setup: &Setup<'_>, benchmark: &Benchmark, reuse: Option<u32>) -> Vec<String> {
+    let script = Benchmarks::script(setup.scripts, &benchmark.name);
+    let mut args = vec!["-S".to_owned(), script.display().to_string()];
+    if let Some(iterations) = reuse {
+        args.extend(["--reuse".to_owned(), iterations.to_string()]);
+    }
+    args
+}
+
+/// The whole environment, the same on either side: the secret of string hashes is fixed, so that sets have
+/// one order in every run.
+fn environment(setup: &Setup<'_>) -> Vec<(String, String)> {
+    let python = python();
+    let text = |path: &Path| path.display().to_string();
+    [
+        ("PYTHONHOME", text(&python.join("native"))),
+        ("PYTHONPATH", text(&python.join("suite"))),
+        ("PYTHONHASHSEED", "0".to_owned()),
+        ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
+        ("TMPDIR", text(setup.scratch)),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn flags(side: &str) -> Vec<String> {
+    let text = fs::read_to_string(python().join(side).join("flags")).unwrap_or_default();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn kind(reuse: Option<u32>) -> &'static str {
+    if reuse.is_some() {
+        "all iterations in one interpreter, the mean counts"
+    } else {
+        "a fresh interpreter for each iteration"
+    }
+}
+
+fn native<'a>(name: &str, setup: &Setup<'a>, reuse: Option<u32>) -> NativeColumn<'a> {
+    let path = python().join("native/bin/python3.13");
+    let setup = setup.clone();
+    NativeColumn {
+        name: name.to_owned(),
+        summary: format!("CPython in a process of its own, {}", kind(reuse)),
+        settings: flags("native"),
+        mend: MAKE.to_owned(),
+        timeout: setup.timeout,
+        words,
+        locate: Box::new(move |benchmark| {
+            let mut env = environment(&setup);
+            env.push((
+                "PYBENCH_MEMORY_MIB".to_owned(),
+                setup.memory_limit_mib.to_string(),
+            ));
+            Executable {
+                path: path.clone(),
+                args: arguments(&setup, benchmark, reuse)
+                    .into_iter()
+                    .map(Into::into)
+                    .collect(),
+                env,
+                sources: Vec::new(),
+            }
+        }),
+    }
+}
+
+fn wasm<'a>(
+    name: &str,
+    setup: &Setup<'a>,
+    reuse: Option<u32>,
+) -> Result<Box<dyn Column + 'a>, CompareError> {
+    let id = FunctionId::new(USER, FUNCTION).map_err(|e| CompareError::Failed(e.to_string()))?;
+    let setup = setup.clone();
+    let column = WasmColumn::new(WasmSetup {
+        name: name.to_owned(),
+        store: Store::at(home::store()),
+        settings: EngineSettings {
+            profiling: setup.profiling,
+            ..EngineSettings::default()
+        },
+        memory_limit_bytes: setup.memory_limit_mib << 20,
+        timeout: setup.timeout,
+        mend: MAKE.to_owned(),
+        build_flags: flags("wasi")
+            .into_iter()
+            .chain([kind(reuse).to_owned()])
+            .collect(),
+        words,
+        locate: Box::new(move |benchmark| {
+            let mut args = vec![FUNCTION.to_owned()];
+            args.extend(arguments(&setup, benchmark, reuse));
+            Ok(WasmProgram {
+                id: id.clone(),
+                grants: Grants {
+                    args,
+                    env: environment(&setup),
+                    dirs: directories(&setup),
+                    ..Grants::default()
+                },
+            })
+        }),
+    });
+    let column = column.map_err(|e| CompareError::Unavailable(e.to_string()))?;
+    Ok(Box::new(column))
+}
+
+/// Under the same names as outside, so that both sides see the same paths.
+fn directories(setup: &Setup<'_>) -> Vec<DirGrant> {
+    let python = python();
+    [
+        (python.join("native/lib"), false),
+        (python.join("suite"), false),
+        (setup.scripts.to_owned(), false),
+        (setup.scratch.to_owned(), true),
+    ]
+    .map(|(host, writable)| DirGrant {
+        guest: host.display().to_string(),
+        host,
+        writable,
+    })
+    .into()
+}

@@ -112,7 +112,7 @@ impl FaasletRung {
         grants: Grants,
     ) -> Result<Vec<Function>, DriverError> {
         let (store, id) = (&self.settings.store, &plan.function);
-        if self.kind.from_snapshot() {
+        if self.kind.is_proto() {
             Function::load_snapshots(engine, store, id, &grants)
         } else {
             Function::load(engine, store, id, grants).map(|function| vec![function])

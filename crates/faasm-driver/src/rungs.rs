@@ -47,7 +47,7 @@ impl Kind {
     }
 
     /// Whether a start is from a snapshot.
-    pub(crate) fn from_snapshot(self) -> bool {
+    pub(crate) fn is_proto(self) -> bool {
         matches!(self, Self::Proto | Self::ProtoPooled)
     }
 
@@ -135,7 +135,7 @@ impl Kind {
         if self == Self::Wasm {
             in_force.push(LUCET.to_owned());
         }
-        if self.from_snapshot() {
+        if self.is_proto() {
             in_force.push(
                 "what the program drew at random while it was initialised is the same in each start from one snapshot"
                     .to_owned(),

@@ -46,10 +46,12 @@ pub fn take(
     plan: &Plan,
 ) -> Result<Vec<u8>, FaasletError> {
     let failed = |cause: String| FaasletError::snapshot(what, cause);
+    let Some(initializer) = &plan.initializer else {
+        // All that it does it does at each start: its snapshot is the program itself.
+        return Ok(wasm.to_vec());
+    };
     let mut wizer = Wizer::new();
-    if let Some(initializer) = &plan.initializer {
-        wizer.init_func(initializer);
-    }
+    wizer.init_func(initializer);
     if let Some(entry) = &plan.entry {
         wizer.func_rename("_start", entry);
     }
@@ -72,7 +74,7 @@ pub fn take(
     if plan.has_reactor {
         call(&function, &mut store, &instance, REACTOR).map_err(failed)?;
     }
-    if let Some(initializer) = plan.initializer.as_deref().filter(|&name| name != REACTOR) {
+    if initializer != REACTOR {
         call(&function, &mut store, &instance, initializer).map_err(failed)?;
     }
     let after = descriptors::open(&linker, &mut store).map_err(|e| failed(format!("{e:#}")))?;

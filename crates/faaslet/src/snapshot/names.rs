@@ -24,8 +24,8 @@ pub struct Names {
 /// What a snapshot of a program consists in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The initialiser; a program without one is snapshotted as it is once instantiated, and its `_start`
-    /// then does all that it always does.
+    /// The initialiser; a program without one is its own snapshot, whose `_start` does all that it always
+    /// does.
     pub initializer: Option<String>,
     /// What takes the place of `_start`.
     pub entry: Option<String>,

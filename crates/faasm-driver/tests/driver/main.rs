@@ -8,5 +8,6 @@ mod runs;
 mod serve;
 mod server;
 mod signals;
+mod snapshot;
 mod store;
 mod uploads;

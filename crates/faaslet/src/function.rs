@@ -235,15 +235,26 @@ impl Function {
     }
 }
 
-/// The cause and the innermost Wasm frame; the rest of a back trace is noise in a line.
+/// So many frames of a back trace are named.
+const FRAMES: usize = 6;
+
+/// The cause and the innermost Wasm frames, each called by the next.
 fn one_line(error: &wasmtime::Error) -> String {
     let cause = error.root_cause().to_string();
-    let frame = error
+    let frames = error
         .downcast_ref::<wasmtime::WasmBacktrace>()
-        .and_then(|trace| trace.frames().first())
-        .and_then(|frame| frame.func_name())
-        .map_or(String::new(), |name| {
-            format!(" in `{}`", name.escape_debug())
-        });
-    format!("{cause}{frame}")
+        .map(wasmtime::WasmBacktrace::frames)
+        .unwrap_or_default();
+    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
+        Some(name) => format!("`{}`", name.escape_debug()),
+        None => format!("function[{}]", frame.func_index()),
+    };
+    let mut names: Vec<String> = frames.iter().take(FRAMES).map(name).collect();
+    if frames.len() > FRAMES {
+        names.push("...".to_owned());
+    }
+    if names.is_empty() {
+        return cause;
+    }
+    format!("{cause} in {}", names.join(" < "))
 }

@@ -106,7 +106,7 @@ enum Command {
 }
 
 /// Runs and time of `quick`.
-const QUICK_RUNS: u32 = 7;
+const QUICK_RUNS: u32 = 11;
 const QUICK_SECONDS: u64 = 150;
 
 /// Does what the command line says.

@@ -1,6 +1,8 @@
 //! What one more parked Faaslet weighs: the real driver holds 500 to 2000 of them, and a line is fitted
 //! through what the kernel says of its memory.
 
+mod python;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -22,27 +24,35 @@ struct Weight {
 }
 
 fn main() -> Outcome<()> {
-    for rung in ["wasm", "faaslet"] {
-        let mut points = Vec::new();
-        for _ in 0..REPEATS {
-            for workers in WORKERS {
-                match weigh(rung, workers) {
-                    Ok(weight) => points.push((workers as f64, weight)),
-                    Err(e) => {
-                        eprintln!("SKIPPED: parked {rung}: {e}");
-                        return Ok(());
-                    }
+    for rung in ["wasm", "faaslet", "proto-faaslet"] {
+        weigh_slope(rung, None, &WORKERS, AIM_KIB);
+    }
+    python::run()
+}
+
+/// Holds so many `workers` of `function`, or of the rung's own, and prints what one more weighs.
+fn weigh_slope(rung: &str, function: Option<&str>, workers: &[usize], aim_kib: f64) {
+    let what = function.map_or(rung.to_owned(), |function| format!("{rung} of {function}"));
+    let mut points = Vec::new();
+    for _ in 0..REPEATS {
+        for &workers in workers {
+            match weigh(rung, function, workers) {
+                Ok(weight) => points.push((workers as f64, weight)),
+                Err(e) => {
+                    eprintln!("SKIPPED: parked {what}: {e}");
+                    return;
                 }
             }
         }
-        report(rung, &points);
     }
-    Ok(())
+    report(&what, &points, aim_kib);
 }
 
-fn weigh(rung: &str, workers: usize) -> Outcome<Weight> {
+fn weigh(rung: &str, function: Option<&str>, workers: usize) -> Outcome<Weight> {
+    let function = function.map(|function| ["--function", function]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_faasm-driver"))
         .args(["hold", &workers.to_string(), "--gated", "--rung", rung])
+        .args(function.iter().flatten())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -82,7 +92,7 @@ fn read_weight(pid: u32) -> Outcome<Weight> {
     })
 }
 
-fn report(rung: &str, points: &[(f64, Weight)]) {
+fn report(what: &str, points: &[(f64, Weight)], aim_kib: f64) {
     let fit = |of: fn(&Weight) -> f64| {
         linear_fit(
             &points
@@ -98,17 +108,18 @@ fn report(rung: &str, points: &[(f64, Weight)]) {
         .slope_interval
         .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
     println!(
-        "one more parked {rung}, KiB PSS / {AIM_KIB}: {:.3} [{:.3}, {:.3}] (aim <= 1) ours {:.2} KiB peer {AIM_KIB} KiB n={}",
-        pss.slope / AIM_KIB,
-        lo / AIM_KIB,
-        hi / AIM_KIB,
+        "one more parked {what}, KiB PSS / {aim_kib}: {:.3} [{:.3}, {:.3}] (aim <= 1) ours {:.2} KiB peer {aim_kib} KiB n={}",
+        pss.slope / aim_kib,
+        lo / aim_kib,
+        hi / aim_kib,
         pss.slope,
         points.len()
     );
-    let most = points.iter().filter(|(n, _)| *n >= 2000.0);
+    let largest = points.iter().map(|(n, _)| *n).fold(0.0, f64::max);
+    let most = points.iter().filter(|(n, _)| *n >= largest);
     let total = median(&most.map(|(_, w)| w.pss).collect::<Vec<_>>()).unwrap_or(f64::NAN);
     println!(
-        "phases of parked {rung}: fixed {:.0} KiB PSS, page tables {:.2} KiB each (not in PSS), 2000 together {total:.0} KiB PSS",
+        "phases of parked {what}: fixed {:.0} KiB PSS, page tables {:.2} KiB each (not in PSS), {largest} together {total:.0} KiB PSS",
         pss.intercept, tables.slope
     );
 }

@@ -88,7 +88,7 @@ impl Launcher for Qemu {
                 network: "no device".into(),
                 files: "own initrd, no device".into(),
                 syscalls: "guest kernel; QEMU's own are not filtered".into(),
-                capabilities: "guest's own; QEMU keeps the driver's".into(),
+                capabilities: "a guest has none of the host; QEMU keeps the driver's".into(),
                 ..Isolation::default()
             },
             settings: vec![

@@ -161,7 +161,7 @@ impl Launcher for Firecracker {
                 network: "no device".into(),
                 files: "no device, or one read-only image".into(),
                 syscalls: "no system calls to the host; Firecracker's own filtered by its seccomp profile, where it was built with one".into(),
-                capabilities: "Firecracker keeps the driver's: no jailer".into(),
+                capabilities: "a guest has none of the host; Firecracker keeps the driver's, no jailer".into(),
                 hardware: "KVM".into(),
                 ..Isolation::default()
             },

@@ -199,7 +199,7 @@ impl Rung for FlatRung {
                 network: "no device".into(),
                 files: "no device".into(),
                 syscalls: "no system calls to the host; the monitor's own are not filtered".into(),
-                capabilities: "the monitor keeps the driver's".into(),
+                capabilities: "a guest has none of the host; the monitor keeps the driver's".into(),
                 hardware: "KVM".into(),
                 ..Isolation::default()
             },

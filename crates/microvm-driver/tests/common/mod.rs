@@ -295,3 +295,9 @@ pub fn alive(pid: i32) -> bool {
         state.is_some_and(|rest| !rest.starts_with('Z') && !rest.starts_with('X'))
     })
 }
+
+/// `arguments` for the driver, with `server` for its Firecracker.
+pub fn with<'a>(server: &'a Server, arguments: &[&'a str]) -> Vec<&'a str> {
+    let path = server.path.to_str().expect("a path");
+    [&["--firecracker", path], arguments].concat()
+}

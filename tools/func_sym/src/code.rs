@@ -19,6 +19,16 @@ pub(crate) struct Piece {
     pub(crate) size: u64,
 }
 
+impl Piece {
+    /// As the code's own symbol table has it, which is what a profile without jitdump shows.
+    pub(crate) fn full_name(&self) -> String {
+        match &self.suffix {
+            Some(suffix) => format!("{}::{suffix}", self.generated),
+            None => self.generated.clone(),
+        }
+    }
+}
+
 /// What a piece of code is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {

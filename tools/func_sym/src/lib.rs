@@ -1,8 +1,9 @@
 //! From the names that a profile shows to the functions of the source.
 //!
-//! A profile of compiled Wasm shows a function's name where the module has one, else what the compiler
-//! generated: `wasm[0]::function[7]`. The name comes from the module's name section, and from its exports
-//! where that was stripped. See `docs/profiling.md`.
+//! Compiled Wasm has generated names: `wasm[0]::function[7]::kernel_3mm`, or `wasm[0]::function[7]` where the
+//! module was stripped. A profile shows them as they are, but with jitdump the name alone where there is one.
+//! Real names come from the module's name section, and from its exports where that was stripped. See
+//! `docs/profiling.md`.
 //!
 //! Design constraints:
 //! * generated names, offsets and sizes come from the compiled code itself, not from what we know of the
@@ -43,7 +44,7 @@ EXAMPLES:
     perf report -i perf.data.wasm --stdio | func_sym --annotate polybench 3mm
 
 OUTPUT:
-    wasm[0]::function[7] = kernel_3mm                a line per function
+    wasm[0]::function[7]::kernel_3mm = kernel_3mm    a line per function
     then, after tabs, its offset in the compiled code and its size in bytes (--sizes), and the
     line of the source (--lines). `?` stands for what the module does not tell. The same lines
     are kept in function.symbols beside the function in the store.

@@ -79,7 +79,7 @@ impl Table {
                 (None, _) => continue,
             };
             // Writing to a string cannot fail.
-            let _ = write!(text, "{} = {symbol}", row.piece.generated);
+            let _ = write!(text, "{} = {symbol}", row.piece.full_name());
             if columns.sizes {
                 let _ = write!(text, "\t{:#x}\t{}", row.piece.offset, row.piece.size);
             }

@@ -1,6 +1,7 @@
 //! Directories of our own for sockets, snapshots and initrds; gone when dropped, or at the next `clean`.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -73,9 +74,15 @@ pub fn remove_orphans() -> Result<Vec<PathBuf>, DriverError> {
             };
             if label::is_orphan(name) {
                 let path = entry.path();
-                fs::remove_dir_all(&path).map_err(|e| {
-                    DriverError::failed(format!("cannot remove {}", path.display()), e)
-                })?;
+                match fs::remove_dir_all(&path) {
+                    Ok(()) => {}
+                    // Another `clean` was faster.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                    Err(e) => {
+                        let what = format!("cannot remove {}", path.display());
+                        return Err(DriverError::failed(what, e));
+                    }
+                }
                 removed.push(path);
             }
         }

@@ -199,10 +199,10 @@ fn a_kill_leaves_no_monitor_and_clean_removes_the_files() {
         driver.until(|m| matches!(m, Message::Parked { .. }));
         let pid = driver.pid();
         assert_eq!(server.processes(pid).len(), 2);
+        assert!(!directories(pid).is_empty());
         driver.signal(Signal::SIGKILL);
         driver.child.wait().expect("ended");
         eventually("its monitors end", || server.processes(pid).is_empty());
-        assert!(!directories(pid).is_empty());
         let output = run(&["clean"]);
         assert_eq!(code(&output), 0, "{}", errors(&output));
         assert_eq!(directories(pid), Vec::<PathBuf>::new());

@@ -138,7 +138,7 @@ impl Machine {
     /// Runs until the guest resets the machine; `hello` is called when it has said so.
     ///
     /// # Errors
-    /// It does something else, a signal came ([`super::watchdog`]), or it ends without a hello.
+    /// It does something else, a signal came (the watchdog's), or it ends without a hello.
     pub fn run_to_reset(&mut self, hello: &mut dyn FnMut()) -> Result<(), DriverError> {
         let mut greeted = false;
         self.run(&mut |event| {

@@ -5,6 +5,8 @@ python: build ## Build CPython natively and to WASI, fetch the benchmark suite (
 	@NATIVE_CC=clang-19 WASI_CC=$(WASI_CC) pybench-src/build-python $(PYTHON)
 	@pybench-src/install-suite $(PYTHON)
 	@cmp -s $(PYTHON)/wasi/python.wasm $(STORE)/python/py_func/function.wasm || $(BIN)/faasm-driver upload python py_func $(PYTHON)/wasi/python.wasm
+	@[ ! -e $(PYTHON)/wasi/python-opt.wasm ] || cmp -s $(PYTHON)/wasi/python-opt.wasm $(STORE)/python/py_func_opt/function.wasm || \
+		$(BIN)/faasm-driver upload python py_func_opt $(PYTHON)/wasi/python-opt.wasm
 
 pybench-quick: python ## Six Python benchmarks, native against Wasm
 	$(BIN)/py_bench quick $(ARGS)

@@ -1,11 +1,13 @@
-"""What a benchmark computed, in a line: its result, and every value that a Python function returned on the way.
+"""What a benchmark computed, in a line: its result, and what its Python functions and those of the packages that it
+uses returned on the way.
 
 Most benchmarks of the suite return nothing, so their functions are watched: of each place that returns, the first
 values are taken, as far as they are plain (numbers, text, containers of them; of other objects the type). Floating
-point is taken to nine digits, because the C libraries of the two sides differ in the last one. The digest is a sum,
+point is taken to eight or nine digits, because the C libraries of the two sides differ in the last one. The digest is a sum,
 so it does not depend on the order; it differs if one return of the interpreter's 32-bit side differs from the other's.
 """
 
+import os
 import sys
 from contextlib import contextmanager
 from decimal import Decimal
@@ -17,6 +19,8 @@ PER_PLACE = 200
 # Of a container, so many elements, to this depth.
 ELEMENTS = 24
 DEPTH = 3
+# The standard library is left out, for it looks at its platform at every turn, and so is what measures.
+LEFT_OUT = (os.path.dirname(os.__file__) + os.sep, os.path.dirname(os.path.abspath(__file__)) + os.sep)
 # Where values depend on the width of a word, on addresses or on the clock by design.
 PLATFORM = frozenset({"__hash__", "__sizeof__", "time", "perf_counter", "getpid"})
 
@@ -27,9 +31,9 @@ def plain(value, depth=DEPTH):
     if value is None or kind is bool or kind is int:
         return b"%d" % value if kind is int and -(1 << 63) < value < 1 << 63 else repr_int(value)
     if kind is float:
-        return b"%.9g" % (value + 0.0)
+        return rounded(value)
     if kind is complex:
-        return b"%.9g,%.9g" % (value.real, value.imag)
+        return rounded(value.real) + b"," + rounded(value.imag)
     if kind is str:
         return value.encode("utf-8", "surrogatepass")
     if kind is bytes or kind is bytearray:
@@ -45,6 +49,14 @@ def plain(value, depth=DEPTH):
     if kind is set or kind is frozenset:
         return b"set %d" % len(value)
     return kind.__qualname__.encode()
+
+
+def rounded(value):
+    """Nine digits of a large number, eight places of a small one: what is left of a difference of equals is noise."""
+    if abs(value) >= 1 or value != value:
+        return b"%.9g" % value
+    text = b"%.8f" % value
+    return b"0.00000000" if text == b"-0.00000000" else text
 
 
 def repr_int(value):
@@ -64,16 +76,30 @@ class Digest:
         self.taken = 0
         self.ignore = PLATFORM | frozenset(ignore)
         self.places = {}
+        self.timers = set()
 
     def add(self, name, value):
         """The value goes in by itself."""
         self.sum = (self.sum + hashed(name, value)) & 0xFFFF_FFFF_FFFF_FFFF
         self.taken += 1
 
+    def leave_out(self, func):
+        """`func` returns the time it took."""
+        self.timers.add(getattr(func, "__code__", None))
+
+    def _watched(self, code):
+        return (
+            code.co_filename.endswith(".py")
+            and not code.co_filename.startswith(LEFT_OUT)
+            and code.co_name not in self.ignore
+            and code.co_qualname not in self.ignore
+            and code not in self.timers
+        )
+
     def _returned(self, code, offset, value):
         place = (code, offset)
         seen = self.places.get(place, 0)
-        if seen >= PER_PLACE or code.co_name in self.ignore or code.co_qualname in self.ignore or not code.co_filename.endswith(".py"):
+        if seen >= PER_PLACE or not self._watched(code):
             return sys.monitoring.DISABLE
         self.places[place] = seen + 1
         self.add(code.co_qualname, value)

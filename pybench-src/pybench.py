@@ -3,7 +3,7 @@
     python bench_float.py --time 5     five timed iterations, after an unrecorded one: a line of nanoseconds each
     python bench_float.py --digest     one iteration, watched: a line `digest` with what it computed
 
-Both sides run the same file with the same arguments. A traceback on standard error and exit code 1 tell of a failure.
+Both sides run the same file with the same arguments. A failure ends with exit code 1 and its traceback in a line, cause first.
 """
 
 import argparse
@@ -28,7 +28,6 @@ class Plan:
         self.parts = 0
         self.only = None
         self.reuse = 1
-        self.whole_tracebacks = False
 
     def part(self, name, timed):
         """Runs a part. `timed(loops)` returns nanoseconds and the last result."""
@@ -131,10 +130,8 @@ def _prepare(loops, ignore, only):
     parser.add_argument("--digest", action="store_true", help="print what one iteration computed, not its time")
     parser.add_argument("--loops", type=int, default=loops, metavar="N", help="calls an iteration (default: %(default)s)")
     parser.add_argument("--reuse", type=int, metavar="N", help="N iterations for each line of --time, which tells their mean")
-    parser.add_argument("--dump", action="store_true", help="write to standard error: the digest, or a whole traceback")
     arguments = parser.parse_args()
     _limit_memory()
-    plan.whole_tracebacks = arguments.dump
     plan.reuse = arguments.reuse or 1
     plan.iterations = 1 if arguments.time is None else arguments.time
     plan.loops = arguments.loops
@@ -169,9 +166,6 @@ def _limit_memory():
 
 def _tell(kind, error, trace):
     """A failure in a line, its cause first: only the beginning of what a program says fits into a report."""
-    if plan.whole_tracebacks:
-        sys.__excepthook__(kind, error, trace)
-        return
     places = []
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -187,7 +181,7 @@ def _answer(name):
     if plan.parts == 0:
         raise SystemExit(f"{name} registered nothing to time")
     if plan.digest is not None:
-        print("digest", plan.digest, file=sys.stderr if plan.whole_tracebacks else sys.stdout)
+        print("digest", plan.digest)
         return
     for elapsed_ns in plan.times_ns:
         print(elapsed_ns)

@@ -16,11 +16,15 @@ use crate::benchmarks::Benchmarks;
 pub const USER: &str = "python";
 /// The one function that all Python functions are: the interpreter.
 pub const FUNCTION: &str = "py_func";
+/// The same, optimised after linking.
+const OPTIMISED: &str = "py_func_opt";
 
 /// The headline pair.
 pub const NATIVE: &str = "native";
 /// See [`NATIVE`].
 pub const WASM: &str = "wasm";
+/// The Wasm interpreter optimised after linking by wasm-opt.
+pub const WASM_OPT: &str = "wasm-opt";
 /// Ending of a column that runs all iterations in one interpreter.
 pub const REUSE: &str = "-reuse";
 
@@ -46,7 +50,11 @@ pub struct Setup<'a> {
 pub fn names() -> Vec<String> {
     let plain = [NATIVE, WASM].map(str::to_owned);
     let reuse = [NATIVE, WASM].map(|side| format!("{side}{REUSE}"));
-    plain.into_iter().chain(reuse).collect()
+    plain
+        .into_iter()
+        .chain(reuse)
+        .chain([WASM_OPT.to_owned()])
+        .collect()
 }
 
 /// The column `name`; one that reuses its interpreter runs `iterations` in it.
@@ -99,9 +107,8 @@ fn python() -> PathBuf {
 
 fn words(task: Task) -> Vec<String> {
     match task {
-        Task::Output => vec!["--digest".to_owned()],
+        Task::Output | Task::Dump => vec!["--digest".to_owned()],
         Task::Time { repeats } => vec!["--time".to_owned(), repeats.to_string()],
-        Task::Dump => vec!["--digest".to_owned(), "--dump".to_owned()],
     }
 }
 
@@ -178,7 +185,12 @@ fn wasm<'a>(
     setup: &Setup<'a>,
     reuse: Option<u32>,
 ) -> Result<Box<dyn Column + 'a>, CompareError> {
-    let id = FunctionId::new(USER, FUNCTION).map_err(|e| CompareError::Failed(e.to_string()))?;
+    let function = if name == WASM_OPT {
+        OPTIMISED
+    } else {
+        FUNCTION
+    };
+    let id = FunctionId::new(USER, function).map_err(|e| CompareError::Failed(e.to_string()))?;
     let setup = setup.clone();
     let column = WasmColumn::new(WasmSetup {
         name: name.to_owned(),

@@ -25,7 +25,7 @@ EXAMPLES:
     py_bench all 5 5                                (half an hour)
     py_bench nbody 10 10 --reuse                    (also: all iterations in one interpreter)
     py_bench richards 0 5 --profile perfmap         (nothing but Wasm, to be profiled)
-    py_bench dump nbody wasm                        (its digest, or its whole traceback)
+    py_bench dump nbody wasm                        (its digest, or its traceback)
     py_bench report results/latest
 
     Benchmarks may be written with or without bench_ and .py. In the CSV the full name stands: bench_float.
@@ -75,7 +75,7 @@ pub struct Options {
 enum Command {
     /// Lists the benchmarks, what they do, and why some of the suite are not run
     List,
-    /// Runs a benchmark once and prints the digest of what it computes, or its whole traceback
+    /// Runs a benchmark once and prints the digest of what it computes, or its traceback
     Dump {
         /// The benchmark
         #[structopt(name = "BENCHMARK")]
@@ -267,7 +267,7 @@ fn dump(options: &Options, benchmark: &str, column: &str) -> Result<Exit, Compar
         let lack = |lack: native_vs_wasm::NotReady| CompareError::Unavailable(lack.to_string());
         column.check(&benchmark).map_err(lack)?;
         let mut program = column.prepare(&benchmark).map_err(lack)?;
-        let run = program.run(Task::Dump).map_err(|error| {
+        let run = program.run(Task::Output).map_err(|error| {
             CompareError::Benchmarks(format!("{}, {}: {error}", benchmark.name, column.name()))
         })?;
         say(&run.output)?;

@@ -1,4 +1,4 @@
-"""Lib2to3 converts Python 2 programs."""
+"""lib2to3 converts Python 2 programs."""
 
 import os
 import sys

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_chameleon")
+benchmark("bm_chameleon", loops=2)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_comprehensions")
+benchmark("bm_comprehensions", loops=2000)

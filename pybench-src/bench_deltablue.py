@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_deltablue")
+benchmark("bm_deltablue", loops=7)

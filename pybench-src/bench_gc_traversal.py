@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_gc_traversal")
+benchmark("bm_gc_traversal", loops=7)

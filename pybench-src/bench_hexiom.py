@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_hexiom")
+benchmark("bm_hexiom", loops=4)

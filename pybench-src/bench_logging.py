@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_logging")
+benchmark("bm_logging", loops=200)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_mako")
+benchmark("bm_mako", loops=2)

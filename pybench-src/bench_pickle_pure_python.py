@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_pickle", "--pure-python", "pickle")
+benchmark("bm_pickle", "--pure-python", "pickle", loops=7)

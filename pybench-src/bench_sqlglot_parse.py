@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_sqlglot_v2", "parse")
+benchmark("bm_sqlglot_v2", "parse", loops=30)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_sqlglot_v2", "transpile")
+benchmark("bm_sqlglot_v2", "transpile", loops=10)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_sqlite_synth")
+benchmark("bm_sqlite_synth", loops=500)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_telco")
+benchmark("bm_telco", loops=4)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_typing_runtime_protocols")
+benchmark("bm_typing_runtime_protocols", loops=100)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_unpack_sequence")
+benchmark("bm_unpack_sequence", loops=3000)

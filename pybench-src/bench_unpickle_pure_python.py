@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_pickle", "--pure-python", "unpickle")
+benchmark("bm_pickle", "--pure-python", "unpickle", loops=10)

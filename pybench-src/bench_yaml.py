@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_yaml")
+benchmark("bm_yaml", loops=6)

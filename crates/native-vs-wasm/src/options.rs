@@ -17,10 +17,10 @@ const MAX_ITERATIONS: u32 = 100_000;
 )]
 #[derive(Debug, Clone, StructOpt)]
 pub struct CommonOptions {
-    /// The CSV: benchmark,type,microseconds, a row a run, rewritten whole after each benchmark [default: /tmp/<suite>.csv]
+    /// The CSV: benchmark,type,microseconds, a row a run, rewritten whole after each benchmark [default: /tmp/polybench.csv, /tmp/pybench.csv]
     #[structopt(long, value_name = "FILE", parse(from_os_str), global = true)]
     pub output: Option<PathBuf>,
-    /// Directory for samples, environment, tables and plots, made if need be [default: results/<time>-<host>, and results/latest points there]
+    /// Directory for samples, environment, tables and plots, made if need be [default: results/TIME-HOST, and results/latest points there]
     #[structopt(long, value_name = "DIR", parse(from_os_str), global = true)]
     pub run_dir: Option<PathBuf>,
     /// Further columns of comparison, separated by commas, each with as many iterations as its side

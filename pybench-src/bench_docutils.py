@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_docutils")
+benchmark("bm_docutils", ignore=("build_html", "OptionParser.get_standard_config_files", "OptionParser.get_standard_config_files.<locals>.<lambda>",))

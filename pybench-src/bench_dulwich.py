@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_dulwich_log")
+benchmark("bm_dulwich_log", ignore=("_load_file_contents",))

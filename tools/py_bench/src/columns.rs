@@ -131,6 +131,7 @@ fn environment(setup: &Setup<'_>) -> Vec<(String, String)> {
         ("PYTHONHOME", text(&python.join("native"))),
         ("PYTHONPATH", text(&python.join("suite"))),
         ("PYTHONHASHSEED", "0".to_owned()),
+        ("PYTHONUTF8", "1".to_owned()),
         ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
         ("TMPDIR", text(setup.scratch)),
     ]

@@ -46,10 +46,12 @@ pub enum StartError {
 pub struct Spec {
     /// Image id.
     pub image: String,
-    /// `user/function`.
-    pub function: String,
+    /// What it runs: a program by its path in the image, and its arguments.
+    pub command: Vec<String>,
     /// `none`, `host` or `bridge`.
     pub network: &'static str,
+    /// An OCI runtime that the engine knows, where it is not to take its default.
+    pub runtime: Option<&'static str>,
     /// Its standard input stays open until someone attaches to it and goes.
     pub open_stdin: bool,
     /// Value of our label: the driver's process id.
@@ -62,12 +64,13 @@ impl Spec {
     pub fn body(&self) -> ContainerCreateBody {
         ContainerCreateBody {
             image: Some(self.image.clone()),
-            cmd: Some(vec![crate::image::context::path_in_image(&self.function)]),
+            cmd: Some(self.command.clone()),
             labels: Some(HashMap::from([(LABEL.to_owned(), self.owner.to_string())])),
             open_stdin: Some(self.open_stdin),
             stdin_once: Some(self.open_stdin),
             host_config: Some(HostConfig {
                 network_mode: Some(self.network.to_owned()),
+                runtime: self.runtime.map(str::to_owned),
                 ..HostConfig::default()
             }),
             ..ContainerCreateBody::default()

@@ -26,6 +26,12 @@ pub struct Foreign {
 }
 
 impl Foreign {
+    /// Its API address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Looks at the engine behind `client`.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The docker rungs, on an engine of its own.
 //!
-//! `docker-none`, `docker-host`, `docker-bridge` and `docker-precreated` start containers through the
+//! `docker-none` and its kin (see [`kinds`]) start containers through the
 //! API of a private dockerd that lives in namespaces and cgroups of its own (see [`engine`]), so that
 //! all of docker's work is one scope, and nothing of it outlives the driver.
 
@@ -9,9 +9,11 @@ pub mod container;
 pub mod engine;
 pub mod foreign;
 pub mod image;
+pub mod kinds;
 pub mod park;
 pub mod prepared;
 pub mod probe;
+pub mod resume;
 pub mod rung;
 
 use std::time::Duration;
@@ -23,7 +25,8 @@ use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
 use crate::image::build::BaseChoice;
-use crate::rung::{DockerRung, KINDS};
+use crate::kinds::KINDS;
+use crate::rung::DockerRung;
 
 const EXAMPLES: &str = "EXAMPLES:
     docker-driver info                                    what can run here

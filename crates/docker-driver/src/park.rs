@@ -12,7 +12,6 @@ use measure_core::interrupt;
 use crate::api::{Api, ApiError, Client};
 use crate::container::{self, StartError};
 use crate::engine::cgroups;
-use crate::image::context::path_in_image;
 
 /// How long a started container may take to get to the blocking call of its `main`.
 const BLOCK_LIMIT: Duration = Duration::from_secs(30);
@@ -93,10 +92,11 @@ fn stop_if_interrupted(call: &'static str) -> Result<(), ApiError> {
 
 async fn is_blocked(api: &Api, parking: &Parking<'_>, id: &str) -> Result<bool, StartError> {
     if let Blocked::Seen(groups) = &parking.blocked {
-        let path = path_in_image(parking.function);
+        let command = parking.body.cmd.as_deref().unwrap_or_default();
+        let path = command.first().map(String::as_str).unwrap_or_default();
         let seen = cgroups::processes(&groups.join(id))
             .iter()
-            .any(|&pid| sleeps_in(pid, Path::new(&path)));
+            .any(|&pid| sleeps_in(pid, Path::new(path)));
         if seen {
             return Ok(true);
         }

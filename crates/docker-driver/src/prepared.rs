@@ -13,7 +13,10 @@ use crate::api::{ApiError, Client};
 use crate::container::{self, StartError};
 use crate::engine::Engine;
 use crate::foreign::{self, Foreign};
+use crate::image::extra;
+use crate::kinds::Way;
 use crate::park::{self, Blocked, Parking};
+use crate::resume;
 
 /// Whose engine it is.
 #[derive(Debug)]
@@ -32,14 +35,17 @@ pub struct Prepared {
     backend: Backend,
     function: String,
     body: ContainerCreateBody,
+    way: Way,
     names: AtomicU64,
     parked: Vec<String>,
+    /// An image that is there for this rung alone.
+    image: Option<String>,
 }
 
 #[derive(Debug)]
 struct Worker {
     client: Client,
-    /// The container that was created beforehand.
+    /// The container that was created, or suspended inside its function, beforehand.
     container: Option<String>,
 }
 
@@ -55,6 +61,7 @@ impl Prepared {
         client: Client,
         function: String,
         body: ContainerCreateBody,
+        way: Way,
     ) -> Self {
         Self {
             workers: Vec::new(),
@@ -62,9 +69,16 @@ impl Prepared {
             backend,
             function,
             body,
+            way,
             names: AtomicU64::new(0),
             parked: Vec::new(),
+            image: None,
         }
+    }
+
+    /// Has the image `id` removed when this is dropped.
+    pub fn remove_at_end(&mut self, id: String) {
+        self.image = Some(id);
     }
 
     /// Whose work counts.
@@ -85,17 +99,21 @@ impl Prepared {
     ///
     /// # Errors
     /// The engine refuses or is gone.
-    pub fn make_workers(&mut self, count: usize, precreated: bool) -> Result<(), DriverError> {
+    pub fn make_workers(&mut self, count: usize) -> Result<(), DriverError> {
         for _ in 0..count {
             let client = lock(&self.client)
                 .another()
                 .map_err(|e| self.fault(e.into()))?;
-            let container = if precreated {
-                let body = self.body.clone();
-                let created = client.run(container::create(&client.api, body, &self.name()));
-                Some(created.map_err(|e| self.fault(e.into()))?)
-            } else {
-                None
+            let container = match self.way {
+                Way::Full => None,
+                Way::Precreated => {
+                    let body = self.body.clone();
+                    let created = client.run(container::create(&client.api, body, &self.name()));
+                    Some(created.map_err(|e| self.fault(e.into()))?)
+                }
+                Way::Unpause | Way::Restore => {
+                    Some(self.suspended(&client).map_err(|e| self.fault(e))?)
+                }
             };
             self.workers.push(Mutex::new(Worker { client, container }));
         }
@@ -107,11 +125,14 @@ impl Prepared {
     /// # Errors
     /// The function failed, or the engine is gone.
     pub fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
-        let worker = self
+        let mut worker = self
             .workers
             .get(worker)
             .map(lock)
             .ok_or_else(|| DriverError::Failed(format!("there is no worker {worker}")))?;
+        if self.way.resumes() {
+            return self.resume(&mut worker).map_err(|error| self.fault(error));
+        }
         let (client, function) = (&worker.client, self.function.as_str());
         let outcome = if let Some(id) = &worker.container {
             client.run(container::precreated_start(&client.api, id, function))
@@ -122,11 +143,40 @@ impl Prepared {
         outcome.map_err(|error| self.fault(error))
     }
 
-    /// Parks `count` containers, `at_once` at a time.
-    ///
-    /// # Errors
-    /// One could not be parked.
-    pub fn park(&mut self, count: usize, at_once: usize) -> Result<(), DriverError> {
+    /// A container that is suspended inside its function.
+    fn suspended(&self, client: &Client) -> Result<String, StartError> {
+        let (mut made, name) = (Vec::new(), self.name());
+        let parking = self.parking(&name, 1);
+        park::park(client, &parking, 1, &mut made)?;
+        let id = made.pop().unwrap_or_default();
+        client.run(resume::suspend(&client.api, self.way, &id))?;
+        Ok(id)
+    }
+
+    /// A start that resumes the worker's container; another is made for the next.
+    fn resume(&self, worker: &mut Worker) -> Result<Phases, StartError> {
+        let id = match worker.container.take() {
+            Some(id) => id,
+            None => self.suspended(&worker.client)?,
+        };
+        let (api, function) = (&worker.client.api, self.function.as_str());
+        let host = match &self.backend {
+            Backend::Private(engine) => engine.host(),
+            Backend::Foreign(foreign) => foreign.host().to_owned(),
+        };
+        let resumed = resume::resume(api, self.way, &host, &id, function);
+        let phases = worker.client.run(resumed);
+        let removal = container::remove(api, &id, phases.is_err());
+        worker.client.run(removal)?;
+        let phases = phases?;
+        if interrupt::received().is_none() {
+            worker.container = Some(self.suspended(&worker.client)?);
+        }
+        Ok(phases)
+    }
+
+    /// How containers are parked under names that begin with `name`.
+    fn parking<'a>(&'a self, name: &'a str, at_once: usize) -> Parking<'a> {
         let blocked = match &self.backend {
             Backend::Private(engine) => ["memory", "unified"]
                 .iter()
@@ -134,15 +184,25 @@ impl Prepared {
                 .map_or(Blocked::Said, Blocked::Seen),
             Backend::Foreign(_) => Blocked::Said,
         };
-        let name = self.name();
-        let parking = Parking {
+        Parking {
             body: &self.body,
             function: &self.function,
-            name: &name,
+            name,
             at_once,
             blocked,
-        };
-        let parked = park::park(&lock(&self.client), &parking, count, &mut self.parked);
+        }
+    }
+
+    /// Parks `count` containers, `at_once` at a time.
+    ///
+    /// # Errors
+    /// One could not be parked.
+    pub fn park(&mut self, count: usize, at_once: usize) -> Result<(), DriverError> {
+        let name = self.name();
+        let parking = self.parking(&name, at_once);
+        let mut ids = Vec::new();
+        let parked = park::park(&lock(&self.client), &parking, count, &mut ids);
+        self.parked.extend(ids);
         parked.map_err(|error| {
             self.give_up();
             self.fault(error)
@@ -212,6 +272,11 @@ impl Drop for Prepared {
             }
         } else if !self.parked.is_empty() || self.remove_precreated().is_err() {
             self.give_up();
+        }
+        if let Some(id) = &self.image
+            && interrupt::received().is_none()
+        {
+            extra::remove(&lock(&self.client), id);
         }
     }
 }

@@ -13,6 +13,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 
 use crate::engine::{self, cgroups};
 use crate::image;
+use crate::kinds::{Kind, Way};
 
 /// Executables of an engine; the daemon starts the others itself.
 const NEEDED: [&str; 5] = [
@@ -33,9 +34,9 @@ fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Probe {
     }
 }
 
-/// Whether a private engine can run here, with an image or what it is made of.
+/// Whether a private engine can run here with what `kind` needs, with an image or what it is made of.
 #[must_use]
-pub fn private_engine() -> Probe {
+pub fn private_engine(kind: &Kind) -> Probe {
     if !geteuid().is_root() {
         return unavailable(
             "a docker engine of its own needs root",
@@ -44,6 +45,15 @@ pub fn private_engine() -> Probe {
     }
     if let Some(missing) = NEEDED.iter().find(|name| find(name).is_none()) {
         return unavailable(format!("{missing} is not installed"), INSTALL);
+    }
+    if let Some(runtime) = kind.runtime.filter(|name| find(name).is_none()) {
+        let install = format!("apt-get install {runtime}");
+        return unavailable(format!("{runtime} is not installed"), install);
+    }
+    if kind.way == Way::Restore
+        && let Err((why, mend)) = criu()
+    {
+        return unavailable(why, mend);
     }
     if let Err((why, mend)) = cgroups::check() {
         return unavailable(why, mend);
@@ -55,6 +65,26 @@ pub fn private_engine() -> Probe {
         );
     }
     image()
+}
+
+/// Whether CRIU, which docker's checkpoints are made by, works with this kernel.
+fn criu() -> Result<(), (String, String)> {
+    let Some(criu) = find("criu") else {
+        let why = "criu is not installed".to_owned();
+        return Err((why, "apt-get install criu".into()));
+    };
+    let checked = Command::new(criu)
+        .arg("check")
+        .stdin(Stdio::null())
+        .output();
+    let checked = checked.map_err(|e| (format!("cannot run criu: {e}"), String::new()))?;
+    if checked.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("Error")).collect();
+    let why = format!("`criu check` fails: {}", lines.join(" | "));
+    Err((why, "install a criu that knows this kernel".into()))
 }
 
 /// Whether there is an image or what it is made of.
@@ -111,7 +141,9 @@ pub fn search_path() -> OsString {
     env::join_paths(dirs).unwrap_or(given)
 }
 
-fn find(name: &str) -> Option<PathBuf> {
+/// Where the executable `name` is, of an engine or of what it starts.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
     env::split_paths(&search_path())
         .map(|dir| dir.join(name))
         .find(|file| access(file, AccessFlags::X_OK).is_ok())

@@ -4,56 +4,22 @@ use std::process;
 use std::time::Duration;
 
 use measure_core::clock::Phases;
-use measure_core::driver::{
-    Description, DriverError, Isolation, Plan, Probe, Purpose, Rung, Scope,
-};
+use measure_core::driver::{Description, DriverError, Plan, Probe, Purpose, Rung, Scope};
 use measure_core::ids;
 
 use crate::api::{ApiError, Client};
 use crate::container::Spec;
 use crate::engine::{Engine, Network, not_interrupted};
 use crate::foreign::Foreign;
-use crate::image::{self, Built, build::BaseChoice};
+use crate::image::context::path_in_image;
+use crate::image::script::Script;
+use crate::image::{self, Built, build::BaseChoice, extra};
+use crate::kinds::{Content, Kind};
 use crate::prepared::{Backend, Prepared};
 use crate::{Options, probe};
 
 /// Docker's bridge has no more ports.
 const MAX_WORKERS: usize = 1000;
-
-/// Which rung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind {
-    /// Ladder id.
-    pub id: &'static str,
-    /// Docker's network.
-    pub network: &'static str,
-    /// Only started; created beforehand.
-    pub precreated: bool,
-}
-
-/// The rungs, in order.
-pub const KINDS: [Kind; 4] = [
-    Kind {
-        id: "docker-none",
-        network: "none",
-        precreated: false,
-    },
-    Kind {
-        id: "docker-host",
-        network: "host",
-        precreated: false,
-    },
-    Kind {
-        id: "docker-bridge",
-        network: "bridge",
-        precreated: false,
-    },
-    Kind {
-        id: "docker-precreated",
-        network: "none",
-        precreated: true,
-    },
-];
 
 /// A docker rung, with its engine once prepared.
 #[derive(Debug)]
@@ -74,23 +40,6 @@ impl DockerRung {
         }
     }
 
-    fn isolation(&self) -> Isolation {
-        let network = match self.kind.network {
-            "host" => "none: that of the engine",
-            "bridge" => "network namespace, veth pair on a bridge, NAT",
-            _ => "network namespace with nothing but loopback",
-        };
-        Isolation {
-            memory: "address space, cgroup".into(),
-            cpu: "cgroup".into(),
-            network: network.into(),
-            files: "mount namespace, overlay file system".into(),
-            syscalls: "seccomp, docker's default profile".into(),
-            capabilities: "all but docker's default set dropped".into(),
-            hardware: String::new(),
-        }
-    }
-
     fn settings(&self) -> Vec<String> {
         let mut settings = vec![
             format!("network {}", self.kind.network),
@@ -98,6 +47,12 @@ impl DockerRung {
             "docker's default seccomp profile and capabilities".into(),
             "cgroup driver cgroupfs, log driver json-file".into(),
         ];
+        if self.kind.content != Content::Noop {
+            settings.push(
+                "its image is one layer, made and imported beforehand, removed at the end".into(),
+            );
+            return settings;
+        }
         settings.push(image::present().map_or_else(
             || "image faasm/noop is not built yet".to_owned(),
             |built| built.in_words(),
@@ -113,7 +68,7 @@ impl DockerRung {
             let foreign = Foreign::open(&client, host).map_err(unreachable)?;
             return Ok((Backend::Foreign(foreign), client));
         }
-        let engine = Engine::start(Network::Own)?;
+        let engine = Engine::start(Network::Own, &self.kind.setup())?;
         let client = Client::connect(&engine.host(), self.options.limit())
             .map_err(|e| engine.lost(&e.to_string()))?;
         Ok((Backend::Private(engine), client))
@@ -122,37 +77,25 @@ impl DockerRung {
 
 impl Rung for DockerRung {
     fn describe(&self) -> Description {
-        let cold = if self.kind.precreated {
-            "engine up, image loaded, container created and stopped beforehand and started again each time: mounts, \
-             namespaces, cgroups, shim and processes are new at each start, the writable layer is kept"
-        } else {
-            "engine up, image loaded and in the page cache; the container, its mounts, namespaces, cgroups, shim and \
-             processes are new at each start and removed at its end"
-        };
         let engine = match &self.options.docker_host {
             Some(host) => foreign_version(host),
             None => probe::versions().to_owned(),
         };
-        let what = if self.kind.precreated {
-            "start of a container created beforehand"
-        } else {
-            "full path of docker run --rm: API, dockerd, containerd, shim, runc"
-        };
         Description {
             rung: self.kind.id.into(),
-            summary: format!("{what}, network {}", self.kind.network),
+            summary: self.kind.summary(),
             engine,
-            cold: cold.into(),
-            isolation: self.isolation(),
+            cold: self.kind.cold().into(),
+            isolation: self.kind.isolation(),
             settings: self.settings(),
             max_workers: MAX_WORKERS,
-            default_function: "demo/noop".into(),
+            default_function: self.kind.function().into(),
         }
     }
 
     fn probe(&self) -> Probe {
         let Some(host) = &self.options.docker_host else {
-            return probe::private_engine();
+            return probe::private_engine(&self.kind);
         };
         match Client::connect(host, Duration::from_secs(5)) {
             Ok(_) => probe::image(),
@@ -170,25 +113,46 @@ impl Rung for DockerRung {
                 plan.workers
             )));
         }
+        let function = plan.function.to_string();
+        let script = Script::of(&plan.function)?;
         let built = image::ensure(BaseChoice::Auto, false)?;
-        let function = known(&plan.function.to_string(), &built)?;
+        let mut command = vec![path_in_image(&function)];
+        if script.is_none() {
+            known(&function, &built)?;
+        }
         let (backend, client) = self.open_backend()?;
-        image::provide(&client, &built)?;
+        let (image, words) = if let Some(script) = &script {
+            command.clone_from(&script.command);
+            let id = script.provide(&client)?;
+            let words = format!("image {id}, one layer: {function} and its interpreter");
+            (id, words)
+        } else if self.kind.content == Content::Noop {
+            image::provide(&client, &built)?;
+            (built.image.clone(), built.in_words())
+        } else {
+            let id = extra::provide(&client, self.kind.content)?;
+            let words = format!("image {id}, one layer without a base");
+            (id, words)
+        };
         let facts = engine_facts(&client);
         not_interrupted("the engine was prepared")?;
         let spec = Spec {
-            image: built.image.clone(),
-            function: function.clone(),
+            image: image.clone(),
+            command,
             network: self.kind.network,
-            open_stdin: plan.purpose == Purpose::Hold,
+            runtime: self.kind.runtime,
+            open_stdin: plan.purpose == Purpose::Hold || self.kind.way.resumes(),
             owner: process::id().cast_signed(),
         };
-        let mut prepared = Prepared::new(backend, client, function, spec.body());
+        let mut prepared = Prepared::new(backend, client, function, spec.body(), self.kind.way);
+        if self.kind.content != Content::Noop || script.is_some() {
+            prepared.remove_at_end(image);
+        }
         if plan.purpose == Purpose::Time {
-            prepared.make_workers(plan.workers, self.kind.precreated)?;
+            prepared.make_workers(plan.workers)?;
         }
         let mut scope = prepared.scope();
-        scope.includes = format!("{}; {}; {facts}", scope.includes, built.in_words());
+        scope.includes = format!("{}; {words}; {facts}", scope.includes);
         self.prepared = Some(prepared);
         Ok(scope)
     }
@@ -220,10 +184,10 @@ fn not_prepared() -> DriverError {
     DriverError::Failed("the rung is not prepared".into())
 }
 
-/// The function's id, if the image has it.
-fn known(function: &str, built: &Built) -> Result<String, DriverError> {
+/// Whether the image has the function.
+fn known(function: &str, built: &Built) -> Result<(), DriverError> {
     if built.functions.iter().any(|f| f == function) {
-        return Ok(function.to_owned());
+        return Ok(());
     }
     Err(DriverError::Usage(ids::unknown(
         "function",

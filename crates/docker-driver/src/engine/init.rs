@@ -15,7 +15,7 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use measure_core::exit::Exit;
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
@@ -38,6 +38,8 @@ pub struct InitConfig {
     pub cgroups: Vec<PathBuf>,
     /// A network namespace of its own (else the engine shares the host's).
     pub own_network: bool,
+    /// Mount points to take away.
+    pub hide_mounts: Vec<PathBuf>,
     /// Directory below `/run` that stays shared with the host: the API socket lies in it.
     pub shared_dir: PathBuf,
     /// The daemon and its arguments; empty to set up the namespaces and end, as a probe.
@@ -142,6 +144,13 @@ fn isolate(config: &InitConfig) -> Result<(), InitError> {
         .step("make mounts private")?;
     let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), safe, NONE).step("mount /proc")?;
+    for point in &config.hide_mounts {
+        match umount2(point, MntFlags::MNT_DETACH) {
+            // Not mounted, or not even there.
+            Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => {}
+            Err(error) => return Err(error).step(format!("hide {}", point.display())),
+        }
+    }
     if config.own_network {
         unshare(CloneFlags::CLONE_NEWNET).step("make a network namespace")?;
         loopback_up().step("set the loopback device up")?;

@@ -41,6 +41,24 @@ pub enum Network {
     Host,
 }
 
+/// What sets an engine apart from docker's defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup {
+    /// The daemon's configuration, as JSON.
+    pub config: String,
+    /// Mount points that no part of it sees.
+    pub hide_mounts: Vec<PathBuf>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            config: "{}".into(),
+            hide_mounts: Vec::new(),
+        }
+    }
+}
+
 /// A running engine. Dropping it ends the engine and removes what was made for it.
 #[derive(Debug)]
 pub struct Engine {
@@ -58,7 +76,7 @@ impl Engine {
     /// # Errors
     /// The host refuses, the daemon does not come up (its last log lines are in the message), or a
     /// signal came.
-    pub fn start(network: Network) -> Result<Self, DriverError> {
+    pub fn start(network: Network, setup: &Setup) -> Result<Self, DriverError> {
         let slot = Slot::take()?;
         let what = format!("engine-{}", slot.number());
         let cgroup = label::name(process::id().cast_signed(), &what);
@@ -66,12 +84,13 @@ impl Engine {
         // Of an earlier engine of this very process, if its end failed.
         cgroups::remove(&cgroup)?;
         let groups = cgroups::create(&cgroup)?;
-        let started = fs::write(slot.config(), "{}")
+        let started = fs::write(slot.config(), &setup.config)
             .and_then(|()| File::create(slot.log()))
             .and_then(|log| {
                 let config = InitConfig {
                     cgroups: groups.daemon.clone(),
                     own_network: network == Network::Own,
+                    hide_mounts: setup.hide_mounts.clone(),
                     shared_dir: slot.shared().to_path_buf(),
                     command: command(&slot, &groups.parent(), network),
                 };

@@ -23,6 +23,14 @@ pub struct Native {
     bytes: Vec<u8>,
 }
 
+impl Native {
+    /// The executable.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// The image's content, before a base is chosen.
 #[derive(Debug, Clone)]
 pub struct Context {

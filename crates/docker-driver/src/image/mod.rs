@@ -3,6 +3,8 @@
 pub mod base;
 pub mod build;
 pub mod context;
+pub mod extra;
+pub mod script;
 
 use std::fs::{self, OpenOptions};
 use std::io;

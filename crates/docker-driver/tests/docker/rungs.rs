@@ -20,7 +20,19 @@ fn every_rung_starts_and_its_phases_sum_to_the_total() {
         ("docker-host", &["create", "start", "run", "remove"]),
         ("docker-bridge", &["create", "start", "run", "remove"]),
         ("docker-precreated", &["start", "run"]),
+        ("docker-unpause", &["resume", "run"]),
+        ("docker-restore", &["resume", "run"]),
+        ("docker-crun", &["create", "start", "run", "remove"]),
+        ("docker-runsc", &["create", "start", "run", "remove"]),
+        ("docker-small", &["create", "start", "run", "remove"]),
+        ("docker-large", &["create", "start", "run", "remove"]),
     ] {
+        let info = driver(&["info", "--rung", rung]).output().unwrap();
+        let text = String::from_utf8(info.stdout).unwrap();
+        if let Some((_, why)) = text.split_once("unavailable: ") {
+            eprintln!("SKIPPED: {rung}: {}", why.trim());
+            continue;
+        }
         let ended = run(driver(&["time", "2", "--warmup", "1", "--rung", rung]));
         ended.expect(0);
         let samples = ended.samples();
@@ -68,7 +80,7 @@ fn parked_containers_are_blocked_in_their_main_and_end_well() {
         return;
     }
     let _turn = turn();
-    for rung in ["docker-none", "docker-bridge"] {
+    for rung in ["docker-none", "docker-bridge", "docker-unpause"] {
         let mut holder = Running::start(driver(&["hold", "3", "--gated", "--rung", rung]));
         let scope = holder.scope();
         holder.until(|line| matches!(line, Message::Ready));
@@ -282,4 +294,26 @@ fn the_base_has_a_shell_and_its_tools() {
         docker_driver::image::base::make().unwrap().digest,
         base.digest
     );
+}
+
+#[test]
+fn a_small_image_holds_the_functions_alone_and_a_large_one_its_files_and_neither_stays() {
+    if !can_run("a_small_image_holds_the_functions_alone") {
+        return;
+    }
+    let _turn = turn();
+    for (rung, large) in [("docker-small", false), ("docker-large", true)] {
+        let mut holder = Running::start(driver(&["hold", "1", "--rung", rung]));
+        let scope = holder.scope();
+        holder.until(|line| matches!(line, Message::Parked { .. }));
+        let parked = processes_named(&scope.cgroups["memory"], "park");
+        assert_eq!(parked.len(), 1, "{rung}");
+        let root = std::path::PathBuf::from(format!("/proc/{}/root", parked[0]));
+        assert!(!root.join("bin").exists(), "{rung}");
+        assert!(root.join("function/demo/noop").is_file(), "{rung}");
+        assert_eq!(root.join("data/63/4095").is_file(), large, "{rung}");
+        let ended = holder.end();
+        ended.expect(0);
+        assert_clean(ended.pid);
+    }
 }

@@ -1,0 +1,273 @@
+//! The playbooks: their syntax, their style, a dry run, and each step that needs no network.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nix::unistd::geteuid;
+use tempfile::TempDir;
+
+const VERSION: &str = "v1.16.1";
+const PLAYBOOKS: [&str; 2] = ["firecracker.yml", "benchmark.yml"];
+
+fn ansible() -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ansible");
+    fs::canonicalize(dir).expect("the playbooks")
+}
+
+/// Whether `program` is here; says what is skipped if not.
+fn has(program: &str, test: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    if !found {
+        eprintln!(
+            "SKIPPED: {test}: {program} is not installed; apt-get install ansible-core ansible-lint"
+        );
+    }
+    found
+}
+
+/// Runs `program` from inside the directory of playbooks, its own files in `scratch`.
+fn run(program: &str, scratch: &Path, arguments: &[&str]) -> Output {
+    Command::new(program)
+        .args(arguments)
+        .current_dir(ansible())
+        .env("ANSIBLE_HOME", scratch.join("home"))
+        .env("ANSIBLE_LOCAL_TEMP", scratch.join("local"))
+        .env("ANSIBLE_REMOTE_TEMP", scratch.join("remote"))
+        .env("ANSIBLE_NOCOLOR", "1")
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("it runs")
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn expect(output: &Output, success: bool) -> String {
+    let text = said(output);
+    assert_eq!(output.status.success(), success, "{text}");
+    text
+}
+
+/// A scratch directory and a release archive in it whose `firecracker` says its version; with the digest.
+fn release() -> (TempDir, PathBuf, String) {
+    let scratch = tempfile::tempdir().expect("a directory");
+    let arch = std::env::consts::ARCH;
+    let inner = format!("release-{VERSION}-{arch}");
+    let dir = scratch.path().join(&inner);
+    fs::create_dir(&dir).expect("made");
+    for name in ["firecracker", "jailer"] {
+        let path = dir.join(format!("{name}-{VERSION}-{arch}"));
+        fs::write(&path, format!("#!/bin/sh\necho {name} {VERSION}\n")).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("set");
+    }
+    let archive = scratch.path().join("release.tgz");
+    let tar = Command::new("tar")
+        .args(["-C", scratch.path().to_str().expect("a path"), "-czf"])
+        .arg(&archive)
+        .arg(&inner)
+        .status()
+        .expect("tar");
+    assert!(tar.success());
+    let sum = Command::new("sha256sum")
+        .arg(&archive)
+        .output()
+        .expect("sha256sum");
+    let digest = String::from_utf8_lossy(&sum.stdout)
+        .split_whitespace()
+        .next()
+        .map(str::to_owned);
+    (scratch, archive, digest.expect("a digest"))
+}
+
+#[test]
+fn syntax_is_right_from_within_and_from_above() {
+    if !has("ansible-playbook", "playbook syntax") {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a directory");
+    for playbook in PLAYBOOKS {
+        expect(
+            &run(
+                "ansible-playbook",
+                scratch.path(),
+                &["--syntax-check", playbook],
+            ),
+            true,
+        );
+        let above = Command::new("ansible-playbook")
+            .args(["--syntax-check", &format!("ansible/{playbook}")])
+            .current_dir(ansible().parent().expect("the checkout"))
+            .env("ANSIBLE_HOME", scratch.path().join("home"))
+            .env("ANSIBLE_LOCAL_TEMP", scratch.path().join("local"))
+            .env("LC_ALL", "C.UTF-8")
+            .output()
+            .expect("it runs");
+        expect(&above, true);
+    }
+}
+
+#[test]
+fn the_linter_is_content() {
+    if !has("ansible-lint", "playbook lint") {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a directory");
+    let mut arguments = vec!["--offline", "--nocolor", "-q"];
+    arguments.extend(PLAYBOOKS);
+    expect(&run("ansible-lint", scratch.path(), &arguments), true);
+}
+
+#[test]
+fn a_release_is_installed_by_digest_and_removed_again() {
+    if !has("ansible-playbook", "installing a release") {
+        return;
+    }
+    let (scratch, archive, digest) = release();
+    let prefix = scratch.path().join("prefix");
+    let install = |digest: &str, more: &[&str]| {
+        let variables = [
+            format!("firecracker_archive={}", archive.display()),
+            format!("firecracker_prefix={}", prefix.display()),
+            format!("firecracker_sha256={digest}"),
+        ];
+        let mut arguments = vec![
+            "firecracker.yml",
+            "--tags",
+            "release",
+            "-e",
+            "firecracker_become=false",
+        ];
+        for variable in &variables {
+            arguments.extend(["-e", variable]);
+        }
+        arguments.extend(more);
+        run("ansible-playbook", scratch.path(), &arguments)
+    };
+    let installed = prefix.join("bin/firecracker");
+    expect(&install(&digest, &["--check"]), true);
+    assert!(!prefix.exists(), "a dry run changes nothing");
+    let text = expect(&install(&"0".repeat(64), &[]), false);
+    assert!(text.contains("the archive's digest is"), "{text}");
+    assert!(
+        !installed.exists(),
+        "what has another digest is not installed"
+    );
+    // An archive from a file without a digest to hold it against is no pinned release.
+    expect(&install("", &[]), false);
+    expect(&install(&digest, &[]), true);
+    let version = Command::new(&installed)
+        .arg("--version")
+        .output()
+        .expect("it runs");
+    assert!(said(&version).contains(VERSION));
+    let text = expect(&install(&digest, &[]), true);
+    assert!(
+        text.contains("changed=0"),
+        "a second run changes nothing: {text}"
+    );
+    expect(&install(&digest, &["-e", "firecracker_state=absent"]), true);
+    assert!(!installed.exists());
+}
+
+#[test]
+fn a_guest_is_installed_from_files_and_a_missing_one_is_named() {
+    if !has("ansible-playbook", "installing a guest") {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a directory");
+    let (kernel, rootfs) = (
+        scratch.path().join("vmlinux"),
+        scratch.path().join("root.ext4"),
+    );
+    fs::write(&kernel, "a kernel").expect("written");
+    let variables = [
+        format!(
+            "firecracker_prefix={}",
+            scratch.path().join("prefix").display()
+        ),
+        format!("guest_kernel={}", kernel.display()),
+        format!("guest_rootfs={}", rootfs.display()),
+    ];
+    let mut arguments = vec![
+        "firecracker.yml",
+        "--tags",
+        "guest",
+        "-e",
+        "firecracker_become=false",
+    ];
+    for variable in &variables {
+        arguments.extend(["-e", variable]);
+    }
+    let text = expect(&run("ansible-playbook", scratch.path(), &arguments), false);
+    assert!(text.contains("make microvm-guest"), "{text}");
+    fs::write(&rootfs, "a root").expect("written");
+    let text = expect(&run("ansible-playbook", scratch.path(), &arguments), true);
+    assert!(text.contains("guest_kernel_sha256="), "{text}");
+    let guest = scratch.path().join("prefix/share/faasm-bench/microvm");
+    assert_eq!(
+        fs::read_to_string(guest.join("vmlinux-firecracker")).expect("a kernel"),
+        "a kernel"
+    );
+    assert_eq!(
+        fs::read_to_string(guest.join("rootfs.ext4")).expect("a root"),
+        "a root"
+    );
+}
+
+#[test]
+fn limits_and_settings_are_written_and_put_back() {
+    if !has("ansible-playbook", "provisioning a host") {
+        return;
+    }
+    if !geteuid().is_root() {
+        eprintln!("SKIPPED: provisioning a host: not root");
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a directory");
+    let root = scratch.path().join("root");
+    let variable = format!("benchmark_root={}", root.display());
+    let play = |more: &[&str]| {
+        let mut arguments = vec![
+            "benchmark.yml",
+            "--tags",
+            "limits,settings",
+            "-e",
+            &variable,
+            "-e",
+            "benchmark_become=false",
+        ];
+        arguments.extend(more);
+        run("ansible-playbook", scratch.path(), &arguments)
+    };
+    let files = [
+        root.join("etc/sysctl.d/60-faasm-bench.conf"),
+        root.join("etc/security/limits.d/60-faasm-bench.conf"),
+        root.join("var/lib/faasm-bench/sysctl-before.conf"),
+    ];
+    let paranoid = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").expect("a setting");
+    expect(&play(&["--check"]), true);
+    assert!(!root.exists(), "a dry run changes nothing");
+    expect(&play(&[]), true);
+    let text = |i: usize| fs::read_to_string(&files[i]).expect("written");
+    assert!(text(0).contains("kernel.perf_event_paranoid = -1"));
+    assert!(text(1).contains("hard nofile 65536"));
+    let before = format!("kernel.perf_event_paranoid = {}", paranoid.trim());
+    assert!(text(2).contains(&before), "{}", text(2));
+    let again = expect(&play(&[]), true);
+    assert!(
+        again.contains("changed=0"),
+        "a second run changes nothing: {again}"
+    );
+    expect(&play(&["-e", "benchmark_state=absent"]), true);
+    assert!(files.iter().all(|file| !file.exists()));
+    // The files lay elsewhere, so the host itself was not changed.
+    let now = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").expect("a setting");
+    assert_eq!(now, paranoid);
+}

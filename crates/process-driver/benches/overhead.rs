@@ -18,11 +18,13 @@ use measure_core::clock::{Phases, now_ns};
 use measure_core::driver::{Plan, Probe, Purpose, Rung};
 use measure_core::home;
 use measure_core::ids::FunctionId;
+use measure_core::label;
 use measure_core::stats::{median, median_ratio};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use process_driver::pooled::PooledRung;
 use process_driver::process::ProcessRung;
+use process_driver::runtimes::{Catalogue, RuntimeRung};
 use process_driver::store::Store;
 use process_driver::thread::{STACK_BYTES, ThreadRung};
 
@@ -74,7 +76,82 @@ fn main() -> Outcome<()> {
     rung.prepare(&plan)?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let mut bare = || bare_process(&program, null.as_raw_fd());
-    compare("process / posix_spawn + waitpid", &rung, &mut bare, 2000)
+    compare("process / posix_spawn + waitpid", &rung, &mut bare, 2000)?;
+    drop(rung);
+    runc(&plan)
+}
+
+/// Rounds of `runc run` by each side, and starts of a round.
+const RUNC_ROUNDS: usize = 12;
+const RUNC_STARTS: usize = 10;
+const RUNC_AIM: f64 = 1.05;
+
+/// `runc run` by the rung against the same command, bundle and CPU under `hyperfine -N`, in turns.
+fn runc(plan: &Plan) -> Outcome<()> {
+    const WHAT: &str = "runc / hyperfine -N 'runc run'";
+    let catalogue = Catalogue::load(None, &[])?;
+    let entry = catalogue.get("runc").ok_or("no entry runc")?.clone();
+    let mut rung = RuntimeRung::new(entry, Store::at(home::store()));
+    if let Probe::Unavailable { why, mend } = rung.probe() {
+        println!("SKIPPED: {WHAT}: {why}; {mend}");
+        return Ok(());
+    }
+    rung.prepare(plan)?;
+    let state = home::state()
+        .join("runtimes")
+        .join(label::name(std::process::id().cast_signed(), "runc"));
+    let state = state.display();
+    let command = format!("runc --root {state}/containers run --bundle {state}/bundle-0 hyperfine");
+    let times = format!("{state}/hyperfine.json");
+    let (mut ours, mut peer) = (Vec::new(), Vec::new());
+    for round in 0..RUNC_ROUNDS {
+        for turn in 0..2 {
+            if (turn + round) % 2 == 0 {
+                for _ in 0..RUNC_STARTS {
+                    ours.push(rung.cold_start(0)?.total_ns as f64);
+                }
+                continue;
+            }
+            let runs = RUNC_STARTS.to_string();
+            let ran = std::process::Command::new("hyperfine")
+                .args([
+                    "-N",
+                    "--style",
+                    "none",
+                    "--runs",
+                    &runs,
+                    "--export-json",
+                    &times,
+                    &command,
+                ])
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .status();
+            let Ok(status) = ran else {
+                println!("SKIPPED: {WHAT}: no hyperfine; apt-get install hyperfine");
+                return Ok(());
+            };
+            if !status.success() {
+                return Err(format!("`{command}` fails under hyperfine").into());
+            }
+            let said: serde_json::Value = serde_json::from_slice(&std::fs::read(&times)?)?;
+            let seconds = said["results"][0]["times"].as_array().ok_or("no times")?;
+            peer.extend(seconds.iter().filter_map(|s| Some(s.as_f64()? * 1e9)));
+        }
+    }
+    let ratio = median_ratio(&ours, &peer, SEED).ok_or("no ratio")?;
+    let (lo, hi) = ratio
+        .interval
+        .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
+    let ms = |values: &[f64]| median(values).unwrap_or(f64::NAN) / 1e6;
+    println!(
+        "{WHAT}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {RUNC_AIM}) ours {:.1} ms peer {:.1} ms n={}",
+        ratio.ratio,
+        ms(&ours),
+        ms(&peer),
+        ours.len()
+    );
+    Ok(())
 }
 
 /// The first CPU that this process may use; threads and processes started from here on inherit it.

@@ -14,8 +14,9 @@ POLYBENCH_CC            ?= $(WASI_CC)
 POLYBENCH_WASI_CFLAGS   ?= $(WASI_CFLAGS)
 # Linked apart and without -O: else clang runs wasm-opt where that happens to be installed (and its --no-wasm-opt forgets to link).
 POLYBENCH_WASI_LDFLAGS  ?= $(filter --target=% --sysroot=%,$(POLYBENCH_WASI_CFLAGS)) $(WASI_LDFLAGS)
+POLYBENCH_POST_LINK_TOOL := $(BIN)/wasm-post-link
 # A command that is given the linked module and the name of the module to write; none if empty.
-POLYBENCH_POST_LINK     ?=
+POLYBENCH_POST_LINK     ?= $(POLYBENCH_POST_LINK_TOOL) --quiet
 POLYBENCH_NATIVE_CFLAGS ?= -O3 -march=native
 POLYBENCH_O3_CFLAGS     ?= -O3
 POLYBENCH_DEBUG_CFLAGS  ?= -O2 -g -fno-omit-frame-pointer
@@ -60,7 +61,7 @@ $(foreach k,$(POLYBENCH_KERNELS),$(foreach d,$(POLYBENCH_DATASETS),$(foreach t,$
   $(eval $(call polybench_program,$k,$d,$t,$(call polybench_name,$k,$d,$t))))))
 
 # Everything is written under a name of its own and renamed when whole, so that builds side by side do not spoil each other's.
-$(POLYBENCH_WASM)/%.wasm: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_WASM)/flags
+$(POLYBENCH_WASM)/%.wasm: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_WASM)/flags | $(filter $(POLYBENCH_POST_LINK_TOOL),$(POLYBENCH_POST_LINK))
 	@new=$@.$$$$; trap 'rm -f $$new $$new.o $$new.linked' EXIT; \
 	$(POLYBENCH_CC) $(POLYBENCH_WASI_CFLAGS) $(POLYBENCH_MACROS) -c $(filter %.c,$^) -o $$new.o; \
 	$(POLYBENCH_CC) $(POLYBENCH_WASI_LDFLAGS) $$new.o -o $$new; \
@@ -76,13 +77,16 @@ $(POLYBENCH_O3)/poly_%: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_O3)/flags
 $(POLYBENCH_DEBUG)/poly_%: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_DEBUG)/flags
 	$(call polybench_native_cc,$(POLYBENCH_DEBUG_CFLAGS))
 
+$(POLYBENCH_POST_LINK_TOOL):
+	cargo build --release --workspace --locked --bin wasm-post-link
+
 # $1 compiler's flags, $2 linker's, $3 command after linking: the text of `flags`. `cpu` is what the compiler takes as its target's.
 define polybench_write_flags
 @mkdir -p $(@D); new=$@.$$$$; trap 'rm -f $$new' EXIT; \
 { echo "compiler: $$($(POLYBENCH_CC) --version | head -n 1)"; \
   echo "cflags: $(strip $1)"; \
   echo "ldflags: $(strip $2)"; \
-  echo "post-link: $(or $(strip $3),none)"; \
+  echo "post-link: $(or $(strip $3),none)$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$3), (sources $$(cat crates/wasm-post-link/src/*.rs | sha256sum | cut -c 1-16)))"; \
   $(POLYBENCH_CC) $(strip $1) '-###' -c -x c /dev/null 2>&1 | awk -F '"' -v cpu=cpu: \
     '/"-cc1"/ { for (i = 2; i < NF; i += 2) { if ($$i == "-triple") triple = $$(i + 2); \
       if ($$i == "-target-cpu") cpu = cpu " " $$(i + 2); \
@@ -118,6 +122,7 @@ compile: ## Compile a user's functions to Wasm (FUNC_USER=polybench or demo; CLE
 	@[ -n "$(filter $(FUNC_USER),$(COMPILE_USERS))" ] || \
 	  { echo "make compile needs FUNC_USER=<one of: $(COMPILE_USERS)>$(if $(FUNC_USER),; '$(FUNC_USER)' is none)" >&2; exit 2; }
 	@tools/setup
+	$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$(POLYBENCH_POST_LINK)),cargo build --release --workspace --locked --bin wasm-post-link)
 	$(if $(CLEAN),rm -rf "$(BUILD)/wasm/$(FUNC_USER)")
 	$(polybench_make) "compile-$(FUNC_USER)"
 

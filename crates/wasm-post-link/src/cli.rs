@@ -27,6 +27,9 @@ pub struct Options {
     /// Where the new module goes
     #[structopt(parse(from_os_str))]
     pub output: PathBuf,
+    /// Do not say what was done
+    #[structopt(short, long)]
+    pub quiet: bool,
     /// Fuse no multiply-adds
     #[structopt(long)]
     pub no_fuse: bool,
@@ -64,6 +67,9 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         path: options.output.clone(),
         cause,
     })?;
+    if options.quiet {
+        return Ok(Exit::Ok);
+    }
     println!(
         "{}: {} loops unrolled, {} accesses share an address, {} multiply-adds fused, {} -> {} bytes",
         options.output.display(),

@@ -24,7 +24,8 @@ NATIVE_CC     := musl-gcc
 NATIVE_CFLAGS := -static -O3
 DEMOS        := noop park sieve
 
-TOOLS := measure-core pss-walker faasm-driver docker-driver process-driver runtime_bench
+TOOLS := measure-core pss-walker faasm-driver docker-driver process-driver microvm-driver runtime_bench \
+	poly_bench py_bench func_sym
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,12 +90,17 @@ doctor: build ## Say what this host can and cannot measure, and how to mend it
 overhead: prepare ## Print our own overhead as ratios to bare loops and to peers (idle machine)
 	cargo bench --workspace --locked --bench overhead
 
-test: prepare ## Install, build, run every test
+test: prepare polybench-for-tests ## Install, build, run every test
 	@# A passing test's output is hidden by default, and with it the reason why it skipped something.
 	@status=0; cargo test --release --workspace --locked -- --show-output 2>&1 | tee $(BUILD)/test.log || status=$$?; \
-	echo; grep '^SKIPPED' $(BUILD)/test.log || true; \
+	echo; grep '^CONFORMANCE' $(BUILD)/test.log | sort -u || true; grep '^SKIPPED' $(BUILD)/test.log || true; \
 	awk '/^test result/ { p += $$4; f += $$6 } /^SKIPPED/ { s++ } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' $(BUILD)/test.log; \
 	exit $$status
+
+# Once, side by side, instead of by each test that needs some of it.
+polybench-for-tests: setup
+	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release \
+	  POLYBENCH_DATASETS="mini small medium" POLYBENCH_TYPES="default double"
 
 lint: setup ## rustfmt, clippy and rustdoc, warnings are errors
 	cargo fmt --all --check
@@ -110,6 +116,7 @@ install: build functions ## Put the tools on PATH and the functions beside them 
 clean-runtime: build ## Remove what killed runs left behind; only what carries our label
 	$(BIN)/process-driver clean
 	$(BIN)/faasm-driver clean
+	$(BIN)/microvm-driver clean
 	$(BIN)/docker-driver clean
 
 include polybench-src/build.mk
@@ -120,4 +127,4 @@ include pybench-src/build.mk
 include pybench-src/functions.mk
 
 .PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead test lint install clean-runtime
+	runtime-bench-time runtime-bench-mem doctor overhead test polybench-for-tests lint install clean-runtime

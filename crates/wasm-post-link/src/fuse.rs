@@ -13,13 +13,14 @@ use crate::body::{Body, Edits, is_barrier};
 use crate::stack::{self, Top};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lanes {
+pub(crate) enum Lanes {
     F32,
     F64,
 }
 
 /// Fuses what can be fused; returns how many.
 pub(crate) fn fuse(body: &mut Body<'_>) -> usize {
+    crate::share::split(body);
     let mut edits = Edits::default();
     let mut top: Top<usize> = Top::new();
     // The first factor of each product.
@@ -99,7 +100,7 @@ fn turned<'a>(
     vec![Operator::LocalGet { local_index }]
 }
 
-fn product(op: &Operator<'_>) -> Option<Lanes> {
+pub(crate) fn product(op: &Operator<'_>) -> Option<Lanes> {
     match op {
         Operator::F64x2Mul => Some(Lanes::F64),
         Operator::F32x4Mul => Some(Lanes::F32),
@@ -108,7 +109,7 @@ fn product(op: &Operator<'_>) -> Option<Lanes> {
 }
 
 /// Whether it adds or subtracts.
-fn sum(op: &Operator<'_>) -> Option<(Lanes, bool)> {
+pub(crate) fn sum(op: &Operator<'_>) -> Option<(Lanes, bool)> {
     match op {
         Operator::F64x2Add => Some((Lanes::F64, false)),
         Operator::F64x2Sub => Some((Lanes::F64, true)),

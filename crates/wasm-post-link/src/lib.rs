@@ -13,6 +13,7 @@ mod cli;
 mod error;
 mod fuse;
 mod module;
+mod share;
 mod stack;
 mod unroll;
 

@@ -29,10 +29,9 @@ pub(crate) fn unroll(body: &mut Body<'_>, limits: Limits) -> usize {
             let inside = &old[at + 1..end];
             let copies = (limits.operators / weight(inside).max(1)).min(limits.copies);
             (copies > 1).then(|| {
-                if ends_with_its_test(inside) {
-                    straight(&mut new, inside, copies);
-                } else {
-                    branchy(&mut new, inside, copies);
+                match only_test(inside) {
+                    Some(test) => straight(&mut new, inside, test, copies),
+                    None => branchy(&mut new, inside, copies),
                 }
                 end + 1
             })
@@ -101,26 +100,29 @@ fn weight(ops: &[Operator<'_>]) -> usize {
         .count()
 }
 
-/// A loop without blocks inside whose one way round is a test at its end.
-fn ends_with_its_test(inside: &[Operator<'_>]) -> bool {
-    let Some((Operator::BrIf { relative_depth: 0 }, before)) = inside.split_last() else {
-        return false;
-    };
-    before.iter().all(|op| match op {
-        Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => *relative_depth > 0,
-        Operator::Block { .. } | Operator::If { .. } => false,
-        _ => true,
-    })
+/// Where the test stands in a loop without blocks inside that goes round nowhere else.
+fn only_test(inside: &[Operator<'_>]) -> Option<usize> {
+    let mut test = None;
+    for (i, op) in inside.iter().enumerate() {
+        match op {
+            Operator::BrIf { relative_depth: 0 } if test.is_none() => test = Some(i),
+            Operator::BrIf { relative_depth: 0 }
+            | Operator::Br { relative_depth: 0 }
+            | Operator::Block { .. }
+            | Operator::If { .. } => return None,
+            _ => {}
+        }
+    }
+    test
 }
 
-/// `block loop B eqz br_if 1 B eqz br_if 1 ... B br_if 0 end end`: no label between the copies.
-fn straight<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], copies: usize) {
+/// `block loop B eqz br_if 1 B eqz br_if 1 ... B br_if 0 end end T`, where T followed the test inside the
+/// loop: no label between the copies.
+fn straight<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], test: usize, copies: usize) {
     let blockty = BlockType::Empty;
     new.extend([Operator::Block { blockty }, Operator::Loop { blockty }]);
     for copy in 1..=copies {
-        for op in &inside[..inside.len() - 1] {
-            new.push(moved(op, 0, 1));
-        }
+        new.extend(inside[..test].iter().map(|op| moved(op, 0, 1)));
         if copy < copies {
             new.extend([Operator::I32Eqz, Operator::BrIf { relative_depth: 1 }]);
         }
@@ -130,6 +132,7 @@ fn straight<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], copies: us
         Operator::End,
         Operator::End,
     ]);
+    new.extend(inside[test + 1..].iter().map(|op| moved(op, 0, -1)));
 }
 
 /// `block loop block B br 2 end block B br 2 end ... B end end`: going round is leaving a copy's block,
@@ -146,7 +149,7 @@ fn branchy<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], copies: usi
     new.extend([Operator::End, Operator::End]);
 }
 
-fn copy_nested<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], deeper: u32) {
+fn copy_nested<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], deeper: i32) {
     let mut depth = 0;
     for op in inside {
         new.push(moved(op, depth, deeper));
@@ -159,8 +162,14 @@ fn copy_nested<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], deeper:
 }
 
 /// `op`, at `depth` blocks inside the loop, with labels beyond the loop `deeper` further away.
-fn moved<'a>(op: &Operator<'a>, depth: u32, deeper: u32) -> Operator<'a> {
-    let label = |at: u32| if at > depth { at + deeper } else { at };
+fn moved<'a>(op: &Operator<'a>, depth: u32, deeper: i32) -> Operator<'a> {
+    let label = |at: u32| {
+        if at > depth {
+            at.saturating_add_signed(deeper)
+        } else {
+            at
+        }
+    };
     match op {
         Operator::Br { relative_depth } => Operator::Br {
             relative_depth: label(*relative_depth),

@@ -40,7 +40,7 @@ fn program(body: &str) -> Vec<u8> {
     wat::parse_str(text).expect("a module")
 }
 
-const LOOPS: [(&str, &str); 6] = [
+const LOOPS: [(&str, &str); 7] = [
     (
         "a test at the end",
         "(loop $l
@@ -56,6 +56,18 @@ const LOOPS: [(&str, &str); 6] = [
             (local.set $x (i32.add (local.get $x) (i32.load8_u (local.get $i))))
             (local.set $i (i32.add (local.get $i) (i32.const 1)))
             (br $l)))",
+    ),
+    (
+        "a test and something after it",
+        "(block $far
+            (block $out (loop $l
+                (br_if $far (i32.gt_s (local.get $i) (local.get $b)))
+                (i32.store (i32.shl (local.get $i) (i32.const 3)) (local.get $x))
+                (local.set $x (i32.add (local.get $x) (i32.const 3)))
+                (br_if $l (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $a)))
+                (local.set $p (i32.const 7))
+                (br $out)))
+            (local.set $x (i32.add (local.get $x) (local.get $p))))",
     ),
     (
         "branches inside",
@@ -126,7 +138,7 @@ proptest! {
     // The last iterations leave the memory, wherever that falls among the copies: the same trap, and the
     // same stores before it.
     #[test]
-    fn what_traps_traps_at_the_same_access(from in 0..40_i32, kind in prop::sample::select(vec![0_usize, 2])) {
+    fn what_traps_traps_at_the_same_access(from in 0..40_i32, kind in prop::sample::select(vec![0_usize, 3])) {
         let body = format!("(local.set $p (i32.sub (i32.const 65536) (local.get $b))) {}", LOOPS[kind].1);
         let wasm = program(&body);
         let (new, _) = rewrite(&wasm, exact()).expect("a module");
@@ -182,6 +194,31 @@ fn products_that_are_added_are_fused_and_mean_the_same() {
         let expected = (a * b + 3 - b * b) * b - a;
         assert_eq!(outcome(&engine, &new, a, b), outcome(&engine, &wasm, a, b));
         assert_eq!(outcome(&engine, &new, a, b).0, Some(expected));
+    }
+}
+
+/// One product in a local, two sums and a difference of it.
+const SHARED: &str = r#"(module (memory (export "memory") 1)
+    (func (export "f") (param $a i32) (param $b i32) (result i32)
+      (local $u v128) (local $p v128) (local $w v128)
+      (local.set $u (f64x2.splat (f64.convert_i32_s (local.get $a))))
+      (local.set $w (f64x2.add
+          (local.tee $p (f64x2.mul (local.get $u) (f64x2.splat (f64.convert_i32_s (local.get $b)))))
+          (local.get $u)))
+      (local.set $w (f64x2.add (local.get $w) (f64x2.add (local.get $u) (local.get $p))))
+      (local.set $w (f64x2.sub (local.get $w) (local.get $p)))
+      (v128.store (i32.const 64) (local.get $p))
+      (i32.trunc_f64_s (f64x2.extract_lane 0 (local.get $w)))))"#;
+
+#[test]
+fn a_product_that_several_sums_use_is_fused_in_each() {
+    let wasm = wat::parse_str(SHARED).expect("a module");
+    let (new, done) = rewrite(&wasm, Passes::default()).expect("a module");
+    assert_eq!(done.fused, 3);
+    let engine = Engine::default();
+    for (a, b) in [(2, 5), (-7, 11)] {
+        assert_eq!(outcome(&engine, &new, a, b), outcome(&engine, &wasm, a, b));
+        assert_eq!(outcome(&engine, &new, a, b).0, Some(a * b + 2 * a));
     }
 }
 

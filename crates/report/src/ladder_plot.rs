@@ -9,7 +9,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::format::{bytes, duration_ns};
+use crate::format::{count, duration_ns};
 use crate::memory::MemoryRow;
 use crate::records::Records;
 use crate::time::TimeRow;
@@ -118,7 +118,7 @@ fn draw(points: &[Point], content: &mut String) -> Drawn {
         .configure_mesh()
         .x_desc("PSS of one more parked worker (slope, 95 % interval)")
         .y_desc("one start, median (95 % interval)")
-        .x_label_formatter(&|v| bytes(*v))
+        .x_label_formatter(&|v| format!("{}B", count(*v)))
         .y_label_formatter(&|v| duration_ns(*v))
         .light_line_style(WHITE.mix(0.0))
         .bold_line_style(BLACK.mix(0.12))

@@ -26,6 +26,12 @@ use crate::trouble::Trouble;
 
 /// The lock that keeps two runs on a host apart.
 const LOCK: &str = "runtime_bench";
+/// What a rung of the time part may take, by default.
+const RUNG_BUDGET_S: u64 = 25;
+/// What all rungs of all drivers together may take, beside their starts and ends.
+const ALL_BUDGET: Duration = Duration::from_secs(450);
+/// Less says nothing of a slow rung.
+const LEAST_BUDGET: Duration = Duration::from_secs(3);
 
 /// Measures what a cold start of a function costs, from a bare thread to a container.
 ///
@@ -124,9 +130,9 @@ pub struct TimeOptions {
     /// Batches of each kind; fewer of slow rungs, within the budget, unless --iterations is given
     #[structopt(long, default_value = "5")]
     repetitions: u32,
-    /// Seconds to spend on a rung
-    #[structopt(long, name = "SECONDS", default_value = "25")]
-    budget: u64,
+    /// Seconds to spend on a rung [default: 25; with --all less if there are many, so that it takes ten minutes]
+    #[structopt(long, name = "SECONDS")]
+    budget: Option<u64>,
 }
 
 /// Options of `mem`.
@@ -189,13 +195,14 @@ impl TimeOptions {
         let workers: Vec<u64> = self.workers.iter().map(|&w| w as u64).collect();
         all_in_range("--workers", &workers, MAX_WORKERS as u64)?;
         in_range("--repetitions", u64::from(self.repetitions), 10_000)?;
-        in_range("--budget", self.budget, 86_400)?;
+        let budget = self.budget.unwrap_or(RUNG_BUDGET_S);
+        in_range("--budget", budget, 86_400)?;
         Ok(Sizes {
             iterations: distinct(&iterations),
             fixed: self.iterations.is_some(),
             workers: distinct(&self.workers),
             repetitions: self.repetitions,
-            budget: Duration::from_secs(self.budget),
+            budget: Duration::from_secs(budget),
         })
     }
 }
@@ -433,8 +440,11 @@ fn need_root() -> Result<(), BenchError> {
 }
 
 pub(crate) fn time(options: &TimeOptions) -> Result<Exit, BenchError> {
-    let sizes = options.sizes()?;
+    let mut sizes = options.sizes()?;
     let mut run = Run::prepare(&options.common, &options.which)?;
+    if options.which.all && options.budget.is_none() {
+        sizes.budget = sizes.budget.min(share_of_all(&run.offers));
+    }
     let trouble = run.time(&sizes, "time alone")?;
     run.finish(vec![trouble])
 }
@@ -454,6 +464,13 @@ pub(crate) fn mem(options: &MemOptions) -> Result<Exit, BenchError> {
     run.finish(vec![trouble])
 }
 
+/// What each of `offers` may take for all of them to take ten minutes, drivers' own starts and ends included.
+fn share_of_all(offers: &[Offer]) -> Duration {
+    let ready = offers.iter().filter(|o| o.probe == Probe::Ready).count();
+    let each = ALL_BUDGET / u32::try_from(ready.max(1)).unwrap_or(u32::MAX);
+    each.max(LEAST_BUDGET)
+}
+
 pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
     let which = Which {
         rungs: None,
@@ -465,7 +482,7 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         fixed: false,
         workers: vec![1, 2, 4],
         repetitions: 5,
-        budget: Duration::from_secs(25),
+        budget: Duration::from_secs(RUNG_BUDGET_S),
     };
     let mut run = Run::prepare(&options.common, &which)?;
     let mut troubles = vec![run.time(&sizes, "quick")?];

@@ -71,10 +71,14 @@ build-noop: build functions ## Build the faasm/noop image (Alpine, else musl + b
 	$(BIN)/docker-driver build-image
 
 prepare: build functions run-wasm-codegen
+	@$(MAKE) --no-print-directory microvm-guest || echo "microvm-guest failed: the rows qemu-tcg and firecracker-linux will read unavailable" >&2
 	@$(BIN)/docker-driver build-image || echo "build-noop failed: the docker rows will read unavailable" >&2
 
-bench: prepare ## Install, build, run the quick profile, print the table and where its files lie
+bench: prepare polybench-quick ## Install, build, run the quick profile and a quick PolyBench, print the tables and where their files lie
 	$(BIN)/runtime_bench quick $(ARGS)
+	$(BIN)/poly_bench quick
+	@if [ -e $(STORE)/python/py_func/function.wasm ]; then $(BIN)/py_bench quick; \
+	  else echo "no CPython here yet: 'make python' builds it (about ten minutes), then 'make pybench-quick' compares it"; fi
 
 runtime-bench-time: prepare ## Time, CPU and disk I/O of cold starts (ARGS='--all', ...)
 	$(BIN)/runtime_bench time $(ARGS)
@@ -97,6 +101,12 @@ test: prepare polybench-for-tests ## Install, build, run every test
 	awk '/^test result/ { p += $$4; f += $$6 } /^SKIPPED/ { s++ } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' $(BUILD)/test.log; \
 	exit $$status
 
+# What `poly_bench quick` runs.
+polybench-quick: build
+	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release \
+	  POLYBENCH_DATASETS="small medium" POLYBENCH_TYPES=default >/dev/null
+	@$(BIN)/faasm-driver upload-all $(BUILD)/wasm >/dev/null
+
 # Once, side by side, instead of by each test that needs some of it.
 polybench-for-tests: setup
 	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release \
@@ -111,6 +121,10 @@ install: build functions ## Put the tools on PATH and the functions beside them 
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/faasm-bench
 	install $(addprefix $(BIN)/,$(TOOLS)) $(DESTDIR)$(PREFIX)/bin
 	cp -R $(STORE) $(DESTDIR)$(PREFIX)/share/faasm-bench/
+	@for d in polybench_native polybench_native_o3; do if [ -d $(BUILD)/$$d ]; then cp -R $(BUILD)/$$d $(DESTDIR)$(PREFIX)/share/faasm-bench/; fi; done
+	@if [ -f $(BUILD)/wasm/polybench/flags ]; then install -D -m 644 $(BUILD)/wasm/polybench/flags $(DESTDIR)$(PREFIX)/share/faasm-bench/wasm/polybench/flags; fi
+	@if [ -f $(BUILD)/microvm/vmlinux ]; then install -d $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm && \
+	  install -m 755 $(BUILD)/microvm/vmlinux $(BUILD)/microvm/init $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm; fi
 	chmod -R go-w $(DESTDIR)$(PREFIX)/share/faasm-bench
 
 clean-runtime: build ## Remove what killed runs left behind; only what carries our label
@@ -127,4 +141,4 @@ include pybench-src/build.mk
 include pybench-src/functions.mk
 
 .PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead test polybench-for-tests lint install clean-runtime
+	runtime-bench-time runtime-bench-mem doctor overhead test polybench-quick polybench-for-tests lint install clean-runtime

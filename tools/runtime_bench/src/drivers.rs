@@ -4,13 +4,15 @@ use std::env;
 use std::io::Read;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use measure_core::driver::protocol::{Message, parse_line};
 use measure_core::driver::{Description, Probe};
 use measure_core::{ids, interrupt};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::error::BenchError;
 
@@ -34,6 +36,8 @@ pub const QUICK: [&str; 8] = [
 ];
 /// How long a driver may take to probe its rungs.
 const INFO_LIMIT: Duration = Duration::from_secs(60);
+/// How long a driver that is asked to end may take to tidy up.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A rung and who offers it.
 #[derive(Debug, Clone)]
@@ -173,23 +177,12 @@ pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String,
     // Both pipes are read while it runs, so that it cannot block on a full one.
     let output = child.stdout.take().map(slurp);
     let errors = child.stderr.take().map(slurp);
-    let until = Instant::now() + limit;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < until && interrupt::received().is_none() => {
-                thread::sleep(Duration::from_millis(2));
-            }
-            Ok(None) | Err(_) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!(
-                    "`{}` did not end in {} s",
-                    arguments.join(" "),
-                    limit.as_secs()
-                ));
-            }
-        }
+    let Some(status) = end_of(&mut child, limit) else {
+        return Err(format!(
+            "`{}` did not end in {} s",
+            arguments.join(" "),
+            limit.as_secs()
+        ));
     };
     let text = |reader: Option<thread::JoinHandle<String>>| {
         reader.and_then(|r| r.join().ok()).unwrap_or_default()
@@ -203,6 +196,31 @@ pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String,
             arguments.join(" "),
             errors.trim()
         ))
+    }
+}
+
+/// How `child` ended. After a signal or `limit` it is asked to end, so that it can tidy up after what it probes;
+/// killed, and none, only if it does not.
+fn end_of(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let mut until = Instant::now() + limit;
+    let mut asked = false;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if !asked && (Instant::now() >= until || interrupt::received().is_some()) => {
+                asked = true;
+                until = Instant::now() + GRACE;
+                let pid = Pid::from_raw(child.id().cast_signed());
+                // Gone already is as good.
+                let _ = kill(pid, Signal::SIGTERM);
+            }
+            Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(2)),
+            Ok(None) | Err(_) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! Host state is not in a snapshot. Each start gets the same grants as the initialiser had, hence the same
 //! descriptors for the directories that it was given; a descriptor that the initialiser opened and left
-//! open would lead nowhere, so it is refused ([`descriptors`]). See `docs/snapshots.md`.
+//! open would lead nowhere, so it is refused (`descriptors`). See `docs/snapshots.md`.
 
 mod descriptors;
 mod names;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -127,7 +127,7 @@ where
     Ok(())
 }
 
-async fn save(client: &Client, path: &Path) -> std::io::Result<()> {
+async fn save(client: &Client, path: &Path) -> io::Result<()> {
     let temporary = path.with_extension("tar.tmp");
     let mut file = File::create(&temporary)?;
     let stream = client.api.docker.export_image(TAG);
@@ -142,7 +142,7 @@ async fn save(client: &Client, path: &Path) -> std::io::Result<()> {
         })
         .await;
     let done = written
-        .map_err(std::io::Error::other)
+        .map_err(io::Error::other)
         .and_then(|()| file.sync_all())
         .and_then(|()| fs::rename(&temporary, path));
     if done.is_err() {
@@ -259,23 +259,51 @@ pub fn load(client: &Client, tar: Vec<u8>) -> Result<(), ApiError> {
 fn local_base(client: &Client, why: &str) -> Result<Base, DriverError> {
     let local = base::make()?;
     let (repo, tag) = LOCAL_TAG.split_once(':').unwrap_or((LOCAL_TAG, "latest"));
-    let options = CreateImageOptionsBuilder::default()
-        .from_src("-")
-        .repo(repo)
-        .tag(tag)
-        .build();
-    let body = body_full(local.tar.into());
-    let import = client
-        .api
-        .docker
-        .create_image(Some(options), Some(body), None)
-        .try_for_each(|_| async { Ok(()) });
-    client
-        .run(client.api.call("import the base", import))
+    import(client, repo, tag, local.tar)
         .map_err(|e| DriverError::failed("cannot import the local base image", e))?;
     Ok(Base {
         reference: LOCAL_TAG.into(),
         digest: local.digest,
         what: format!("{} ({why})", local.what),
     })
+}
+
+/// Has the engine make an image of one layer.
+fn import(client: &Client, repository: &str, tag: &str, layer: Vec<u8>) -> Result<(), ApiError> {
+    let options = CreateImageOptionsBuilder::default()
+        .from_src("-")
+        .repo(repository)
+        .tag(tag)
+        .build();
+    let steps = client
+        .api
+        .docker
+        .create_image(Some(options), Some(body_full(layer.into())), None)
+        .try_for_each(|_| async { Ok(()) });
+    client.call("import", steps)
+}
+
+/// The id of the image `repository:key`, made of one layer if the engine has it not.
+///
+/// # Errors
+/// The layer cannot be made, or the engine refuses it.
+pub fn provide_layer(
+    client: &Client,
+    repository: &str,
+    key: &str,
+    layer: impl FnOnce() -> io::Result<Vec<u8>>,
+) -> Result<String, DriverError> {
+    let name = format!("{repository}:{key}");
+    let find = || {
+        let found = client.call("inspect image", client.api.docker.inspect_image(&name));
+        found.ok().and_then(|image| image.id)
+    };
+    if let Some(id) = find() {
+        return Ok(id);
+    }
+    let layer =
+        layer().map_err(|e| DriverError::failed(format!("cannot make the image {name}"), e))?;
+    import(client, repository, key, layer)
+        .map_err(|e| DriverError::failed(format!("cannot import the image {name}"), e))?;
+    find().ok_or_else(|| DriverError::Failed(format!("{name} was imported and is not there")))
 }

@@ -1,11 +1,10 @@
 //! Images beside faasm/noop, to see whether size matters: the functions alone, and the functions with many
 //! files. Each is one layer, made here and imported; it lives as long as the rung.
 
-use bollard::body_full;
-use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptionsBuilder};
-use futures_util::TryStreamExt;
+use bollard::query_parameters::RemoveImageOptionsBuilder;
 use measure_core::driver::DriverError;
 
+use super::build::provide_layer;
 use super::context::{Context, Tar, USER};
 use crate::api::Client;
 use crate::kinds::Content;
@@ -36,30 +35,7 @@ fn tag(content: Content, context: &Context) -> (String, String) {
 pub fn provide(client: &Client, content: Content) -> Result<String, DriverError> {
     let context = Context::read()?;
     let (repository, key) = tag(content, &context);
-    let name = format!("{repository}:{key}");
-    let find = || {
-        let found = client.call("inspect image", client.api.docker.inspect_image(&name));
-        found.ok().and_then(|image| image.id)
-    };
-    if let Some(id) = find() {
-        return Ok(id);
-    }
-    let layer = layer(content, &context)
-        .map_err(|e| DriverError::failed(format!("cannot make the image {name}"), e))?;
-    let options = CreateImageOptionsBuilder::default()
-        .from_src("-")
-        .repo(&repository)
-        .tag(&key)
-        .build();
-    let import = client
-        .api
-        .docker
-        .create_image(Some(options), Some(body_full(layer.into())), None)
-        .try_for_each(|_| async { Ok(()) });
-    client
-        .call("import", import)
-        .map_err(|e| DriverError::failed(format!("cannot import the image {name}"), e))?;
-    find().ok_or_else(|| DriverError::Failed(format!("{name} was imported and is not there")))
+    provide_layer(client, &repository, &key, || layer(content, &context))
 }
 
 /// Removes the image `id`; what cannot be removed is left to the engine's end.

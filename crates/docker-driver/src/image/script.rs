@@ -9,15 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bollard::body_full;
-use bollard::query_parameters::CreateImageOptionsBuilder;
-use futures_util::TryStreamExt;
 use measure_core::driver::DriverError;
 use measure_core::home;
 use measure_core::ids::FunctionId;
 use measure_core::native_command::NativeCommand;
 use sha2::{Digest, Sha256};
 
+use super::build::provide_layer;
 use super::context::{Tar, hex, path_in_image};
 use crate::api::Client;
 
@@ -72,28 +70,7 @@ impl Script {
             DriverError::failed(format!("cannot make the image of {}", self.function), e)
         })?;
         let key: String = hex(&Sha256::digest(&layer)).chars().take(12).collect();
-        let name = format!("{REPOSITORY}:{key}");
-        let find = || {
-            let found = client.call("inspect image", client.api.docker.inspect_image(&name));
-            found.ok().and_then(|image| image.id)
-        };
-        if let Some(id) = find() {
-            return Ok(id);
-        }
-        let options = CreateImageOptionsBuilder::default()
-            .from_src("-")
-            .repo(REPOSITORY)
-            .tag(&key)
-            .build();
-        let import = client
-            .api
-            .docker
-            .create_image(Some(options), Some(body_full(layer.into())), None)
-            .try_for_each(|_| async { Ok(()) });
-        client
-            .call("import", import)
-            .map_err(|e| DriverError::failed(format!("cannot import the image {name}"), e))?;
-        find().ok_or_else(|| DriverError::Failed(format!("{name} was imported and is not there")))
+        provide_layer(client, REPOSITORY, &key, || Ok(layer))
     }
 
     fn layer(&self) -> io::Result<Vec<u8>> {

@@ -99,13 +99,7 @@ impl Drop for Groups {
         let deadline = Instant::now() + LIMIT;
         for hierarchy in MountedHierarchy::all().unwrap_or_default() {
             let dir = hierarchy.point.join(path.trim_start_matches('/'));
-            while let Err(error) = remove_tree(&dir) {
-                if Instant::now() > deadline {
-                    eprintln!("warning: cannot remove cgroup {}: {error}", dir.display());
-                    break;
-                }
-                thread::sleep(POLL);
-            }
+            remove_until(&dir, deadline);
         }
     }
 }
@@ -128,17 +122,22 @@ pub(super) fn remove_orphans() -> Vec<String> {
                 continue;
             }
             let dir = entry.path();
-            while let Err(error) = remove_tree(&dir) {
-                if Instant::now() > deadline {
-                    eprintln!("warning: cannot remove cgroup {}: {error}", dir.display());
-                    break;
-                }
-                thread::sleep(POLL);
-            }
+            remove_until(&dir, deadline);
             removed.push(dir.display().to_string());
         }
     }
     removed
+}
+
+/// Removes the groups at and below `dir` as soon as they are empty, or says on standard error why it could not.
+fn remove_until(dir: &Path, deadline: Instant) {
+    while let Err(error) = remove_tree(dir) {
+        if Instant::now() > deadline {
+            eprintln!("warning: cannot remove cgroup {}: {error}", dir.display());
+            break;
+        }
+        thread::sleep(POLL);
+    }
 }
 
 /// Removes the empty groups at and below `dir`.

@@ -50,6 +50,19 @@ pub fn received() -> Option<Exit> {
     }
 }
 
+/// What a run's records say of a signal that ended it, if one did.
+#[must_use]
+pub fn ended_early() -> Option<String> {
+    received().map(|exit| {
+        let signal = if exit == Exit::Terminated {
+            "SIGTERM"
+        } else {
+            "SIGINT"
+        };
+        format!("ended early by {signal}")
+    })
+}
+
 /// Waits until `fd` can be read or has hung up, a signal comes, or `timeout` passes; `true` if `fd`
 /// is ready.
 ///

@@ -378,6 +378,9 @@ fn parse(path: &Path, line: usize, bytes: &[u8]) -> Result<Sample, RunDirError> 
         })
 }
 
+/// Name of the lock of everything that measures on a host.
+pub const MEASURING: &str = "runtime_bench";
+
 /// A lock on the whole host, for measurements that would disturb each other; held until dropped.
 #[derive(Debug)]
 pub struct HostLock {

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use measure_core::clock::Phases;
 
+use crate::error::CompareError;
+
 /// A benchmark, which every column runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Benchmark {
@@ -12,6 +14,11 @@ pub struct Benchmark {
     /// What means are taken over, for example the dataset size. May be empty.
     pub group: String,
 }
+
+/// The headline column of each side, by name.
+pub const NATIVE: &str = "native";
+/// As [`NATIVE`].
+pub const WASM: &str = "wasm";
 
 /// Whose number of iterations a column has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +33,7 @@ impl Side {
     /// The side of the column `name`.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        if name == "wasm" || name.starts_with("wasm-") {
+        if name == WASM || name.starts_with("wasm-") {
             Self::Wasm
         } else {
             Self::Native
@@ -84,6 +91,24 @@ pub trait Program {
     /// # Errors
     /// It did not end well, or not in time.
     fn run(&mut self, task: Task) -> Result<Run, RunError>;
+}
+
+/// What `benchmark` writes in `column` when it is asked for `task`.
+///
+/// # Errors
+/// It cannot run there, or does not end well.
+pub fn output_of(
+    column: &dyn Column,
+    benchmark: &Benchmark,
+    task: Task,
+) -> Result<Vec<u8>, CompareError> {
+    let lack = |lack: NotReady| CompareError::Unavailable(lack.to_string());
+    column.check(benchmark).map_err(lack)?;
+    let mut program = column.prepare(benchmark).map_err(lack)?;
+    let run = program.run(task).map_err(|error| {
+        CompareError::Benchmarks(format!("{}, {}: {error}", benchmark.name, column.name()))
+    })?;
+    Ok(run.output)
 }
 
 /// A run that ended well.

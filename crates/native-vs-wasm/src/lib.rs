@@ -20,10 +20,14 @@ mod output;
 mod plan;
 mod recorder;
 mod session;
+mod suite;
 pub mod times;
 
-pub use column::{Benchmark, Column, NotReady, Program, Run, RunError, Side, Task};
+pub use column::{
+    Benchmark, Column, NATIVE, NotReady, Program, Run, RunError, Side, Task, WASM, output_of,
+};
 pub use error::CompareError;
 pub use options::{CommonOptions, iterations};
 pub use output::say;
-pub use session::{Compare, Entry, Suite, report, run};
+pub use session::{report, run};
+pub use suite::{Compare, Entry, Suite, entries};

@@ -49,6 +49,15 @@ pub struct CommonOptions {
 }
 
 impl CommonOptions {
+    /// The same, with a budget of `seconds` where none was given.
+    #[must_use]
+    pub fn within(&self, seconds: u64) -> Self {
+        Self {
+            budget: self.budget.or(Some(seconds)),
+            ..self.clone()
+        }
+    }
+
     /// [`CommonOptions::timeout`].
     ///
     /// # Errors

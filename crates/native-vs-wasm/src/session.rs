@@ -3,57 +3,22 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use measure_core::environment::{Environment, Severity};
+use measure_core::environment::Environment;
 use measure_core::exit::Exit;
 use measure_core::interrupt;
 use measure_core::progress::Progress;
-use measure_core::run_dir::{HostLock, RunDir, RunDirError};
+use measure_core::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
 use measure_core::schedule::interleave;
-use report::comparison::{
-    BenchmarkInfo, ColumnInfo, Comparison, ComparisonInfo, RUN, VERIFY, terminal,
-};
+use report::comparison::{Comparison, RUN, VERIFY, terminal};
 use report::vocabulary::CALIBRATE;
 
-use crate::column::{Benchmark, Column, Program, RunError, Task};
+use crate::column::{Benchmark, Program, RunError, Task};
 use crate::error::CompareError;
 use crate::options::CommonOptions;
 use crate::output::{CsvFile, say};
 use crate::recorder::{About, Recorder, write_tables};
+use crate::suite::Suite;
 use crate::{plan, times};
-
-/// The lock of everything that measures on this host.
-const LOCK: &str = "runtime_bench";
-/// Of benchmarks that cannot run, so many are named.
-const NAMED: usize = 3;
-
-/// A column and how often it runs.
-pub struct Entry<'a> {
-    /// The column.
-    pub column: Box<dyn Column + 'a>,
-    /// Timed runs of each benchmark.
-    pub iterations: u32,
-}
-
-/// Says how far the outputs of two columns agree, the first being the reference's.
-pub type Compare<'a> = &'a dyn Fn(&Benchmark, &[u8], &[u8]) -> Result<String, String>;
-
-/// What to compare.
-pub struct Suite<'a> {
-    /// `polybench`, `pybench`: names files and says who is the functions' user in the store.
-    pub name: &'a str,
-    /// The user of the functions in the store.
-    pub user: &'a str,
-    /// For headings.
-    pub title: &'a str,
-    /// In the order of the tables.
-    pub benchmarks: Vec<Benchmark>,
-    /// The first is what the others are divided by and verified against.
-    pub columns: Vec<Entry<'a>>,
-    /// See there.
-    pub compare: Compare<'a>,
-    /// What a reader should know of the numbers, in sentences.
-    pub notes: Vec<String>,
-}
 
 /// Compares, writes every file and prints the tables.
 ///
@@ -64,14 +29,16 @@ pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareEr
     options.timeout()?;
     let default = Path::new("/tmp").join(format!("{}.csv", suite.name));
     let csv = CsvFile::open(options.output.as_deref().unwrap_or(&default))?;
-    check(suite)?;
+    suite.check()?;
     interrupt::install().map_err(|e| CompareError::Failed(format!("cannot catch signals: {e}")))?;
     let _lock = lock(options.strict)?;
     let mut environment = Environment::capture();
-    heed(&environment, options.strict)?;
+    environment
+        .heed(options.strict)
+        .map_err(CompareError::Unavailable)?;
     let seed = options.seed.unwrap_or_else(measure_core::clock::now_ns);
-    describe(suite, &mut environment, seed);
-    let info = info(suite, seed);
+    suite.describe(&mut environment, seed);
+    let info = suite.info(seed);
     let recorder = Recorder::open(options.run_dir.as_deref(), csv, environment, info)?;
     let mut session = Session {
         suite,
@@ -101,107 +68,15 @@ pub fn report(dir: &Path) -> Result<Exit, CompareError> {
     Ok(Exit::Ok)
 }
 
-/// Every benchmark in every column, before anything is measured.
-fn check(suite: &Suite<'_>) -> Result<(), CompareError> {
-    let mut lacking = Vec::new();
-    for entry in &suite.columns {
-        let found = suite.benchmarks.iter().filter_map(|benchmark| {
-            let lack = entry.column.check(benchmark).err()?;
-            Some(format!(
-                "{}, {}: {lack}",
-                benchmark.name,
-                entry.column.name()
-            ))
-        });
-        lacking.extend(found);
-    }
-    if lacking.is_empty() {
-        return Ok(());
-    }
-    let more = lacking.len().saturating_sub(NAMED);
-    lacking.truncate(NAMED);
-    let mut text = lacking.join("\n       ");
-    if more > 0 {
-        text += &format!("\n       and {more} more");
-    }
-    Err(CompareError::Unavailable(text))
-}
-
 /// Another measurement on this host disturbs this one.
 fn lock(strict: bool) -> Result<Option<HostLock>, CompareError> {
-    match HostLock::take(LOCK) {
+    match HostLock::take(MEASURING) {
         Ok(lock) => Ok(Some(lock)),
         Err(error @ RunDirError::Busy { .. }) if strict => Err(error.into()),
         Err(error) => {
             eprintln!("warning: {error}, or both disturb each other");
             Ok(None)
         }
-    }
-}
-
-fn heed(environment: &Environment, strict: bool) -> Result<(), CompareError> {
-    let concerns = environment.concerns();
-    let unfit = concerns.iter().filter(|c| c.severity == Severity::Unfit);
-    let unfit: Vec<String> = unfit.map(ToString::to_string).collect();
-    if strict && !unfit.is_empty() {
-        return Err(CompareError::Unavailable(format!(
-            "this host is not fit to measure on (--strict): {}",
-            unfit.join("; ")
-        )));
-    }
-    for what in unfit {
-        eprintln!("warning: {what}");
-    }
-    Ok(())
-}
-
-fn describe(suite: &Suite<'_>, environment: &mut Environment, seed: u64) {
-    environment.note_run("seed", seed);
-    for entry in &suite.columns {
-        let column = &entry.column;
-        environment.note_engine(column.name(), "summary", column.summary());
-        environment.note_engine(column.name(), "settings", column.settings().join("; "));
-        let hashes = suite.benchmarks.iter().map(|benchmark| {
-            let hash = column.hash(benchmark).unwrap_or_else(|why| why);
-            (benchmark.name.clone(), hash.into())
-        });
-        let hashes = serde_json::Value::Object(hashes.collect());
-        environment.note_engine(column.name(), "programs_sha256", Ok::<_, String>(hashes));
-    }
-}
-
-fn info(suite: &Suite<'_>, seed: u64) -> ComparisonInfo {
-    let columns = suite.columns.iter().map(|entry| ColumnInfo {
-        name: entry.column.name().to_owned(),
-        summary: entry.column.summary(),
-        iterations: entry.iterations,
-        settings: entry.column.settings(),
-    });
-    let benchmarks = suite.benchmarks.iter().map(|benchmark| BenchmarkInfo {
-        name: benchmark.name.clone(),
-        group: benchmark.group.clone(),
-        function: format!("{}/{}", suite.user, benchmark.name),
-        ..BenchmarkInfo::default()
-    });
-    let columns: Vec<ColumnInfo> = columns.collect();
-    let mut notes = vec![
-        "The kernel's time is by the program's own monotonic clock, after initialisation. The whole run lasts from asked for to reaped (native: posix_spawn-like start without a shell) or torn down (Wasm).".to_owned(),
-        "Columns are interleaved benchmark by benchmark, in a seeded random order within rounds. A short kernel runs several times in one process (column repeats), initialised anew each time, and counts with its mean there; medians, intervals and ratios are over processes.".to_owned(),
-    ];
-    notes.extend(suite.notes.iter().cloned());
-    ComparisonInfo {
-        suite: suite.name.to_owned(),
-        title: suite.title.to_owned(),
-        command_line: std::env::args().collect(),
-        seed,
-        reference: columns
-            .first()
-            .filter(|_| columns.len() > 1)
-            .map(|c| c.name.clone()),
-        columns,
-        benchmarks: benchmarks.collect(),
-        notes,
-        ..ComparisonInfo::default()
     }
 }
 
@@ -466,24 +341,15 @@ impl<'a> Session<'a> {
     }
 
     fn finish(self) -> Result<Exit, CompareError> {
-        let signal = interrupt::received();
-        let ended = signal.map(|exit| {
-            let signal = if exit == Exit::Terminated {
-                "SIGTERM"
-            } else {
-                "SIGINT"
-            };
-            format!("ended early by {signal}")
-        });
         let (path, csv) = (
             self.recorder.path().to_owned(),
             self.recorder.csv_path().to_owned(),
         );
-        let comparison = self.recorder.finish(ended)?;
+        let comparison = self.recorder.finish(interrupt::ended_early())?;
         let tables = terminal(&comparison);
         let (path, csv) = (path.display(), csv.display());
         say(format!("\n{tables}\nrows: {csv}\ntables, plots and samples: {path}\n").as_bytes())?;
-        if let Some(exit) = signal {
+        if let Some(exit) = interrupt::received() {
             return Ok(exit);
         }
         let benchmarks = &comparison.info.benchmarks;

@@ -8,17 +8,12 @@ use faaslet::{EngineSettings, Grants, Profiling, Store};
 use measure_core::home;
 use measure_core::ids::{self, FunctionId};
 use native_vs_wasm::columns::{Executable, NativeColumn, WasmColumn, WasmProgram, WasmSetup};
-use native_vs_wasm::{Benchmark, Column, CompareError, Task};
+use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Task, WASM};
 
 use crate::kernels::PREFIX;
 
 /// The user of the functions in the store.
 pub const USER: &str = "polybench";
-
-/// The headline pair.
-pub const NATIVE: &str = "native";
-/// See [`NATIVE`].
-pub const WASM: &str = "wasm";
 
 /// Builds of native programs: column, directory below the home, what it is, the command that makes it.
 const NATIVE_BUILDS: [(&str, &str, &str, &str); 3] = [

@@ -10,12 +10,12 @@ use std::path::PathBuf;
 
 use measure_core::exit::{Exit, after_help};
 use native_vs_wasm::{
-    Benchmark, Column, CommonOptions, CompareError, Entry, Side, Suite, Task, say,
+    Benchmark, CommonOptions, CompareError, NATIVE, Suite, Task, WASM, entries, output_of, say,
 };
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
-use columns::{NATIVE, Setup, WASM};
+use columns::Setup;
 use kernels::{Dataset, ElementChoice};
 
 const EXAMPLES: &str = "\
@@ -119,10 +119,7 @@ pub fn run(options: &Options) -> Result<Exit, CompareError> {
         Some(Command::Dump { benchmark, column }) => dump(options, benchmark, column),
         Some(Command::Report { dir }) => native_vs_wasm::report(dir),
         Some(Command::Quick) => {
-            let common = CommonOptions {
-                budget: options.common.budget.or(Some(QUICK_SECONDS)),
-                ..options.common.clone()
-            };
+            let common = options.common.within(QUICK_SECONDS);
             let datasets = [Dataset::Small, Dataset::Medium];
             compare(options, "all", (QUICK_RUNS, QUICK_RUNS), &datasets, &common)
         }
@@ -166,12 +163,17 @@ fn compare(
             }
         }
     }
+    let setup = setup(common)?;
+    let names = [NATIVE, WASM].map(str::to_owned).into_iter();
+    let names = names.chain(common.also.iter().cloned());
     let suite = Suite {
         name: "polybench",
         user: columns::USER,
         title: "PolyBench/C: Wasm against native",
         benchmarks,
-        columns: entries(&common.also, (native, wasm), &setup(common)?)?,
+        columns: entries(names, (native, wasm), |name, _| {
+            columns::column(name, &setup)
+        })?,
         compare: &|benchmark, reference, other| arrays::compare(&benchmark.name, reference, other),
         notes: vec![
             "Each kernel's live-out arrays are compared element by element before it is timed."
@@ -188,32 +190,6 @@ fn setup(common: &CommonOptions) -> Result<Setup, CompareError> {
     })
 }
 
-/// The headline pair and the further columns, without those that have no iterations.
-fn entries(
-    also: &[String],
-    (native, wasm): (u32, u32),
-    setup: &Setup,
-) -> Result<Vec<Entry<'static>>, CompareError> {
-    let mut names = vec![NATIVE.to_owned(), WASM.to_owned()];
-    for name in also {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    let mut entries = Vec::new();
-    for name in names {
-        let iterations = match Side::of(&name) {
-            Side::Native => native,
-            Side::Wasm => wasm,
-        };
-        let column = columns::column(&name, setup)?;
-        if iterations > 0 {
-            entries.push(Entry { column, iterations });
-        }
-    }
-    Ok(entries)
-}
-
 fn dump(options: &Options, benchmark: &str, column: &str) -> Result<Exit, CompareError> {
     let kernels = kernels::select(benchmark).map_err(CompareError::Usage)?;
     let column = columns::column(column, &setup(&options.common)?)?;
@@ -223,18 +199,8 @@ fn dump(options: &Options, benchmark: &str, column: &str) -> Result<Exit, Compar
                 name: kernel.program(*dataset, options.element),
                 group: dataset.to_string(),
             };
-            say(&dump_of(column.as_ref(), &benchmark)?)?;
+            say(&output_of(column.as_ref(), &benchmark, Task::Dump)?)?;
         }
     }
     Ok(Exit::Ok)
-}
-
-fn dump_of(column: &dyn Column, benchmark: &Benchmark) -> Result<Vec<u8>, CompareError> {
-    let lack = |lack: native_vs_wasm::NotReady| CompareError::Unavailable(lack.to_string());
-    column.check(benchmark).map_err(lack)?;
-    let mut program = column.prepare(benchmark).map_err(lack)?;
-    let run = program.run(Task::Dump).map_err(|error| {
-        CompareError::Benchmarks(format!("{}, {}: {error}", benchmark.name, column.name()))
-    })?;
-    Ok(run.output)
 }

@@ -1,7 +1,7 @@
 //! `poly_bench list`.
 
 use measure_core::exit::Exit;
-use native_vs_wasm::{Benchmark, Column, CompareError, say};
+use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, WASM, say};
 use report::{Align, Table};
 
 use crate::columns::{self, Setup};
@@ -14,7 +14,7 @@ pub(crate) fn list(element: ElementChoice) -> Result<Exit, CompareError> {
         profiling: faaslet::Profiling::Off,
     };
     let mut columns = Vec::new();
-    for name in [columns::NATIVE, columns::WASM] {
+    for name in [NATIVE, WASM] {
         columns.push(columns::column(name, &setup)?);
     }
     let mut table = Table::new(&[("kernel", Align::Left), ("type", Align::Left)]);

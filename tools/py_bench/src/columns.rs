@@ -8,7 +8,7 @@ use faaslet::{DirGrant, EngineSettings, Grants, Profiling, Store};
 use measure_core::home;
 use measure_core::ids::{self, FunctionId};
 use native_vs_wasm::columns::{Executable, NativeColumn, WasmColumn, WasmProgram, WasmSetup};
-use native_vs_wasm::{Benchmark, Column, CompareError, Side, Task};
+use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Side, Task, WASM};
 
 use crate::benchmarks::Benchmarks;
 
@@ -19,10 +19,6 @@ pub const FUNCTION: &str = "py_func";
 /// The same, optimised after linking.
 const OPTIMISED: &str = "py_func_opt";
 
-/// The headline pair.
-pub const NATIVE: &str = "native";
-/// See [`NATIVE`].
-pub const WASM: &str = "wasm";
 /// The Wasm interpreter optimised after linking by wasm-opt.
 pub const WASM_OPT: &str = "wasm-opt";
 /// Ending of a column that runs all iterations in one interpreter.

@@ -11,12 +11,14 @@ mod scratch;
 use std::path::PathBuf;
 
 use measure_core::exit::{Exit, after_help};
-use native_vs_wasm::{Benchmark, CommonOptions, CompareError, Entry, Side, Suite, Task, say};
+use native_vs_wasm::{
+    Benchmark, CommonOptions, CompareError, Entry, NATIVE, Suite, Task, WASM, output_of, say,
+};
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
 use benchmarks::Benchmarks;
-use columns::{NATIVE, REUSE, Setup, WASM};
+use columns::{REUSE, Setup};
 use scratch::Scratch;
 
 const EXAMPLES: &str = "\
@@ -116,10 +118,7 @@ pub fn run(options: &Options) -> Result<Exit, CompareError> {
         Some(Command::Dump { benchmark, column }) => dump(options, benchmark, column),
         Some(Command::Report { dir }) => native_vs_wasm::report(dir),
         Some(Command::Quick) => {
-            let common = CommonOptions {
-                budget: options.common.budget.or(Some(QUICK_SECONDS)),
-                ..options.common.clone()
-            };
+            let common = options.common.within(QUICK_SECONDS);
             let known = Benchmarks::find()?;
             let mut chosen = Vec::new();
             for name in QUICK {
@@ -204,29 +203,21 @@ fn setup<'a>(
 fn entries<'a>(
     options: &Options,
     common: &CommonOptions,
-    (native, wasm): (u32, u32),
+    iterations: (u32, u32),
     setup: &Setup<'a>,
 ) -> Result<Vec<Entry<'a>>, CompareError> {
     let mut names = vec![NATIVE.to_owned(), WASM.to_owned()];
     if options.reuse {
         names.extend([NATIVE, WASM].map(|side| format!("{side}{REUSE}")));
     }
-    for name in &common.also {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
-    let mut entries = Vec::new();
-    for name in names {
-        let iterations = match Side::of(&name) {
-            Side::Native => native,
-            Side::Wasm => wasm,
-        };
-        let column = columns::column(&name, setup, iterations)?;
-        if iterations > 0 {
-            // One interpreter that runs them all.
-            let iterations = if name.ends_with(REUSE) { 1 } else { iterations };
-            entries.push(Entry { column, iterations });
+    names.extend(common.also.iter().cloned());
+    let mut entries = native_vs_wasm::entries(names, iterations, |name, iterations| {
+        columns::column(name, setup, iterations)
+    })?;
+    for entry in &mut entries {
+        // One interpreter that runs them all.
+        if entry.column.name().ends_with(REUSE) {
+            entry.iterations = 1;
         }
     }
     Ok(entries)
@@ -264,13 +255,7 @@ fn dump(options: &Options, benchmark: &str, column: &str) -> Result<Exit, Compar
             name,
             group: String::new(),
         };
-        let lack = |lack: native_vs_wasm::NotReady| CompareError::Unavailable(lack.to_string());
-        column.check(&benchmark).map_err(lack)?;
-        let mut program = column.prepare(&benchmark).map_err(lack)?;
-        let run = program.run(Task::Output).map_err(|error| {
-            CompareError::Benchmarks(format!("{}, {}: {error}", benchmark.name, column.name()))
-        })?;
-        say(&run.output)?;
+        say(&output_of(column.as_ref(), &benchmark, Task::Output)?)?;
     }
     Ok(Exit::Ok)
 }

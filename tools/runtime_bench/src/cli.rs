@@ -1,255 +1,33 @@
-//! The command line, and what its commands do.
+//! What the commands do.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use measure_core::driver::Probe;
-use measure_core::driver::cli::{MAX_COUNT, MAX_WORKERS};
-use measure_core::environment::{Environment, Severity};
-use measure_core::exit::{EXIT_CODES_HELP, Exit};
+use measure_core::environment::Environment;
+use measure_core::exit::Exit;
 use measure_core::ids::FunctionId;
 use measure_core::interrupt;
-use measure_core::run_dir::{HostLock, RunDir, SAMPLES};
+use measure_core::run_dir::{HostLock, MEASURING, RunDir, SAMPLES};
 use nix::unistd::geteuid;
 use report::{Part, Records, RungInfo};
-use structopt::StructOpt;
-use structopt::clap::AppSettings;
 
 use crate::drivers::{Ladder, Offer};
 use crate::error::BenchError;
 use crate::mem::{self, Sweep};
+use crate::options::{
+    Common, MemOptions, QuickOptions, RUNG_BUDGET_S, TimeOptions, Which, in_range, quick_sweep,
+};
 use crate::plan::Sizes;
 use crate::recorder::{Recorder, write_tables};
 use crate::session::Job;
 use crate::time;
 use crate::trouble::Trouble;
 
-/// The lock that keeps two runs on a host apart.
-const LOCK: &str = "runtime_bench";
-/// What a rung of the time part may take, by default.
-const RUNG_BUDGET_S: u64 = 25;
 /// What all rungs of all drivers together may take, beside their starts and ends.
 const ALL_BUDGET: Duration = Duration::from_secs(450);
 /// Less says nothing of a slow rung.
 const LEAST_BUDGET: Duration = Duration::from_secs(3);
-
-/// Measures what a cold start of a function costs, from a bare thread to a container.
-///
-/// Every rung of the ladder is offered by a driver (process-driver, faasm-driver, docker-driver), found beside
-/// this program or on PATH. A run writes every sample, as it is measured, into results/TIME-HOST/ and makes
-/// all tables from there.
-///
-/// EXAMPLES:
-///     runtime_bench quick                                  time and memory of the main rungs, in minutes
-///     runtime_bench time --rungs wasm,faaslet,docker-none  only these
-///     runtime_bench time --all --iterations 1,10,100 --workers 1,2,4,8 --repetitions 10
-///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
-///     runtime_bench doctor                                 what this host can measure, and how to mend it
-///     runtime_bench report results/latest                  all tables again, from the samples
-#[derive(Debug, StructOpt)]
-#[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP, global_setting = AppSettings::ColorNever)]
-pub struct Args {
-    /// What to do.
-    #[structopt(subcommand)]
-    pub command: Command,
-}
-
-/// The commands.
-#[derive(Debug, StructOpt)]
-pub enum Command {
-    /// Wall time, CPU time or cycles, and disk I/O of cold starts
-    Time(TimeOptions),
-    /// Memory of parked workers: what one more costs, and what is fixed (needs root)
-    Mem(MemOptions),
-    /// Time and memory of the main rungs, a few minutes
-    Quick(QuickOptions),
-    /// Says what this host can and cannot measure, rung by rung, and how to mend it
-    Doctor,
-    /// Makes every table again from the samples of a run
-    Report {
-        /// The run's directory, for example results/latest
-        #[structopt(name = "DIR", parse(from_os_str))]
-        dir: PathBuf,
-    },
-}
-
-/// Options of every command that measures.
-#[derive(Debug, StructOpt)]
-pub struct Common {
-    /// Directory for the results, made if need be [default: results/<time>-<host>, and results/latest points there]
-    #[structopt(long, name = "DIR", parse(from_os_str))]
-    output: Option<PathBuf>,
-    /// Seed of the order in which blocks are measured, to repeat a run [default: from the clock]
-    #[structopt(long)]
-    seed: Option<u64>,
-    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning
-    #[structopt(long)]
-    strict: bool,
-    /// Seconds that a driver may be silent beyond what its work should take, before it is ended
-    #[structopt(long, name = "PATIENCE", default_value = "90")]
-    patience: u64,
-}
-
-/// Which rungs.
-#[derive(Debug, StructOpt)]
-pub struct Which {
-    /// Only these rungs, separated by commas [default: the main ones]
-    #[structopt(
-        long,
-        name = "RUNG,...",
-        require_delimiter = true,
-        conflicts_with = "all"
-    )]
-    rungs: Option<Vec<String>>,
-    /// Every rung of every driver
-    #[structopt(long)]
-    all: bool,
-    /// What to run, user/function [default: the no-op, or its parked twin under mem]
-    #[structopt(long, name = "USER/FUNC")]
-    function: Option<String>,
-}
-
-/// Options of `time`.
-#[derive(Debug, StructOpt)]
-pub struct TimeOptions {
-    #[structopt(flatten)]
-    common: Common,
-    #[structopt(flatten)]
-    which: Which,
-    /// Starts per batch, one after the other [default: those of 1,10,100 that fit into the budget]
-    #[structopt(long, name = "N,...", require_delimiter = true)]
-    iterations: Option<Vec<u64>>,
-    /// Starts under way at once, for starts per second
-    #[structopt(
-        long,
-        name = "W,...",
-        require_delimiter = true,
-        default_value = "1,2,4"
-    )]
-    workers: Vec<usize>,
-    /// Batches of each kind; fewer of slow rungs, within the budget, unless --iterations is given
-    #[structopt(long, default_value = "5")]
-    repetitions: u32,
-    /// Seconds to spend on a rung [default: 25; with --all less if there are many, so that it takes ten minutes]
-    #[structopt(long, name = "SECONDS")]
-    budget: Option<u64>,
-}
-
-/// Options of `mem`.
-#[derive(Debug, StructOpt)]
-pub struct MemOptions {
-    #[structopt(flatten)]
-    common: Common,
-    #[structopt(flatten)]
-    which: Which,
-    /// Sweep 100, 200, 300 containers and 500, 1000, 2000 Faaslets [default: 2 to 12 and 50 to 400]
-    #[structopt(long)]
-    full: bool,
-    /// Sweep these numbers of workers for every rung
-    #[structopt(
-        long,
-        name = "N,...",
-        require_delimiter = true,
-        conflicts_with = "full"
-    )]
-    counts: Option<Vec<usize>>,
-    /// How often each point is measured [default: 2; 1 for rungs that take long to park]
-    #[structopt(long)]
-    repetitions: Option<u32>,
-}
-
-/// Options of `quick`.
-#[derive(Debug, StructOpt)]
-pub struct QuickOptions {
-    #[structopt(flatten)]
-    common: Common,
-}
-
-fn in_range(name: &str, value: u64, max: u64) -> Result<(), BenchError> {
-    if (1..=max).contains(&value) {
-        return Ok(());
-    }
-    Err(BenchError::Usage(format!(
-        "{name} is {value}, it must be 1 to {max}"
-    )))
-}
-
-fn all_in_range(name: &str, values: &[u64], max: u64) -> Result<(), BenchError> {
-    values
-        .iter()
-        .try_for_each(|&value| in_range(name, value, max))
-}
-
-/// Sorted, each once.
-fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {
-    let mut values = values.to_vec();
-    values.sort_unstable();
-    values.dedup();
-    values
-}
-
-impl TimeOptions {
-    fn sizes(&self) -> Result<Sizes, BenchError> {
-        let iterations = self.iterations.clone().unwrap_or_else(|| vec![1, 10, 100]);
-        all_in_range("--iterations", &iterations, MAX_COUNT)?;
-        let workers: Vec<u64> = self.workers.iter().map(|&w| w as u64).collect();
-        all_in_range("--workers", &workers, MAX_WORKERS as u64)?;
-        in_range("--repetitions", u64::from(self.repetitions), 10_000)?;
-        let budget = self.budget.unwrap_or(RUNG_BUDGET_S);
-        in_range("--budget", budget, 86_400)?;
-        Ok(Sizes {
-            iterations: distinct(&iterations),
-            fixed: self.iterations.is_some(),
-            workers: distinct(&self.workers),
-            repetitions: self.repetitions,
-            budget: Duration::from_secs(budget),
-        })
-    }
-}
-
-impl MemOptions {
-    fn sweep(&self) -> Result<Sweep, BenchError> {
-        let counts: Vec<u64> = self.counts.iter().flatten().map(|&n| n as u64).collect();
-        all_in_range("--counts", &counts, MAX_WORKERS as u64)?;
-        in_range(
-            "--repetitions",
-            u64::from(self.repetitions.unwrap_or(1)),
-            10_000,
-        )?;
-        let mut sweep = if self.full {
-            full_sweep()
-        } else {
-            quick_sweep()
-        };
-        if let Some(counts) = &self.counts {
-            sweep.fast = distinct(counts);
-            sweep.slow.clone_from(&sweep.fast);
-        }
-        if let Some(repetitions) = self.repetitions {
-            sweep.fast_repetitions = repetitions;
-            sweep.slow_repetitions = repetitions;
-        }
-        Ok(sweep)
-    }
-}
-
-fn quick_sweep() -> Sweep {
-    Sweep {
-        fast: vec![50, 100, 200, 400],
-        slow: vec![2, 4, 8, 12],
-        fast_repetitions: 2,
-        slow_repetitions: 1,
-    }
-}
-
-fn full_sweep() -> Sweep {
-    Sweep {
-        fast: vec![500, 1000, 2000],
-        slow: vec![100, 200, 300],
-        fast_repetitions: 2,
-        slow_repetitions: 1,
-    }
-}
 
 /// What the parts of a run share.
 struct Run {
@@ -273,7 +51,7 @@ impl Run {
                 .map_err(|e| BenchError::Usage(e.to_string()))?;
         }
         in_range("--patience", common.patience, 86_400)?;
-        let lock = HostLock::take(LOCK)?;
+        let lock = HostLock::take(MEASURING)?;
         let mut environment = Environment::capture();
         let ladder = Ladder::discover();
         stop_if_told()?;
@@ -290,7 +68,9 @@ impl Run {
                 "no driver offers a rung, see `runtime_bench doctor`".into(),
             ));
         }
-        heed(&environment, common.strict)?;
+        environment
+            .heed(common.strict)
+            .map_err(BenchError::Unavailable)?;
         let seed = common.seed.unwrap_or_else(measure_core::clock::now_ns);
         environment.note_run("seed", seed);
         describe(&mut environment, &offers);
@@ -336,14 +116,7 @@ impl Run {
     }
 
     fn end_part(&mut self) -> Result<(), BenchError> {
-        self.recorder.part().ended = interrupt::received().map(|exit| {
-            let signal = if exit == Exit::Terminated {
-                "SIGTERM"
-            } else {
-                "SIGINT"
-            };
-            format!("ended early by {signal}")
-        });
+        self.recorder.part().ended = interrupt::ended_early();
         self.recorder.save()?;
         Ok(())
     }
@@ -408,26 +181,6 @@ fn describe(environment: &mut Environment, offers: &[Offer]) {
         environment.note_engine(&driver, "executable_sha256", hash);
         environment.note_engine(&driver, offer.rung(), offer.description.engine.as_str());
     }
-}
-
-/// Warns of an unfit host, or refuses it.
-fn heed(environment: &Environment, strict: bool) -> Result<(), BenchError> {
-    let unfit: Vec<String> = environment
-        .concerns()
-        .iter()
-        .filter(|c| c.severity == Severity::Unfit)
-        .map(ToString::to_string)
-        .collect();
-    if strict && !unfit.is_empty() {
-        return Err(BenchError::Unavailable(format!(
-            "this host is not fit to measure on (--strict): {}",
-            unfit.join("; ")
-        )));
-    }
-    for concern in unfit {
-        eprintln!("warning: {concern}");
-    }
-    Ok(())
 }
 
 fn need_root() -> Result<(), BenchError> {

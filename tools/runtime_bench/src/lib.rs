@@ -9,6 +9,7 @@ mod doctor;
 mod drivers;
 mod error;
 mod mem;
+mod options;
 mod plan;
 mod recorder;
 mod sampler;
@@ -19,10 +20,10 @@ mod trouble;
 use measure_core::exit::Exit;
 use measure_core::interrupt;
 
-pub use cli::Args;
 pub use error::{BenchError, SessionError};
+pub use options::Args;
 
-use cli::Command;
+use options::Command;
 
 /// Carries out a command line.
 ///

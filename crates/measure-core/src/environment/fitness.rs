@@ -40,6 +40,31 @@ impl fmt::Display for Concern {
     }
 }
 
+impl Environment {
+    /// Warns on standard error of what makes this host unfit to measure on.
+    ///
+    /// # Errors
+    /// It is unfit and `strict` says to refuse it: why, in words.
+    pub fn heed(&self, strict: bool) -> Result<(), String> {
+        let unfit: Vec<String> = self
+            .concerns()
+            .iter()
+            .filter(|c| c.severity == Severity::Unfit)
+            .map(ToString::to_string)
+            .collect();
+        if strict && !unfit.is_empty() {
+            return Err(format!(
+                "this host is not fit to measure on (--strict): {}",
+                unfit.join("; ")
+            ));
+        }
+        for what in unfit {
+            eprintln!("warning: {what}");
+        }
+        Ok(())
+    }
+}
+
 fn concern(severity: Severity, about: &str, what: impl Into<String>, mend: &str) -> Concern {
     Concern {
         severity,

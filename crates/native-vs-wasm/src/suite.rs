@@ -1,0 +1,148 @@
+//! What is compared.
+
+use measure_core::environment::Environment;
+use report::comparison::{BenchmarkInfo, ColumnInfo, ComparisonInfo};
+
+use crate::column::{Benchmark, Column, Side};
+use crate::error::CompareError;
+
+/// Of benchmarks that cannot run, so many are named.
+const NAMED: usize = 3;
+
+/// A column and how often it runs.
+pub struct Entry<'a> {
+    /// The column.
+    pub column: Box<dyn Column + 'a>,
+    /// Timed runs of each benchmark.
+    pub iterations: u32,
+}
+
+/// The columns `names`, each once and as often as its side's iterations (native, Wasm) say; those that run
+/// never are made, so that a wrong name is told, and left out.
+///
+/// # Errors
+/// A column cannot be made.
+pub fn entries<'a>(
+    names: impl IntoIterator<Item = String>,
+    (native, wasm): (u32, u32),
+    column: impl Fn(&str, u32) -> Result<Box<dyn Column + 'a>, CompareError>,
+) -> Result<Vec<Entry<'a>>, CompareError> {
+    let mut seen = Vec::new();
+    let mut entries = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            continue;
+        }
+        let iterations = match Side::of(&name) {
+            Side::Native => native,
+            Side::Wasm => wasm,
+        };
+        let column = column(&name, iterations)?;
+        if iterations > 0 {
+            entries.push(Entry { column, iterations });
+        }
+        seen.push(name);
+    }
+    Ok(entries)
+}
+
+/// Says how far the outputs of two columns agree, the first being the reference's.
+pub type Compare<'a> = &'a dyn Fn(&Benchmark, &[u8], &[u8]) -> Result<String, String>;
+
+/// What to compare.
+pub struct Suite<'a> {
+    /// `polybench`, `pybench`: names files and says who is the functions' user in the store.
+    pub name: &'a str,
+    /// The user of the functions in the store.
+    pub user: &'a str,
+    /// For headings.
+    pub title: &'a str,
+    /// In the order of the tables.
+    pub benchmarks: Vec<Benchmark>,
+    /// The first is what the others are divided by and verified against.
+    pub columns: Vec<Entry<'a>>,
+    /// See there.
+    pub compare: Compare<'a>,
+    /// What a reader should know of the numbers, in sentences.
+    pub notes: Vec<String>,
+}
+
+impl Suite<'_> {
+    /// Every benchmark in every column, before anything is measured.
+    pub(crate) fn check(&self) -> Result<(), CompareError> {
+        let mut lacking = Vec::new();
+        for entry in &self.columns {
+            let found = self.benchmarks.iter().filter_map(|benchmark| {
+                let lack = entry.column.check(benchmark).err()?;
+                Some(format!(
+                    "{}, {}: {lack}",
+                    benchmark.name,
+                    entry.column.name()
+                ))
+            });
+            lacking.extend(found);
+        }
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let more = lacking.len().saturating_sub(NAMED);
+        lacking.truncate(NAMED);
+        let mut text = lacking.join("\n       ");
+        if more > 0 {
+            text += &format!("\n       and {more} more");
+        }
+        Err(CompareError::Unavailable(text))
+    }
+
+    /// Notes what is compared, with settings and hashes.
+    pub(crate) fn describe(&self, environment: &mut Environment, seed: u64) {
+        environment.note_run("seed", seed);
+        for entry in &self.columns {
+            let column = &entry.column;
+            environment.note_engine(column.name(), "summary", column.summary());
+            environment.note_engine(column.name(), "settings", column.settings().join("; "));
+            let hashes = self.benchmarks.iter().map(|benchmark| {
+                let hash = column.hash(benchmark).unwrap_or_else(|why| why);
+                (benchmark.name.clone(), hash.into())
+            });
+            let hashes = serde_json::Value::Object(hashes.collect());
+            environment.note_engine(column.name(), "programs_sha256", Ok::<_, String>(hashes));
+        }
+    }
+
+    /// What the records say of the comparison, before anything has run.
+    pub(crate) fn info(&self, seed: u64) -> ComparisonInfo {
+        let columns = self.columns.iter().map(|entry| ColumnInfo {
+            name: entry.column.name().to_owned(),
+            summary: entry.column.summary(),
+            iterations: entry.iterations,
+            settings: entry.column.settings(),
+        });
+        let benchmarks = self.benchmarks.iter().map(|benchmark| BenchmarkInfo {
+            name: benchmark.name.clone(),
+            group: benchmark.group.clone(),
+            function: format!("{}/{}", self.user, benchmark.name),
+            ..BenchmarkInfo::default()
+        });
+        let columns: Vec<ColumnInfo> = columns.collect();
+        let mut notes = vec![
+            "The kernel's time is by the program's own monotonic clock, after initialisation. The whole run lasts from asked for to reaped (native: posix_spawn-like start without a shell) or torn down (Wasm).".to_owned(),
+            "Columns are interleaved benchmark by benchmark, in a seeded random order within rounds. A short kernel runs several times in one process (column repeats), initialised anew each time, and counts with its mean there; medians, intervals and ratios are over processes.".to_owned(),
+        ];
+        notes.extend(self.notes.iter().cloned());
+        ComparisonInfo {
+            suite: self.name.to_owned(),
+            title: self.title.to_owned(),
+            command_line: std::env::args().collect(),
+            seed,
+            reference: columns
+                .first()
+                .filter(|_| columns.len() > 1)
+                .map(|c| c.name.clone()),
+            columns,
+            benchmarks: benchmarks.collect(),
+            notes,
+            ..ComparisonInfo::default()
+        }
+    }
+}

@@ -2,11 +2,14 @@
 //! codes, fault messages, which call may follow which), writes what the guest would say, and ends as it would.
 //! It runs no guest: it knows the flat guests of this crate and the command lines of its Linux guests.
 //!
+//! With the arguments of Firecracker's jailer it is that too, see [`jailer`].
+//!
 //! A file `behaviour` beside the name it is called by makes it misbehave, see [`Behaviour`]. Never installed.
 
 mod behaviour;
 mod guest;
 mod http;
+mod jailer;
 mod vm;
 
 use std::env;
@@ -24,17 +27,27 @@ use vm::Vm;
 const VERSION: &str = "1.16.1";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().collect();
+    let mut arguments: Vec<String> = env::args().collect();
     if arguments.iter().any(|a| a == "--version") {
         println!("Firecracker v{VERSION} (in-repo server)");
         return ExitCode::SUCCESS;
+    }
+    // Before it is out of sight.
+    let behaviour = Behaviour::beside(Path::new(&arguments[0]));
+    if jailer::is_called(&arguments) {
+        arguments = match jailer::enter(&arguments) {
+            Ok(monitors) => monitors,
+            Err(error) => {
+                eprintln!("{error}");
+                return ExitCode::FAILURE;
+            }
+        };
     }
     let socket = arguments.windows(2).find(|pair| pair[0] == "--api-sock");
     let Some(socket) = socket.map(|pair| PathBuf::from(&pair[1])) else {
         eprintln!("usage: firecracker-double --api-sock PATH");
         return ExitCode::from(2);
     };
-    let behaviour = Behaviour::beside(Path::new(&arguments[0]));
     println!(
         "2026-01-01T00:00:00.000000000 [anonymous-instance:main] Running Firecracker v{VERSION}"
     );

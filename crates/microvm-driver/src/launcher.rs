@@ -12,7 +12,7 @@ use measure_core::interrupt;
 use crate::firecracker::api::Connection;
 use crate::limit::Limit;
 use crate::vmm::Vmm;
-use crate::{SCOPE, guest, phase, unprepared};
+use crate::{SCOPE, guest, phase, scratch, unprepared};
 
 /// How long a released guest may take to its end.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -149,6 +149,9 @@ impl<L: Launcher> Rung for VmmRung<L> {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
+        if let Err(error) = scratch::remove_orphans() {
+            eprintln!("warning: left by a killed run: {error}");
+        }
         let scope = OwnScope::enter(SCOPE);
         let said =
             scope.scope("this process and the monitors it starts, with their guests' memory");

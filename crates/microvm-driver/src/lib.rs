@@ -1,5 +1,5 @@
 //! The micro-VM rungs: `kvm-flat` and `kvm-flat-pooled` (a virtual machine of this process's own), `firecracker`,
-//! `firecracker-linux` and `firecracker-restore` (a monitor driven through its API), `qemu-tcg` (an emulated machine).
+//! `firecracker-linux`, `firecracker-jailed` and `firecracker-restore` (a monitor driven through its API), `qemu-tcg` (an emulated machine).
 //!
 //! A start ends when the machine is gone. Every wait within it has one limit (see [`limit`]), and what a
 //! start has made (processes, sockets, files) is owned by values whose drop removes it.
@@ -33,6 +33,7 @@ const EXAMPLES: &str = "EXAMPLES:
     microvm-driver time 100 --rung kvm-flat                a hundred virtual machines, a JSON line each
     microvm-driver time 20 --rung firecracker --firecracker ~/bin/firecracker
     microvm-driver time 20 --rung firecracker-restore      restored from a snapshot made beforehand
+    microvm-driver time 20 --rung firecracker-jailed       each in a jail of its own (root)
     microvm-driver time 5 --rung firecracker --kernel vmlinux --rootfs root.ext4
     microvm-driver time 3 --rung qemu-tcg --function polybench/poly_3mm
     microvm-driver hold 20 --rung firecracker              park 20 guests until standard input closes
@@ -40,7 +41,8 @@ const EXAMPLES: &str = "EXAMPLES:
     microvm-driver clean                                   remove what killed runs left
 
 ENVIRONMENT:
-    FIRECRACKER    the firecracker executable, unless --firecracker is given [default: the one on PATH]
+    FIRECRACKER           the firecracker executable, unless --firecracker is given [default: the one on PATH]
+    FIRECRACKER_JAILER    the jailer, unless --jailer is given [default: beside firecracker, else the one on PATH]
 ";
 
 /// Starts functions in micro-VMs: bare KVM, Firecracker, QEMU without KVM
@@ -59,6 +61,10 @@ pub struct Options {
     /// The firecracker executable [default: $FIRECRACKER, else the one on PATH]
     #[structopt(long, global = true, name = "PATH", parse(from_os_str))]
     pub firecracker: Option<PathBuf>,
+    /// The jailer, for the rung firecracker-jailed [default: $FIRECRACKER_JAILER, else the one beside firecracker,
+    /// else the one on PATH]
+    #[structopt(long, global = true, name = "JAILER", parse(from_os_str))]
+    pub jailer: Option<PathBuf>,
     /// Boot this uncompressed Linux kernel (vmlinux) instead of the flat guest [qemu-tcg, firecracker-linux:
     /// microvm/vmlinux below $FAASM_BENCH_HOME]
     #[structopt(long, global = true, name = "VMLINUX", parse(from_os_str))]
@@ -81,6 +87,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             firecracker: None,
+            jailer: None,
             kernel: None,
             initrd: None,
             rootfs: None,
@@ -107,6 +114,8 @@ enum Command {
 
 /// Phases of a start, of those rungs that have them.
 pub mod phase {
+    /// Making a jail's directory, with links to the guest's files.
+    pub const JAIL: &str = "jail";
     /// From asked for until the monitor's program is loaded.
     pub const SPAWN: &str = "spawn";
     /// From there until its API takes a connection.
@@ -185,6 +194,7 @@ impl Driver for Microvms {
             kvm::POOLED_ID,
             firecracker::ID,
             firecracker::LINUX_ID,
+            firecracker::JAILED_ID,
             firecracker::RESTORE_ID,
             qemu::ID,
         ]
@@ -198,12 +208,16 @@ impl Driver for Microvms {
         Ok(match id {
             kvm::ID => Box::new(FlatRung::new(false, &options)),
             kvm::POOLED_ID => Box::new(FlatRung::new(true, &options)),
-            firecracker::LINUX_ID => Box::new(VmmRung::new(Firecracker::new(Kind::Linux, options))),
-            firecracker::RESTORE_ID => {
-                Box::new(VmmRung::new(Firecracker::new(Kind::Restore, options)))
-            }
             qemu::ID => Box::new(VmmRung::new(Qemu::new(options))),
-            _ => Box::new(VmmRung::new(Firecracker::new(Kind::Boot, options))),
+            _ => {
+                let kind = match id {
+                    firecracker::LINUX_ID => Kind::Linux,
+                    firecracker::JAILED_ID => Kind::Jailed,
+                    firecracker::RESTORE_ID => Kind::Restore,
+                    _ => Kind::Boot,
+                };
+                Box::new(VmmRung::new(Firecracker::new(kind, options)))
+            }
         })
     }
 

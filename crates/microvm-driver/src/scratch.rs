@@ -9,6 +9,8 @@ use measure_core::driver::DriverError;
 use measure_core::{home, label};
 use nix::unistd::getpid;
 
+use crate::firecracker::jail;
+
 /// What our directories are called, after the label and the process id; a number follows.
 const WHAT: &str = "microvm-";
 
@@ -60,7 +62,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes the directories of this driver whose makers are gone, and returns them.
+/// Removes the directories of this driver whose makers are gone, with what still runs in jails there, and returns them.
 ///
 /// # Errors
 /// One could not be removed.
@@ -74,6 +76,7 @@ pub fn remove_orphans() -> Result<Vec<PathBuf>, DriverError> {
             };
             if label::is_orphan(name) {
                 let path = entry.path();
+                jail::kill_inmates(&path);
                 match fs::remove_dir_all(&path) {
                     Ok(()) => {}
                     // Another `clean` was faster.

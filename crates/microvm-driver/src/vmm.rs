@@ -31,23 +31,24 @@ pub enum Input {
     Bytes(&'static [u8]),
 }
 
-/// A running monitor. Dropping it kills it and removes its files.
+/// A running monitor. Dropping it kills it and removes what it leaves.
 #[derive(Debug)]
 pub struct Vmm {
     name: &'static str,
+    /// Killed and collected on drop, before what it leaves is removed: until then it may still make files.
     child: Child,
+    _leaves: Leaves,
     output: File,
     said: Vec<u8>,
     /// Where the next line that has not been looked at begins, in `said`.
     read: usize,
     input: Option<File>,
-    files: Vec<PathBuf>,
     /// Its output has: it has ended or is about to.
     closed: bool,
 }
 
 impl Vmm {
-    /// Starts `program`, called `name` in messages. `files` are what it makes and may leave behind.
+    /// Starts `program`, called `name` in messages. `leaves` are files and directories that it makes and may leave behind.
     ///
     /// # Errors
     /// It cannot be started.
@@ -55,7 +56,7 @@ impl Vmm {
         name: &'static str,
         program: &Program,
         input: Input,
-        files: Vec<PathBuf>,
+        leaves: Vec<PathBuf>,
     ) -> Result<Self, DriverError> {
         let cannot = |e: io::Error| DriverError::failed(format!("cannot start {name}"), e);
         let pipe = || pipe2(OFlag::O_CLOEXEC).map_err(|e| cannot(e.into()));
@@ -75,11 +76,11 @@ impl Vmm {
         Ok(Self {
             name,
             child,
+            _leaves: Leaves(leaves),
             output: output.into(),
             said: Vec::new(),
             read: 0,
             input,
-            files,
             closed: false,
         })
     }
@@ -187,7 +188,7 @@ impl Vmm {
         text.lines().any(says_so) || self.has_ended()
     }
 
-    /// Waits for its end by itself, collects it, removes its files, and checks that it ended well.
+    /// Waits for its end by itself, collects it, removes what it leaves, and checks that it ended well.
     ///
     /// # Errors
     /// Not within the limit, or with an exit code or signal.
@@ -207,7 +208,6 @@ impl Vmm {
             std::thread::yield_now();
         }
         let status = self.child.reap();
-        self.remove_files();
         match status {
             Ok(WaitStatus::Exited(_, 0)) => Ok(()),
             Ok(status) => Err(self.failed("it failed", in_words(status))),
@@ -248,19 +248,20 @@ impl Vmm {
         };
         DriverError::StartFailed(format!("{}: {what}: {cause}; {said}", self.name))
     }
-
-    fn remove_files(&mut self) {
-        for file in self.files.drain(..) {
-            let _ = fs::remove_file(file);
-        }
-    }
 }
 
-impl Drop for Vmm {
+/// Removed on drop.
+#[derive(Debug)]
+struct Leaves(Vec<PathBuf>);
+
+impl Drop for Leaves {
     fn drop(&mut self) {
-        // The child collects itself on drop, at once after this.
-        self.child.kill();
-        self.remove_files();
+        for path in &self.0 {
+            let _ = match path.is_dir() {
+                true => fs::remove_dir_all(path),
+                false => fs::remove_file(path),
+            };
+        }
     }
 }
 

@@ -59,6 +59,7 @@ fn info_lists_every_rung_with_what_it_isolates() {
             "kvm-flat-pooled",
             "firecracker",
             "firecracker-linux",
+            "firecracker-jailed",
             "firecracker-restore",
             "qemu-tcg"
         ]

@@ -1,4 +1,4 @@
-//! Which Firecracker is driven.
+//! Which Firecracker and which jailer are driven.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,48 @@ use crate::qemu::{on_path, version_line};
 
 /// Names the executable where it is not on PATH.
 const VARIABLE: &str = "FIRECRACKER";
+/// Names the jailer where it is neither beside the executable nor on PATH.
+const JAILER_VARIABLE: &str = "FIRECRACKER_JAILER";
+const JAILER_MEND: &str = "install it with `ansible-playbook ansible/firecracker.yml --ask-become-pass`, or name it with --jailer PATH or $FIRECRACKER_JAILER";
+/// Why something is not there, and how to mend it.
+type Lack = (String, String);
 const MEND: &str = "install it with `ansible-playbook ansible/firecracker.yml --ask-become-pass`, or name it with --firecracker PATH or $FIRECRACKER";
 
 /// The executable: as asked for, else `$FIRECRACKER`, else the one on PATH.
 ///
 /// # Errors
 /// Why there is none, and how to mend it.
-pub(super) fn executable(asked: Option<&Path>) -> Result<PathBuf, (String, String)> {
-    let variable = env::var_os(VARIABLE).filter(|value| !value.is_empty());
-    let named = asked.map(Path::to_owned).or(variable.map(PathBuf::from));
-    let Some(path) = named else {
-        return on_path("firecracker")
-            .ok_or_else(|| ("firecracker is not on PATH".to_owned(), MEND.to_owned()));
-    };
+pub(super) fn executable(asked: Option<&Path>) -> Result<PathBuf, Lack> {
+    match named(asked, VARIABLE) {
+        Some(path) => executable_at(path),
+        None => on_path("firecracker")
+            .ok_or_else(|| ("firecracker is not on PATH".to_owned(), MEND.to_owned())),
+    }
+}
+
+/// The jailer: as asked for, else `$FIRECRACKER_JAILER`, else the one beside `firecracker`, else the one on
+/// PATH.
+///
+/// # Errors
+/// Why there is none, and how to mend it.
+pub(super) fn jailer(asked: Option<&Path>, firecracker: &Path) -> Result<PathBuf, Lack> {
+    if let Some(path) = named(asked, JAILER_VARIABLE) {
+        return executable_at(path);
+    }
+    let beside = firecracker.with_file_name("jailer");
+    let found = Some(beside).filter(|path| path.is_file());
+    found.or_else(|| on_path("jailer")).ok_or_else(|| {
+        let why = "there is no jailer beside firecracker or on PATH".to_owned();
+        (why, JAILER_MEND.to_owned())
+    })
+}
+
+fn named(asked: Option<&Path>, variable: &str) -> Option<PathBuf> {
+    let variable = env::var_os(variable).filter(|value| !value.is_empty());
+    asked.map(Path::to_owned).or(variable.map(PathBuf::from))
+}
+
+fn executable_at(path: PathBuf) -> Result<PathBuf, Lack> {
     if !path.is_file() {
         return Err((format!("there is no file {}", path.display()), MEND.into()));
     }

@@ -1,4 +1,5 @@
-//! The Firecracker rungs: a boot, or a restore from a snapshot that was taken before the function's first word.
+//! The Firecracker rungs: a boot, bare or jailed, or a restore from a snapshot that was taken before the function's first
+//! word.
 //!
 //! A start is a new Firecracker process, driven through its API socket as its documentation has it.
 
@@ -6,28 +7,33 @@ pub mod api;
 pub mod requests;
 
 mod find;
+mod image;
+pub(crate) mod jail;
+mod seat;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use measure_core::clock::PhaseClock;
 use measure_core::driver::cli::PARK_FUNCTION;
 use measure_core::driver::{Description, DriverError, Isolation, Plan, Probe};
-use measure_core::spawn::Program;
 
 use self::api::{ApiError, Connection, Request};
+use self::image::Image;
 use self::requests::Boot;
+use self::seat::Seat;
 use crate::guest::{self, elf, flat, linux};
 use crate::launcher::{Launcher, Running, ended, trial};
 use crate::limit::Limit;
 use crate::scratch::Scratch;
-use crate::vmm::{Input, Vmm};
+use crate::vmm::Input;
 use crate::{Options, kvm, phase, unprepared};
 
 /// Ladder id of a boot.
 pub const ID: &str = "firecracker";
 /// Ladder id of a boot of Linux, whatever the options.
 pub const LINUX_ID: &str = "firecracker-linux";
+/// Ladder id of a boot through the jailer.
+pub const JAILED_ID: &str = "firecracker-jailed";
 /// Ladder id of a restore.
 pub const RESTORE_ID: &str = "firecracker-restore";
 
@@ -46,6 +52,8 @@ pub enum Kind {
     Boot,
     /// Boots Linux.
     Linux,
+    /// Boots what [`Kind::Boot`] boots, in a jail.
+    Jailed,
     /// Restores what [`Kind::Boot`] boots.
     Restore,
 }
@@ -73,12 +81,6 @@ struct Ready {
     files: Scratch,
 }
 
-#[derive(Debug)]
-struct Seat {
-    program: Program,
-    socket: PathBuf,
-}
-
 /// The requests that start a guest.
 #[derive(Debug)]
 enum Starting {
@@ -101,6 +103,7 @@ impl Firecracker {
         match self.kind {
             Kind::Boot => ID,
             Kind::Linux => LINUX_ID,
+            Kind::Jailed => JAILED_ID,
             Kind::Restore => RESTORE_ID,
         }
     }
@@ -109,25 +112,58 @@ impl Firecracker {
         self.kind == Kind::Linux || self.options.kernel.is_some()
     }
 
-    fn boot(&self, plan: &Plan, files: &Scratch) -> Result<Boot, DriverError> {
+    fn image(&self, plan: &Plan, files: &Scratch) -> Result<Image, DriverError> {
         let ready = self.kind == Kind::Restore;
         if self.is_linux() {
-            let guest = self
-                .options
-                .files()
-                .guest(&plan.function, ready, files.path())?;
-            return Ok(Boot::linux(&guest, self.options.memory_mib));
+            let files_of = self.options.files();
+            let guest = files_of.guest(&plan.function, ready, files.path())?;
+            return Ok(Image::Linux(guest));
         }
         let function = flat::Function::of(&plan.function, self.id())?;
         let path = files.path().join("flat");
         std::fs::write(&path, elf::image(&function.code(ready)))
             .map_err(|e| DriverError::failed(format!("cannot write {}", path.display()), e))?;
-        Ok(Boot::flat(&path, self.options.memory_mib))
+        Ok(Image::Flat(path))
+    }
+
+    /// A seat for each worker, and the boot that all of them make.
+    fn seats(
+        &self,
+        plan: &Plan,
+        sockets: &Scratch,
+        files: &Scratch,
+    ) -> Result<(Vec<Seat>, Boot), DriverError> {
+        let unavailable = |(why, mend)| DriverError::Unavailable { why, mend };
+        let executable =
+            find::executable(self.options.firecracker.as_deref()).map_err(unavailable)?;
+        let mut image = self.image(plan, files)?;
+        let workers = 0..plan.workers;
+        let seats = if self.kind == Kind::Jailed {
+            let jailer =
+                find::jailer(self.options.jailer.as_deref(), &executable).map_err(unavailable)?;
+            let base = jail::base(files.path())?;
+            let images = jail::move_in(&mut image, files.path())?;
+            workers
+                .map(|worker| Seat::jailed(&jailer, &executable, &base, &images, worker))
+                .collect::<Result<_, _>>()?
+        } else {
+            workers
+                .map(|worker| Seat::bare(&executable, sockets.path(), worker))
+                .collect::<Result<_, _>>()?
+        };
+        Ok((seats, image.boot(self.options.memory_mib)))
     }
 
     fn lacks(&self) -> Option<(String, String)> {
-        if let Err(lack) = find::executable(self.options.firecracker.as_deref()) {
-            return Some(lack);
+        let executable = match find::executable(self.options.firecracker.as_deref()) {
+            Ok(path) => path,
+            Err(lack) => return Some(lack),
+        };
+        if self.kind == Kind::Jailed {
+            let jailer = find::jailer(self.options.jailer.as_deref(), &executable);
+            if let Some(lack) = jailer.err().or_else(jail::lacks) {
+                return Some(lack);
+            }
         }
         let missing = self.is_linux().then(|| self.options.files().lacks());
         missing.flatten().map(|why| (why, linux::MEND.to_owned()))
@@ -146,10 +182,27 @@ impl Launcher for Firecracker {
                 "restored from a snapshot taken before the function's first word",
                 "a new Firecracker process and virtual machine each time; the snapshot is made beforehand and in the page cache, its memory mapped copy-on-write",
             ),
+            Kind::Jailed => (
+                "booted by the jailer, in a root directory and as a user of its own",
+                "a new jail with a copy of Firecracker in it, a new process and virtual machine each time; Firecracker and the guest's image are in the page cache",
+            ),
             Kind::Boot | Kind::Linux => (
                 "booted",
                 "a new Firecracker process and virtual machine each time; Firecracker and the guest's image are in the page cache",
             ),
+        };
+        let (files, capabilities, jailer) = if self.kind == Kind::Jailed {
+            (
+                "no device, or one read-only image; Firecracker in a root directory of its own (chroot in a mount namespace)",
+                "a guest has none of the host; Firecracker has none either, and a user id of its own",
+                "jailer: no cgroup, network or process id namespace of its own asked for",
+            )
+        } else {
+            (
+                "no device, or one read-only image",
+                "a guest has none of the host; Firecracker keeps the driver's, no jailer",
+                "no jailer",
+            )
         };
         Description {
             rung: self.id().into(),
@@ -159,15 +212,15 @@ impl Launcher for Firecracker {
             isolation: Isolation {
                 memory: "own guest-physical memory".into(),
                 network: "no device".into(),
-                files: "no device, or one read-only image".into(),
+                files: files.into(),
                 syscalls: "no system calls to the host; Firecracker's own filtered by its seccomp profile, where it was built with one".into(),
-                capabilities: "a guest has none of the host; Firecracker keeps the driver's, no jailer".into(),
+                capabilities: capabilities.into(),
                 hardware: "KVM".into(),
                 ..Isolation::default()
             },
             settings: vec![
                 format!("memory {} MiB, 1 processor", self.options.memory_mib),
-                "no jailer, default seccomp, log level Error".into(),
+                format!("{jailer}; default seccomp, log level Error"),
                 "configured through the API socket, one connection".into(),
             ],
             max_workers: 1000,
@@ -195,13 +248,8 @@ impl Launcher for Firecracker {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<(), DriverError> {
-        let executable = find::executable(self.options.firecracker.as_deref())
-            .map_err(|(why, mend)| DriverError::Unavailable { why, mend })?;
         let (sockets, files) = (Scratch::short()?, Scratch::large()?);
-        let seats = (0..plan.workers)
-            .map(|worker| Seat::new(&executable, sockets.path(), worker))
-            .collect::<Result<Vec<_>, _>>()?;
-        let boot = self.boot(plan, &files)?;
+        let (seats, boot) = self.seats(plan, &sockets, &files)?;
         let mut ready = Ready {
             seats,
             plan: Starting::Boot(boot),
@@ -277,25 +325,11 @@ impl Firecracker {
     fn mend(&self) -> String {
         if self.is_linux() {
             "a Linux guest needs KVM on VMX or SVM (bare metal, or nested virtualisation enabled in the hypervisor) and a kernel built for Firecracker; rung `firecracker` without --kernel runs without both".into()
+        } else if self.kind == Kind::Jailed {
+            "in a jail Firecracker needs to be linked statically, as its releases are, and /var/lib to be mounted without nodev and noexec".into()
         } else {
             "try this Firecracker by hand with the steps of its getting-started page".into()
         }
-    }
-}
-
-impl Seat {
-    fn new(executable: &Path, sockets: &Path, worker: usize) -> Result<Self, DriverError> {
-        let socket = sockets.join(format!("{worker}.sock"));
-        // Its log goes where the guest's serial port goes, and would break lines of the guest's apart.
-        let arguments = [
-            "--level".as_ref(),
-            "Error".as_ref(),
-            "--api-sock".as_ref(),
-            socket.as_os_str(),
-        ];
-        let program = Program::new(executable, arguments, [])
-            .map_err(|e| DriverError::failed("cannot lay out Firecracker's arguments", e))?;
-        Ok(Self { program, socket })
     }
 }
 
@@ -309,10 +343,8 @@ impl Ready {
         limit: &Limit,
     ) -> Result<Running, DriverError> {
         let seat = self.seats.get(worker).ok_or_else(unprepared)?;
-        let files = vec![seat.socket.clone()];
-        let mut vmm = Vmm::spawn(NAME, &seat.program, input, files)?;
-        clock.lap(phase::SPAWN);
-        let api = match Connection::open(&seat.socket, limit, || vmm.has_ended()) {
+        let mut vmm = seat.spawn(clock, input)?;
+        let api = match Connection::open(seat.socket(), limit, || vmm.has_ended()) {
             Ok(Some(api)) => api,
             Ok(None) => return Err(vmm.ended_early("API ready")),
             Err(error) => return Err(vmm.failed(phase::API_READY, error)),

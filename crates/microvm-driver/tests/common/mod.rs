@@ -36,7 +36,9 @@ impl Server {
     pub fn double() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("firecracker");
-        symlink(DOUBLE, &path).expect("a link");
+        for name in ["firecracker", "jailer"] {
+            symlink(DOUBLE, directory.path().join(name)).expect("a link");
+        }
         Self {
             name: "in-repo server".into(),
             path,
@@ -98,8 +100,9 @@ impl Server {
         fs::write(self.directory().join("behaviour"), how).expect("written");
     }
 
-    /// Processes that run this server for the driver `pid`.
+    /// Processes that run this server, or its jailer, for the driver `pid`.
     pub fn processes(&self, pid: Pid) -> Vec<i32> {
+        let programs = self.path.with_file_name("");
         let mark = format!("faasm-bench.{pid}.");
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").expect("/proc").flatten() {
@@ -108,13 +111,26 @@ impl Server {
             };
             let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let line = String::from_utf8_lossy(&line);
-            if line.starts_with(&*self.path.to_string_lossy()) && line.contains(&mark) && alive(id)
-            {
+            if line.starts_with(&*programs.to_string_lossy()) && line.contains(&mark) && alive(id) {
                 found.push(id);
             }
         }
         found
     }
+}
+
+/// The children of process `pid` that run.
+pub fn children(pid: Pid) -> Vec<i32> {
+    let is_child = |id: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let parent = stat
+            .rsplit_once(')')
+            .and_then(|(_, rest)| rest.split_whitespace().nth(1));
+        parent == Some(&*pid.to_string()) && alive(*id)
+    };
+    let entries = fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_string_lossy().parse().ok());
+    pids.filter(is_child).collect()
 }
 
 /// Directories of the driver `pid`.

@@ -280,7 +280,6 @@ impl Minimal {
         };
         let mut store = wasmtime::Store::new(self.engine.wasmtime(), state);
         store.limiter(|state| &mut state.limits);
-        store.set_epoch_deadline(settings.deadline_ticks());
         let instance = self.pre.instantiate(&mut store)?;
         instance
             .get_typed_func::<(), ()>(&mut store, "_start")?

@@ -1,30 +1,25 @@
-//! The engine with its epoch ticker.
+//! The engine with its watcher of deadlines.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use measure_core::interrupt;
 use wasmtime::Engine;
 
+use crate::deadline::Deadlines;
 use crate::error::FaasletError;
 use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
 
-/// After a signal, how long starts under way may take to end by themselves.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// An engine that compiles and runs functions under one [`EngineSettings`]. Clones share it; its epoch
-/// advances as long as one of them lives.
+/// An engine that compiles and runs functions under one [`EngineSettings`]. Clones share it; deadlines are
+/// kept as long as one of them lives.
 #[derive(Clone)]
 pub struct FaasletEngine {
     engine: Engine,
     settings: Arc<EngineSettings>,
-    ticker: Arc<Ticker>,
+    deadlines: Arc<Deadlines>,
 }
 
 impl FaasletEngine {
-    /// Reserves the slots' address space and starts the ticker.
+    /// Reserves the slots' address space and starts the watcher.
     ///
     /// # Errors
     /// Limits out of range, or the host refuses that much address space.
@@ -34,14 +29,12 @@ impl FaasletEngine {
             cause: format!("{e:#}"),
             hint: "; fewer workers at once need less address space, and `ulimit -v` and vm.overcommit_memory bound it",
         })?;
-        let ticker = Ticker::start(&engine, &settings).map_err(|e| FaasletError::Engine {
-            cause: e.to_string(),
-            hint: "",
-        })?;
+        let deadlines = Deadlines::start(&engine, settings.tick)
+            .map_err(|cause| FaasletError::Engine { cause, hint: "" })?;
         Ok(Self {
             engine,
             settings: Arc::new(settings),
-            ticker: Arc::new(ticker),
+            deadlines: Arc::new(deadlines),
         })
     }
 
@@ -57,9 +50,8 @@ impl FaasletEngine {
         &self.settings
     }
 
-    /// Whether starts under way were cut short because of a signal.
-    pub(crate) fn cut_short(&self) -> bool {
-        self.ticker.shared.cut.load(Ordering::Relaxed)
+    pub(crate) fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
     }
 }
 
@@ -86,60 +78,4 @@ fn check(settings: &EngineSettings) -> Result<(), FaasletError> {
         settings.tick >= Duration::from_millis(1),
         "it must be at least 1 ms",
     )
-}
-
-/// Advances the epoch until dropped.
-struct Ticker {
-    shared: Arc<TickerState>,
-    thread: Option<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct TickerState {
-    stop: AtomicBool,
-    cut: AtomicBool,
-}
-
-impl Ticker {
-    fn start(engine: &Engine, settings: &EngineSettings) -> std::io::Result<Self> {
-        let shared = Arc::new(TickerState::default());
-        let (state, engine) = (shared.clone(), engine.weak());
-        let (tick, ticks) = (settings.tick, settings.deadline_ticks());
-        let thread = thread::Builder::new()
-            .name("epoch".to_owned())
-            .stack_size(64 << 10)
-            .spawn(move || {
-                let mut interrupted: Option<Instant> = None;
-                while !state.stop.load(Ordering::Relaxed) {
-                    thread::park_timeout(tick);
-                    let Some(engine) = engine.upgrade() else {
-                        break;
-                    };
-                    engine.increment_epoch();
-                    if interrupt::received().is_none() {
-                        continue;
-                    }
-                    let since = *interrupted.get_or_insert_with(Instant::now);
-                    if since.elapsed() >= GRACE && !state.cut.swap(true, Ordering::Relaxed) {
-                        // Every deadline passes at once: what still computes is trapped.
-                        (0..ticks).for_each(|_| engine.increment_epoch());
-                    }
-                }
-            })?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // It cannot panic; and if it did, the epoch no longer matters.
-            let _ = thread.join();
-        }
-    }
 }

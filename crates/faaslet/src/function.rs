@@ -6,9 +6,9 @@ use measure_core::clock::PhaseClock;
 use measure_core::ids::FunctionId;
 use wasmtime::{
     Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc,
-    UpdateDeadline,
 };
 
+use crate::deadline::{Code, Deadlines, Watched};
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, StartError};
 use crate::host::{Grants, Host, file_context};
@@ -58,7 +58,7 @@ struct Inner {
     start: ModuleExport,
     needs_files: bool,
     grants: Arc<Grants>,
-    deadline_ticks: u64,
+    code: Arc<Code>,
 }
 
 impl Function {
@@ -113,13 +113,15 @@ impl Function {
         let start = module
             .get_export_index("_start")
             .ok_or_else(|| FaasletError::refused(what, "it does not export `_start`"))?;
+        let code = engine.deadlines().code(module);
+        let code = code.map_err(|cause| FaasletError::refused(what, cause))?;
         Ok(Self(Arc::new(Inner {
             engine: engine.clone(),
             pre,
             start,
             needs_files,
             grants: Arc::new(grants),
-            deadline_ticks: engine.settings().deadline_ticks(),
+            code,
         })))
     }
 
@@ -137,10 +139,12 @@ impl Function {
     pub fn start(&self, clock: &mut impl Laps) -> Result<(), StartError> {
         let mut store = self.new_store()?;
         clock.lap(phase::WASI);
+        let watched = self.watched(&store);
         let start = self.instantiate(&mut store);
         clock.lap(phase::INSTANCE);
         let outcome = start.and_then(|start| start.call(&mut store, ()));
         clock.lap(phase::RUN);
+        drop(watched);
         // Only a failed start pays for its message.
         let result = outcome.or_else(|error| self.failure(&error, store.data()));
         drop(store);
@@ -151,12 +155,18 @@ impl Function {
     /// A fresh instance, of which nothing has been called.
     pub(crate) fn instance(&self) -> Result<(WasmStore<Host>, Instance), StartError> {
         let mut store = self.new_store()?;
+        let _watched = self.watched(&store);
         match self.0.pre.instantiate(&mut store) {
             Ok(instance) => Ok((store, instance)),
             Err(error) => Err(self.failure(&error, store.data()).err().unwrap_or_else(|| {
                 StartError::Setup("it exited before it was started".to_owned())
             })),
         }
+    }
+
+    /// Keeps the deadline of what runs in `store` on this thread, until dropped.
+    pub(crate) fn watched(&self, store: &WasmStore<Host>) -> Watched<'_> {
+        self.0.engine.deadlines().keep(&store.data().watch)
     }
 
     /// What its instances are linked to.
@@ -179,22 +189,16 @@ impl Function {
     #[inline(never)]
     fn new_store(&self) -> Result<WasmStore<Host>, StartError> {
         let inner = &*self.0;
-        let mut host = Host::new(&inner.grants, inner.engine.settings(), inner.deadline_ticks);
+        let settings = inner.engine.settings();
+        let watch = Deadlines::watch(&inner.code, settings.deadline);
+        let mut host = Host::new(&inner.grants, settings, watch);
         if inner.needs_files {
-            let files =
-                file_context(&inner.grants).map_err(|e| StartError::Setup(e.to_string()))?;
+            let files = file_context(&inner.grants, &host.watch)
+                .map_err(|e| StartError::Setup(e.to_string()))?;
             host.files = Some(files);
         }
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);
         store.limiter(|host| &mut host.limits);
-        store.set_epoch_deadline(inner.deadline_ticks);
-        if inner.needs_files && inner.grants.stdin.is_some() {
-            // Programs without files move their deadline themselves when they have waited.
-            store.epoch_deadline_callback(|context| match context.data().ticks_left() {
-                Some(ticks) => Ok(UpdateDeadline::Continue(ticks)),
-                None => Err(Trap::Interrupt.into()),
-            });
-        }
         Ok(store)
     }
 
@@ -213,14 +217,15 @@ impl Function {
             return exit(*code);
         }
         let late = || {
-            if self.0.engine.cut_short() {
+            if self.0.engine.deadlines().cut_short() {
                 StartError::Interrupted
             } else {
                 StartError::Deadline(host.deadline)
             }
         };
         match (error.downcast_ref::<Trap>(), error.downcast_ref::<Stop>()) {
-            (Some(Trap::Interrupt), _) | (_, Some(Stop::Deadline)) => Err(late()),
+            (Some(_), _) if host.watch.missed() => Err(late()),
+            (_, Some(Stop::Deadline)) => Err(late()),
             (_, Some(Stop::Interrupted)) => Err(StartError::Interrupted),
             (Some(_), _) => Err(StartError::Trap {
                 cause: one_line(error),

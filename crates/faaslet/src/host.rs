@@ -18,9 +18,10 @@ use wasmtime_wasi::cli::OutputFile;
 use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
+use crate::deadline::Watch;
 use crate::settings::EngineSettings;
 use crate::stdin::Stdin;
-use crate::wasi::{Input, LastWait};
+use crate::wasi::Input;
 
 /// What a program is given. Nothing else of the host is within its reach.
 #[derive(Debug, Clone, Default)]
@@ -61,7 +62,7 @@ pub(crate) struct Host {
     pub(crate) closed: u8,
     pub(crate) stderr: Vec<u8>,
     pub(crate) deadline: Duration,
-    pub(crate) deadline_ticks: u64,
+    pub(crate) watch: Arc<Watch>,
     /// For programs that need more than [`crate::wasi::LIGHT`].
     pub(crate) files: Option<Box<Files>>,
 }
@@ -69,8 +70,6 @@ pub(crate) struct Host {
 /// What programs that deal with files have besides.
 pub(crate) struct Files {
     pub(crate) wasi: WasiP1Ctx,
-    /// When they last went on after they had waited for input.
-    pub(crate) last_wait: LastWait,
     /// Their standard error, sealed at [`STDERR_FILE_BYTES`].
     stderr: File,
 }
@@ -79,11 +78,7 @@ pub(crate) struct Files {
 const STDERR_FILE_BYTES: i64 = 64 << 10;
 
 impl Host {
-    pub(crate) fn new(
-        grants: &Arc<Grants>,
-        settings: &EngineSettings,
-        deadline_ticks: u64,
-    ) -> Self {
+    pub(crate) fn new(grants: &Arc<Grants>, settings: &EngineSettings, watch: Arc<Watch>) -> Self {
         Self {
             limits: Limits {
                 memory_bytes: usize::try_from(settings.memory_limit_bytes).unwrap_or(usize::MAX),
@@ -95,20 +90,9 @@ impl Host {
             closed: 0,
             stderr: Vec::new(),
             deadline: settings.deadline,
-            deadline_ticks,
+            watch,
             files: None,
         }
-    }
-
-    /// How many ticks of the epoch are left to a program with files whose deadline has passed: it counts
-    /// from when the program last went on after it had waited for input.
-    pub(crate) fn ticks_left(&self) -> Option<u64> {
-        let ended = self.files.as_ref()?.last_wait.ended()?;
-        let left = self.deadline.checked_sub(ended.elapsed())?;
-        let share = left.as_secs_f64() / self.deadline.as_secs_f64();
-        // Rounded up, and one for the tick that may be about to come; never more than all.
-        let ticks = (self.deadline_ticks as f64 * share).ceil() as u64;
-        Some(ticks.clamp(1, self.deadline_ticks))
     }
 
     pub(crate) fn keep_stderr(&mut self, bytes: &[u8]) {
@@ -138,14 +122,13 @@ impl Host {
 }
 
 /// The context for programs that deal with files: these directories and streams, and no sockets.
-pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
+pub(crate) fn file_context(grants: &Grants, watch: &Arc<Watch>) -> io::Result<Box<Files>> {
     let stderr = File::from(memfd_create(
         "stderr",
         MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
     )?);
     ftruncate(&stderr, STDERR_FILE_BYTES)?;
     fcntl(&stderr, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW))?;
-    let last_wait = LastWait::default();
     let mut builder = WasiCtxBuilder::new();
     builder.args(&grants.args).envs(&grants.env);
     // File operations on this thread: handing each to another and back costs many times the operation.
@@ -160,7 +143,7 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
         None => stderr.try_clone()?,
     }));
     if let Some(stdin) = &grants.stdin {
-        builder.stdin(Input::new(stdin.clone(), last_wait.clone()));
+        builder.stdin(Input::new(stdin.clone(), watch.clone()));
     }
     if let Some(fd) = &grants.stdout {
         builder.stdout(OutputFile::new(duplicate(fd.as_fd())?));
@@ -178,7 +161,6 @@ pub(crate) fn file_context(grants: &Grants) -> io::Result<Box<Files>> {
     Ok(Box::new(Files {
         wasi: builder.build_p1(),
         stderr,
-        last_wait,
     }))
 }
 

@@ -11,6 +11,7 @@
 //! * no bound, deadline or check is looser for the sake of a number.
 
 mod altstack;
+mod deadline;
 pub mod engine;
 pub mod error;
 pub mod function;

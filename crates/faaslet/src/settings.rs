@@ -31,7 +31,7 @@ pub struct EngineSettings {
     pub stack_limit_bytes: usize,
     /// How long a start may compute before it is trapped; time blocked on standard input does not count.
     pub deadline: Duration,
-    /// How often running code is made to look at its deadline.
+    /// How often starts under way are held against their deadlines.
     pub tick: Duration,
     /// Dirty memory of a freed slot that is reset in place rather than unmapped, in bytes.
     pub keep_resident_bytes: usize,
@@ -137,7 +137,6 @@ impl EngineSettings {
             .memory_reservation(RESERVATION_BYTES)
             .memory_guard_size(GUARD_BYTES)
             .max_wasm_stack(self.stack_limit_bytes)
-            .epoch_interruption(true)
             .cranelift_opt_level(OptLevel::Speed)
             .wasm_memory64(false)
             .wasm_multi_memory(false)
@@ -151,18 +150,6 @@ impl EngineSettings {
         config
     }
 
-    /// The deadline in ticks of the epoch. The epoch may be about to advance, hence the extra one.
-    #[must_use]
-    pub fn deadline_ticks(&self) -> u64 {
-        let ticks = self
-            .deadline
-            .as_nanos()
-            .div_ceil(self.tick.as_nanos().max(1));
-        u64::try_from(ticks)
-            .unwrap_or(u64::MAX / 2)
-            .saturating_add(1)
-    }
-
     /// In words, for a description's `settings`.
     #[must_use]
     pub fn describe(&self) -> Vec<String> {
@@ -171,7 +158,7 @@ impl EngineSettings {
             format!("table limit {} elements", self.table_limit_elements),
             format!("Wasm stack limit {} KiB", self.stack_limit_bytes >> 10),
             format!(
-                "deadline {:?} by epoch, tick {:?}",
+                "deadline {:?} by signal, looked at every {:?}, no check in code",
                 self.deadline, self.tick
             ),
             "pooling allocator, one slot per worker, copy-on-write images".to_owned(),
@@ -205,16 +192,6 @@ mod tests {
             lock.contains(&format!("name = \"{name}\"\nversion = \"{version}\"")),
             "{ENGINE} is not what Cargo.lock builds"
         );
-    }
-
-    #[test]
-    fn a_deadline_is_never_zero_ticks() {
-        let settings = EngineSettings {
-            deadline: Duration::ZERO,
-            ..EngineSettings::default()
-        };
-        assert_eq!(settings.deadline_ticks(), 1);
-        assert_eq!(EngineSettings::default().deadline_ticks(), 501);
     }
 
     #[test]

@@ -96,7 +96,10 @@ fn call(
     let initializer = instance
         .get_typed_func::<(), ()>(&mut *store, name)
         .map_err(|_| format!("`{name}` must have no parameters and no results"))?;
-    let Err(error) = initializer.call(&mut *store, ()) else {
+    let watched = function.watched(store);
+    let outcome = initializer.call(&mut *store, ());
+    drop(watched);
+    let Err(error) = outcome else {
         return Ok(());
     };
     let note = store.data().note();

@@ -7,7 +7,7 @@ use nix::errno::Errno as Os;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_getres, clock_gettime};
 use nix::unistd::{read, write};
-use wasmtime::{AsContextMut, Caller, Linker};
+use wasmtime::{Caller, Linker};
 
 use super::memory::{Answer, Errno, Guest, code};
 use super::{MODULE, ProcExit};
@@ -211,17 +211,15 @@ fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer
                     stack::release_dead_pages();
                     stdin.will_wait();
                 }
-                got = read_once(stdin.fd(), guest.bytes(buffer.at, buffer.len)?)?;
+                let watch = guest.host.watch.clone();
+                let into = guest.bytes(buffer.at, buffer.len)?;
+                let mut read = || read_once(stdin.fd(), into);
+                got = if waited { watch.pause(read) } else { read() }?;
                 break;
             }
         }
     }
-    guest.write_u32(done_at, got)?;
-    if waited {
-        let ticks = c.data().deadline_ticks;
-        c.as_context_mut().set_epoch_deadline(ticks);
-    }
-    Ok(())
+    guest.write_u32(done_at, got)
 }
 
 #[inline(never)]

@@ -2,9 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -13,37 +12,23 @@ use wasmtime_wasi::cli::{IsTerminal, StdinStream};
 use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 use super::calls::{must_wait, read_some};
+use crate::deadline::Watch;
 use crate::stack;
 use crate::stdin::Stdin;
 
 /// The most that one call reads.
 const READ_MAX_BYTES: usize = 64 << 10;
 
-/// When a program last went on after it had waited for input. That time does not count against its
-/// deadline.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LastWait(Arc<Mutex<Option<Instant>>>);
-
-impl LastWait {
-    pub(crate) fn ended(&self) -> Option<Instant> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn ends_now(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-}
-
 /// Blocks the calling thread, which is the Faaslet's own.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Input {
     stdin: Arc<Stdin>,
-    last_wait: LastWait,
+    watch: Arc<Watch>,
 }
 
 impl Input {
-    pub(crate) fn new(stdin: Arc<Stdin>, last_wait: LastWait) -> Self {
-        Self { stdin, last_wait }
+    pub(crate) fn new(stdin: Arc<Stdin>, watch: Arc<Watch>) -> Self {
+        Self { stdin, watch }
     }
 
     fn read_some(&self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -52,9 +37,9 @@ impl Input {
         }
         stack::release_dead_pages();
         self.stdin.will_wait();
-        let read = read_some(self.stdin.fd(), buffer).map_err(io::Error::from);
-        self.last_wait.ends_now();
-        read
+        self.watch
+            .pause(|| read_some(self.stdin.fd(), buffer))
+            .map_err(io::Error::from)
     }
 }
 

@@ -17,7 +17,7 @@ use wasmtime_wasi::p1;
 
 use crate::host::Host;
 
-pub(crate) use input::{Input, LastWait};
+pub(crate) use input::Input;
 
 /// The only import module there is.
 pub const MODULE: &str = "wasi_snapshot_preview1";
@@ -127,12 +127,15 @@ fn full(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deadline::Deadlines;
     use crate::host::{Grants, Host};
     use crate::settings::EngineSettings;
 
     fn names(linker: &Linker<Host>, engine: &Engine) -> Vec<String> {
         let grants = std::sync::Arc::new(Grants::default());
-        let host = Host::new(&grants, &EngineSettings::default(), 1);
+        let settings = EngineSettings::default();
+        let watch = Deadlines::watch(&std::sync::Arc::default(), settings.deadline);
+        let host = Host::new(&grants, &settings, watch);
         let mut store = wasmtime::Store::new(engine, host);
         let mut names: Vec<String> = linker
             .iter(&mut store)

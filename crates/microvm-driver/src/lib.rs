@@ -13,6 +13,8 @@ pub mod qemu;
 pub mod scratch;
 pub mod vmm;
 
+mod programs;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

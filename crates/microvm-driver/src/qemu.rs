@@ -1,10 +1,7 @@
 //! Rung `qemu-tcg`: a Linux guest on QEMU's microvm machine with software emulation. It needs no /dev/kvm, so the
 //! way to a full guest can be gone on any host; its times are the emulator's, not a hypervisor's.
 
-use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use measure_core::clock::PhaseClock;
@@ -15,6 +12,7 @@ use crate::guest::linux::{self, Root};
 use crate::guest::{self};
 use crate::launcher::{Launcher, Running};
 use crate::limit::Limit;
+use crate::programs::{on_path, version_line};
 use crate::scratch::Scratch;
 use crate::vmm::{Input, Vmm};
 use crate::{Options, phase, unprepared};
@@ -51,27 +49,6 @@ impl Qemu {
             ready: None,
         }
     }
-}
-
-/// The executable named `name` on PATH.
-pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|file| {
-            file.is_file() && nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok()
-        })
-}
-
-/// What `program --version` says in its first line.
-pub(crate) fn version_line(program: &std::path::Path) -> Option<String> {
-    let output = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().next().map(|line| line.trim().to_owned())
 }
 
 impl Launcher for Qemu {

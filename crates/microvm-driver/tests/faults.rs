@@ -26,6 +26,18 @@ fn a_probe_shows_why_a_start_fails() {
     );
 }
 
+#[test]
+fn a_probe_of_a_guest_that_never_speaks_has_a_limit() {
+    let server = Server::double();
+    server.misbehave("mute-guest");
+    let info = ["--timeout", "1", "info", "--rung", "firecracker"];
+    let output = run(&with(&server, &info));
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("unavailable"), "{text}");
+    assert!(text.contains("not within 1 s"), "{text}");
+}
+
 /// What goes wrong, on which rung, and what its sample has to say of it.
 const FAULTS: [(&str, &str, &str); 25] = [
     ("firecracker", "dies-at spawn", "exit code 7"),

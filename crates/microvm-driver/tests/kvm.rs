@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::process::Command;
+
 use common::{Running, check, code, errors, messages, run, unavailable};
 use measure_core::driver::Probe;
 use measure_core::driver::protocol::{BatchEnd, Message};
@@ -124,6 +126,50 @@ fn signals_end_a_run_with_its_samples() {
             held.signal(signal);
             assert_eq!(held.code(), Some(exit as i32), "{rung}");
         }
+    }
+}
+
+/// What `info --rung kvm-flat` says where `/dev` has been changed by `script`, in a mount namespace.
+fn info_where(script: &str) -> Option<String> {
+    let driver = env!("CARGO_BIN_EXE_microvm-driver");
+    let script = format!("{script} && exec {driver} info --rung kvm-flat");
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", &script])
+        .output();
+    let text = output.map_or_else(
+        |e| e.to_string(),
+        |o| String::from_utf8_lossy(&[o.stdout, o.stderr].concat()).into_owned(),
+    );
+    if !text.contains("kvm-flat") {
+        eprintln!("SKIPPED: another /dev/kvm: no mount namespace of our own: {text}");
+        return None;
+    }
+    Some(text)
+}
+
+#[test]
+fn a_missing_kvm_is_told_with_the_way_to_one() {
+    let without = "mount -t tmpfs none /dev && mknod /dev/null c 1 3";
+    let Some(text) = info_where(without) else {
+        return;
+    };
+    for words in [
+        "unavailable",
+        "/dev/kvm: No such file",
+        "nested virtualisation",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn a_kvm_that_runs_no_guest_is_told() {
+    // It can be opened and knows none of the calls.
+    let Some(text) = info_where("touch /dev/kvm && mount --bind /dev/null /dev/kvm") else {
+        return;
+    };
+    for words in ["unavailable", "KVM", "ioctl"] {
+        assert!(text.contains(words), "{words}: {text}");
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-use crate::qemu::{on_path, version_line};
+use crate::programs::{on_path, version_line};
 
 /// Names the executable where it is not on PATH.
 const VARIABLE: &str = "FIRECRACKER";

@@ -119,6 +119,22 @@ impl Server {
     }
 }
 
+/// Writes the shell script `text` to `path`. Another process does: while this one has a file open for writing, it
+/// cannot be executed, and any thread that starts a process meanwhile passes it on.
+pub fn write_script(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().expect("a parent")).expect("made");
+    let status = Command::new("sh")
+        .args([
+            "-c",
+            "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$2\" && chmod 755 \"$2\"",
+            "sh",
+            text,
+        ])
+        .arg(path)
+        .status();
+    assert!(status.is_ok_and(|s| s.success()), "{}", path.display());
+}
+
 /// The children of process `pid` that run.
 pub fn children(pid: Pid) -> Vec<i32> {
     let is_child = |id: &i32| {

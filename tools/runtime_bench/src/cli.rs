@@ -26,6 +26,8 @@ use crate::trouble::Trouble;
 
 /// What all rungs of all drivers together may take, beside their starts and ends.
 const ALL_BUDGET: Duration = Duration::from_secs(450);
+/// When they have had that, on a host where all takes longer than at first, nothing is repeated any more.
+const ALL_WITHIN: Duration = Duration::from_secs(480);
 /// Less says nothing of a slow rung.
 const LEAST_BUDGET: Duration = Duration::from_secs(3);
 
@@ -197,6 +199,7 @@ pub(crate) fn time(options: &TimeOptions) -> Result<Exit, BenchError> {
     let mut run = Run::prepare(&options.common, &options.which)?;
     if options.which.all && options.budget.is_none() {
         sizes.budget = sizes.budget.min(share_of_all(&run.offers));
+        sizes.within = Some(ALL_WITHIN);
     }
     let trouble = run.time(&sizes, "time alone")?;
     run.finish(vec![trouble])
@@ -236,6 +239,7 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         workers: vec![1, 2, 4],
         repetitions: 5,
         budget: Duration::from_secs(RUNG_BUDGET_S),
+        within: None,
     };
     let mut run = Run::prepare(&options.common, &which)?;
     let mut troubles = vec![run.time(&sizes, "quick")?];

@@ -186,6 +186,7 @@ impl TimeOptions {
             workers: distinct(&self.workers),
             repetitions: self.repetitions,
             budget: Duration::from_secs(budget),
+            within: None,
         })
     }
 }

@@ -16,6 +16,9 @@ pub struct Sizes {
     pub repetitions: u32,
     /// Time to spend on one rung.
     pub budget: Duration,
+    /// Time for the starts of all rungs together. Once a pass has had its share of it, no batch of it is
+    /// repeated any more: what a start takes at first says little on a busy host.
+    pub within: Option<Duration>,
 }
 
 /// A kind of block.
@@ -51,6 +54,18 @@ const WALL_SHARE: f64 = 0.50;
 const THROUGHPUT_SHARE: f64 = 0.20;
 const CPU_SHARE: f64 = 0.15;
 const DISK_SHARE: f64 = 0.10;
+/// Until when, as a share of the time of all rungs together, batches of the pass are repeated. They come in this
+/// order, and each has the rest of what the one before has left.
+#[must_use]
+pub fn share_until(pass: Pass) -> f64 {
+    match pass {
+        Pass::Wall | Pass::Throughput => 0.72,
+        Pass::Cpu => 0.88,
+        Pass::Disk => 0.97,
+        Pass::DropCaches => 1.0,
+    }
+}
+
 /// The most starts of a batch of each kind: more would say no more.
 const MAX_THROUGHPUT_PER_WORKER: u64 = 500;
 const MAX_CPU: u64 = 2000;
@@ -200,7 +215,16 @@ mod tests {
             workers: vec![1, 2, 4],
             repetitions: 5,
             budget: Duration::from_secs(15),
+            within: None,
         }
+    }
+
+    #[test]
+    fn each_pass_has_time_after_the_one_before() {
+        let passes = [Pass::Wall, Pass::Cpu, Pass::Disk, Pass::DropCaches];
+        let until = passes.map(share_until);
+        assert!(until.is_sorted_by(|a, b| a < b));
+        assert_eq!(until.last(), Some(&1.0));
     }
 
     fn wall_of(tasks: &[Task]) -> Vec<(u64, u32)> {

@@ -4,7 +4,7 @@
 //! the other rungs in a seeded random order. Wall time, CPU and disk I/O are passes of their own, so that
 //! reading counters disturbs no wall time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use measure_core::disk_io::drop_caches;
 use measure_core::driver::Probe;
@@ -19,7 +19,7 @@ use report::vocabulary as word;
 use crate::counters::{CpuMeter, DiskMeter};
 use crate::drivers::Offer;
 use crate::error::{BenchError, SessionError};
-use crate::plan::{Pass, Sizes, Task, estimate, in_words, tasks};
+use crate::plan::{Pass, Sizes, Task, estimate, in_words, share_until, tasks};
 use crate::recorder::{About, Recorder};
 use crate::session::{Job, Session, Start};
 use crate::trouble::Trouble;
@@ -71,27 +71,51 @@ pub fn measure(
         }
     }
     recorder.save()?;
-    for (number, passes) in (0_u64..).zip(GROUPS) {
-        let seed = recorder.seed().wrapping_add(number);
-        let plan = plan_of(&live, passes);
-        let repetitions: Vec<u32> = plan.iter().map(|(_, task)| task.repetitions).collect();
-        for Block { task, .. } in interleave(seed, &repetitions) {
-            if interrupt::received().is_some() {
-                break;
-            }
-            let (index, task) = plan[task];
-            recorder.next_block();
-            block(
-                recorder,
-                &mut live[index],
-                task,
-                &mut progress,
-                &mut trouble,
-            )?;
-        }
+    let left_out = blocks(recorder, &mut live, sizes, &mut progress, &mut trouble)?;
+    if left_out > 0 {
+        recorder.part().notes.push(format!(
+            "{left_out} repetitions of batches were left out: starts took longer than at first, and all rungs together have {} s",
+            sizes.within.unwrap_or_default().as_secs()
+        ));
     }
     close(recorder, live, &mut progress, &mut trouble)?;
     Ok(trouble)
+}
+
+/// Measures all blocks, pass by pass. Returns how many were left out for lack of time; never a batch's first.
+fn blocks(
+    recorder: &mut Recorder,
+    live: &mut [Live<'_>],
+    sizes: &Sizes,
+    progress: &mut Progress,
+    trouble: &mut Trouble,
+) -> Result<u64, BenchError> {
+    let (begun, mut left_out) = (Instant::now(), 0);
+    let is_late = |pass| {
+        let until = sizes.within.map(|all| all.mul_f64(share_until(pass)));
+        until.is_some_and(|until| begun.elapsed() > until)
+    };
+    for (number, passes) in (0_u64..).zip(GROUPS) {
+        let seed = recorder.seed().wrapping_add(number);
+        let plan = plan_of(live, passes);
+        let repetitions: Vec<u32> = plan.iter().map(|(_, task)| task.repetitions).collect();
+        for Block {
+            task, repetition, ..
+        } in interleave(seed, &repetitions)
+        {
+            if interrupt::received().is_some() {
+                return Ok(left_out);
+            }
+            let (index, task) = plan[task];
+            if repetition > 0 && is_late(task.pass) {
+                left_out += 1;
+                continue;
+            }
+            recorder.next_block();
+            block(recorder, &mut live[index], task, progress, trouble)?;
+        }
+    }
+    Ok(left_out)
 }
 
 /// The tasks of `passes` of every rung, with the rung's index.

@@ -74,11 +74,11 @@ prepare: build functions run-wasm-codegen
 	@$(MAKE) --no-print-directory microvm-guest || echo "microvm-guest failed: the rows qemu-tcg and firecracker-linux will read unavailable" >&2
 	@$(BIN)/docker-driver build-image || echo "build-noop failed: the docker rows will read unavailable" >&2
 
-bench: prepare polybench-quick ## Install, build, run the quick profile and a quick PolyBench, print the tables and where their files lie
+bench: prepare polybench-quick python-if-possible ## Install, build, run the quick profile, a quick PolyBench and a quick Python, print the tables and where their files lie
 	$(BIN)/runtime_bench quick $(ARGS)
 	$(BIN)/poly_bench quick
 	@if [ -e $(STORE)/python/py_func/function.wasm ]; then $(BIN)/py_bench quick; \
-	  else echo "no CPython here yet: 'make python' builds it (about ten minutes), then 'make pybench-quick' compares it"; fi
+	  else echo "Python is not compared: CPython could not be built (see above); 'make pybench-quick' tries again"; fi
 
 runtime-bench-time: prepare ## Time, CPU and disk I/O of cold starts (ARGS='--all', ...)
 	$(BIN)/runtime_bench time $(ARGS)
@@ -94,7 +94,7 @@ doctor: build ## Say what this host can and cannot measure, and how to mend it
 overhead: prepare ## Print our own overhead as ratios to bare loops and to peers (idle machine)
 	cargo bench --workspace --locked --bench overhead
 
-test: prepare polybench-for-tests ## Install, build, run every test
+test: prepare polybench-for-tests python-if-possible ## Install, build, run every test
 	@# A passing test's output is hidden by default, and with it the reason why it skipped something.
 	@status=0; cargo test --release --workspace --locked -- --show-output 2>&1 | tee $(BUILD)/test.log || status=$$?; \
 	echo; grep '^CONFORMANCE' $(BUILD)/test.log | sort -u || true; grep '^SKIPPED' $(BUILD)/test.log || true; \
@@ -112,6 +112,11 @@ polybench-for-tests: setup
 	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release \
 	  POLYBENCH_DATASETS="mini small medium" POLYBENCH_TYPES="default double"
 
+# CPython, its suite and its functions: cached, and minutes from nothing. Without them (no network) all else goes on.
+python-if-possible: build
+	+@$(MAKE) --no-print-directory python python-functions || \
+	  echo "make python failed, see above: the Python rows read unavailable, the Python tests skip, all else goes on" >&2
+
 lint: setup ## rustfmt, clippy and rustdoc, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings
@@ -125,6 +130,7 @@ install: build functions ## Put the tools on PATH and the functions beside them 
 	@if [ -f $(BUILD)/wasm/polybench/flags ]; then install -D -m 644 $(BUILD)/wasm/polybench/flags $(DESTDIR)$(PREFIX)/share/faasm-bench/wasm/polybench/flags; fi
 	@if [ -f $(BUILD)/microvm/vmlinux ]; then install -d $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm && \
 	  install -m 755 $(BUILD)/microvm/vmlinux $(BUILD)/microvm/init $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm; fi
+	@if [ -f $(BUILD)/python/native/version ]; then $(MAKE) --no-print-directory install-python; fi
 	chmod -R go-w $(DESTDIR)$(PREFIX)/share/faasm-bench
 
 clean-runtime: build ## Remove what killed runs left behind; only what carries our label
@@ -134,6 +140,7 @@ clean-runtime: build ## Remove what killed runs left behind; only what carries o
 	$(BIN)/docker-driver clean
 
 include polybench-src/build.mk
+include polybench-src/wasm2c.mk
 
 include crates/microvm-driver/guest/build.mk
 
@@ -141,4 +148,4 @@ include pybench-src/build.mk
 include pybench-src/functions.mk
 
 .PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead test polybench-quick polybench-for-tests lint install clean-runtime
+	runtime-bench-time runtime-bench-mem doctor overhead test polybench-quick polybench-for-tests python-if-possible lint install clean-runtime

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_argparse", "many_optionals", loops=40)
+benchmark("bm_argparse", "many_optionals", loops=40, library=("argparse.py",))

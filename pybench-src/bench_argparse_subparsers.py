@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_argparse", "subparsers")
+benchmark("bm_argparse", "subparsers", library=("argparse.py",))

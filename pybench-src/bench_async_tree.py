@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "none")
+benchmark("bm_async_tree", "none", take=100_000)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "eager")
+benchmark("bm_async_tree", "eager", take=100_000)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "eager_cpu_io_mixed", "--task-groups")
+benchmark("bm_async_tree", "eager_cpu_io_mixed", "--task-groups", take=100_000)

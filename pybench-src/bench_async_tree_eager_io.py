@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "eager_io")
+benchmark("bm_async_tree", "eager_io", take=100_000)

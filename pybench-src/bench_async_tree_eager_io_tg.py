@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "eager_io", "--task-groups")
+benchmark("bm_async_tree", "eager_io", "--task-groups", take=100_000)

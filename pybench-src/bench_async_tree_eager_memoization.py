@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "eager_memoization")
+benchmark("bm_async_tree", "eager_memoization", take=100_000)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "io")
+benchmark("bm_async_tree", "io", take=100_000)

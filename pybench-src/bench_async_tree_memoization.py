@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "memoization")
+benchmark("bm_async_tree", "memoization", take=100_000)

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "none", "--task-groups")
+benchmark("bm_async_tree", "none", "--task-groups", take=100_000)

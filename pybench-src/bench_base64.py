@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_base64")
+benchmark("bm_base64", library=("base64.py",))

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_comprehensions", loops=2000)
+benchmark("bm_comprehensions", loops=2000, see={"WidgetTray._add_widgets": ("sortable_widgets",)})

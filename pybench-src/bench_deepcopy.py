@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_deepcopy", loops=60)
+benchmark("bm_deepcopy", loops=60, library=("copy.py",))

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_gc_collect", loops=50)
+benchmark("bm_gc_collect", loops=50, see={"benchamark_collection": ("collected",)})

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_logging", loops=200)
+benchmark("bm_logging", loops=200, library=("logging/__init__.py",))

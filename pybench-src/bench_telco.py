@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_telco", loops=4)
+benchmark("bm_telco", loops=4, see={"bench_telco": ("sumT", "sumB", "sumD")})

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_typing_runtime_protocols", loops=100)
+benchmark("bm_typing_runtime_protocols", loops=100, library=("typing.py",))

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_xml_etree")
+benchmark("bm_xml_etree", library=("xml/etree/ElementTree.py",))

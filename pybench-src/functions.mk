@@ -18,4 +18,14 @@ python-function-%: build
 		$(BIN)/faasm-driver upload python $* $(PYTHON)/wasi/function.wasm
 	@$(BIN)/faasm-driver codegen --snapshot python/$*
 
-.PHONY: python-functions
+# Beside the store: what the tools and the Python functions read while they run. Names, sizes and times of the standard
+# library are what a snapshot is known by, so times are kept.
+PYTHON_INSTALLED := $(DESTDIR)$(PREFIX)/share/faasm-bench
+install-python:
+	@install -d $(PYTHON_INSTALLED)/python/wasi $(PYTHON_INSTALLED)/pybench-src
+	rm -rf $(PYTHON_INSTALLED)/python/native $(PYTHON_INSTALLED)/python/suite $(PYTHON_INSTALLED)/pybench-src/*
+	cp -R --preserve=mode,timestamps,links $(PYTHON)/native $(PYTHON)/suite $(PYTHON_INSTALLED)/python/
+	install -m 644 $(PYTHON)/wasi/version $(PYTHON)/wasi/flags $(PYTHON_INSTALLED)/python/wasi
+	install -m 644 pybench-src/*.py pybench-src/absent.tsv $(PYTHON_INSTALLED)/pybench-src
+
+.PHONY: python-functions install-python

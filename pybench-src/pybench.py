@@ -37,7 +37,7 @@ class Plan:
         self.parts += 1
         if self.digest is not None:
             with self.digest.watching() if self.watch else nullcontext():
-                _, result = timed(1)
+                _, result = timed(self.loops)
             self.digest.add(name, result)
             return
         timed(self.loops)
@@ -83,14 +83,14 @@ def suite():
     return os.path.join(package.submodule_search_locations[0], "data-files", "benchmarks")
 
 
-def benchmark(name, *options, loops=1, script="run_benchmark.py", result=None, ignore=(), watch=True, only=None):
+def benchmark(name, *options, loops=1, script="run_benchmark.py", result=None, watch=True, only=None, **digest):
     """Runs the suite's benchmark `name` with the command line `options`, `loops` calls an iteration.
 
     `result(globals)` names what it computed, where neither its return value nor those of the Python functions it
-    calls tell; `ignore` names functions whose return values depend on the platform and are left out of the digest;
-    `watch=False` leaves out all of them, where they follow the order of sets of objects; `only` names the parts to run.
+    calls tell; `watch=False` leaves out all of these, where they follow the order of sets of objects; `only` names the
+    parts to run; `digest` is what `digest.Digest` takes.
     """
-    _prepare(loops, ignore, only)
+    _prepare(loops, only, digest)
     plan.watch = watch
     path = os.path.join(suite(), name, script)
     sys.argv = [path, *options]
@@ -117,7 +117,7 @@ def _run(path):
 
 def own(name, func, loops=1):
     """Runs a benchmark that is not of the suite: a function without arguments."""
-    _prepare(loops, (), None)
+    _prepare(loops, None, {})
     sys.argv = [sys.argv[0]]
     import pyperf
 
@@ -126,7 +126,7 @@ def own(name, func, loops=1):
     _answer(name)
 
 
-def _prepare(loops, ignore, only):
+def _prepare(loops, only, digest):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--time", type=int, metavar="N", help="N timed iterations, after an unrecorded one")
     parser.add_argument("--digest", action="store_true", help="print what one iteration computed, not its time")
@@ -141,8 +141,7 @@ def _prepare(loops, ignore, only):
     if arguments.digest:
         from digest import Digest
 
-        plan.digest = Digest(ignore)
-
+        plan.digest = Digest(**digest)
 
 
 @contextmanager
@@ -183,6 +182,8 @@ def _answer(name):
     if plan.parts == 0:
         raise SystemExit(f"{name} registered nothing to time")
     if plan.digest is not None:
+        if not plan.digest.telling:
+            raise SystemExit(f"{name}: nothing that it computed is in the digest: see `result`, `library` and `see` of pybench.py")
         print("digest", plan.digest)
         return
     for elapsed_ns in plan.times_ns:

@@ -198,8 +198,7 @@ pub(crate) fn time(options: &TimeOptions) -> Result<Exit, BenchError> {
     let mut sizes = options.sizes()?;
     let mut run = Run::prepare(&options.common, &options.which)?;
     if options.which.all && options.budget.is_none() {
-        sizes.budget = sizes.budget.min(share_of_all(&run.offers));
-        sizes.within = Some(ALL_WITHIN);
+        share_among_all(&mut sizes, &run.offers);
     }
     let trouble = run.time(&sizes, "time alone")?;
     run.finish(vec![trouble])
@@ -220,20 +219,21 @@ pub(crate) fn mem(options: &MemOptions) -> Result<Exit, BenchError> {
     run.finish(vec![trouble])
 }
 
-/// What each of `offers` may take for all of them to take ten minutes, drivers' own starts and ends included.
-fn share_of_all(offers: &[Offer]) -> Duration {
+/// Sizes that let all `offers` together take ten minutes, drivers' own starts and ends included.
+fn share_among_all(sizes: &mut Sizes, offers: &[Offer]) {
     let ready = offers.iter().filter(|o| o.probe == Probe::Ready).count();
     let each = ALL_BUDGET / u32::try_from(ready.max(1)).unwrap_or(u32::MAX);
-    each.max(LEAST_BUDGET)
+    sizes.budget = sizes.budget.min(each.max(LEAST_BUDGET));
+    sizes.within = Some(ALL_WITHIN);
 }
 
 pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
     let which = Which {
         rungs: None,
-        all: false,
+        all: options.all,
         function: None,
     };
-    let sizes = Sizes {
+    let mut sizes = Sizes {
         iterations: vec![1, 10, 100],
         fixed: false,
         workers: vec![1, 2, 4],
@@ -242,6 +242,9 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         within: None,
     };
     let mut run = Run::prepare(&options.common, &which)?;
+    if options.all {
+        share_among_all(&mut sizes, &run.offers);
+    }
     let mut troubles = vec![run.time(&sizes, "quick")?];
     if interrupt::received().is_none() {
         if geteuid().is_root() {

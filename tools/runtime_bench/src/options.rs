@@ -17,12 +17,13 @@ pub(crate) const RUNG_BUDGET_S: u64 = 25;
 
 /// Measures what a cold start of a function costs, from a bare thread to a container.
 ///
-/// Every rung of the ladder is offered by a driver (process-driver, faasm-driver, docker-driver), found beside
-/// this program or on PATH. A run writes every sample, as it is measured, into results/TIME-HOST/ and makes
+/// Every rung of the ladder is offered by a driver (process-driver, faasm-driver, docker-driver, microvm-driver), found
+/// beside this program or on PATH. A run writes every sample, as it is measured, into results/TIME-HOST/ and makes
 /// all tables from there.
 ///
 /// EXAMPLES:
 ///     runtime_bench quick                                  time and memory of the main rungs, in minutes
+///     runtime_bench quick --all                            of every rung, and all of them on one plot
 ///     runtime_bench time --rungs wasm,faaslet,docker-none  only these
 ///     runtime_bench time --all --iterations 1,10,100 --workers 1,2,4,8 --repetitions 10
 ///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
@@ -145,6 +146,9 @@ pub struct MemOptions {
 pub struct QuickOptions {
     #[structopt(flatten)]
     pub(crate) common: Common,
+    /// Every rung of every driver, within half an hour
+    #[structopt(long)]
+    pub(crate) all: bool,
 }
 
 pub(crate) fn in_range(name: &str, value: u64, max: u64) -> Result<(), BenchError> {

@@ -125,7 +125,7 @@ lint: setup ## rustfmt, clippy and rustdoc, warnings are errors
 install: build functions ## Put the tools on PATH and the functions beside them (PREFIX=/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/faasm-bench
 	install $(addprefix $(BIN)/,$(TOOLS)) $(DESTDIR)$(PREFIX)/bin
-	cp -R $(STORE) $(DESTDIR)$(PREFIX)/share/faasm-bench/
+	cp -R --preserve=mode,timestamps $(STORE) $(DESTDIR)$(PREFIX)/share/faasm-bench/
 	@for d in polybench_native polybench_native_o3; do if [ -d $(BUILD)/$$d ]; then cp -R $(BUILD)/$$d $(DESTDIR)$(PREFIX)/share/faasm-bench/; fi; done
 	@if [ -f $(BUILD)/wasm/polybench/flags ]; then install -D -m 644 $(BUILD)/wasm/polybench/flags $(DESTDIR)$(PREFIX)/share/faasm-bench/wasm/polybench/flags; fi
 	@if [ -f $(BUILD)/microvm/vmlinux ]; then install -d $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm && \

@@ -11,6 +11,7 @@ use native_vs_wasm::columns::{Executable, NativeColumn, WasmColumn, WasmProgram,
 use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Task, WASM};
 
 use crate::kernels::PREFIX;
+use crate::second_engine::{self, Wasm2cColumn};
 
 /// The user of the functions in the store.
 pub const USER: &str = "polybench";
@@ -36,7 +37,7 @@ const NATIVE_BUILDS: [(&str, &str, &str, &str); 3] = [
         "make polybench-native BUILD=Debug",
     ),
 ];
-const MAKE_WASM: &str = "make compile FUNC_USER=polybench && make upload-all";
+pub(crate) const MAKE_WASM: &str = "make compile FUNC_USER=polybench && make upload-all";
 
 /// What columns need to know.
 #[derive(Debug, Clone)]
@@ -51,7 +52,9 @@ pub struct Setup {
 #[must_use]
 pub fn names() -> Vec<String> {
     let native = NATIVE_BUILDS.iter().map(|build| build.0.to_owned());
-    native.chain([WASM.to_owned()]).collect()
+    native
+        .chain([WASM, second_engine::NAME].map(str::to_owned))
+        .collect()
 }
 
 /// The column `name`.
@@ -65,10 +68,13 @@ pub fn column(name: &str, setup: &Setup) -> Result<Box<dyn Column>, CompareError
     if name == WASM {
         return wasm(setup);
     }
+    if name == second_engine::NAME {
+        return Ok(Box::new(Wasm2cColumn::new(setup)));
+    }
     Err(CompareError::Usage(ids::unknown("column", name, &names())))
 }
 
-fn words(task: Task) -> Vec<String> {
+pub(crate) fn words(task: Task) -> Vec<String> {
     match task {
         Task::Output => vec!["--raw".to_owned()],
         Task::Time { repeats } => vec!["--time".to_owned(), repeats.to_string()],
@@ -95,7 +101,7 @@ fn native(build: &(&str, &str, &'static str, &str), setup: &Setup) -> NativeColu
 }
 
 /// What the programs of `dir` were compiled with, as the build wrote it down.
-fn flags(dir: &Path) -> Vec<String> {
+pub(crate) fn flags(dir: &Path) -> Vec<String> {
     let text = fs::read_to_string(dir.join("flags")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }

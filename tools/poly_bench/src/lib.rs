@@ -5,6 +5,7 @@ pub mod columns;
 mod gramschmidt;
 pub mod kernels;
 mod list;
+mod second_engine;
 
 use std::path::PathBuf;
 
@@ -23,6 +24,7 @@ EXAMPLES:
     poly_bench all 5 5                                  (LARGE: some 40 minutes)
     poly_bench all 10 10 --dataset small,medium --budget 150
     poly_bench 3mm 5 5 --also native-o3
+    poly_bench all 5 5 --dataset medium --also wasm-wasm2c   (a second engine; `make wasm2c` installs it)
     poly_bench poly_ludcmp 0 5 --profile jitdump        (nothing but Wasm, to be profiled)
     poly_bench dump 3mm wasm --dataset small --type double
     poly_bench report results/latest

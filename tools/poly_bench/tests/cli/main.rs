@@ -6,3 +6,4 @@ mod programs;
 mod results;
 mod signals;
 mod usage;
+mod wasm2c;

@@ -1,12 +1,13 @@
 //! Programs that fail, disagree, trap or never end: reported, and what else was measured is kept.
 
 use std::fs;
+use std::path::Path;
 
 use crate::bench::{Bench, wait_until};
 
-const ENDLESS: &str =
+pub const ENDLESS: &str =
     r#"(module (memory (export "memory") 1) (func $spin (export "_start") (loop $on (br $on))))"#;
-const TRAP: &str = r#"(module (memory (export "memory") 1)
+pub const TRAP: &str = r#"(module (memory (export "memory") 1)
     (func $divide (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0)))
     (func (export "_start") (drop (call $divide (i32.const 0)))))"#;
 const EXIT_3: &str = r#"(module
@@ -89,14 +90,18 @@ fn a_native_program_that_never_ends_is_ended_with_what_it_started() {
     wait_until("the end of all", || processes_of(&bench) == 0);
 }
 
-/// How many processes run a program of this home.
+/// How many processes run a native program of this home.
 pub fn processes_of(bench: &Bench) -> usize {
-    let dir = bench.native_dir();
+    processes_in(&bench.native_dir())
+}
+
+/// How many processes run a program of `dir`.
+pub fn processes_in(dir: &Path) -> usize {
     fs::read_dir("/proc")
         .expect("/proc")
         .flatten()
         .filter_map(|entry| fs::read_link(entry.path().join("exe")).ok())
-        .filter(|exe| exe.starts_with(&dir))
+        .filter(|exe| exe.starts_with(dir))
         .count()
 }
 

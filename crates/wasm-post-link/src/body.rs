@@ -39,26 +39,9 @@ impl<'a> Body<'a> {
     }
 
     /// Puts in what `edits` says; nothing moves while edits are collected, so that indices stay true.
-    pub(crate) fn apply(&mut self, mut edits: Edits<'a>) {
-        edits.0.sort_by_key(|edit| edit.at);
-        let mut edits = edits.0.into_iter().peekable();
+    pub(crate) fn apply(&mut self, edits: Edits<'a>) {
         let old = std::mem::take(&mut self.ops);
-        self.ops.reserve(old.len() + 64);
-        for (at, op) in old.into_iter().enumerate() {
-            let mut keep = Some(op);
-            let mut after = Vec::new();
-            while let Some(edit) = edits.next_if(|edit| edit.at == at) {
-                match edit.what {
-                    What::Replace(ops) => {
-                        keep = None;
-                        self.ops.extend(ops);
-                    }
-                    What::After(ops) => after.extend(ops),
-                }
-            }
-            self.ops.extend(keep);
-            self.ops.extend(after);
-        }
+        self.ops = edits.applied_to(old);
     }
 }
 
@@ -77,6 +60,29 @@ enum What<'a> {
 }
 
 impl<'a> Edits<'a> {
+    /// `old` with these changes.
+    pub(crate) fn applied_to(mut self, old: Vec<Operator<'a>>) -> Vec<Operator<'a>> {
+        self.0.sort_by_key(|edit| edit.at);
+        let mut edits = self.0.into_iter().peekable();
+        let mut new = Vec::with_capacity(old.len() + 64);
+        for (at, op) in old.into_iter().enumerate() {
+            let mut keep = Some(op);
+            let mut after = Vec::new();
+            while let Some(edit) = edits.next_if(|edit| edit.at == at) {
+                match edit.what {
+                    What::Replace(ops) => {
+                        keep = None;
+                        new.extend(ops);
+                    }
+                    What::After(ops) => after.extend(ops),
+                }
+            }
+            new.extend(keep);
+            new.extend(after);
+        }
+        new
+    }
+
     pub(crate) fn replace(&mut self, at: usize, ops: Vec<Operator<'a>>) {
         let what = What::Replace(ops);
         self.0.push(Edit { at, what });

@@ -15,7 +15,8 @@ const EXAMPLES: &str = "EXAMPLES:
     wasm-post-link --copies 1 linked.wasm function.wasm  # loops as they are";
 
 /// Rewrites a linked Wasm module for ahead-of-time compilers: innermost loops are unrolled, so that what the
-/// engine does at each loop header (the deadline) is done less often; neighbouring accesses share an address;
+/// engine does at each loop header (the deadline) is done less often; vectors that a loop's last turn loaded are
+/// not loaded again; neighbouring accesses share an address;
 /// vector multiplications and additions are fused, as C compilers do by default where the target can. Prints
 /// what was done. The new module needs relaxed SIMD where something was fused.
 #[derive(Debug, StructOpt)]
@@ -36,6 +37,9 @@ pub struct Options {
     /// Leave addresses as they are
     #[structopt(long)]
     pub no_addresses: bool,
+    /// Load in each turn of a loop what the last one had
+    #[structopt(long)]
+    pub no_carry: bool,
     /// The most copies of an innermost loop; 1 unrolls nothing
     #[structopt(long, default_value = "16")]
     pub copies: usize,
@@ -58,6 +62,7 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         copies: options.copies,
         operators: options.operators,
         addresses: !options.no_addresses,
+        carry: !options.no_carry,
     };
     let (new, done) = rewrite(&wasm, passes).map_err(|cause| PostLinkError::Rewrite {
         path: options.input.clone(),
@@ -71,9 +76,10 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         return Ok(Exit::Ok);
     }
     println!(
-        "{}: {} loops unrolled, {} accesses share an address, {} multiply-adds fused, {} -> {} bytes",
+        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} multiply-adds fused, {} -> {} bytes",
         options.output.display(),
         done.loops,
+        done.carried,
         done.accesses,
         done.fused,
         wasm.len(),

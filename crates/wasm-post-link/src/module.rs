@@ -3,10 +3,11 @@
 use std::convert::Infallible;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
-use wasmparser::{FunctionBody, KnownCustom, Parser, Payload};
+use wasmparser::{FunctionBody, KnownCustom, MemoryType, Parser, Payload, TypeRef};
 
 use crate::address::{self, REACH_BYTES};
 use crate::body::Body;
+use crate::carry::carry;
 use crate::error::RewriteError;
 use crate::fuse::fuse;
 use crate::unroll::{Limits, unroll};
@@ -22,6 +23,8 @@ pub struct Passes {
     pub operators: usize,
     /// Share addresses between neighbouring accesses.
     pub addresses: bool,
+    /// Carry vectors over from turn to turn of a loop.
+    pub carry: bool,
 }
 
 impl Default for Passes {
@@ -31,6 +34,7 @@ impl Default for Passes {
             copies: 16,
             operators: 400,
             addresses: true,
+            carry: true,
         }
     }
 }
@@ -44,6 +48,8 @@ pub struct Done {
     pub loops: usize,
     /// Loads and stores given an address that was there already.
     pub accesses: usize,
+    /// Loads made from what was loaded already.
+    pub carried: usize,
 }
 
 /// `wasm`, rewritten.
@@ -52,6 +58,12 @@ pub struct Done {
 /// It is not a valid core module.
 pub fn rewrite(wasm: &[u8], passes: Passes) -> Result<(Vec<u8>, Done), RewriteError> {
     wasmparser::validate(wasm)?;
+    let plain = has_plain_memory(wasm)?;
+    let passes = Passes {
+        addresses: passes.addresses && plain,
+        carry: passes.carry && plain,
+        ..passes
+    };
     let mut rewriter = Rewriter {
         passes,
         params: param_counts(wasm)?,
@@ -63,6 +75,39 @@ pub fn rewrite(wasm: &[u8], passes: Passes) -> Result<(Vec<u8>, Done), RewriteEr
     let new = module.finish();
     wasmparser::validate(&new)?;
     Ok((new, rewriter.done))
+}
+
+/// The most pages that a memory may have where addresses are added up otherwise than they were.
+const MOST_PAGES: u64 = (1 << 16) - (REACH_BYTES as u64 >> 16);
+
+/// Whether all memories are of the module's own, for it alone, with 32-bit addresses, of pages of 64 KiB, and can
+/// be kept from growing to 4 GiB; what is known of addresses is known of these.
+fn has_plain_memory(wasm: &[u8]) -> Result<bool, wasmparser::Error> {
+    let plain = |ty: &MemoryType| {
+        !ty.memory64 && !ty.shared && ty.page_size_log2.is_none() && ty.initial <= MOST_PAGES
+    };
+    let mut memories = 0;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    if matches!(import?.ty, TypeRef::Memory(_)) {
+                        return Ok(false);
+                    }
+                }
+            }
+            Payload::MemorySection(section) => {
+                for ty in section {
+                    memories += 1;
+                    if !plain(&ty?) {
+                        return Ok(false);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(memories == 1)
 }
 
 /// How many parameters each function with a body has.
@@ -115,6 +160,9 @@ impl Reencode for Rewriter {
         if self.passes.fuse {
             self.done.fused += fuse(&mut body);
         }
+        if self.passes.carry {
+            self.done.carried += carry(&mut body);
+        }
         if self.passes.copies > 1 {
             let limits = Limits {
                 copies: self.passes.copies,
@@ -141,14 +189,13 @@ impl Reencode for Rewriter {
         Ok(())
     }
 
-    /// What shares addresses relies on a memory that never reaches the last [`REACH_BYTES`] of 4 GiB.
+    /// What adds up addresses relies on a memory that never reaches the last [`REACH_BYTES`] of 4 GiB.
     fn memory_type(
         &mut self,
-        mut ty: wasmparser::MemoryType,
+        mut ty: MemoryType,
     ) -> Result<wasm_encoder::MemoryType, reencode::Error> {
-        if self.passes.addresses && !ty.memory64 && ty.page_size_log2.is_none() {
-            let most = (u64::from(u32::MAX) + 1 - u64::from(REACH_BYTES)) >> 16;
-            ty.maximum = Some(ty.maximum.unwrap_or(most).min(most).max(ty.initial));
+        if self.passes.addresses || self.passes.carry {
+            ty.maximum = Some(ty.maximum.unwrap_or(MOST_PAGES).min(MOST_PAGES));
         }
         Ok(utils::memory_type(self, ty))
     }

@@ -39,6 +39,11 @@ impl<T> Top<T> {
         self.0.pop()
     }
 
+    /// The `count` topmost values, the topmost first, each if it is known.
+    pub(crate) fn take(&mut self, count: usize) -> impl Iterator<Item = Option<T>> {
+        (0..count).map(|_| self.0.pop())
+    }
+
     /// The value below `above` others.
     pub(crate) fn peek(&self, above: usize) -> Option<&T> {
         self.0.len().checked_sub(above + 1).map(|i| &self.0[i])

@@ -50,7 +50,7 @@ pub(crate) fn unroll(body: &mut Body<'_>, limits: Limits) -> usize {
 
 /// The index of the `end` of the loop that begins at `at`, if one does, it has no loop inside, and it
 /// neither takes nor leaves values.
-fn innermost(ops: &[Operator<'_>], at: usize) -> Option<usize> {
+pub(crate) fn innermost(ops: &[Operator<'_>], at: usize) -> Option<usize> {
     if !matches!(
         ops[at],
         Operator::Loop {
@@ -101,7 +101,7 @@ fn weight(ops: &[Operator<'_>]) -> usize {
 }
 
 /// Where the test stands in a loop without blocks inside that goes round nowhere else.
-fn only_test(inside: &[Operator<'_>]) -> Option<usize> {
+pub(crate) fn only_test(inside: &[Operator<'_>]) -> Option<usize> {
     let mut test = None;
     for (i, op) in inside.iter().enumerate() {
         match op {
@@ -162,7 +162,7 @@ fn copy_nested<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], deeper:
 }
 
 /// `op`, at `depth` blocks inside the loop, with labels beyond the loop `deeper` further away.
-fn moved<'a>(op: &Operator<'a>, depth: u32, deeper: i32) -> Operator<'a> {
+pub(crate) fn moved<'a>(op: &Operator<'a>, depth: u32, deeper: i32) -> Operator<'a> {
     let label = |at: u32| {
         if at > depth {
             at.saturating_add_signed(deeper)

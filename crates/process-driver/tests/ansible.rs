@@ -75,15 +75,30 @@ fn release() -> (TempDir, PathBuf, String) {
         .status()
         .expect("tar");
     assert!(tar.success());
-    let sum = Command::new("sha256sum")
-        .arg(&archive)
-        .output()
-        .expect("sha256sum");
-    let digest = String::from_utf8_lossy(&sum.stdout)
-        .split_whitespace()
-        .next()
-        .map(str::to_owned);
-    (scratch, archive, digest.expect("a digest"))
+    let digest = digest(&archive);
+    (scratch, archive, digest)
+}
+
+fn digest(file: &Path) -> String {
+    let sum = Command::new("sha256sum").arg(file).output();
+    let text = String::from_utf8_lossy(&sum.expect("sha256sum").stdout).into_owned();
+    text.split_whitespace().next().expect("a digest").to_owned()
+}
+
+/// Runs the playbook of Firecracker with `tags` and `variables`, without becoming root.
+fn firecracker(scratch: &Path, tags: &str, variables: &[String], more: &[&str]) -> Output {
+    let mut arguments = vec![
+        "firecracker.yml",
+        "--tags",
+        tags,
+        "-e",
+        "firecracker_become=false",
+    ];
+    for variable in variables {
+        arguments.extend(["-e", variable]);
+    }
+    arguments.extend(more);
+    run("ansible-playbook", scratch, &arguments)
 }
 
 #[test]
@@ -137,18 +152,7 @@ fn a_release_is_installed_by_digest_and_removed_again() {
             format!("firecracker_prefix={}", prefix.display()),
             format!("firecracker_sha256={digest}"),
         ];
-        let mut arguments = vec![
-            "firecracker.yml",
-            "--tags",
-            "release",
-            "-e",
-            "firecracker_become=false",
-        ];
-        for variable in &variables {
-            arguments.extend(["-e", variable]);
-        }
-        arguments.extend(more);
-        run("ansible-playbook", scratch.path(), &arguments)
+        firecracker(scratch.path(), "release", &variables, more)
     };
     let installed = prefix.join("bin/firecracker");
     expect(&install(&digest, &["--check"]), true);
@@ -195,20 +199,11 @@ fn a_guest_is_installed_from_files_and_a_missing_one_is_named() {
         format!("guest_kernel={}", kernel.display()),
         format!("guest_rootfs={}", rootfs.display()),
     ];
-    let mut arguments = vec![
-        "firecracker.yml",
-        "--tags",
-        "guest",
-        "-e",
-        "firecracker_become=false",
-    ];
-    for variable in &variables {
-        arguments.extend(["-e", variable]);
-    }
-    let text = expect(&run("ansible-playbook", scratch.path(), &arguments), false);
+    let install = || firecracker(scratch.path(), "guest", &variables, &[]);
+    let text = expect(&install(), false);
     assert!(text.contains("make microvm-guest"), "{text}");
     fs::write(&rootfs, "a root").expect("written");
-    let text = expect(&run("ansible-playbook", scratch.path(), &arguments), true);
+    let text = expect(&install(), true);
     assert!(text.contains("guest_kernel_sha256="), "{text}");
     let guest = scratch.path().join("prefix/share/faasm-bench/microvm");
     assert_eq!(
@@ -219,6 +214,82 @@ fn a_guest_is_installed_from_files_and_a_missing_one_is_named() {
         fs::read_to_string(guest.join("rootfs.ext4")).expect("a root"),
         "a root"
     );
+}
+
+#[test]
+fn downloads_are_held_against_their_digests() {
+    if !has("ansible-playbook", "downloading a release and a kernel") {
+        return;
+    }
+    // From files, by the very steps that download.
+    let (scratch, archive, release_digest) = release();
+    let (arch, prefix) = (std::env::consts::ARCH, scratch.path().join("prefix"));
+    let releases = scratch.path().join("releases");
+    fs::create_dir_all(releases.join(VERSION)).expect("made");
+    let name = format!("firecracker-{VERSION}-{arch}.tgz");
+    fs::copy(archive, releases.join(VERSION).join(name)).expect("copied");
+    let kernel = scratch.path().join("vmlinux");
+    fs::write(&kernel, "a kernel").expect("written");
+    let play = |release: Option<&str>, kernel_digest: Option<&str>| {
+        let mut variables = vec![
+            format!("firecracker_prefix={}", prefix.display()),
+            format!("firecracker_releases=file://{}", releases.display()),
+            format!("guest_kernel_url=file://{}", kernel.display()),
+            "guest_rootfs=".to_owned(),
+        ];
+        variables.extend(release.map(|digest| format!("firecracker_sha256={digest}")));
+        variables.extend(kernel_digest.map(|digest| format!("guest_kernel_sha256={digest}")));
+        firecracker(scratch.path(), "release,guest", &variables, &[])
+    };
+    let vmlinux = prefix.join("share/faasm-bench/microvm/vmlinux-firecracker");
+    let firecracker = prefix.join("bin/firecracker");
+    // These are not what is pinned.
+    for (release, installed) in [(None, &firecracker), (Some(&*release_digest), &vmlinux)] {
+        let text = expect(&play(release, None), false);
+        assert!(text.contains("checksum"), "{text}");
+        assert!(!installed.exists());
+    }
+    expect(&play(Some(&release_digest), Some(&digest(&kernel))), true);
+    assert_eq!(fs::read_to_string(&vmlinux).expect("a kernel"), "a kernel");
+    assert!(firecracker.exists());
+}
+
+#[test]
+fn a_root_file_system_is_made_and_access_is_asked_for() {
+    if !has("ansible-playbook", "making a root file system") {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a directory");
+    // What would be done: the user of these tests keeps its groups.
+    expect(
+        &firecracker(scratch.path(), "access", &[], &["--check"]),
+        true,
+    );
+    for (program, package) in [("musl-gcc", "musl-tools"), ("mke2fs", "e2fsprogs")] {
+        let script = format!("PATH=$PATH:/usr/sbin:/sbin command -v {program}");
+        let found = Command::new("sh").args(["-c", &script]).output();
+        if !found.is_ok_and(|output| output.status.success()) {
+            eprintln!(
+                "SKIPPED: making a root file system: no {program}; apt-get install {package}"
+            );
+            return;
+        }
+    }
+    let prefix = scratch.path().join("prefix");
+    let kernel = scratch.path().join("vmlinux");
+    fs::write(&kernel, "a kernel").expect("written");
+    let variables = [
+        format!("firecracker_prefix={}", prefix.display()),
+        format!("guest_kernel={}", kernel.display()),
+    ];
+    // The user of these tests keeps its groups.
+    let dry = firecracker(scratch.path(), "guest,access", &variables, &["--check"]);
+    expect(&dry, true);
+    assert!(!prefix.exists(), "a dry run changes nothing");
+    expect(&firecracker(scratch.path(), "guest", &variables, &[]), true);
+    let image = fs::read(prefix.join("share/faasm-bench/microvm/rootfs.ext4")).expect("an image");
+    // The magic number of ext4's superblock.
+    assert_eq!(image.get(0x438..0x43a), Some(&[0x53, 0xef][..]));
 }
 
 #[test]

@@ -11,9 +11,9 @@ use wasmtime::{
 use crate::deadline::{Code, Deadlines, Watched};
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, StartError};
-use crate::host::{Grants, Host, file_context};
+use crate::host::{Grants, Host};
 use crate::store::Store;
-use crate::wasi::{self, ProcExit, Stop};
+use crate::wasi::{self, Files, ProcExit, Stop};
 
 /// Names of the phases of a start that every rung has.
 pub mod phase {
@@ -125,7 +125,7 @@ impl Function {
         })))
     }
 
-    /// Whether it has a file context, or only its standard streams.
+    /// Whether it has a table of descriptors, or only its standard streams.
     #[must_use]
     pub fn has_files(&self) -> bool {
         self.0.needs_files
@@ -193,8 +193,7 @@ impl Function {
         let watch = Deadlines::watch(&inner.code, settings.deadline);
         let mut host = Host::new(&inner.grants, settings, watch);
         if inner.needs_files {
-            let files = file_context(&inner.grants, &host.watch)
-                .map_err(|e| StartError::Setup(e.to_string()))?;
+            let files = Files::open(&inner.grants).map_err(|e| StartError::Setup(e.to_string()))?;
             host.files = Some(files);
         }
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);

@@ -1,27 +1,17 @@
 //! What a store holds for its one Faaslet: limits, standard streams, and, only for programs that deal
-//! with files, a full WASI context.
+//! with files, their descriptors.
 
-use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::unistd::ftruncate;
 use wasmtime::ResourceLimiter;
-use wasmtime_wasi::WasiCtxBuilder;
-use wasmtime_wasi::cli::OutputFile;
-use wasmtime_wasi::filesystem::FsPerms;
-use wasmtime_wasi::p1::WasiP1Ctx;
 
 use crate::deadline::Watch;
 use crate::settings::EngineSettings;
 use crate::stdin::Stdin;
-use crate::wasi::Input;
+use crate::wasi::Files;
 
 /// What a program is given. Nothing else of the host is within its reach.
 #[derive(Debug, Clone, Default)]
@@ -67,16 +57,6 @@ pub(crate) struct Host {
     pub(crate) files: Option<Box<Files>>,
 }
 
-/// What programs that deal with files have besides.
-pub(crate) struct Files {
-    pub(crate) wasi: WasiP1Ctx,
-    /// Their standard error, sealed at [`STDERR_FILE_BYTES`].
-    stderr: File,
-}
-
-/// Standard error of a program with files is a memory file of this size; beyond it, writing fails.
-const STDERR_FILE_BYTES: i64 = 64 << 10;
-
 impl Host {
     pub(crate) fn new(grants: &Arc<Grants>, settings: &EngineSettings, watch: Arc<Watch>) -> Self {
         Self {
@@ -104,14 +84,7 @@ impl Host {
     /// What the error message of a failed start adds: a limit that was met, the last words.
     pub(crate) fn note(&self) -> String {
         let mut parts: Vec<String> = self.limits.denied.map(String::from).into_iter().collect();
-        let mut stderr = self.stderr.clone();
-        if let Some(files) = &self.files {
-            stderr.resize(STDERR_KEPT_BYTES, 0);
-            let n = files.stderr.read_at(&mut stderr, 0).unwrap_or(0);
-            stderr.truncate(n);
-            stderr.retain(|&byte| byte != 0);
-        }
-        let said = String::from_utf8_lossy(&stderr);
+        let said = String::from_utf8_lossy(&self.stderr);
         if !said.trim().is_empty() {
             // One line, and no control characters of the guest on the user's terminal.
             let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -119,49 +92,6 @@ impl Host {
         }
         parts.join("; ")
     }
-}
-
-/// The context for programs that deal with files: these directories and streams, and no sockets.
-pub(crate) fn file_context(grants: &Grants, watch: &Arc<Watch>) -> io::Result<Box<Files>> {
-    let stderr = File::from(memfd_create(
-        "stderr",
-        MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
-    )?);
-    ftruncate(&stderr, STDERR_FILE_BYTES)?;
-    fcntl(&stderr, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_GROW))?;
-    let mut builder = WasiCtxBuilder::new();
-    builder.args(&grants.args).envs(&grants.env);
-    // File operations on this thread: handing each to another and back costs many times the operation.
-    builder.allow_blocking_current_thread(true);
-    builder
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false);
-    let duplicate = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
-    builder.stderr(OutputFile::new(match &grants.stderr {
-        Some(fd) => duplicate(fd.as_fd())?,
-        None => stderr.try_clone()?,
-    }));
-    if let Some(stdin) = &grants.stdin {
-        builder.stdin(Input::new(stdin.clone(), watch.clone()));
-    }
-    if let Some(fd) = &grants.stdout {
-        builder.stdout(OutputFile::new(duplicate(fd.as_fd())?));
-    }
-    for dir in &grants.dirs {
-        let perms = if dir.writable {
-            FsPerms::ReadWrite
-        } else {
-            FsPerms::ReadOnly
-        };
-        builder
-            .preopened_dir(&dir.host, &dir.guest, perms)
-            .map_err(|e| io::Error::other(format!("{}: {e:#}", dir.host.display())))?;
-    }
-    Ok(Box::new(Files {
-        wasi: builder.build_p1(),
-        stderr,
-    }))
 }
 
 /// Memory and table limits. A growth beyond them is denied, which the program sees as `memory.grow`

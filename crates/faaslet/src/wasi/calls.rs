@@ -29,7 +29,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 
 type Call<'a> = Caller<'a, Host>;
 
-pub(super) fn link_exit(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+fn link_exit(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "proc_exit", |status: i32| -> wasmtime::Result<()> {
         Err(ProcExit(status).into())
     })?;
@@ -193,7 +193,7 @@ fn open(host: &Host, fd: u32) -> Answer {
     }
 }
 
-fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer {
+pub(super) fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer {
     open(c.data(), fd)?;
     if fd != STDIN {
         return Err(Errno::Badf);
@@ -223,7 +223,7 @@ fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer
 }
 
 #[inline(never)]
-pub(super) fn must_wait(fd: BorrowedFd<'_>) -> bool {
+fn must_wait(fd: BorrowedFd<'_>) -> bool {
     poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO) == Ok(0)
 }
 
@@ -232,7 +232,7 @@ fn read_once(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Answer<u32> {
     u32::try_from(n).map_err(|_| Errno::Io)
 }
 
-pub(super) fn read_some(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
+fn read_some(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
     loop {
         match read(fd, buffer) {
             Err(Os::EINTR) => {}
@@ -241,7 +241,7 @@ pub(super) fn read_some(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<us
     }
 }
 
-fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer {
+pub(super) fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32) -> Answer {
     open(c.data(), fd)?;
     if fd == STDIN {
         return Err(Errno::Badf);
@@ -283,7 +283,7 @@ fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Answer {
 }
 
 /// `struct fdstat`: file type, flags, rights, inheriting rights.
-fn fdstat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
+pub(super) fn fdstat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
     const FD_READ: u64 = 1 << 1;
     const FD_WRITE: u64 = 1 << 6;
     const POLL: u64 = 1 << 27;

@@ -2,19 +2,8 @@
 
 use wasmtime::{Caller, Extern};
 
+pub(super) use super::errno::Errno;
 use crate::host::Host;
-
-/// WASI's error numbers, as far as we answer with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub(super) enum Errno {
-    Badf = 8,
-    Fault = 21,
-    Inval = 28,
-    Io = 29,
-    Notsup = 58,
-    Spipe = 70,
-}
 
 /// The outcome of a call as its program sees it.
 pub(super) type Answer<T = ()> = Result<T, Errno>;

@@ -1,23 +1,23 @@
 //! What a module may import: `wasi_snapshot_preview1`, and nothing else.
 //!
 //! Programs that only compute and use their standard streams ([`LIGHT`]: most C programs, all of the
-//! benchmarks' kernels) are served by a few functions of our own on plain host state, which cost nothing
-//! until they are called. A program that imports any other function, or is given a directory, gets
-//! wasmtime-wasi's whole context. The choice follows from the module's imports and its grants alone, is
-//! made once when the function is loaded, and the light functions answer as the others would for a
+//! benchmarks' kernels) are served by a few functions on plain host state, which cost nothing
+//! until they are called. A program that imports any other function, or is given a directory, gets a table of
+//! descriptors and all of preview 1 (`files`). The choice follows from the module's imports and its grants
+//! alone, is made once when the function is loaded, and the light functions answer as the others would for a
 //! program without files.
 
 mod calls;
-mod input;
+mod errno;
+mod files;
 mod memory;
 mod poll;
 
 use wasmtime::{Engine, Linker};
-use wasmtime_wasi::p1;
 
 use crate::host::Host;
 
-pub(crate) use input::Input;
+pub(crate) use files::Files;
 
 /// The only import module there is.
 pub const MODULE: &str = "wasi_snapshot_preview1";
@@ -45,7 +45,7 @@ pub const LIGHT: [&str; 19] = [
     "sched_yield",
 ];
 
-/// The functions of preview 1 beyond [`LIGHT`], all of which wasmtime-wasi offers.
+/// The functions of preview 1 beyond [`LIGHT`].
 pub const FILES: [&str; 27] = [
     "fd_advise",
     "fd_allocate",
@@ -109,18 +109,12 @@ fn light(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     Ok(linker)
 }
 
-/// All of preview 1, over a file context.
+/// All of preview 1, over a table of descriptors.
 fn full(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
-    let mut linker = Linker::new(engine);
-    p1::add_to_linker_sync(&mut linker, |host: &mut Host| {
-        // Invariant: `Function::start` makes it for every store of this linker.
-        let files = host.files.as_deref_mut().expect("a file context");
-        &mut files.wasi
-    })?;
-    // Theirs would sleep past the deadline and skip the check of the exit code's range.
+    let mut linker = light(engine)?;
+    // Those that are told a descriptor are told any.
     linker.allow_shadowing(true);
-    poll::link(&mut linker)?;
-    calls::link_exit(&mut linker)?;
+    files::link(&mut linker)?;
     Ok(linker)
 }
 

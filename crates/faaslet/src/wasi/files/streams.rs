@@ -1,0 +1,199 @@
+//! Reading and writing, at a position or at a descriptor's own.
+
+use std::io::IoSlice;
+
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstat};
+use rustix::io::{Errno as Os, ReadWriteFlags, pread, pwrite, pwritev2, write};
+use wasmtime::Linker;
+
+use super::descriptors::{Descriptor, File, Stream};
+use super::{Call, descriptors_of};
+use crate::host::Host;
+use crate::wasi::errno::Errno;
+use crate::wasi::memory::{Answer, Guest, code};
+use crate::wasi::{MODULE, calls};
+
+pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker
+        .func_wrap(
+            MODULE,
+            "fd_read",
+            |mut c: Call, fd: u32, list: u32, n: u32, done: u32| {
+                code(match stream(&mut c, fd) {
+                    Some(stream) => calls::fd_read(&mut c, stream as u32, list, n, done),
+                    None => transfer(&mut c, fd, (list, n), None, Move::Read, done),
+                })
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "fd_write",
+            |mut c: Call, fd: u32, list: u32, n: u32, done: u32| {
+                code(match stream(&mut c, fd) {
+                    Some(stream) => calls::fd_write(&mut c, stream as u32, list, n, done),
+                    None => transfer(&mut c, fd, (list, n), None, Move::Write, done),
+                })
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "fd_pread",
+            |mut c: Call, fd: u32, list: u32, n: u32, at: u64, done: u32| {
+                code(match stream(&mut c, fd) {
+                    Some(Stream::Stdin) => Err(Errno::Spipe),
+                    _ => transfer(&mut c, fd, (list, n), Some(at), Move::Read, done),
+                })
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "fd_pwrite",
+            |mut c: Call, fd: u32, list: u32, n: u32, at: u64, done: u32| {
+                code(match stream(&mut c, fd) {
+                    Some(Stream::Stdout | Stream::Stderr) => Err(Errno::Spipe),
+                    _ => transfer(&mut c, fd, (list, n), Some(at), Move::Write, done),
+                })
+            },
+        )?
+        .func_wrap(
+            MODULE,
+            "fd_seek",
+            |mut c: Call, fd: u32, offset: i64, whence: u32, at: u32| {
+                code(fd_seek(&mut c, fd, offset, whence, at))
+            },
+        )?
+        .func_wrap(MODULE, "fd_tell", |mut c: Call, fd: u32, at: u32| {
+            code(fd_seek(&mut c, fd, 0, WHENCE_CURRENT, at))
+        })?;
+    Ok(())
+}
+
+fn stream(c: &mut Call<'_>, fd: u32) -> Option<Stream> {
+    descriptors_of(c.data_mut()).ok()?.stream(fd)
+}
+
+/// A program may not have more buffers than this in one call (Linux's own `IOV_MAX`).
+const IOVECS_MAX: u32 = 1024;
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    Read,
+    Write,
+}
+
+impl Move {
+    fn one(self, file: &File, buffer: &mut [u8], at: u64) -> rustix::io::Result<usize> {
+        match self {
+            Self::Read => pread(&file.fd, buffer, at),
+            Self::Write if file.append => append(file, buffer),
+            Self::Write => pwrite(&file.fd, buffer, at),
+        }
+    }
+}
+
+fn append(file: &File, buffer: &[u8]) -> rustix::io::Result<usize> {
+    match pwritev2(&file.fd, &[IoSlice::new(buffer)], 0, ReadWriteFlags::APPEND) {
+        // Before Linux 4.16.
+        Err(Os::NOSYS | Os::NOTSUP) => {}
+        outcome => return outcome,
+    }
+    // The description is this program's alone, which does one thing at a time.
+    let flags = fcntl_getfl(&file.fd)?;
+    fcntl_setfl(&file.fd, flags | OFlags::APPEND)?;
+    let written = write(&file.fd, buffer);
+    fcntl_setfl(&file.fd, flags)?;
+    written
+}
+
+/// Moves each of the `buffers`, a list and its length, until one is not moved as a whole. At the file's own position,
+/// which moves on, unless one is given.
+fn transfer(
+    c: &mut Call<'_>,
+    fd: u32,
+    buffers: (u32, u32),
+    given: Option<u64>,
+    which: Move,
+    done_at: u32,
+) -> Answer {
+    let mut guest = Guest::of(c)?;
+    guest.descriptors()?.file(fd)?;
+    let (list, n) = buffers;
+    check(&mut guest, list, n)?;
+    let mut total = 0_u32;
+    for i in 0..n {
+        let buffer = guest.iovec(list, i)?;
+        let Guest { memory, host } = &mut guest;
+        let file = descriptors_of(host)?.file(fd)?;
+        let bytes = memory
+            .get_mut(buffer.at as usize..)
+            .and_then(|rest| rest.get_mut(..buffer.len as usize))
+            .ok_or(Errno::Fault)?;
+        let at = match given {
+            Some(at) => at.checked_add(u64::from(total)).ok_or(Errno::Inval)?,
+            None => file.position,
+        };
+        let moved = match retry(|| which.one(file, bytes, at)) {
+            Ok(moved) => u32::try_from(moved).map_err(|_| Errno::Io)?,
+            // What was moved before is what it did.
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error.into()),
+        };
+        if given.is_none() {
+            file.position = match which {
+                Move::Write if file.append => fstat(&file.fd)?.st_size.unsigned_abs(),
+                _ => at.saturating_add(u64::from(moved)),
+            };
+        }
+        total = total.saturating_add(moved);
+        if moved < buffer.len {
+            break;
+        }
+    }
+    guest.write_u32(done_at, total)
+}
+
+/// Whether all buffers of the list are the program's own, and what they add up to fits the answer.
+fn check(guest: &mut Guest<'_>, list: u32, n: u32) -> Answer {
+    if n > IOVECS_MAX {
+        return Err(Errno::Inval);
+    }
+    let mut total = 0_u32;
+    for i in 0..n {
+        let buffer = guest.iovec(list, i)?;
+        guest.bytes(buffer.at, buffer.len)?;
+        total = total.checked_add(buffer.len).ok_or(Errno::Inval)?;
+    }
+    Ok(())
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> rustix::io::Result<T> {
+    loop {
+        match call() {
+            Err(Os::INTR) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+const WHENCE_SET: u32 = 0;
+const WHENCE_CURRENT: u32 = 1;
+const WHENCE_END: u32 = 2;
+
+fn fd_seek(c: &mut Call<'_>, fd: u32, offset: i64, whence: u32, at: u32) -> Answer {
+    let mut guest = Guest::of(c)?;
+    let file = match guest.descriptors()?.get(fd)? {
+        Descriptor::File(file) => file,
+        Descriptor::Stream(_) => return Err(Errno::Spipe),
+        Descriptor::Dir(_) => return Err(Errno::Badf),
+    };
+    let from = match whence {
+        WHENCE_SET => 0,
+        WHENCE_CURRENT => file.position,
+        WHENCE_END => fstat(&file.fd)?.st_size.unsigned_abs(),
+        _ => return Err(Errno::Inval),
+    };
+    let position = from.checked_add_signed(offset).ok_or(Errno::Inval)?;
+    file.position = position;
+    guest.write(at, &position.to_le_bytes())
+}

@@ -228,6 +228,54 @@ timeout_s = 2
     assert_eq!(things_of(pid), [""; 0]);
 }
 
+/// One that makes a mount, a socket and a network device at its second start, says so in a file, and hangs.
+const MESSY: &str = r#"
+[[runtime]]
+id = "messy"
+command = ["sh", "-c", """
+    mkdir $0/once 2>/dev/null && exec $1
+    mkdir $0/mount && mount -t tmpfs none $0/mount && echo mount >> MADE
+    ip link add fb$$ type veth peer name fbp$$ && echo fb$$ > $0/$2.device && echo fb$$ >> MADE
+    perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) and print "socket\n"; close STDOUT; sleep 1000' $3/socket >> MADE
+""", "{state}", "{function}", "{name}", "{run}"]
+cleanup = [["sh", "-c", "ip link delete $(cat $0/$1.device)", "{state}", "{name}"]]
+version = []
+isolation = {}
+timeout_s = 5
+"#;
+
+#[test]
+fn what_a_hanging_start_has_made_is_gone() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: what a hanging start has made: mounting needs root");
+        return;
+    }
+    let Some(store) = store("what a hanging start has made") else {
+        return;
+    };
+    let directory = tempfile::tempdir().expect("a directory");
+    let made = directory.path().join("made");
+    let entry = MESSY.replace("MADE", made.to_str().expect("a path"));
+    let (_directory, file) = runtimes(&entry);
+    let time = ["time", "2", "--rung", "messy"];
+    let mut driver = Running::start(store.path(), &arguments(&file, &time));
+    let pid = driver.pid().as_raw();
+    let hung = driver.until(|m| matches!(m, Message::Sample(s) if s.error.is_some()));
+    assert!(format!("{hung:?}").contains("hung"), "{hung:?}");
+    assert_eq!(driver.code(), Some(Exit::StartFailed as i32));
+    assert_eq!(things_of(pid), [""; 0]);
+    let made = fs::read_to_string(made).unwrap_or_default();
+    for thing in ["mount", "socket", "fb"] {
+        if !made.lines().any(|line| line.starts_with(thing)) {
+            eprintln!("SKIPPED: that a hanging start's {thing} is gone: it could not be made");
+        }
+    }
+    for device in made.lines().filter(|line| line.starts_with("fb")) {
+        let path = Path::new("/sys/class/net").join(device);
+        assert!(!path.exists(), "{device} is still there");
+    }
+}
+
 #[test]
 fn a_failing_function_and_a_failing_runtime_are_told_apart_by_what_they_say() {
     let Some(store) = store("failing runtime") else {

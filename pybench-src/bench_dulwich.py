@@ -1,4 +1,4 @@
-"""Walks all commits of a Git repository on disk."""
+"""Walks all commits of a Git repository on disk (dulwich_log of the suite)."""
 
 from pybench import benchmark
 

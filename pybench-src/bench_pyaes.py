@@ -1,4 +1,4 @@
-"""AES in counter mode in Python."""
+"""AES in counter mode in Python (crypto_pyaes of the suite)."""
 
 from pybench import benchmark
 

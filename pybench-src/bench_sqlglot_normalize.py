@@ -1,4 +1,4 @@
-"""Normalises an SQL expression."""
+"""Normalises an SQL expression (sqlglot_v2 of the suite)."""
 
 from pybench import benchmark
 

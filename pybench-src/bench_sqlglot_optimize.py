@@ -1,4 +1,4 @@
-"""Optimises the queries of TPC-H."""
+"""Optimises the queries of TPC-H (sqlglot_v2_optimize of the suite)."""
 
 from pybench import benchmark
 

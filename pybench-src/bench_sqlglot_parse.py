@@ -1,4 +1,4 @@
-"""Parses SQL."""
+"""Parses SQL (sqlglot_v2_parse of the suite)."""
 
 from pybench import benchmark
 

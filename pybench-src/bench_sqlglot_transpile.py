@@ -1,4 +1,4 @@
-"""Translates SQL between dialects."""
+"""Translates SQL between dialects (sqlglot_v2_transpile of the suite)."""
 
 from pybench import benchmark
 

@@ -26,14 +26,15 @@ impl Benchmarks {
     /// Looks for the scripts beside the home, or in it.
     ///
     /// # Errors
-    /// There are none.
+    /// They are in neither place, or cannot be read.
     pub fn find() -> Result<Self, CompareError> {
         let home = home::root();
         let home = home.canonicalize().unwrap_or(home);
         let places = [home.join(DIR), home.parent().unwrap_or(&home).join(DIR)];
         for dir in &places {
-            if dir.is_dir() {
-                return Self::of(dir);
+            // By its real name: what a program natively finds behind a link, in Wasm it would not.
+            if let Ok(dir) = dir.canonicalize() {
+                return Self::of(&dir);
             }
         }
         Err(CompareError::Unavailable(format!(

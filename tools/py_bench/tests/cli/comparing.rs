@@ -1,0 +1,85 @@
+//! Both sides compared.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use crate::common::{Home, checkout, said};
+
+#[test]
+fn both_sides_run_agree_and_leave_a_row_a_run() {
+    let Some(home) = Home::built() else { return };
+    let output = home.run(&["bench_version.py", "2", "1", "--reuse", "--seed", "1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("native iterations: 2, Wasm iterations: 1"));
+    let mut rows = home.rows();
+    rows.sort();
+    let types: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
+    assert_eq!(
+        types,
+        ["native", "native", "native-reuse", "wasm", "wasm-reuse"]
+    );
+    assert!(rows.iter().all(|row| row.0 == "bench_version"));
+    let report = home.run_dir(false).join("report.md");
+    let report = fs::read_to_string(report).expect("a report");
+    assert!(report.contains("digest"), "{report}");
+}
+
+#[test]
+fn what_computes_something_else_on_one_side_is_not_timed() {
+    let Some(home) = Home::built() else { return };
+    home.script(
+        "bench_width.py",
+        "\"\"\"Differs.\"\"\"\nimport sys\nfrom pybench import own\nown('width', lambda: sys.maxsize)\n",
+    );
+    let output = home.run(&["width", "1", "1"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(
+        said(&output).contains("where the reference wrote"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn the_list_names_what_runs_and_why_others_do_not() {
+    let text = list();
+    for name in ["richards", "pathlib", "tornado_http", "not run"] {
+        assert!(text.contains(name), "{text}");
+    }
+}
+
+#[test]
+fn every_benchmark_of_the_suite_is_in_the_list() {
+    let manifest =
+        checkout().join("build/python/suite/pyperformance/data-files/benchmarks/MANIFEST");
+    let Ok(manifest) = fs::read_to_string(&manifest) else {
+        eprintln!("SKIPPED: the suite's own list: not built (make python)");
+        return;
+    };
+    let lines = manifest.lines().skip_while(|line| *line != "[benchmarks]");
+    // A heading, then a name and where its description lies.
+    let suite: BTreeSet<&str> = lines
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "name" && !name.starts_with('#'))
+        .collect();
+    assert!(suite.len() > 90, "{suite:?}");
+    let list = list();
+    let listed: BTreeSet<&str> = list
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .collect();
+    let missing: Vec<&&str> = suite.difference(&listed).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn list() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_py_bench"))
+        .arg("list")
+        .env("FAASM_BENCH_HOME", checkout().join("build"))
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    said(&output)
+}

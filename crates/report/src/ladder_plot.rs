@@ -22,6 +22,11 @@ const SIZE_PIXELS: (u32, u32) = (1000, 700);
 /// Room for the longest name at the right of a point.
 const LABEL_PIXELS: i32 = 150;
 const LABEL_HEIGHT_PIXELS: i32 = 14;
+/// Of one letter, about: the viewer chooses the font.
+const LETTER_PIXELS: i32 = 7;
+/// From a point's middle to its label.
+const LABEL_GAP_PIXELS: i32 = 7;
+const POINT_PIXELS: i32 = 4;
 /// Colour-blind safe (Okabe and Ito), by driver.
 const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
@@ -125,13 +130,18 @@ fn draw(points: &[Point], content: &mut String) -> Drawn {
         .label_style(("sans-serif", 12))
         .draw()?;
     let drivers = drivers(points);
-    let mut labels: Vec<(i32, i32)> = Vec::new();
-    for point in points {
+    let places: Vec<(f64, f64)> = points
+        .iter()
+        .map(|p| (p.bytes.unwrap_or(x.start), p.start_ns.unwrap_or(y.start)))
+        .collect();
+    let mut taken: Vec<Patch> = vec![legend_box(&drivers)?];
+    taken.extend(
+        places
+            .iter()
+            .map(|at| Patch::around(chart.backend_coord(at), POINT_PIXELS)),
+    );
+    for (point, at) in points.iter().zip(places) {
         let colour = colour(&drivers, &point.driver);
-        let at = (
-            point.bytes.unwrap_or(x.start),
-            point.start_ns.unwrap_or(y.start),
-        );
         if let (Some(i), Some(ns)) = (point.bytes_interval, point.start_ns) {
             let ends = [i.lo.clamp(x.start, x.end), i.hi.clamp(x.start, x.end)];
             chart.draw_series([PathElement::new(ends.map(|v| (v, ns)), colour.mix(0.5))])?;
@@ -140,41 +150,98 @@ fn draw(points: &[Point], content: &mut String) -> Drawn {
             let ends = [i.lo.clamp(y.start, y.end), i.hi.clamp(y.start, y.end)];
             chart.draw_series([PathElement::new(ends.map(|v| (weight, v)), colour.mix(0.5))])?;
         }
-        let whole = point.bytes.is_some() && point.start_ns.is_some();
         let style = ShapeStyle {
             color: colour.to_rgba(),
-            filled: whole,
+            filled: point.bytes.is_some() && point.start_ns.is_some(),
             stroke_width: 1,
         };
-        chart.draw_series([Circle::new(at, 4, style)])?;
-        let pixel = chart.backend_coord(&at);
-        let place = free_place(&labels, (pixel.0 + 7, pixel.1));
-        labels.push(place);
-        let note = match (point.bytes, point.start_ns) {
-            (None, _) => " (memory not measured)",
-            (_, None) => " (start not measured)",
-            _ => "",
-        };
-        let style = TextStyle::from(("sans-serif", 12).into_font())
-            .color(&colour)
-            .pos(Pos::new(HPos::Left, VPos::Center));
-        root.draw_text(&format!("{}{note}", point.rung), &style, place)?;
+        chart.draw_series([Circle::new(at, POINT_PIXELS, style)])?;
+        label(&root, point, chart.backend_coord(&at), &colour, &mut taken)?;
     }
     legend(&root, &drivers)?;
     root.present()?;
     Ok(())
 }
 
-/// Where a label beside `wanted` covers none of `taken`: there, or as little below or above as it takes.
-fn free_place(taken: &[(i32, i32)], wanted: (i32, i32)) -> (i32, i32) {
-    let free = |y: i32| {
-        !taken.iter().any(|&(x, other)| {
-            (x - wanted.0).abs() < LABEL_PIXELS && (other - y).abs() < LABEL_HEIGHT_PIXELS
-        })
+/// Writes the name of `point`, which lies at `at`, beside it, or as near as nothing that is `taken` is covered,
+/// with a line to it then.
+fn label(
+    root: &Area<'_>,
+    point: &Point,
+    at: (i32, i32),
+    colour: &RGBColor,
+    taken: &mut Vec<Patch>,
+) -> Drawn {
+    let note = match (point.bytes, point.start_ns) {
+        (None, _) => " (memory not measured)",
+        (_, None) => " (start not measured)",
+        _ => "",
     };
+    let text = format!("{}{note}", point.rung);
+    let width = i32::try_from(text.len())? * LETTER_PIXELS;
+    let place = free_place(taken, at, width);
+    taken.push(place);
+    let middle = (place.top + place.bottom) / 2;
+    let (edge, anchor) = if place.left > at.0 {
+        (place.left, HPos::Left)
+    } else {
+        (place.right, HPos::Right)
+    };
+    if (middle - at.1).abs() > LABEL_HEIGHT_PIXELS / 2 {
+        let line = PathElement::new([at, (edge, middle)], colour.mix(0.3));
+        root.draw(&line)?;
+    }
+    let style = TextStyle::from(("sans-serif", 12).into_font())
+        .color(colour)
+        .pos(Pos::new(anchor, VPos::Center));
+    root.draw_text(&text, &style, (edge, middle))?;
+    Ok(())
+}
+
+/// A part of the picture, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Patch {
+    left: i32,
+    top: i32,
+    right: i32,
+    bottom: i32,
+}
+
+impl Patch {
+    fn around((x, y): (i32, i32), distance: i32) -> Self {
+        Self {
+            left: x - distance,
+            top: y - distance,
+            right: x + distance,
+            bottom: y + distance,
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+}
+
+/// Where a label of `width` for the point `at` covers none of `taken`: right or left of the point, as little
+/// below or above as it takes.
+fn free_place(taken: &[Patch], at: (i32, i32), width: i32) -> Patch {
+    let place = |left: i32, middle: i32| Patch {
+        left,
+        top: middle - LABEL_HEIGHT_PIXELS / 2,
+        right: left + width,
+        bottom: middle + LABEL_HEIGHT_PIXELS / 2,
+    };
+    let (right, left) = (at.0 + LABEL_GAP_PIXELS, at.0 - LABEL_GAP_PIXELS - width);
     let steps = (0..60).flat_map(|step| [step, -step]);
-    let y = steps.map(|step| wanted.1 + step * 4).find(|&y| free(y));
-    (wanted.0, y.unwrap_or(wanted.1))
+    let places = steps.flat_map(|step| [right, left].map(|x| place(x, at.1 + step * 4)));
+    let most = i32::try_from(SIZE_PIXELS.0).unwrap_or(i32::MAX);
+    let mut inside = places.filter(|p| p.left >= 0 && p.right <= most);
+    inside
+        .find(|place| !taken.iter().any(|other| other.covers(place)))
+        .unwrap_or_else(|| place(right, at.1))
 }
 
 fn drivers(points: &[Point]) -> Vec<String> {
@@ -192,15 +259,27 @@ fn colour(drivers: &[String], driver: &str) -> RGBColor {
     COLOURS.get(index).copied().unwrap_or(GREY)
 }
 
+/// Where the names of the drivers are, at the right below.
+fn legend_box(drivers: &[String]) -> Result<Patch, std::num::TryFromIntError> {
+    let right = i32::try_from(SIZE_PIXELS.0)?;
+    let top = i32::try_from(SIZE_PIXELS.1)? - 140;
+    Ok(Patch {
+        left: right - LABEL_PIXELS + 15,
+        top,
+        right,
+        bottom: top + i32::try_from(drivers.len())? * LABEL_HEIGHT_PIXELS,
+    })
+}
+
 fn legend(root: &Area<'_>, drivers: &[String]) -> Drawn {
+    let place = legend_box(drivers)?;
     for (line, driver) in (0..).zip(drivers.iter().filter(|d| !d.is_empty())) {
         let colour = colour(drivers, driver);
         let style = TextStyle::from(("sans-serif", 12).into_font())
             .color(&colour)
-            .pos(Pos::new(HPos::Left, VPos::Center));
-        let right = i32::try_from(SIZE_PIXELS.0)? - LABEL_PIXELS + 15;
-        let bottom = i32::try_from(SIZE_PIXELS.1)? - 140;
-        root.draw_text(driver, &style, (right, bottom + line * LABEL_HEIGHT_PIXELS))?;
+            .pos(Pos::new(HPos::Left, VPos::Top));
+        let at = (place.left, place.top + line * LABEL_HEIGHT_PIXELS);
+        root.draw_text(driver, &style, at)?;
     }
     Ok(())
 }
@@ -247,16 +326,18 @@ mod tests {
     }
 
     #[test]
-    fn labels_move_out_of_each_others_way() {
-        let mut taken = vec![(10, 100)];
-        for _ in 0..5 {
-            let place = free_place(&taken, (12, 100));
-            for &(_, y) in &taken {
-                assert!((y - place.1).abs() >= LABEL_HEIGHT_PIXELS);
-            }
+    fn labels_cover_neither_each_other_nor_points() {
+        let points = [(100, 100), (110, 100), (120, 100), (100, 104), (990, 100)];
+        let mut taken: Vec<Patch> = points.map(|at| Patch::around(at, POINT_PIXELS)).to_vec();
+        for at in points {
+            let place = free_place(&taken, at, 90);
+            assert!(!taken.iter().any(|other| other.covers(&place)), "{place:?}");
+            assert!(place.right <= 1000, "{place:?}");
             taken.push(place);
         }
-        assert_eq!(free_place(&taken, (500, 100)), (500, 100));
+        // Where there is room it is beside its point.
+        let alone = free_place(&taken, (500, 300), 90);
+        assert_eq!((alone.left, alone.top), (507, 293));
     }
 
     #[test]

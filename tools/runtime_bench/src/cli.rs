@@ -25,9 +25,9 @@ use crate::time;
 use crate::trouble::Trouble;
 
 /// What all rungs of all drivers together may take, beside their starts and ends.
-const ALL_BUDGET: Duration = Duration::from_secs(450);
+const ALL_BUDGET: Duration = Duration::from_secs(400);
 /// When they have had that, on a host where all takes longer than at first, nothing is repeated any more.
-const ALL_WITHIN: Duration = Duration::from_secs(480);
+const ALL_WITHIN: Duration = Duration::from_secs(450);
 /// Less says nothing of a slow rung.
 const LEAST_BUDGET: Duration = Duration::from_secs(3);
 

@@ -55,7 +55,7 @@ impl Wasm2cColumn {
         let found = Rc::clone(&compiled);
         let runner = NativeColumn {
             name: NAME.to_owned(),
-            summary: "the modules of column wasm through wasm2c and clang: bounds by guard pages as there, but a process of its own for each run, no deadline in the code and only the process's own stack limit"
+            summary: "the modules of column wasm through wasm2c and clang: bounds by guard pages as there, but a process of its own for each run, which is killed at its deadline and may use 8 MiB of stack"
                 .to_owned(),
             settings,
             mend: "poly_bench".to_owned(),

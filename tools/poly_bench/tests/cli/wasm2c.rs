@@ -46,7 +46,7 @@ fn the_second_engine_is_verified_timed_and_described() {
     let report = fs::read_to_string(bench.path("run/report.md")).expect("a report");
     for told in [
         "wasm-wasm2c agrees in all 500 elements",
-        "no deadline in the code",
+        "the process is killed",
         "-ffp-contract=off",
     ] {
         assert!(report.contains(told), "no `{told}`: {report}");

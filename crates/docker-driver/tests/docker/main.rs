@@ -5,4 +5,5 @@ mod common;
 mod elsewhere;
 mod faults;
 mod rungs;
+mod scripts;
 mod signals;

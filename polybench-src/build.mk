@@ -11,7 +11,8 @@ POLYBENCH_DATASETS ?= mini small medium large extralarge
 POLYBENCH_TYPES    ?= default double float
 # One compiler for both sides; what one side is given, the other is offered.
 POLYBENCH_CC            ?= $(WASI_CC)
-POLYBENCH_WASI_CFLAGS   ?= $(WASI_CFLAGS)
+# Loops are unrolled after linking, each copy with its test, where more is known of addresses.
+POLYBENCH_WASI_CFLAGS   ?= $(WASI_CFLAGS) -fno-unroll-loops
 # Linked apart and without -O: else clang runs wasm-opt where that happens to be installed (and its --no-wasm-opt forgets to link).
 POLYBENCH_WASI_LDFLAGS  ?= $(filter --target=% --sysroot=%,$(POLYBENCH_WASI_CFLAGS)) $(WASI_LDFLAGS)
 POLYBENCH_POST_LINK_TOOL := $(BIN)/wasm-post-link

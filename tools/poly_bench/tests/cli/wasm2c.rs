@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
 use measure_core::home;
 
@@ -122,7 +121,7 @@ fn without_its_tools_it_says_how_to_install_them() {
         3,
         &["wasm-wasm2c", "bin/wasm2c is missing", "`make wasm2c`"],
     );
-    assert!(!Path::new(&bench.path("rows.csv")).exists());
+    assert!(!bench.path("rows.csv").exists());
     // A name that is nearly right.
     let ran = bench.run(&["gemm", "1", "1", "--also", "wasm-wasm2"]);
     ran.assert_failed(2, &["wasm-wasm2c"]);

@@ -129,6 +129,11 @@ impl Script {
             Answer::Bytes(len) => (OUT, format!("(i32.const {len})")),
             Answer::Buffer => (BUFFER, format!("(i32.load (i32.const {USED}))")),
         };
+        // What an answer leaves as it was is zero.
+        let _ = writeln!(
+            self.body,
+            "(memory.fill (i32.const {OUT}) (i32.const 0) (i32.const 64))"
+        );
         let _ = writeln!(self.body, "(call $record {call}) (i32.const {at}) {len})");
     }
 

@@ -179,7 +179,7 @@ impl Group {
                 .filter(|_| slot > 0)
         };
         let slot = byte / VECTOR_BYTES;
-        let second = byte % VECTOR_BYTES > 0;
+        let second = !byte.is_multiple_of(VECTOR_BYTES);
         (leader(slot), second.then(|| leader(slot + 1)).flatten())
     }
 

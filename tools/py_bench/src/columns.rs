@@ -39,7 +39,7 @@ struct Build {
 
 fn build(column: &str) -> Build {
     let (suffix, mend) = match column {
-        WASM_OPT => ("opt", MAKE),
+        WASM_OPT => ("opt", MAKE_COLUMNS),
         WASM_LTO => ("lto", MAKE_COLUMNS),
         NATIVE_PGO => ("pgo", MAKE_COLUMNS),
         _ => ("", MAKE),
@@ -284,7 +284,7 @@ mod tests {
     fn every_column_names_its_own_build_and_what_makes_it() {
         for (column, function, executable, mend) in [
             (WASM, "py_func", "python3.13", MAKE),
-            (WASM_OPT, "py_func_opt", "python3.13-opt", MAKE),
+            (WASM_OPT, "py_func_opt", "python3.13-opt", MAKE_COLUMNS),
             (WASM_LTO, "py_func_lto", "python3.13-lto", MAKE_COLUMNS),
             (NATIVE_PGO, "py_func_pgo", "python3.13-pgo", MAKE_COLUMNS),
             ("native-reuse", "py_func", "python3.13", MAKE),

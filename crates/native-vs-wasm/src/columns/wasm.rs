@@ -124,7 +124,7 @@ impl Column for WasmColumn<'_> {
 
     fn summary(&self) -> String {
         format!(
-            "{ENGINE}: thread, WASI context and instance made for each run, to the instance's memory reset and the thread joined; the engine settings of the rung faaslet, without its cgroup and network namespace"
+            "{ENGINE}: thread, WASI state and instance made for each run, to the instance's memory reset and the thread joined; the engine settings of the rung faaslet, without its cgroup and network namespace"
         )
     }
 

@@ -124,6 +124,7 @@ impl Drop for Watched<'_> {
 pub(crate) struct Deadlines {
     state: Arc<State>,
     trap: Module,
+    trap_pc: usize,
     watcher: Option<JoinHandle<()>>,
 }
 
@@ -159,6 +160,10 @@ impl Deadlines {
     /// Starts the watcher, which looks every `tick`.
     pub(crate) fn start(engine: &Engine, tick: Duration) -> Result<Self, String> {
         let trap = Module::new(engine, TRAP_WASM).map_err(|e| format!("{e:#}"))?;
+        let trap_pc = functions(&trap)
+            .first()
+            .and_then(|stub| trap_in(&trap, stub))
+            .ok_or("the engine's code for a trap is not what it was")?;
         handle_pokes().map_err(|e| format!("no handler for {POKE}: {e}"))?;
         let state = Arc::new(State::default());
         let theirs = state.clone();
@@ -181,21 +186,18 @@ impl Deadlines {
         Ok(Self {
             state,
             trap,
+            trap_pc,
             watcher: Some(watcher),
         })
     }
 
     /// What it needs to know of `module`, a module of its engine.
-    pub(crate) fn code(&self, module: &Module) -> Result<Arc<Code>, &'static str> {
-        let trap_pc = functions(&self.trap)
-            .first()
-            .and_then(|stub| trap_in(&self.trap, stub))
-            .ok_or("the engine's code for a trap is not what it was")?;
-        Ok(Arc::new(Code {
+    pub(crate) fn code(&self, module: &Module) -> Arc<Code> {
+        Arc::new(Code {
             functions: functions(module),
-            trap_pc,
+            trap_pc: self.trap_pc,
             _modules: vec![module.clone(), self.trap.clone()],
-        }))
+        })
     }
 
     /// A start of `code` that may take `limit` from when it [runs](Self::keep).

@@ -113,15 +113,13 @@ impl Function {
         let start = module
             .get_export_index("_start")
             .ok_or_else(|| FaasletError::refused(what, "it does not export `_start`"))?;
-        let code = engine.deadlines().code(module);
-        let code = code.map_err(|cause| FaasletError::refused(what, cause))?;
         Ok(Self(Arc::new(Inner {
             engine: engine.clone(),
             pre,
             start,
             needs_files,
             grants: Arc::new(grants),
-            code,
+            code: engine.deadlines().code(module),
         })))
     }
 

@@ -160,11 +160,7 @@ impl Column for Wasm2cColumn {
     /// Of the module: that it is the one of column `wasm` can be seen by it.
     fn hash(&self, benchmark: &Benchmark) -> Result<String, String> {
         let id = FunctionId::new(USER, &benchmark.name).map_err(|e| e.to_string())?;
-        let file = self
-            .store
-            .root()
-            .join(id.to_string())
-            .join(faaslet::store::WASM);
-        measure_core::environment::sha256_of(&file).map_err(|e| e.to_string())
+        measure_core::environment::sha256_of(&self.store.module_path(&id))
+            .map_err(|e| e.to_string())
     }
 }

@@ -71,6 +71,12 @@ impl Store {
         &self.root
     }
 
+    /// Where the module of `id` lies, if there is one.
+    #[must_use]
+    pub fn module_path(&self, id: &FunctionId) -> PathBuf {
+        self.root.join(id.to_string()).join(WASM)
+    }
+
     /// Every function with a module, in order. A store that does not exist yet holds none.
     ///
     /// # Errors

@@ -136,12 +136,7 @@ impl Column for WasmColumn<'_> {
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
         let id = self.locate(benchmark)?.id;
-        let file = self
-            .store
-            .root()
-            .join(id.to_string())
-            .join(faaslet::store::WASM);
-        if file.is_file() {
+        if self.store.module_path(&id).is_file() {
             return Ok(());
         }
         let root = self.store.root().display();
@@ -165,12 +160,7 @@ impl Column for WasmColumn<'_> {
 
     fn hash(&self, benchmark: &Benchmark) -> Result<String, String> {
         let id = (self.locate)(benchmark)?.id;
-        let file = self
-            .store
-            .root()
-            .join(id.to_string())
-            .join(faaslet::store::WASM);
-        sha256_of(&file).map_err(|e| e.to_string())
+        sha256_of(&self.store.module_path(&id)).map_err(|e| e.to_string())
     }
 }
 

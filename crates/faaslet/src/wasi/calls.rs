@@ -17,7 +17,7 @@ use crate::stack;
 const STDIN: u32 = 0;
 const STDERR: u32 = 2;
 /// A program may not have more buffers than this in one call (Linux's own `IOV_MAX`).
-const IOVECS_MAX: u32 = 1024;
+pub(super) const IOVECS_MAX: u32 = 1024;
 
 /// Offers them to modules.
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {

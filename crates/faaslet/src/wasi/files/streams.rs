@@ -72,9 +72,6 @@ fn stream(c: &mut Call<'_>, fd: u32) -> Option<Stream> {
     descriptors_of(c.data_mut()).ok()?.stream(fd)
 }
 
-/// A program may not have more buffers than this in one call (Linux's own `IOV_MAX`).
-const IOVECS_MAX: u32 = 1024;
-
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Move {
@@ -155,7 +152,7 @@ fn transfer(
 
 /// Whether all buffers of the list are the program's own, and what they add up to fits the answer.
 fn check(guest: &mut Guest<'_>, list: u32, n: u32) -> Answer {
-    if n > IOVECS_MAX {
+    if n > calls::IOVECS_MAX {
         return Err(Errno::Inval);
     }
     let mut total = 0_u32;

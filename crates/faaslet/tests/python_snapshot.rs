@@ -18,7 +18,7 @@ const STARTS: usize = 3;
 /// Says what it finds, then leaves something of each kind behind: a global, an open file, an imported
 /// module, another working directory, an environment variable, a finder of modules.
 const SCRIPT: &str = r#"
-import json, os, random, sys, tempfile
+import json, os, random, secrets, sys, tempfile
 
 left = []
 own = random.Random()
@@ -44,8 +44,9 @@ def main():
             "path": sys.path,
             "arguments": sys.argv,
             "hash": hash("a text"),
+            "own": own.random(),
         },
-        "fresh": [random.random(), os.urandom(8).hex()],
+        "fresh": [random.random(), os.urandom(8).hex(), secrets.token_hex(8), random.SystemRandom().random()],
     }))
     left.append("a global")
     import textwrap
@@ -116,7 +117,7 @@ fn no_state_of_one_start_is_seen_by_the_next() {
     assert_eq!(first["variable"], Value::Null);
     for other in &said[1..] {
         assert_eq!(&other["same"], first);
-        for fresh in 0..2 {
+        for fresh in 0..4 {
             assert_ne!(other["fresh"][fresh], said[0]["fresh"][fresh]);
         }
     }

@@ -1,5 +1,8 @@
 //! What one more parked Faaslet weighs: the real driver holds 500 to 2000 of them, and a line is fitted
-//! through what the kernel says of its memory.
+//! through what the kernel says of its memory. Then what a snapshot is worth to Python.
+//!
+//! `cargo bench -p faasm-driver --bench overhead -- "start of python/noop"` does only what has these words
+//! in its name.
 
 mod python;
 
@@ -24,30 +27,37 @@ struct Weight {
 }
 
 fn main() -> Outcome<()> {
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
+    let chosen = |what: &str| words.is_empty() || words.iter().any(|word| what.contains(word));
     for rung in ["wasm", "faaslet", "proto-faaslet"] {
-        weigh_slope(rung, None, &WORKERS, AIM_KIB);
+        if chosen(&format!("parked {rung}")) {
+            weigh_slope(rung);
+        }
     }
-    python::run()
+    python::run(chosen)
 }
 
-/// Holds so many `workers` of `function`, or of the rung's own, and prints what one more weighs.
-fn weigh_slope(rung: &str, function: Option<&str>, workers: &[usize], aim_kib: f64) {
-    let what = function.map_or(rung.to_owned(), |function| format!("{rung} of {function}"));
+/// Holds so many workers of the rung's own function and prints what one more weighs.
+fn weigh_slope(rung: &str) {
     let mut points = Vec::new();
     for _ in 0..REPEATS {
-        for &workers in workers {
-            match weigh(rung, function, workers) {
+        for workers in WORKERS {
+            match weigh(rung, None, workers) {
                 Ok(weight) => points.push((workers as f64, weight)),
                 Err(e) => {
-                    eprintln!("SKIPPED: parked {what}: {e}");
+                    eprintln!("SKIPPED: parked {rung}: {e}");
                     return;
                 }
             }
         }
     }
-    report(&what, &points, aim_kib);
+    report(rung, &points, AIM_KIB);
 }
 
+/// What a driver with `workers` parked weighs.
 fn weigh(rung: &str, function: Option<&str>, workers: usize) -> Outcome<Weight> {
     let function = function.map(|function| ["--function", function]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_faasm-driver"))
@@ -92,6 +102,7 @@ fn read_weight(pid: u32) -> Outcome<Weight> {
     })
 }
 
+/// Prints what one more weighs, held against `aim_kib`.
 fn report(what: &str, points: &[(f64, Weight)], aim_kib: f64) {
     let fit = |of: fn(&Weight) -> f64| {
         linear_fit(

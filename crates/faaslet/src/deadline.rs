@@ -13,7 +13,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -25,6 +25,8 @@ use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use slab::Slab;
 use wasmtime::{Engine, Module};
+
+use crate::library::{Escape, Status};
 
 /// Ignored where nobody handles it, and rarely used for what it was meant for: out-of-band data on a socket.
 const POKE: Signal = Signal::SIGURG;
@@ -79,9 +81,25 @@ pub(crate) struct Watch {
     /// By `CLOCK_MONOTONIC`.
     deadline_ns: AtomicU64,
     missed: AtomicBool,
+    /// Where a library that runs can be left.
+    escape: AtomicPtr<Escape>,
 }
 
 impl Watch {
+    /// `run` runs a library that can be left by `escape`.
+    pub(crate) fn escapable<T>(&self, escape: &Escape, run: impl FnOnce() -> T) -> T {
+        self.escape
+            .store(ptr::from_ref(escape).cast_mut(), Ordering::Relaxed);
+        let result = run();
+        self.escape.store(ptr::null_mut(), Ordering::Relaxed);
+        result
+    }
+
+    fn escape(&self) -> Option<&Escape> {
+        // SAFETY: it is there as long as `escapable` runs, on the one thread that asks.
+        unsafe { self.escape.load(Ordering::Relaxed).as_ref() }
+    }
+
     /// Time spent in `blocked` does not count, and after it the limit begins anew.
     pub(crate) fn pause<T>(&self, blocked: impl FnOnce() -> T) -> T {
         self.deadline_ns.store(u64::MAX, Ordering::Relaxed);
@@ -207,6 +225,7 @@ impl Deadlines {
             limit_ns: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
             deadline_ns: AtomicU64::new(u64::MAX),
             missed: AtomicBool::new(false),
+            escape: AtomicPtr::default(),
         })
     }
 
@@ -256,12 +275,26 @@ extern "C" fn poked(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
         return;
     }
     // SAFETY: the kernel passes a handler with SA_SIGINFO what it will restore, the handler's alone.
-    let pc = pc(unsafe { &mut *context.cast::<ucontext_t>() });
+    let context = unsafe { &mut *context.cast::<ucontext_t>() };
+    if let Some(escape) = watch.escape()
+        && escape.leave(context, Status::Late)
+    {
+        watch.missed.store(true, Ordering::Relaxed);
+        return;
+    }
+    let pc = pc(context);
     let Ok(at) = usize::try_from(*pc) else { return };
     if watch.code.contains(at) {
         watch.missed.store(true, Ordering::Relaxed);
         *pc = watch.code.trap_pc as _;
     }
+}
+
+/// Where the library that runs on this thread can be left, for a handler of signals.
+pub(crate) fn escape() -> Option<&'static Escape> {
+    // SAFETY: where they are not null they are those of the start that runs on this thread, and outlive a handler on it.
+    let watch: Option<&'static Watch> = unsafe { CURRENT.get().as_ref() };
+    watch.and_then(Watch::escape)
 }
 
 #[cfg(target_arch = "x86_64")]

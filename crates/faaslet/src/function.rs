@@ -1,9 +1,11 @@
 //! A function, loaded and ready to be started any number of times, each time in a fresh instance.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use measure_core::clock::PhaseClock;
 use measure_core::ids::FunctionId;
+use wasmtime::unix::StoreExt;
 use wasmtime::{
     Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc,
 };
@@ -12,6 +14,7 @@ use crate::deadline::{Code, Deadlines, Watched};
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, StartError};
 use crate::host::{Grants, Host};
+use crate::library::{self, Library};
 use crate::store::Store;
 use crate::wasi::{self, Files, ProcExit, Stop};
 
@@ -59,6 +62,7 @@ struct Inner {
     needs_files: bool,
     grants: Arc<Grants>,
     code: Arc<Code>,
+    is_library: bool,
 }
 
 impl Function {
@@ -102,12 +106,48 @@ impl Function {
         module: &Module,
         grants: Grants,
     ) -> Result<Self, FaasletError> {
+        Self::link(engine, what, module, None, grants)
+    }
+
+    /// The function whose module `wasm`, called `what` in errors, was compiled to the shared library `path` by the crate
+    /// `wasm2c`, with [`GUARD_BYTES`](crate::settings::GUARD_BYTES) for a guard.
+    ///
+    /// # Errors
+    /// As [`Function::new`]; others may write to the library, or it is none.
+    pub fn from_library(
+        engine: &FaasletEngine,
+        what: &str,
+        wasm: &[u8],
+        path: &Path,
+        grants: Grants,
+    ) -> Result<Self, FaasletError> {
+        let library = Arc::new(Library::open(path, wasm)?);
+        let adapter = library
+            .adapter(engine.wasmtime())
+            .map_err(|e| FaasletError::refused(what, format!("{e:#}")))?;
+        Self::link(engine, what, &adapter, Some(&library), grants)
+    }
+
+    fn link(
+        engine: &FaasletEngine,
+        what: &str,
+        module: &Module,
+        library: Option<&Arc<Library>>,
+        grants: Grants,
+    ) -> Result<Self, FaasletError> {
         let refused = |e: wasmtime::Error| FaasletError::refused(what, format!("{e:#}"));
         let needs_files = !grants.dirs.is_empty()
-            || module
-                .imports()
-                .any(|import| !wasi::LIGHT.contains(&import.name()));
-        let pre = wasi::linker(engine.wasmtime(), needs_files)
+            || module.imports().any(|import| {
+                import.module() == wasi::MODULE && !wasi::LIGHT.contains(&import.name())
+            });
+        let linker = || -> wasmtime::Result<Linker<Host>> {
+            let mut linker = wasi::linker(engine.wasmtime(), needs_files)?;
+            if let Some(library) = library {
+                Library::link(library, &mut linker, engine.settings().stack_limit_bytes)?;
+            }
+            Ok(linker)
+        };
+        let pre = linker()
             .and_then(|linker| linker.instantiate_pre(module))
             .map_err(refused)?;
         let start = module
@@ -120,6 +160,7 @@ impl Function {
             needs_files,
             grants: Arc::new(grants),
             code: engine.deadlines().code(module),
+            is_library: library.is_some(),
         })))
     }
 
@@ -196,6 +237,14 @@ impl Function {
         }
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);
         store.limiter(|host| &mut host.limits);
+        if inner.is_library {
+            // SAFETY: the handler looks at what this thread runs, and changes where it goes on.
+            unsafe {
+                store.set_signal_handler(|signal, info, context| {
+                    library::fault(signal, info, context)
+                })
+            };
+        }
         Ok(store)
     }
 

@@ -16,6 +16,7 @@ pub mod engine;
 pub mod error;
 pub mod function;
 mod host;
+mod library;
 pub mod netns;
 pub mod park;
 pub mod seat;

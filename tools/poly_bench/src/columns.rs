@@ -7,11 +7,12 @@ use std::time::Duration;
 use faaslet::{EngineSettings, Grants, Profiling, Store};
 use measure_core::home;
 use measure_core::ids::{self, FunctionId};
-use native_vs_wasm::columns::{Executable, NativeColumn, WasmColumn, WasmProgram, WasmSetup};
+use native_vs_wasm::columns::{
+    Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup,
+};
 use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Task, WASM};
 
 use crate::kernels::PREFIX;
-use crate::second_engine::{self, Wasm2cColumn};
 
 /// The user of the functions in the store.
 pub const USER: &str = "polybench";
@@ -52,9 +53,7 @@ pub struct Setup {
 #[must_use]
 pub fn names() -> Vec<String> {
     let native = NATIVE_BUILDS.iter().map(|build| build.0.to_owned());
-    native
-        .chain([WASM, second_engine::NAME].map(str::to_owned))
-        .collect()
+    native.chain([WASM, WASM2C].map(str::to_owned)).collect()
 }
 
 /// The column `name`.
@@ -66,10 +65,10 @@ pub fn column(name: &str, setup: &Setup) -> Result<Box<dyn Column>, CompareError
         return Ok(Box::new(native(build, setup)));
     }
     if name == WASM {
-        return wasm(setup);
+        return wasm(WASM, None, setup);
     }
-    if name == second_engine::NAME {
-        return Ok(Box::new(Wasm2cColumn::new(setup)));
+    if name == WASM2C {
+        return wasm(WASM2C, Some(SecondEngine::find()), setup);
     }
     Err(CompareError::Usage(ids::unknown("column", name, &names())))
 }
@@ -123,9 +122,14 @@ fn sources(dir: &Path, program: &str) -> Vec<PathBuf> {
     found
 }
 
-fn wasm(setup: &Setup) -> Result<Box<dyn Column>, CompareError> {
+fn wasm(
+    name: &str,
+    second_engine: Option<SecondEngine>,
+    setup: &Setup,
+) -> Result<Box<dyn Column>, CompareError> {
     let column = WasmColumn::new(WasmSetup {
-        name: WASM.to_owned(),
+        name: name.to_owned(),
+        second_engine,
         store: Store::at(home::store()),
         settings: EngineSettings {
             profiling: setup.profiling,

@@ -5,7 +5,6 @@ pub mod columns;
 mod gramschmidt;
 pub mod kernels;
 mod list;
-mod second_engine;
 
 use std::path::PathBuf;
 

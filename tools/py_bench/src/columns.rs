@@ -7,7 +7,9 @@ use std::time::Duration;
 use faaslet::{DirGrant, EngineSettings, Grants, Profiling, Store};
 use measure_core::home;
 use measure_core::ids::{self, FunctionId};
-use native_vs_wasm::columns::{Executable, NativeColumn, WasmColumn, WasmProgram, WasmSetup};
+use native_vs_wasm::columns::{
+    Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup,
+};
 use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Side, Task, WASM};
 
 use crate::benchmarks::Benchmarks;
@@ -90,7 +92,7 @@ pub fn names() -> Vec<String> {
     plain
         .into_iter()
         .chain(reuse)
-        .chain([WASM_OPT, WASM_LTO, NATIVE_PGO].map(str::to_owned))
+        .chain([WASM2C, WASM_OPT, WASM_LTO, NATIVE_PGO].map(str::to_owned))
         .collect()
 }
 
@@ -227,6 +229,7 @@ fn wasm<'a>(
     let setup = setup.clone();
     let column = WasmColumn::new(WasmSetup {
         name: name.to_owned(),
+        second_engine: (name == WASM2C).then(SecondEngine::find),
         store: Store::at(home::store()),
         settings: EngineSettings {
             profiling: setup.profiling,

@@ -1,7 +1,7 @@
 //! Who may have written a file: compiled code runs with our rights, so only the trusted.
 
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use nix::unistd::{Uid, geteuid};
@@ -19,6 +19,20 @@ pub(super) fn require(path: &Path, meta: &Metadata) -> Result<(), FaasletError> 
         return Ok(());
     }
     Err(writable(path, meta.mode()))
+}
+
+/// Opens the compiled code `path`, if nobody but the trusted can write to it, all the way up.
+pub(crate) fn open_trusted(path: &Path) -> Result<File, FaasletError> {
+    let failed = |e| FaasletError::io(path, e);
+    let path = path.canonicalize().map_err(failed)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&path)
+        .map_err(failed)?;
+    require(&path, &file.metadata().map_err(failed)?)?;
+    require_ancestors(&path)?;
+    Ok(file)
 }
 
 /// The same for every directory above `root`, where the sticky bit is enough: whoever can rename a

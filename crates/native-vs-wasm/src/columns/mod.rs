@@ -1,9 +1,11 @@
 //! The columns there are.
 
 pub mod native;
+pub mod second_engine;
 pub mod wasm;
 
 pub use native::{Executable, NativeColumn};
+pub use second_engine::{SecondEngine, WASM2C};
 pub use wasm::{WasmColumn, WasmProgram, WasmSetup};
 
 use crate::column::Task;

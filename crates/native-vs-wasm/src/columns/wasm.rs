@@ -4,6 +4,8 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::thread::{self, Builder};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use measure_core::environment::sha256_of;
 use measure_core::ids::FunctionId;
 use measure_core::interrupt;
 
-use super::{OUTPUT_LIMIT_BYTES, Words, phase};
+use super::{OUTPUT_LIMIT_BYTES, SecondEngine, Words, phase};
 use crate::capture::Capture;
 use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
 
@@ -43,8 +45,17 @@ pub struct WasmColumn<'a> {
     build_flags: Vec<String>,
     words: Words,
     locate: Locate<'a>,
+    second_engine: Option<SecondEngine>,
     /// Several benchmarks may be one function with other arguments.
-    modules: RefCell<HashMap<FunctionId, wasmtime::Module>>,
+    compiled: RefCell<HashMap<FunctionId, Compiled>>,
+}
+
+/// A function's code.
+#[derive(Clone)]
+enum Compiled {
+    Module(wasmtime::Module),
+    /// By the second engine: of this module, at this path.
+    Library(Rc<[u8]>, PathBuf),
 }
 
 /// Everything that tells one Wasm column from another.
@@ -67,6 +78,8 @@ pub struct WasmSetup<'a> {
     pub words: Words,
     /// Which function a benchmark is.
     pub locate: Locate<'a>,
+    /// What compiles the modules instead of the engine, if anything does.
+    pub second_engine: Option<SecondEngine>,
 }
 
 impl<'a> WasmColumn<'a> {
@@ -89,7 +102,8 @@ impl<'a> WasmColumn<'a> {
             build_flags: setup.build_flags,
             words: setup.words,
             locate: setup.locate,
-            modules: RefCell::default(),
+            second_engine: setup.second_engine,
+            compiled: RefCell::default(),
         })
     }
 
@@ -104,16 +118,25 @@ impl<'a> WasmColumn<'a> {
         }
     }
 
-    fn module(&self, id: &FunctionId) -> Result<wasmtime::Module, NotReady> {
-        if let Some(module) = self.modules.borrow().get(id) {
-            return Ok(module.clone());
+    fn compiled(&self, id: &FunctionId) -> Result<Compiled, NotReady> {
+        if let Some(compiled) = self.compiled.borrow().get(id) {
+            return Ok(compiled.clone());
         }
-        let module = self
-            .store
-            .load(&self.engine, id)
-            .map_err(|e| self.not_ready(e))?;
-        self.modules.borrow_mut().insert(id.clone(), module.clone());
-        Ok(module)
+        let compiled = match &self.second_engine {
+            None => {
+                let module = self.store.load(&self.engine, id);
+                Compiled::Module(module.map_err(|e| self.not_ready(e))?)
+            }
+            Some(second) => {
+                let wasm = self.store.wasm(id).map_err(|e| self.not_ready(e))?;
+                let library = second.library(id, &wasm)?;
+                Compiled::Library(wasm.into(), library)
+            }
+        };
+        self.compiled
+            .borrow_mut()
+            .insert(id.clone(), compiled.clone());
+        Ok(compiled)
     }
 }
 
@@ -123,6 +146,10 @@ impl Column for WasmColumn<'_> {
     }
 
     fn summary(&self) -> String {
+        if self.second_engine.is_some() {
+            return "the modules of column wasm through wasm2c and clang: their code alone is the second engine's; thread, memory, files, limits and deadline are those of column wasm"
+                .to_owned();
+        }
         format!(
             "{ENGINE}: thread, WASI state and instance made for each run, to the instance's memory reset and the thread joined; the engine settings of the rung faaslet, without its cgroup and network namespace"
         )
@@ -130,12 +157,16 @@ impl Column for WasmColumn<'_> {
 
     fn settings(&self) -> Vec<String> {
         let mut settings = self.engine.settings().describe();
+        settings.extend(self.second_engine.iter().flat_map(SecondEngine::describe));
         settings.extend(self.build_flags.iter().cloned());
         settings
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
         let id = self.locate(benchmark)?.id;
+        if let Some(second) = &self.second_engine {
+            second.check()?;
+        }
         if self.store.module_path(&id).is_file() {
             return Ok(());
         }
@@ -145,13 +176,13 @@ impl Column for WasmColumn<'_> {
 
     fn prepare<'a>(&'a self, benchmark: &Benchmark) -> Result<Box<dyn Program + 'a>, NotReady> {
         let WasmProgram { id, grants } = self.locate(benchmark)?;
-        let module = self.module(&id)?;
+        let compiled = self.compiled(&id)?;
         let capture = || Capture::new(OUTPUT_LIMIT_BYTES).map_err(|e| self.not_ready(e));
         Ok(Box::new(LoadedModule {
             column: self,
             id,
             grants,
-            module,
+            compiled,
             function: None,
             stdout: capture()?,
             stderr: capture()?,
@@ -168,7 +199,7 @@ struct LoadedModule<'a> {
     column: &'a WasmColumn<'a>,
     id: FunctionId,
     grants: Grants,
-    module: wasmtime::Module,
+    compiled: Compiled,
     /// For the task that it was last run with.
     function: Option<(Task, Function)>,
     stdout: Capture,
@@ -228,12 +259,13 @@ impl LoadedModule<'_> {
         if task == Task::Dump {
             grants.stderr = Some(self.stderr.shared());
         }
-        Function::new(
-            &self.column.engine,
-            &self.id.to_string(),
-            &self.module,
-            grants,
-        )
+        let (engine, what) = (&self.column.engine, self.id.to_string());
+        match &self.compiled {
+            Compiled::Module(module) => Function::new(engine, &what, module, grants),
+            Compiled::Library(wasm, path) => {
+                Function::from_library(engine, &what, wasm, path, grants)
+            }
+        }
         .map_err(|e| RunError::Failed(e.to_string()))
     }
 }

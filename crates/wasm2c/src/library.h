@@ -1,0 +1,50 @@
+/* What a library of a module and its loader agree on: the same as in library.rs of the crate faaslet. */
+#pragma once
+#include <stdint.h>
+
+/* How a start came back. */
+enum {
+    STATUS_DONE = 0,
+    /* A call to the host said that the program is not to go on. */
+    STATUS_STOPPED = 1,
+    STATUS_LATE = 2,
+    STATUS_MEMORY = 3,
+    STATUS_STACK = 4,
+    STATUS_UNREACHABLE = 5,
+    STATUS_INDIRECT_CALL = 6,
+    STATUS_DIVISION_BY_ZERO = 7,
+    STATUS_OVERFLOW = 8,
+    STATUS_CONVERSION = 9,
+    STATUS_NULL = 10,
+    STATUS_OTHER_TRAP = 11,
+    STATUS_NO_INSTANCE = 12,
+};
+
+/* One start. */
+struct faaslet_start {
+    void *context;
+    /* Calls import number `import`; its arguments lie in `values`, where its result is put. 0 if the program may go on. */
+    int32_t (*call)(void *context, uint32_t import, uint64_t *values);
+    /* Grows the memory by so many pages of 64 KiB, in place; how many it had before, or -1. */
+    int64_t (*grow)(void *context, uint64_t pages);
+    /* The memory, which must not move. No access of the module reaches beyond the guard that its loader has behind it. */
+    uint8_t *memory;
+    uint64_t memory_bytes;
+    /* The host is not called with less stack than from here on. */
+    uintptr_t stack_limit;
+    /* Of the library: a stack pointer to call faaslet_escape with; 0 while that must not be. */
+    volatile uintptr_t escape_sp;
+    void *back;
+};
+
+/* Runs the module once, in a fresh instance. */
+__attribute__((visibility("default"))) int32_t faaslet_run(struct faaslet_start *start);
+/* Makes faaslet_run return `status`, from wherever the module's code was interrupted. */
+__attribute__((visibility("default"), noreturn)) void faaslet_escape(struct faaslet_start *start, int32_t status);
+
+struct w2c_wasi__snapshot__preview1 {
+    struct faaslet_start *start;
+};
+
+/* Calls the host, or ends the start. */
+void call_host(struct w2c_wasi__snapshot__preview1 *host, uint32_t import, uint64_t *values);

@@ -142,14 +142,15 @@ __attribute__((export_name("wizer.resume"))) void resume(void)
     if (seed != NULL)
         Py_DECREF(checked(PyObject_CallNoArgs(seed)));
     PyObject *done = PyObject_CallNoArgs(function);
-    if (done == NULL) {
-        /* SystemExit ends the program here, with its code. */
-        fail();
-    }
-    Py_DECREF(done);
+    /* SystemExit ends the program here, with its code. */
+    if (done == NULL)
+        PyErr_Print();
     _PyAtExit_Call(PyInterpreterState_Get());
     flush(stdout_flush);
     flush(stderr_flush);
+    if (done == NULL)
+        exit(1);
+    Py_DECREF(done);
     __wasm_call_dtors();
 }
 

@@ -18,7 +18,7 @@ const STARTS: usize = 3;
 /// Says what it finds, then leaves something of each kind behind: a global, an open file, an imported
 /// module, another working directory, an environment variable, a finder of modules.
 const SCRIPT: &str = r#"
-import json, os, random, secrets, sys, tempfile
+import atexit, json, os, random, secrets, sys, tempfile
 
 left = []
 own = random.Random()
@@ -34,6 +34,7 @@ def descriptors():
     return found
 
 def main():
+    atexit.register(print, json.dumps("the end"))
     print(json.dumps({
         "same": {
             "global": list(left),
@@ -54,6 +55,8 @@ def main():
     os.environ["LEFT"] = "a variable"
     sys.path.append("/left")
     left.append(open("/function/function.py"))
+    if os.path.exists("/function/fails"):
+        raise ValueError("the reason")
 
 if __name__ == "__main__":
     main()
@@ -102,6 +105,10 @@ fn no_state_of_one_start_is_seen_by_the_next() {
     for _ in 0..STARTS {
         function.start(&mut Untimed).expect("exit code 0");
     }
+    // An exception ends it as a process ends: exit handlers run, and what was printed is there.
+    fs::write(dir.path().join("fails"), "").expect("a file");
+    let error = function.start(&mut Untimed).expect_err("an exception");
+    assert!(error.to_string().contains("the reason"), "{error}");
     // Its end of the pipe, so that ours comes to an end.
     drop(function);
     let mut said = String::new();
@@ -110,7 +117,9 @@ fn no_state_of_one_start_is_seen_by_the_next() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("a line of JSON"))
         .collect();
-    assert_eq!(said.len(), STARTS, "{said:?}");
+    let (ends, said): (Vec<_>, Vec<_>) = said.into_iter().partition(Value::is_string);
+    assert_eq!(ends.len(), STARTS + 1, "{ends:?}");
+    assert_eq!(said.len(), STARTS + 1, "{said:?}");
     let first = &said[0]["same"];
     assert_eq!(first["global"], Value::Array(Vec::new()));
     assert_eq!(first["module"], Value::Bool(false));

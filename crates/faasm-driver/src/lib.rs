@@ -60,7 +60,7 @@ pub struct Options {
 enum Command {
     #[structopt(flatten)]
     Contract(ContractCommand),
-    /// Compiles functions of the store ahead of time, all of them unless some are named
+    /// Compiles functions of the store ahead of time, all of them unless some are named, or takes their snapshots
     Codegen {
         #[structopt(flatten)]
         snapshot: SnapshotFlags,

@@ -13,7 +13,7 @@ use structopt::StructOpt;
 use crate::Settings;
 use crate::commands::{driver_error, id, say};
 
-/// Options of `codegen` that concern snapshots.
+// Options of `codegen` that concern snapshots. No doc comment: it would take the place of the command's own in its --help.
 #[derive(Debug, StructOpt)]
 pub(crate) struct SnapshotFlags {
     /// Takes snapshots, for the proto-faaslet rungs: runs each function's initialiser once and stores what it

@@ -164,4 +164,6 @@ fn help_teaches() {
         &ran.stdout,
         &["EXAMPLES", "EXIT CODES", "codegen", "netns", "upload"],
     );
+    let ran = Bench::new().run(&["codegen", "--help"]);
+    assert_mentions(&ran.stdout, &["ahead of time", "--snapshot", "--count"]);
 }

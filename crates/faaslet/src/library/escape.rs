@@ -47,17 +47,21 @@ pub(crate) unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *cons
     };
     // SAFETY: of these signals the kernel tells the address.
     let address = unsafe { (*info).si_addr() }.addr();
+    // SAFETY: the kernel passes the handler what it will restore, the handler's alone.
+    let context = unsafe { &mut *context.cast_mut().cast::<ucontext_t>() };
     let status = if escape.memory.contains(&address) {
         Status::Memory
-    } else {
+    } else if address.abs_diff(registers::sp(context)) < FRAME_BYTES {
         Status::Stack
+    } else {
+        // Nothing that a module can do: the process must not go on.
+        return false;
     };
-    // SAFETY: the kernel passes the handler what it will restore, the handler's alone.
-    escape.leave(
-        unsafe { &mut *context.cast_mut().cast::<ucontext_t>() },
-        status,
-    )
+    escape.leave(context, status)
 }
+
+/// A frame that meets the end of the stack does so this near the stack pointer, as it touches each of its pages.
+const FRAME_BYTES: usize = 64 << 10;
 
 /// A call, as the machine has it.
 #[cfg(target_arch = "x86_64")]
@@ -66,6 +70,10 @@ mod registers {
 
     pub(super) fn pc(context: &ucontext_t) -> usize {
         context.uc_mcontext.gregs[REG_RIP as usize].cast_unsigned() as usize
+    }
+
+    pub(super) fn sp(context: &ucontext_t) -> usize {
+        context.uc_mcontext.gregs[REG_RSP as usize].cast_unsigned() as usize
     }
 
     pub(super) fn call(context: &mut ucontext_t, to: usize, stack: usize, arguments: [usize; 2]) {
@@ -87,6 +95,10 @@ mod registers {
 
     pub(super) fn pc(context: &ucontext_t) -> usize {
         context.uc_mcontext.pc as usize
+    }
+
+    pub(super) fn sp(context: &ucontext_t) -> usize {
+        context.uc_mcontext.sp as usize
     }
 
     pub(super) fn call(context: &mut ucontext_t, to: usize, stack: usize, arguments: [usize; 2]) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use measure_core::words::one_line;
 use wasmtime::ResourceLimiter;
 
 use crate::deadline::Watch;
@@ -85,10 +86,10 @@ impl Host {
     pub(crate) fn note(&self) -> String {
         let mut parts: Vec<String> = self.limits.denied.map(String::from).into_iter().collect();
         let said = String::from_utf8_lossy(&self.stderr);
-        if !said.trim().is_empty() {
-            // One line, and no control characters of the guest on the user's terminal.
-            let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
-            parts.push(format!("it said: {}", line.escape_debug()));
+        // No control characters of the guest on the user's terminal.
+        let said = one_line(&said, STDERR_KEPT_BYTES);
+        if !said.is_empty() {
+            parts.push(format!("it said: {said}"));
         }
         parts.join("; ")
     }

@@ -101,6 +101,10 @@ pub fn unknown(kind: &str, given: &str, known: &[String]) -> String {
         .map(|name| (strsim::damerau_levenshtein(given, name), name))
         .min()
         .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
+        .or_else(|| {
+            let begins = |name: &&String| given.len() > 2 && name.starts_with(given);
+            known.iter().find(begins).map(|name| (0, name))
+        })
         .map_or(String::new(), |(_, name)| {
             format!(", did you mean `{name}`?")
         });
@@ -134,6 +138,8 @@ mod tests {
         let message = unknown("rung", "faslet", &known);
         assert!(message.contains("did you mean `faaslet`?"), "{message}");
         assert!(message.contains("docker-none"));
+        let message = unknown("rung", "dock", &known);
+        assert!(message.contains("did you mean `docker-none`?"), "{message}");
         assert!(!unknown("rung", "zzzzzzzz", &known).contains("did you mean"));
     }
 

@@ -32,3 +32,4 @@ pub mod run_dir;
 pub mod schedule;
 pub mod spawn;
 pub mod stats;
+pub mod words;

@@ -362,10 +362,15 @@ impl<'a> Session<'a> {
             return Ok(Exit::Ok);
         }
         Err(CompareError::Benchmarks(format!(
-            "{} of {} failed: {} (above, and in report.md); the others were measured",
+            "{} of {} failed: {} (above, and in report.md){}",
             failed.len(),
             benchmarks.len(),
-            failed.join(", ")
+            failed.join(", "),
+            if failed.len() < benchmarks.len() {
+                "; the others were measured"
+            } else {
+                ""
+            }
         )))
     }
 }

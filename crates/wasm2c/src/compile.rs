@@ -11,6 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use measure_core::words::one_line;
 use measure_core::{interrupt, spawn};
 use nix::sys::wait::WaitStatus;
 
@@ -222,7 +223,7 @@ fn run(
     let said = last_words(&log).unwrap_or_default();
     Err(Wasm2cError::Tool {
         tool,
-        said: format!("{how} (it said: {})", said.escape_debug()),
+        said: format!("{how} (it said: {said})"),
     })
 }
 
@@ -237,9 +238,7 @@ fn last_words(log: &Path) -> io::Result<String> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
         read => read?,
     };
-    let text = String::from_utf8_lossy(&text);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    Ok(words.join(" ").chars().take(LAST_WORDS_CHARS).collect())
+    Ok(one_line(&String::from_utf8_lossy(&text), LAST_WORDS_CHARS))
 }
 
 #[cfg(test)]

@@ -133,12 +133,19 @@ pub fn same_version() -> Result<String, CompareError> {
         Ok(text.trim().to_owned())
     };
     let (native, wasm) = (of("native")?, of("wasi")?);
-    if native == wasm {
-        return Ok(native);
+    if native != wasm {
+        return Err(CompareError::Unavailable(format!(
+            "the native interpreter is CPython {native}, the Wasm one {wasm}: no comparison of the two is fair; `{MAKE}` builds both from one source"
+        )));
     }
-    Err(CompareError::Unavailable(format!(
-        "the native interpreter is CPython {native}, the Wasm one {wasm}: no comparison of the two is fair; `{MAKE}` builds both from one source"
-    )))
+    let library = python().join("native/lib");
+    if !library.is_dir() {
+        return Err(CompareError::Unavailable(format!(
+            "the standard library is missing ({}); `{MAKE}` installs it",
+            library.display()
+        )));
+    }
+    Ok(native)
 }
 
 fn python() -> PathBuf {

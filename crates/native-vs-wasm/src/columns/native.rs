@@ -12,6 +12,7 @@ use measure_core::clock::PhaseClock;
 use measure_core::environment::sha256_of;
 use measure_core::interrupt;
 use measure_core::spawn;
+use measure_core::words::one_line;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 
@@ -250,13 +251,10 @@ impl NativeProgram<'_> {
             other => format!("{other:?}"),
         };
         let said = String::from_utf8_lossy(stderr);
-        let words: Vec<&str> = said.split_whitespace().collect();
-        let said: String = words.join(" ").chars().take(LAST_WORDS_CHARS).collect();
-        let said = if said.is_empty() {
-            said
-        } else {
-            format!(" (it said: {})", said.escape_debug())
-        };
+        let mut said = one_line(&said, LAST_WORDS_CHARS);
+        if !said.is_empty() {
+            said = format!(" (it said: {said})");
+        }
         Err(RunError::Failed(how + &said))
     }
 }

@@ -67,6 +67,8 @@ impl Home {
             fs::create_dir_all(&dir).expect("made");
             fs::write(dir.join("version"), version).expect("written");
         }
+        // Of which the standard library is the first thing that is looked for.
+        fs::create_dir_all(self.dir.path().join("python/native/lib")).expect("made");
     }
 
     /// A new one for each run, or the last one.

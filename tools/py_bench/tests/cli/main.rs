@@ -4,4 +4,5 @@ mod common;
 mod comparing;
 mod faults;
 mod installed;
+mod memory;
 mod signals;

@@ -15,7 +15,7 @@ use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, StartError};
 use crate::host::{Grants, Host};
 use crate::library::{self, Library};
-use crate::store::Store;
+use crate::store::{Store, within_limits};
 use crate::wasi::{self, Files, ProcExit, Stop};
 
 /// Names of the phases of a start that every rung has.
@@ -121,6 +121,7 @@ impl Function {
         path: &Path,
         grants: Grants,
     ) -> Result<Self, FaasletError> {
+        within_limits(engine, what, wasm)?;
         let library = Arc::new(Library::open(path, wasm)?);
         let adapter = library
             .adapter(engine.wasmtime())

@@ -254,6 +254,20 @@ fn memory_grows_up_to_the_limit_and_is_fresh_in_each_start() {
 }
 
 #[test]
+fn a_table_above_the_limit_is_refused() {
+    let Some(tools) = toolchain("a_table_above_the_limit_is_refused") else {
+        return;
+    };
+    let text =
+        r#"(module (memory (export "memory") 1) (table 70000 funcref) (func (export "_start")))"#;
+    let refused = Compiled::new(&tools, text).load(&engine(), Grants::default());
+    assert!(matches!(
+        refused.map(drop),
+        Err(FaasletError::Refused { .. })
+    ));
+}
+
+#[test]
 fn files_are_those_that_were_granted() {
     let Some(tools) = toolchain("files_are_those_that_were_granted") else {
         return;

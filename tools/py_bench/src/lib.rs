@@ -25,6 +25,7 @@ const EXAMPLES: &str = "\
 EXAMPLES:
     py_bench bench_float.py 200 200
     py_bench all 5 5                                (half an hour)
+    py_bench all 3 3 --also wasm-wasm2c             (by LLVM too, after make wasm2c; 45 minutes)
     py_bench nbody 10 10 --reuse                    (also: all iterations in one interpreter)
     py_bench richards 0 5 --profile perfmap         (nothing but Wasm, to be profiled)
     py_bench dump nbody wasm                        (its digest, or its traceback)

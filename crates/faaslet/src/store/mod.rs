@@ -29,6 +29,7 @@ use dir::Dir;
 pub use manifest::{Manifest, ManifestDir};
 pub use snapshots::{MAX_SNAPSHOTS, SnapshotOptions, Snapshots};
 pub(crate) use trust::open_trusted;
+pub(crate) use validate::within_limits;
 pub use validate::{MAX_MODULE_BYTES, validate};
 
 /// The module's file name.

@@ -40,7 +40,7 @@ pub fn validate(engine: &FaasletEngine, what: &str, wasm: &[u8]) -> Result<(), F
 
 /// Checks only that `wasm`, which is valid, begins within the limits: they may be lower than when it was
 /// compiled.
-pub(super) fn within_limits(
+pub(crate) fn within_limits(
     engine: &FaasletEngine,
     what: &str,
     wasm: &[u8],

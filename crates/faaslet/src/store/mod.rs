@@ -212,7 +212,7 @@ impl Store {
         let wasm = self.wasm(id)?;
         let dir = self.dir(id)?;
         dir.require_trust()?;
-        validate::within_limits(engine, &id.to_string(), &wasm)?;
+        within_limits(engine, &id.to_string(), &wasm)?;
         if let Some(module) = code::find(&dir, engine, Kind::Function, &wasm)? {
             return Ok(module);
         }

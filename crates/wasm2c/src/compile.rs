@@ -1,10 +1,10 @@
 //! From module to shared library.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -86,7 +86,10 @@ impl Toolchain {
             Ok(object)
         })?;
         self.run_compiler(&self.link_arguments(&objects, &library), &work.0, limit)?;
-        fs::rename(&library, to).map_err(Wasm2cError::file(to))
+        // Whatever the umask: a library that others can write to is not loaded.
+        fs::set_permissions(&library, Permissions::from_mode(0o755))
+            .and_then(|()| fs::rename(&library, to))
+            .map_err(Wasm2cError::file(to))
     }
 
     fn run_compiler(

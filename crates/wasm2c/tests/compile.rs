@@ -1,5 +1,6 @@
 //! Modules compiled to libraries. What the libraries do is tested where they are run: in the crate `faaslet`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ fn a_library_is_made_and_nothing_else_is_left() {
         format!(r#"(module (memory (export "memory") 1) (func (export "_start")) {functions})"#);
     compile(&tools, &text, &library).expect("compiled");
     assert_eq!(files(dir.path()), std::slice::from_ref(&library));
+    let mode = library.metadata().expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o755);
     let bytes = std::fs::read(library).expect("readable");
     assert_eq!(bytes[..4], *b"\x7fELF");
 }

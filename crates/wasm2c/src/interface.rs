@@ -194,14 +194,14 @@ pub(crate) fn in_c(imports: &[Import]) -> String {
     c
 }
 
-/// Whether `wasm` imports anything.
-pub(crate) fn has_imports(wasm: &[u8]) -> Result<bool, Wasm2cError> {
+/// How many things `wasm` imports, of whatever kind.
+pub(crate) fn import_count(wasm: &[u8]) -> Result<usize, Wasm2cError> {
     for payload in Parser::new(0).parse_all(wasm) {
         if let Payload::ImportSection(section) = payload? {
-            return Ok(section.count() > 0);
+            return Ok(section.into_imports().count());
         }
     }
-    Ok(false)
+    Ok(0)
 }
 
 #[cfg(test)]

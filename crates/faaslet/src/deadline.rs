@@ -27,6 +27,7 @@ use slab::Slab;
 use wasmtime::{Engine, Module};
 
 use crate::library::{Escape, Status};
+use crate::registers;
 
 /// Ignored where nobody handles it, and rarely used for what it was meant for: out-of-band data on a socket.
 const POKE: Signal = Signal::SIGURG;
@@ -282,11 +283,9 @@ extern "C" fn poked(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
         watch.missed.store(true, Ordering::Relaxed);
         return;
     }
-    let pc = pc(context);
-    let Ok(at) = usize::try_from(*pc) else { return };
-    if watch.code.contains(at) {
+    if watch.code.contains(registers::pc(context)) {
         watch.missed.store(true, Ordering::Relaxed);
-        *pc = watch.code.trap_pc as _;
+        registers::set_pc(context, watch.code.trap_pc);
     }
 }
 
@@ -295,16 +294,6 @@ pub(crate) fn escape() -> Option<&'static Escape> {
     // SAFETY: where they are not null they are those of the start that runs on this thread, and outlive a handler on it.
     let watch: Option<&'static Watch> = unsafe { CURRENT.get().as_ref() };
     watch.and_then(Watch::escape)
-}
-
-#[cfg(target_arch = "x86_64")]
-fn pc(context: &mut ucontext_t) -> &mut i64 {
-    &mut context.uc_mcontext.gregs[libc::REG_RIP as usize]
-}
-
-#[cfg(target_arch = "aarch64")]
-fn pc(context: &mut ucontext_t) -> &mut u64 {
-    &mut context.uc_mcontext.pc
 }
 
 /// The trapping instruction of the function `stub`: `ud2`, or `udf` with the engine's mark.

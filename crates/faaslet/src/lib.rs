@@ -19,6 +19,7 @@ mod host;
 mod library;
 pub mod netns;
 pub mod park;
+mod registers;
 pub mod seat;
 pub mod settings;
 pub mod snapshot;

@@ -7,7 +7,7 @@ use std::ptr;
 use libc::{c_int, siginfo_t, ucontext_t};
 
 use super::{Start, Status};
-use crate::deadline;
+use crate::{deadline, registers};
 
 /// Where a start that is under way can be left, and how.
 pub(crate) struct Escape {
@@ -62,50 +62,3 @@ pub(crate) unsafe fn fault(signal: c_int, info: *const siginfo_t, context: *cons
 
 /// A frame that meets the end of the stack does so this near the stack pointer, as it touches each of its pages.
 const FRAME_BYTES: usize = 64 << 10;
-
-/// A call, as the machine has it.
-#[cfg(target_arch = "x86_64")]
-mod registers {
-    use libc::{REG_RDI, REG_RIP, REG_RSI, REG_RSP, ucontext_t};
-
-    pub(super) fn pc(context: &ucontext_t) -> usize {
-        context.uc_mcontext.gregs[REG_RIP as usize].cast_unsigned() as usize
-    }
-
-    pub(super) fn sp(context: &ucontext_t) -> usize {
-        context.uc_mcontext.gregs[REG_RSP as usize].cast_unsigned() as usize
-    }
-
-    pub(super) fn call(context: &mut ucontext_t, to: usize, stack: usize, arguments: [usize; 2]) {
-        let registers = &mut context.uc_mcontext.gregs;
-        for (register, value) in [
-            (REG_RIP, to),
-            (REG_RSP, stack),
-            (REG_RDI, arguments[0]),
-            (REG_RSI, arguments[1]),
-        ] {
-            registers[register as usize] = (value as u64).cast_signed();
-        }
-    }
-}
-
-#[cfg(target_arch = "aarch64")]
-mod registers {
-    use libc::ucontext_t;
-
-    pub(super) fn pc(context: &ucontext_t) -> usize {
-        context.uc_mcontext.pc as usize
-    }
-
-    pub(super) fn sp(context: &ucontext_t) -> usize {
-        context.uc_mcontext.sp as usize
-    }
-
-    pub(super) fn call(context: &mut ucontext_t, to: usize, stack: usize, arguments: [usize; 2]) {
-        let registers = &mut context.uc_mcontext;
-        registers.pc = to as u64;
-        registers.sp = stack as u64;
-        registers.regs[0] = arguments[0] as u64;
-        registers.regs[1] = arguments[1] as u64;
-    }
-}

@@ -40,15 +40,15 @@ build: setup ## Build all tools (release)
 functions: $(foreach d,$(DEMOS),$(STORE)/demo/$(d)/native wasm-$(d)) ## Build the demo functions, native and Wasm, into the store
 
 # The store must not be writable by others, whatever the umask: compiled code in it runs unchecked.
-$(STORE)/demo/%/native: docker/%.c
+$(STORE)/demo/%/native: functions/%.c
 	@install -d -m 755 $(BUILD) $(STORE) $(STORE)/demo $(@D)
 	$(NATIVE_CC) $(NATIVE_CFLAGS) $< -o $@.tmp && mv $@.tmp $@
 
-# It has an initialiser, hence a start of its own (docker/snapshot.h).
+# It has an initialiser, hence a start of its own (functions/snapshot.h).
 $(BUILD)/wasm/demo/sieve.wasm: WASI_LDFLAGS += -nostartfiles
-$(BUILD)/wasm/demo/sieve.wasm $(STORE)/demo/sieve/native: docker/snapshot.h
+$(BUILD)/wasm/demo/sieve.wasm $(STORE)/demo/sieve/native: functions/snapshot.h
 
-$(BUILD)/wasm/demo/%.wasm: docker/%.c Makefile
+$(BUILD)/wasm/demo/%.wasm: functions/%.c Makefile
 	@mkdir -p $(@D)
 	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) $< -o $@.tmp && mv $@.tmp $@
 
@@ -142,7 +142,7 @@ clean-runtime: build ## Remove what killed runs left behind; only what carries o
 include polybench-src/build.mk
 include polybench-src/wasm2c.mk
 
-include crates/microvm-driver/guest/build.mk
+include tools/microvm-driver/guest/build.mk
 
 include pybench-src/build.mk
 include pybench-src/functions.mk

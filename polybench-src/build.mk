@@ -87,7 +87,7 @@ define polybench_write_flags
 { echo "compiler: $$($(POLYBENCH_CC) --version | head -n 1)"; \
   echo "cflags: $(strip $1)"; \
   echo "ldflags: $(strip $2)"; \
-  echo "post-link: $(or $(strip $3),none)$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$3), (sources $$(cat crates/wasm-post-link/src/*.rs | sha256sum | cut -c 1-16)))"; \
+  echo "post-link: $(or $(strip $3),none)$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$3), (sources $$(cat tools/wasm-post-link/src/*.rs | sha256sum | cut -c 1-16)))"; \
   $(POLYBENCH_CC) $(strip $1) '-###' -c -x c /dev/null 2>&1 | awk -F '"' -v cpu=cpu: \
     '/"-cc1"/ { for (i = 2; i < NF; i += 2) { if ($$i == "-triple") triple = $$(i + 2); \
       if ($$i == "-target-cpu") cpu = cpu " " $$(i + 2); \

@@ -19,8 +19,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
-use measure_core::clock::now_ns;
-use measure_core::interrupt;
+use measure_core::base::clock::now_ns;
+use measure_core::base::interrupt;
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use slab::Slab;

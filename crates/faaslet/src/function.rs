@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use measure_core::clock::PhaseClock;
-use measure_core::ids::FunctionId;
+use measure_core::base::clock::PhaseClock;
+use measure_core::base::ids::FunctionId;
 use wasmtime::unix::StoreExt;
 use wasmtime::{
     Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use measure_core::words::one_line;
+use measure_core::base::words::one_line;
 use wasmtime::ResourceLimiter;
 
 use crate::deadline::Watch;

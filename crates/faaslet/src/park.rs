@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use measure_core::interrupt;
+use measure_core::base::interrupt;
 
 use crate::error::StartError;
 use crate::function::{Function, Untimed};

@@ -4,9 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use measure_core::bare_thread::Attributes;
-use measure_core::cgroup::{Controller, Group, Hierarchies, OwnScope};
-use measure_core::label;
+use measure_core::base::label;
+use measure_core::driver_kit::bare_thread::Attributes;
+use measure_core::driver_kit::cgroup::{Controller, Group, Hierarchies, OwnScope};
 use nix::unistd::getpid;
 
 use crate::altstack::AltStack;

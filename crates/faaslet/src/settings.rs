@@ -4,7 +4,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use measure_core::ids;
+use measure_core::base::ids;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
     ProfilingStrategy,

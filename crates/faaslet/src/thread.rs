@@ -7,8 +7,8 @@ use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use measure_core::bare_thread;
-use measure_core::clock::PhaseClock;
+use measure_core::base::clock::PhaseClock;
+use measure_core::driver_kit::bare_thread;
 
 use crate::error::StartError;
 use crate::function::Function;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder, JoinHandle, Thread};
 
-use measure_core::clock::PhaseClock;
+use measure_core::base::clock::PhaseClock;
 
 use crate::error::StartError;
 use crate::function::{Function, Untimed};

@@ -102,7 +102,8 @@ fn module(fields: &str) -> String {
 #[test]
 fn whatever_a_library_does_its_deadline_ends_it() {
     let test = "whatever_a_library_does_its_deadline_ends_it";
-    let tools = match wasm2c::Toolchain::find(&measure_core::home::root(), "clang-19") {
+    let tools = match second_engine::Toolchain::find(&measure_core::base::home::root(), "clang-19")
+    {
         Ok(tools) => tools,
         Err(why) => {
             eprintln!("SKIPPED: {test}: {why}: `make wasm2c` installs it");

@@ -13,9 +13,9 @@ use faaslet::settings::GUARD_BYTES;
 use faaslet::{
     DirGrant, EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError,
 };
-use measure_core::home;
+use measure_core::base::home;
+use second_engine::Toolchain;
 use tempfile::TempDir;
-use wasm2c::Toolchain;
 
 /// Far longer than the compiler takes on a busy host.
 const LIMIT: Duration = Duration::from_secs(300);

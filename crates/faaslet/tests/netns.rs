@@ -16,7 +16,7 @@ use faaslet::netns::{
     Config, Ensured, Namespace, NetnsError, Pool, Range, ensure_persistent, enter, host_end_name,
     persistent_name, remove_orphans, remove_persistent,
 };
-use measure_core::exit::{Exit, HasExit};
+use measure_core::base::exit::{Exit, HasExit};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;

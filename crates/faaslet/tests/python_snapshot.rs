@@ -8,7 +8,7 @@ use std::sync::Arc;
 use faaslet::function::Untimed;
 use faaslet::snapshot::{self, Names, Plan};
 use faaslet::{DirGrant, EngineSettings, FaasletEngine, Function, Grants};
-use measure_core::home;
+use measure_core::base::home;
 use serde_json::Value;
 use tempfile::TempDir;
 use wasmtime::Module;

@@ -10,7 +10,7 @@ use faaslet::function::Untimed;
 use faaslet::snapshot::{self, Names, Plan};
 use faaslet::store::{Codegen, Manifest, ManifestDir, SnapshotOptions};
 use faaslet::{DirGrant, EngineSettings, FaasletEngine, FaasletError, Function, Grants, Store};
-use measure_core::ids::FunctionId;
+use measure_core::base::ids::FunctionId;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use wasmtime::Module;

@@ -1,11 +1,10 @@
 //! A process in a group of its own, from outside. One test in this file: it moves the whole process.
 
 use std::fs;
-use std::process::Command;
 use std::thread;
 
-use measure_core::cgroup::{Group, OwnScope, cpu_ns, processes};
-use measure_core::label;
+use measure_core::base::label;
+use measure_core::driver_kit::cgroup::{Group, OwnScope, processes};
 
 fn own_cgroups() -> String {
     fs::read_to_string("/proc/self/cgroup").expect("/proc is mounted")
@@ -34,25 +33,15 @@ fn a_process_enters_a_group_of_its_own_and_leaves_it_as_it_was() {
         return;
     }
     let name = label::name(me, "own-scope-test");
-    let status = Command::new("sh")
-        .args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"])
-        .status();
-    assert!(status.expect("sh runs").success());
     for (controller, dir) in &scope.cgroups {
         assert!(dir.ends_with(&name), "{}", dir.display());
         assert_eq!(processes(dir).expect("a list"), [me], "{controller}");
-    }
-    if let Some(dir) = scope.cgroups.get("cpuacct") {
-        assert!(
-            cpu_ns(dir).expect("CPU time") > 100_000,
-            "a child's time counts"
-        );
     }
     assert_ne!(own_cgroups(), before);
     // Thread groups are made within it and go with it.
     let nested = Group::create(
         &label::name(me, "own-scope-thread"),
-        &[measure_core::cgroup::Controller::Cpu],
+        &[measure_core::driver_kit::cgroup::Controller::Cpu],
     );
     if let Ok(nested) = &nested {
         nested.add_current_thread().expect("joins");

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use measure_core::exit::{Exit, HasExit};
-use measure_core::record::{SCHEMA, Sample, TOTAL, Value};
-use measure_core::run_dir::{LATEST, RunDir, RunDirError, SAMPLES, read_samples, write_whole};
+use measure_core::base::exit::{Exit, HasExit};
+use measure_core::contract::run_dir::{
+    LATEST, RunDir, RunDirError, SAMPLES, read_samples, write_whole,
+};
+use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
 
 fn sample(value: i64) -> Sample {
     Sample {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use measure_core::clock::Phases;
+use measure_core::base::clock::Phases;
 
 use crate::error::CompareError;
 

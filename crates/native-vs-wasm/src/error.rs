@@ -3,8 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use measure_core::exit::{Exit, HasExit};
-use measure_core::run_dir::RunDirError;
+use measure_core::base::exit::{Exit, HasExit};
+use measure_core::contract::run_dir::RunDirError;
 
 /// Why a comparison did not come to a good end.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,7 @@
 pub mod capture;
 pub mod column;
 pub mod columns;
+pub mod comparison;
 pub mod error;
 mod options;
 mod output;

@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use measure_core::run_dir::replace_file;
+use measure_core::base::files::replace_file;
 
 use crate::error::CompareError;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use measure_core::stats::MIN_INTERVAL_N;
+use stats::MIN_INTERVAL_N;
 
 /// A shorter kernel is repeated in its process until its times add up to this. Reading the clock takes some
 /// tens of nanoseconds on either side and its steps are no larger, so that is a part in 10^5.

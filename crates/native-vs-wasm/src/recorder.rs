@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use measure_core::clock::Phases;
-use measure_core::environment::Environment;
-use measure_core::record::{SCHEMA, Sample, TOTAL, Value};
-use measure_core::run_dir::{RESULTS, RunDir};
-use report::Records;
-use report::comparison::{
+use crate::comparison::{
     BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, KERNEL, KERNEL_NS, csv_rows, render,
 };
-use report::vocabulary::WALL_NS;
+use measure_core::base::clock::Phases;
+use measure_core::contract::run_dir::{RESULTS, RunDir};
+use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
+use measure_core::contract::vocabulary::WALL_NS;
+use probes::environment::Environment;
+use report::Records;
 
 use crate::error::CompareError;
 use crate::output::CsvFile;

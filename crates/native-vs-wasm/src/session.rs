@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use measure_core::environment::Environment;
-use measure_core::exit::Exit;
-use measure_core::interrupt;
-use measure_core::progress::Progress;
-use measure_core::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
-use measure_core::schedule::interleave;
-use report::comparison::{Comparison, RUN, VERIFY, terminal};
-use report::vocabulary::CALIBRATE;
+use crate::comparison::{Comparison, RUN, VERIFY, terminal};
+use measure_core::base::exit::Exit;
+use measure_core::base::interrupt;
+use measure_core::base::progress::Progress;
+use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
+use measure_core::contract::vocabulary::CALIBRATE;
+use probes::environment::Environment;
+use stats::schedule::interleave;
 
 use crate::column::{Benchmark, Program, RunError, Task};
 use crate::error::CompareError;
@@ -36,7 +36,9 @@ pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareEr
     environment
         .heed(options.strict)
         .map_err(CompareError::Unavailable)?;
-    let seed = options.seed.unwrap_or_else(measure_core::clock::now_ns);
+    let seed = options
+        .seed
+        .unwrap_or_else(measure_core::base::clock::now_ns);
     suite.describe(&mut environment, seed);
     let info = suite.info(seed);
     let recorder = Recorder::open(options.run_dir.as_deref(), csv, environment, info)?;
@@ -296,7 +298,7 @@ impl<'a> Session<'a> {
                 progress.warn(&format!("{}: {what}", info.name));
             }
             progress.clear();
-            let line = report::comparison::line(self.recorder.comparison(), one.index);
+            let line = crate::comparison::line(self.recorder.comparison(), one.index);
             say(format!("{line}\n").as_bytes())?;
         }
         Ok(())

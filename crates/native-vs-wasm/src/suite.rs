@@ -1,7 +1,7 @@
 //! What is compared.
 
-use measure_core::environment::Environment;
-use report::comparison::{BenchmarkInfo, ColumnInfo, ComparisonInfo};
+use crate::comparison::{BenchmarkInfo, ColumnInfo, ComparisonInfo};
+use probes::environment::Environment;
 
 use crate::column::{Benchmark, Column, Side};
 use crate::error::CompareError;

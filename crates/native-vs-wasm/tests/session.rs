@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::rc::Rc;
 
-use measure_core::clock::Phases;
-use measure_core::exit::{Exit, HasExit};
+use measure_core::base::clock::Phases;
+use measure_core::base::exit::{Exit, HasExit};
 use native_vs_wasm::{
     Benchmark, Column, CommonOptions, CompareError, Entry, NotReady, Program, Run, RunError, Suite,
     Task, run,

@@ -1,14 +1,16 @@
 //! The CSV files. The forms of `runtime-bench-time.csv` and `runtime-bench-mem.csv` are those that old
 //! scripts read; what is unavailable has an empty value there, never a zero.
 
-use measure_core::record::{Sample, TOTAL};
-use measure_core::stats::Interval;
+use measure_core::contract::sample::{Sample, TOTAL};
+use stats::Interval;
 
 use crate::Rendered;
 use crate::memory::MemoryRow;
 use crate::records::Records;
 use crate::time::TimeRow;
-use crate::vocabulary::{BATCH, CPU, CPU_CYCLES, CPU_NS, DISK, READ_BYTES, WALL_NS, WRITE_BYTES};
+use measure_core::contract::vocabulary::{
+    BATCH, CPU, CPU_CYCLES, CPU_NS, DISK, READ_BYTES, WALL_NS, WRITE_BYTES,
+};
 
 /// Measure of the samples, their metric, its name in the CSV, and what to divide by.
 const TIME_MEASURES: [(&str, &str, &str, f64); 5] = [

@@ -4,16 +4,16 @@
 
 use std::ops::Range;
 
-use measure_core::stats::Interval;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use stats::Interval;
 
 use crate::format::{count, duration_ns};
 use crate::memory::MemoryRow;
 use crate::records::Records;
 use crate::time::TimeRow;
-use crate::vocabulary::PSS_BYTES;
+use measure_core::contract::vocabulary::PSS_BYTES;
 
 /// The file's name.
 pub(crate) const FILE: &str = "ladder.svg";

@@ -2,23 +2,20 @@
 //! terminal tables comes out. Nothing here measures, looks at the host or reads a clock, so the same
 //! records give the same bytes.
 
-pub mod comparison;
 mod csv_files;
 mod format;
 mod ladder_plot;
 mod markdown;
 mod memory;
 mod records;
-mod run_info;
 mod table;
 mod terminal;
 mod time;
-pub mod vocabulary;
 
 pub use format::{bytes, count, duration_ns, ratio};
+pub use markdown::environment;
 pub use memory::{MemoryRow, memory_rows};
-pub use records::Records;
-pub use run_info::{Part, RUN_INFO, RunInfo, RungInfo};
+pub use records::{Records, read_json};
 pub use table::{Align, Table};
 pub use terminal::terminal;
 pub use time::{TimeRow, time_rows};

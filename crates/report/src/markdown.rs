@@ -1,13 +1,13 @@
 //! `report.md`.
 
-pub(crate) mod environment;
+pub mod environment;
 mod memory;
 mod time;
 
 use std::fmt::Write;
 
-use measure_core::driver::{Isolation, Probe};
-use measure_core::stats::{Interval, LinearFit};
+use measure_core::contract::{Isolation, Probe};
+use stats::{Interval, LinearFit};
 
 use crate::format::{bytes, unavailable_because};
 use crate::memory::MemoryRow;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use measure_core::record::{Sample, Value};
-use measure_core::stats::{LinearFit, linear_fit, median};
+use measure_core::contract::sample::{Sample, Value};
+use stats::{LinearFit, linear_fit, median};
 
 use crate::records::Records;
-use crate::vocabulary::{BEFORE, HOLD, MEM_AVAILABLE_BYTES, PARKED, PEAK};
+use measure_core::contract::vocabulary::{BEFORE, HOLD, MEM_AVAILABLE_BYTES, PARKED, PEAK};
 
 /// One rung and one quantity of the mem part.
 #[derive(Debug, Clone)]

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use measure_core::environment::Environment;
-use measure_core::record::{SCHEMA, Sample, Value};
-use measure_core::run_dir::{RunDirError, read_samples};
+use measure_core::contract::run_dir::{RunDirError, read_samples};
+use measure_core::contract::sample::{SCHEMA, Sample, Value};
+use probes::environment::Environment;
 
-use crate::run_info::{RUN_INFO, RunInfo};
+use measure_core::contract::run_info::{RUN_INFO, RunInfo};
 
 /// The records of a run.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ impl Records {
     /// The first reason why `rung` has nothing to show, if it never could run.
     #[must_use]
     pub fn unavailable(&self, rung: &str) -> Option<&str> {
-        self.of(rung, crate::vocabulary::PROBE)
+        self.of(rung, measure_core::contract::vocabulary::PROBE)
             .find_map(|s| match &s.value {
                 Value::Unavailable(why) => Some(why.as_str()),
                 Value::Value(_) => None,
@@ -92,9 +92,11 @@ impl Records {
     }
 }
 
-pub(crate) fn read_json<T: serde::de::DeserializeOwned>(
-    path: &Path,
-) -> Result<Option<T>, RunDirError> {
+/// Reads a JSON file of a run directory; `None` if it is not there.
+///
+/// # Errors
+/// It cannot be read or is malformed.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, RunDirError> {
     let text = match fs::read(path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

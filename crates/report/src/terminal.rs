@@ -6,7 +6,7 @@ use crate::memory::{MemoryRow, memory_rows};
 use crate::records::Records;
 use crate::table::{Align, Table};
 use crate::time::{REFERENCE, TimeRow, time_rows};
-use crate::vocabulary::PSS_BYTES;
+use measure_core::contract::vocabulary::PSS_BYTES;
 
 /// A row per rung: what one start takes, what one more worker weighs, and what that isolates.
 #[must_use]

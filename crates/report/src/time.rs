@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use measure_core::record::{Sample, TOTAL, Value};
-use measure_core::stats::{Flag, Ratio, Summary, flags, median, median_ratio};
+use measure_core::contract::sample::{Sample, TOTAL, Value};
+use stats::{Flag, Ratio, Summary, flags, median, median_ratio};
 
 use crate::records::Records;
-use crate::vocabulary::{
+use measure_core::contract::vocabulary::{
     BATCH, CALIBRATE, CLIENT_CPU_NS, CPU, CPU_CYCLES, CPU_NS, DISK, DROP_CACHES, READ_BYTES, START,
     WALL_NS, WRITE_BYTES,
 };

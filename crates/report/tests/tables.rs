@@ -1,9 +1,10 @@
 //! Tables of made-up records whose numbers are known.
 
-use measure_core::driver::{Description, Isolation, Probe};
-use measure_core::record::{SCHEMA, Sample, TOTAL, Value};
-use report::vocabulary as word;
-use report::{Part, Records, RunInfo, RungInfo, memory_rows, render, terminal, time_rows};
+use measure_core::contract::run_info::{Part, RunInfo, RungInfo};
+use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
+use measure_core::contract::vocabulary as word;
+use measure_core::contract::{Description, Isolation, Probe};
+use report::{Records, memory_rows, render, terminal, time_rows};
 
 /// Samples of one run, built up.
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! What can go wrong.
 
 use faaslet::FaasletError;
-use measure_core::exit::{Exit, HasExit};
+use measure_core::base::exit::{Exit, HasExit};
 
 /// Why there is no mapping.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

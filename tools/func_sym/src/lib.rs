@@ -22,9 +22,9 @@ use std::path::PathBuf;
 
 use faaslet::settings::MAX_MEMORY_LIMIT_BYTES;
 use faaslet::{EngineSettings, FaasletEngine, Store};
-use measure_core::exit::{Exit, after_help};
-use measure_core::home;
-use measure_core::ids::{self, FunctionId};
+use measure_core::base::exit::{Exit, after_help};
+use measure_core::base::home;
+use measure_core::base::ids::{self, FunctionId};
 use structopt::StructOpt;
 
 pub use error::SymError;

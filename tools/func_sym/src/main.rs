@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    measure_core::exit::report(func_sym::run(&measure_core::exit::parse_args()))
+    measure_core::base::exit::report(func_sym::run(&measure_core::base::exit::parse_args()))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use faaslet::{EngineSettings, FaasletEngine, Store};
-use measure_core::ids::FunctionId;
+use measure_core::base::ids::FunctionId;
 use tempfile::TempDir;
 
 /// A kernel, its caller, and a helper that only a name section names.

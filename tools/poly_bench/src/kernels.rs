@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use measure_core::ids;
+use measure_core::base::ids;
 
 /// What every program's name begins with.
 pub const PREFIX: &str = "poly_";

@@ -8,7 +8,7 @@ mod list;
 
 use std::path::PathBuf;
 
-use measure_core::exit::{Exit, after_help};
+use measure_core::base::exit::{Exit, after_help};
 use native_vs_wasm::{
     Benchmark, CommonOptions, CompareError, NATIVE, Suite, Task, WASM, entries, output_of, say,
 };

@@ -1,6 +1,6 @@
 //! `poly_bench list`.
 
-use measure_core::exit::Exit;
+use measure_core::base::exit::Exit;
 use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, WASM, say};
 use report::{Align, Table};
 

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    measure_core::exit::report(poly_bench::run(&measure_core::exit::parse_args()))
+    measure_core::base::exit::report(poly_bench::run(&measure_core::base::exit::parse_args()))
 }

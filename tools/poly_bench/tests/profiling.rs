@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use faaslet::{EngineSettings, FaasletEngine, Store};
-use measure_core::ids::FunctionId;
+use measure_core::base::ids::FunctionId;
 use tempfile::TempDir;
 
 const PROGRAM: &str = "poly_ludcmp-medium";

@@ -9,9 +9,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, OnceLock};
 
 use faaslet::{EngineSettings, FaasletEngine, Function, Grants, Store};
-use measure_core::clock::PhaseClock;
-use measure_core::environment::sha256_of;
-use measure_core::ids::FunctionId;
+use measure_core::base::clock::PhaseClock;
+use measure_core::base::files::sha256_of;
+use measure_core::base::ids::FunctionId;
 use poly_bench::arrays;
 use serde_json::Value;
 use tempfile::TempDir;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use measure_core::{home, ids};
+use measure_core::base::home;
+use measure_core::base::ids;
 use native_vs_wasm::CompareError;
 
 /// What every script's name begins with.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use faaslet::{DirGrant, EngineSettings, Grants, Profiling, Store};
-use measure_core::home;
-use measure_core::ids::{self, FunctionId};
+use measure_core::base::home;
+use measure_core::base::ids::{self, FunctionId};
 use native_vs_wasm::columns::{
     Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup,
 };

@@ -10,7 +10,7 @@ mod scratch;
 
 use std::path::PathBuf;
 
-use measure_core::exit::{Exit, after_help};
+use measure_core::base::exit::{Exit, after_help};
 use native_vs_wasm::{
     Benchmark, CommonOptions, CompareError, Entry, NATIVE, Suite, Task, WASM, output_of, say,
 };

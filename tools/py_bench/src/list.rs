@@ -1,6 +1,6 @@
 //! `py_bench list`.
 
-use measure_core::exit::Exit;
+use measure_core::base::exit::Exit;
 use native_vs_wasm::{CompareError, say};
 use report::{Align, Table};
 

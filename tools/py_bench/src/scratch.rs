@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use measure_core::{home, interrupt};
+use measure_core::base::home;
+use measure_core::base::interrupt;
 use native_vs_wasm::CompareError;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use measure_core::driver::Probe;
-use measure_core::environment::Environment;
-use measure_core::exit::Exit;
-use measure_core::ids::FunctionId;
-use measure_core::interrupt;
-use measure_core::run_dir::{HostLock, MEASURING, RunDir, SAMPLES};
+use measure_core::base::exit::Exit;
+use measure_core::base::ids::FunctionId;
+use measure_core::base::interrupt;
+use measure_core::contract::Probe;
+use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, SAMPLES};
+use measure_core::contract::run_info::{Part, RungInfo};
 use nix::unistd::geteuid;
-use report::{Part, Records, RungInfo};
+use probes::environment::Environment;
+use report::Records;
 
 use crate::drivers::{Ladder, Offer};
 use crate::error::BenchError;
@@ -73,7 +74,9 @@ impl Run {
         environment
             .heed(common.strict)
             .map_err(BenchError::Unavailable)?;
-        let seed = common.seed.unwrap_or_else(measure_core::clock::now_ns);
+        let seed = common
+            .seed
+            .unwrap_or_else(measure_core::base::clock::now_ns);
         environment.note_run("seed", seed);
         describe(&mut environment, &offers);
         let recorder = Recorder::open(common.output.as_deref(), environment, seed)?;
@@ -179,7 +182,7 @@ fn stop_if_told() -> Result<(), BenchError> {
 fn describe(environment: &mut Environment, offers: &[Offer]) {
     for offer in offers {
         let driver = offer.driver_name();
-        let hash = measure_core::environment::sha256_of(&offer.driver).map_err(|e| e.to_string());
+        let hash = measure_core::base::files::sha256_of(&offer.driver).map_err(|e| e.to_string());
         environment.note_engine(&driver, "executable_sha256", hash);
         environment.note_engine(&driver, offer.rung(), offer.description.engine.as_str());
     }

@@ -1,11 +1,10 @@
 //! CPU time, cycles and disk I/O of a driver's scope, read from outside on both sides of a batch.
 
-use measure_core::cgroup;
-use measure_core::disk_io::{Bytes, Reading};
-use measure_core::driver::Scope;
-use measure_core::perf::{Counters, Event};
+use measure_core::contract::Scope;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
+use probes::disk_io::{Bytes, Reading};
+use probes::perf::{Counters, Event};
 
 /// CPU counters, running from when they were opened.
 #[derive(Debug)]
@@ -68,7 +67,7 @@ fn scope_cpu_ns(scope: &Scope) -> Result<u64, String> {
         .iter()
         .find_map(|controller| scope.cgroups.get(*controller));
     match group {
-        Some(dir) => cgroup::cpu_ns(dir).map_err(|e| e.to_string()),
+        Some(dir) => probes::cgroup::cpu_ns(dir).map_err(|e| e.to_string()),
         None => Err("the scope has no cgroup whose CPU time could be read, run as root on a host with cpuacct or cgroup v2".into()),
     }
 }

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use measure_core::cgroup::{Controller, Group};
-use measure_core::disk_io::may_drop_caches;
-use measure_core::driver::Probe;
-use measure_core::environment::{Environment, version_of};
-use measure_core::exit::Exit;
-use measure_core::label;
-use measure_core::memory::Sampler;
-use measure_core::perf::{Counters, Event};
+use measure_core::base::exit::Exit;
+use measure_core::base::label;
+use measure_core::base::programs::version_of;
+use measure_core::contract::Probe;
+use measure_core::driver_kit::cgroup::{Controller, Group};
 use nix::unistd::geteuid;
+use probes::disk_io::may_drop_caches;
+use probes::environment::Environment;
+use probes::memory::Sampler;
+use probes::perf::{Counters, Event};
 
 use crate::drivers::Ladder;
 use crate::error::BenchError;

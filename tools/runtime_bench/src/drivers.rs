@@ -8,9 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use measure_core::driver::protocol::{Message, parse_line};
-use measure_core::driver::{Description, Probe};
-use measure_core::{ids, interrupt};
+use measure_core::base::ids;
+use measure_core::base::interrupt;
+use measure_core::contract::protocol::{Message, parse_line};
+use measure_core::contract::{Description, Probe};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -1,7 +1,7 @@
 //! What can go wrong with a run as a whole, and with one driver.
 
-use measure_core::exit::{Exit, HasExit};
-use measure_core::run_dir::RunDirError;
+use measure_core::base::exit::{Exit, HasExit};
+use measure_core::contract::run_dir::RunDirError;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]

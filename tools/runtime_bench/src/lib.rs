@@ -17,8 +17,8 @@ mod session;
 mod time;
 mod trouble;
 
-use measure_core::exit::Exit;
-use measure_core::interrupt;
+use measure_core::base::exit::Exit;
+use measure_core::base::interrupt;
 
 pub use error::{BenchError, SessionError};
 pub use options::Args;

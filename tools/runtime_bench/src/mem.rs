@@ -5,15 +5,15 @@
 
 use std::time::{Duration, Instant};
 
-use measure_core::cgroup::{memory_current_bytes, memory_peak_bytes};
-use measure_core::driver::Probe;
-use measure_core::driver::Scope;
-use measure_core::interrupt;
-use measure_core::kernel_memory::{KernelMemory, page_tables_of_all};
-use measure_core::progress::Progress;
-use measure_core::record::Value;
-use measure_core::schedule::{Block, interleave};
-use report::vocabulary as word;
+use measure_core::base::interrupt;
+use measure_core::base::progress::Progress;
+use measure_core::contract::Probe;
+use measure_core::contract::Scope;
+use measure_core::contract::sample::Value;
+use measure_core::contract::vocabulary as word;
+use probes::cgroup::{memory_current_bytes, memory_peak_bytes};
+use probes::kernel_memory::{KernelMemory, page_tables_of_all};
+use stats::schedule::{Block, interleave};
 
 use crate::drivers::Offer;
 use crate::error::{BenchError, SessionError};

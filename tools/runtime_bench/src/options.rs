@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use measure_core::driver::cli::{MAX_COUNT, MAX_WORKERS};
-use measure_core::exit::EXIT_CODES_HELP;
+use measure_core::base::exit::EXIT_CODES_HELP;
+use measure_core::driver_kit::cli::{MAX_COUNT, MAX_WORKERS};
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use measure_core::driver::protocol::StartSample;
-use measure_core::environment::Environment;
-use measure_core::record::{SCHEMA, Sample, TOTAL, Value};
-use measure_core::run_dir::{RESULTS, RunDir, RunDirError};
-use report::{Part, RUN_INFO, Records, RunInfo, vocabulary as word};
+use measure_core::contract::protocol::StartSample;
+use measure_core::contract::run_dir::{RESULTS, RunDir, RunDirError};
+use measure_core::contract::run_info::{Part, RUN_INFO, RunInfo};
+use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
+use measure_core::contract::vocabulary as word;
+use probes::environment::Environment;
+use report::Records;
 
 use crate::error::BenchError;
 
@@ -28,7 +30,7 @@ pub struct About<'a> {
     pub rung: &'a str,
     /// `user/function`.
     pub function: &'a str,
-    /// A word of [`report::vocabulary`].
+    /// A word of [`measure_core::contract::vocabulary`].
     pub measure: &'a str,
     /// How many starts or parked workers the value covers.
     pub n: u64,
@@ -119,7 +121,11 @@ impl Recorder {
     }
 
     /// Adds to a rung's words in the part at work.
-    pub fn about_rung(&mut self, rung: &str, change: impl FnOnce(&mut report::RungInfo)) {
+    pub fn about_rung(
+        &mut self,
+        rung: &str,
+        change: impl FnOnce(&mut measure_core::contract::run_info::RungInfo),
+    ) {
         let mut rungs = self.part().rungs.iter_mut();
         if let Some(info) = rungs.find(|r| r.description.rung == rung) {
             change(info);

@@ -4,9 +4,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use measure_core::driver::Scope;
-use measure_core::interrupt;
-use measure_core::memory::{Memory, MemoryError, Sampler, Walk};
+use measure_core::base::interrupt;
+use measure_core::contract::Scope;
+use probes::memory::{Memory, MemoryError, Sampler, Walk};
 
 /// Passes to make once all workers are parked; the table shows their median.
 const PARKED_WALKS: usize = 3;

@@ -9,9 +9,9 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use measure_core::driver::protocol::{BatchEnd, Go, Message, StartSample, parse_line};
-use measure_core::driver::{Description, Scope};
-use measure_core::interrupt;
+use measure_core::base::interrupt;
+use measure_core::contract::protocol::{BatchEnd, Go, Message, StartSample, parse_line};
+use measure_core::contract::{Description, Scope};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
@@ -372,7 +372,9 @@ impl Link {
         });
         match failed {
             // Starts that failed have been recorded one by one already.
-            Some((_, exit)) if exit_of(exit) == measure_core::exit::Exit::StartFailed => Ok(()),
+            Some((_, exit)) if exit_of(exit) == measure_core::base::exit::Exit::StartFailed => {
+                Ok(())
+            }
             Some((error, exit)) => Err(SessionError::Said {
                 error,
                 exit: exit_of(exit),

@@ -6,15 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-use measure_core::disk_io::drop_caches;
-use measure_core::driver::Probe;
-use measure_core::driver::protocol::{BatchEnd, Go};
-use measure_core::exit::{Exit, HasExit};
-use measure_core::interrupt;
-use measure_core::progress::Progress;
-use measure_core::record::{TOTAL, Value};
-use measure_core::schedule::{Block, interleave};
-use report::vocabulary as word;
+use measure_core::base::exit::{Exit, HasExit};
+use measure_core::base::interrupt;
+use measure_core::base::progress::Progress;
+use measure_core::contract::Probe;
+use measure_core::contract::protocol::{BatchEnd, Go};
+use measure_core::contract::sample::{TOTAL, Value};
+use measure_core::contract::vocabulary as word;
+use probes::disk_io::drop_caches;
+use stats::schedule::{Block, interleave};
 
 use crate::counters::{CpuMeter, DiskMeter};
 use crate::drivers::Offer;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use measure_core::exit::{Exit, HasExit};
-use measure_core::progress::Progress;
+use measure_core::base::exit::{Exit, HasExit};
+use measure_core::base::progress::Progress;
 
 use crate::drivers::{self, Offer};
 use crate::error::{BenchError, SessionError};

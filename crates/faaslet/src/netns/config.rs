@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
 
-use measure_core::label::LABEL;
+use measure_core::base::label::LABEL;
 
 use super::NetnsError;
 

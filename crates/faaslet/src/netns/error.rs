@@ -2,7 +2,7 @@
 
 use std::io;
 
-use measure_core::exit::{Exit, HasExit};
+use measure_core::base::exit::{Exit, HasExit};
 
 /// Why a network namespace could not be made, found or removed.
 #[derive(Debug, thiserror::Error)]

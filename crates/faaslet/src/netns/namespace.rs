@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use measure_core::clock::now_ns;
-use measure_core::label;
+use measure_core::base::clock::now_ns;
+use measure_core::base::label;
 use nix::fcntl::Flock;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::unistd::getpid;

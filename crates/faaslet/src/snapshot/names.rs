@@ -1,6 +1,6 @@
 //! Which exports initialise a program and go on afterwards.
 
-use measure_core::ids;
+use measure_core::base::ids;
 use serde::{Deserialize, Serialize};
 use wasmparser::{ExternalKind, Parser, Payload};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
-use measure_core::ids::FunctionId;
+use measure_core::base::ids::FunctionId;
 use serde::{Deserialize, Serialize};
 
 use super::dir::Dir;

@@ -18,7 +18,7 @@ mod validate;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use measure_core::ids::{self, FunctionId};
+use measure_core::base::ids::{self, FunctionId};
 use wasmtime::Module;
 
 use crate::engine::FaasletEngine;

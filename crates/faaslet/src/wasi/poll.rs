@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use measure_core::interrupt;
+use measure_core::base::interrupt;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_gettime};
 use wasmtime::{Caller, Linker};

@@ -8,11 +8,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use measure_core::clock::PhaseClock;
-use measure_core::environment::sha256_of;
-use measure_core::interrupt;
-use measure_core::spawn;
-use measure_core::words::one_line;
+use measure_core::base::clock::PhaseClock;
+use measure_core::base::files::sha256_of;
+use measure_core::base::interrupt;
+use measure_core::base::words::one_line;
+use measure_core::driver_kit::spawn;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 
@@ -232,7 +232,7 @@ impl NativeProgram<'_> {
     fn judge(
         &self,
         status: WaitStatus,
-        whole: &measure_core::clock::Phases,
+        whole: &measure_core::base::clock::Phases,
         stderr: &[u8],
     ) -> Result<(), RunError> {
         let how = match status {

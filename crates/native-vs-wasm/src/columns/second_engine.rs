@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use faaslet::settings::GUARD_BYTES;
-use measure_core::home;
-use measure_core::ids::FunctionId;
-use wasm2c::Toolchain;
+use measure_core::base::home;
+use measure_core::base::ids::FunctionId;
+use second_engine::Toolchain;
 
 use crate::column::NotReady;
 

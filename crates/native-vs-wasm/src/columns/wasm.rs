@@ -12,10 +12,10 @@ use std::time::Duration;
 use faaslet::settings::ENGINE;
 use faaslet::thread::STACK_BYTES;
 use faaslet::{EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError, Store};
-use measure_core::clock::PhaseClock;
-use measure_core::environment::sha256_of;
-use measure_core::ids::FunctionId;
-use measure_core::interrupt;
+use measure_core::base::clock::PhaseClock;
+use measure_core::base::files::sha256_of;
+use measure_core::base::ids::FunctionId;
+use measure_core::base::interrupt;
 
 use super::{OUTPUT_LIMIT_BYTES, SecondEngine, Words, phase};
 use crate::capture::Capture;
@@ -230,7 +230,7 @@ impl Program for LoadedModule<'_> {
             .take()
             .and_then(|out| Ok((out, self.stderr.take()?)));
         let result = started
-            .map_err(|e| RunError::Failed(measure_core::bare_thread::no_thread(&e)))?
+            .map_err(|e| RunError::Failed(measure_core::driver_kit::bare_thread::no_thread(&e)))?
             .map_err(|_| RunError::Failed("its thread panicked".to_owned()))?;
         if interrupt::received().is_some() {
             return Err(RunError::Interrupted);

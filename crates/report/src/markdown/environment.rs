@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use measure_core::environment::{Fact, Facts};
+use probes::environment::{Fact, Facts};
 use serde_json::Value;
 
 use crate::records::Records;
@@ -11,11 +11,11 @@ use crate::records::Records;
 const MANY: usize = 8;
 
 /// What makes the numbers less trustworthy, near the top.
-pub(crate) fn warnings(records: &Records) -> String {
+pub fn warnings(records: &Records) -> String {
     let concerns = records
         .environment
         .as_ref()
-        .map(measure_core::environment::Environment::concerns)
+        .map(probes::environment::Environment::concerns)
         .unwrap_or_default();
     if concerns.is_empty() {
         return String::new();
@@ -28,7 +28,7 @@ pub(crate) fn warnings(records: &Records) -> String {
 }
 
 /// The facts, as lists.
-pub(crate) fn section(records: &Records) -> String {
+pub fn section(records: &Records) -> String {
     let Some(environment) = &records.environment else {
         return String::new();
     };

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use measure_core::stats::LinearFit;
+use stats::LinearFit;
 
 use super::{fit_bytes, range};
 use crate::format::bytes;
 use crate::memory::MemoryRow;
 use crate::records::Records;
 use crate::table::{Align, Table};
-use crate::vocabulary::{MEM_AVAILABLE_BYTES, PSS_BYTES};
+use measure_core::contract::vocabulary::{MEM_AVAILABLE_BYTES, PSS_BYTES};
 
 /// Measures whose slopes add up to what one more worker costs beyond PSS.
 const BEYOND_PSS: [&str; 5] = [

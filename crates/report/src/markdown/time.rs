@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use measure_core::stats::{Flag, Summary};
+use stats::{Flag, Summary};
 
 use super::range;
 use crate::format::{bytes, count, duration_ns, ratio};

@@ -176,8 +176,8 @@ impl Bench {
         rows(&fs::read_to_string(self.path("rows.csv")).expect("rows.csv"))
     }
 
-    pub fn samples(&self) -> Vec<measure_core::record::Sample> {
-        let recorded = measure_core::run_dir::read_samples(&self.path("run"));
+    pub fn samples(&self) -> Vec<measure_core::contract::sample::Sample> {
+        let recorded = measure_core::contract::run_dir::read_samples(&self.path("run"));
         recorded.expect("samples").samples
     }
 }

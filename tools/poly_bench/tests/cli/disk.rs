@@ -121,7 +121,8 @@ fn a_full_disk_keeps_the_rows_measured_so_far() {
     bench
         .run(&args)
         .assert_failed(5, &["cannot write", "free some space"]);
-    let recorded = measure_core::run_dir::read_samples(&disk.join("run")).expect("readable");
+    let recorded =
+        measure_core::contract::run_dir::read_samples(&disk.join("run")).expect("readable");
     assert!(!recorded.torn);
     let kernels = recorded.samples.iter();
     let kernels = kernels

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
-use measure_core::record::TOTAL;
+use measure_core::contract::sample::TOTAL;
 
 use crate::bench::{Bench, put_executable};
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use measure_core::home;
+use measure_core::base::home;
 
 use crate::bench::{Bench, Ran};
 use crate::programs::{ENDLESS, TRAP};
@@ -11,7 +11,7 @@ use crate::programs::{ENDLESS, TRAP};
 /// A home with the engine that `make wasm2c` put into this checkout's; none if there is none.
 fn bench(test: &str) -> Option<Bench> {
     let tools = home::root().join("wasm2c");
-    if let Err(why) = wasm2c::Toolchain::find(&home::root(), "clang-19") {
+    if let Err(why) = second_engine::Toolchain::find(&home::root(), "clang-19") {
         eprintln!("SKIPPED: {test}: {why}: `make wasm2c` installs it");
         return None;
     }

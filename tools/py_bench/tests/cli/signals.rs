@@ -6,7 +6,7 @@ use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use measure_core::home;
+use measure_core::base::home;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use measure_core::exit::Exit;
+use measure_core::base::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 

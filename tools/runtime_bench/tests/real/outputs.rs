@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use measure_core::exit::Exit;
-use measure_core::record::{Sample, TOTAL};
+use measure_core::base::exit::Exit;
+use measure_core::contract::sample::{Sample, TOTAL};
 
 use crate::tool::{can_run, code, host, run, samples, stderr, stdout};
 

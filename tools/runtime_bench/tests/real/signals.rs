@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use measure_core::exit::Exit;
+use measure_core::base::exit::Exit;
 use nix::sys::signal::Signal;
 
 use crate::tool::{

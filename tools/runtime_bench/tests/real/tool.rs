@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use measure_core::exit::Exit;
-use measure_core::record::Sample;
-use measure_core::run_dir::read_samples;
+use measure_core::base::exit::Exit;
+use measure_core::contract::run_dir::read_samples;
+use measure_core::contract::sample::Sample;
 
 static HOST: Mutex<()> = Mutex::new(());
 /// How long to wait for another run on this host to end.
@@ -185,7 +185,7 @@ pub fn samples(dir: &Path) -> Vec<Sample> {
 
 /// Cgroups of process `pid` by our naming, anywhere.
 pub fn cgroups_of(pid: i32) -> Vec<PathBuf> {
-    let prefix = format!("{}.{pid}.", measure_core::label::LABEL);
+    let prefix = format!("{}.{pid}.", measure_core::base::label::LABEL);
     let hierarchies = fs::read_dir("/sys/fs/cgroup")
         .into_iter()
         .flatten()

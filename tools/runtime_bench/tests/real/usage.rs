@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use measure_core::exit::Exit;
+use measure_core::base::exit::Exit;
 
 use crate::tool::{code, host, run, stderr, stdout, tool};
 

@@ -1,7 +1,0 @@
-//! Runs [`faasm_driver`].
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    measure_core::exit::report(faasm_driver::run(measure_core::exit::parse_args()))
-}

@@ -1,0 +1,13 @@
+//! What every tool has in common; knows nothing of measuring.
+
+pub mod clock;
+pub mod exit;
+pub mod files;
+pub mod home;
+pub mod ids;
+pub mod interrupt;
+pub mod label;
+pub mod process_tree;
+pub mod programs;
+pub mod progress;
+pub mod words;

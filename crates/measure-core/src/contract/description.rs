@@ -1,0 +1,76 @@
+//! What a driver says of a rung: what it is, whether it can run here, whose work counts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// What a rung is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Ladder id.
+    pub rung: String,
+    /// One line: what starts.
+    pub summary: String,
+    /// Engine and version, for example `wasmtime 48.0.8`.
+    pub engine: String,
+    /// What a start finds ready, and how the rung knows that the start was cold.
+    pub cold: String,
+    /// What it isolates.
+    pub isolation: Isolation,
+    /// Security-relevant settings in force, for the records.
+    pub settings: Vec<String>,
+    /// The most starts that make sense at once (1 for what has no concurrency of its own).
+    pub max_workers: usize,
+    /// The function that starts are timed with unless told otherwise.
+    pub default_function: String,
+}
+
+/// How each resource is isolated; empty where it is not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Isolation {
+    /// For example `SFI`, `address space`.
+    pub memory: String,
+    /// For example `cgroup`.
+    pub cpu: String,
+    /// For example `network namespace`.
+    pub network: String,
+    /// For example `mount namespace`, `WASI capabilities`.
+    pub files: String,
+    /// For example `seccomp`, `no system calls`.
+    pub syscalls: String,
+    /// For example `dropped`, `none`.
+    pub capabilities: String,
+    /// For example `KVM`: an edge that the processor guards, beyond the one between kernel and process.
+    #[serde(default)]
+    pub hardware: String,
+}
+
+/// Whether a rung can run here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Probe {
+    /// It can.
+    Ready,
+    /// It cannot.
+    Unavailable {
+        /// Why.
+        why: String,
+        /// What to do about it.
+        mend: String,
+    },
+}
+
+/// Whose work counts as the rung's, for a sampler outside.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// Roots of process trees, walked anew at each sample.
+    pub roots: Vec<i32>,
+    /// Cgroup directories that hold all of the work, by controller (`cpuacct`, `memory`, `blkio`,
+    /// `unified`); a controller that is absent cannot be had here.
+    pub cgroups: BTreeMap<String, PathBuf>,
+    /// The driver itself where it is only the client of an engine: weighed, but apart.
+    pub client: Option<i32>,
+    /// In words, for the records: what is inside.
+    pub includes: String,
+}

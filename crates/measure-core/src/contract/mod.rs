@@ -1,0 +1,10 @@
+//! What passes between a driver and whoever started it, and from a run to its readers.
+
+mod description;
+pub mod protocol;
+pub mod run_dir;
+pub mod run_info;
+pub mod sample;
+pub mod vocabulary;
+
+pub use description::{Description, Isolation, Probe, Scope};

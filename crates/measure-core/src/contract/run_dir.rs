@@ -1,0 +1,451 @@
+//! A run's directory: locked while in use, samples appended as they are measured, everything else
+//! rewritten whole.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use serde::Deserialize;
+
+use crate::base::exit::{Exit, HasExit};
+use crate::base::files::replace_file;
+use crate::base::home;
+use crate::contract::sample::{SCHEMA, Sample};
+
+/// The file of samples within a run directory, one JSON line each.
+pub const SAMPLES: &str = "samples.jsonl";
+/// Where runs go unless told otherwise.
+pub const RESULTS: &str = "results";
+/// The link beside the runs that points to the last one.
+pub const LATEST: &str = "latest";
+
+/// What is wrong with a run directory.
+#[derive(Debug, thiserror::Error)]
+pub enum RunDirError {
+    /// Cannot be written: permission, a read-only or full file system.
+    #[error("cannot write {}: {cause}; {}", path.display(), advice(cause))]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the kernel says.
+        cause: io::Error,
+    },
+    /// Another process writes to it.
+    #[error("{what} is in use by another run{}; wait for it to end", holder(*pid))]
+    Busy {
+        /// What is held.
+        what: String,
+        /// By whom, where that could be found out.
+        pid: Option<i32>,
+    },
+    /// Not there or not readable.
+    #[error("cannot read {}: {cause}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel says.
+        cause: io::Error,
+    },
+    /// Written by a later version of these tools.
+    #[error("{}:{line}: schema {found}, this tool knows up to {SCHEMA}; use the version that wrote it", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// Its schema.
+        found: u64,
+    },
+    /// A line, other than a torn last one, that is no sample.
+    #[error("{}:{line}: not a sample: {cause}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What the parser says.
+        cause: String,
+    },
+}
+
+fn advice(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some space (the samples written so far are kept)"
+        }
+        _ => "choose another directory with --output",
+    }
+}
+
+fn holder(pid: Option<i32>) -> String {
+    pid.map_or(String::new(), |pid| format!(" (pid {pid})"))
+}
+
+impl HasExit for RunDirError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Write { .. } => Exit::Output,
+            Self::Busy { .. } => Exit::Busy,
+            Self::Read { .. } | Self::Newer { .. } | Self::Malformed { .. } => Exit::Failed,
+        }
+    }
+}
+
+/// An open, locked run directory. Dropping it unlocks it.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    samples: Flock<File>,
+    /// Length of the whole lines in the file of samples; known once something is appended.
+    len: Option<u64>,
+}
+
+impl RunDir {
+    /// Makes `<results>/<time>-<host>/` and points `<results>/latest` to it. Finds out here, before
+    /// anything is measured, that it cannot be written.
+    ///
+    /// # Errors
+    /// [`RunDirError::Write`].
+    pub fn create(results: &Path) -> Result<Self, RunDirError> {
+        fs::create_dir_all(results).map_err(|e| write_error(results, e))?;
+        let base = format!("{}-{}", utc_now(), host());
+        let mut path = results.join(&base);
+        let mut attempt = 1;
+        while let Err(error) = fs::create_dir(&path) {
+            if error.kind() != ErrorKind::AlreadyExists {
+                return Err(write_error(&path, error));
+            }
+            attempt += 1;
+            path = results.join(format!("{base}-{attempt}"));
+        }
+        let run = Self::open(&path)?;
+        point_latest(results, &run.name())?;
+        Ok(run)
+    }
+
+    /// Opens `path`, which is made if it does not exist; samples are appended to those already there.
+    ///
+    /// # Errors
+    /// [`RunDirError::Write`], or [`RunDirError::Busy`] if another process has it open.
+    pub fn open(path: &Path) -> Result<Self, RunDirError> {
+        fs::create_dir_all(path).map_err(|e| write_error(path, e))?;
+        let file = path.join(SAMPLES);
+        let samples = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&file)
+            .map_err(|e| write_error(&file, e))?;
+        let samples = Flock::lock(samples, FlockArg::LockExclusiveNonblock).map_err(
+            |(_, errno)| match errno {
+                Errno::EWOULDBLOCK => RunDirError::Busy {
+                    what: path.display().to_string(),
+                    pid: None,
+                },
+                other => write_error(&file, other.into()),
+            },
+        )?;
+        let run = Self {
+            path: path.to_owned(),
+            samples,
+            len: None,
+        };
+        // A directory may refuse new files although an old one can be appended to.
+        run.write(".probe", b"probe\n")?;
+        let probe = run.path.join(".probe");
+        fs::remove_file(&probe).map_err(|e| write_error(&probe, e))?;
+        Ok(run)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its last component, which every sample carries as `run`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let full = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        full.file_name()
+            .map_or_else(|| "run".into(), |n| n.to_string_lossy().into_owned())
+    }
+
+    /// Whether no sample has been written yet.
+    ///
+    /// # Errors
+    /// [`RunDirError::Read`].
+    pub fn is_empty(&self) -> Result<bool, RunDirError> {
+        self.samples
+            .metadata()
+            .map(|m| m.len() == 0)
+            .map_err(|cause| RunDirError::Read {
+                path: self.path.join(SAMPLES),
+                cause,
+            })
+    }
+
+    /// Appends one line, handed to the kernel at once: what a killed run measured stays. A torn last line
+    /// of an earlier, killed writer is cut off first.
+    ///
+    /// # Errors
+    /// [`RunDirError::Write`]; the file then still ends with a whole line.
+    pub fn append(&mut self, sample: &Sample) -> Result<(), RunDirError> {
+        let path = self.path.join(SAMPLES);
+        let mut line = serde_json::to_vec(sample).map_err(|e| write_error(&path, e.into()))?;
+        line.push(b'\n');
+        let len = match self.len {
+            Some(len) => len,
+            None => drop_torn_tail(&mut self.samples).map_err(|e| write_error(&path, e))?,
+        };
+        if let Err(error) = self.samples.write_all(&line) {
+            // Part of the line may have gone in before the disk was full.
+            let _ = self.samples.set_len(len);
+            return Err(write_error(&path, error));
+        }
+        self.len = Some(len + line.len() as u64);
+        Ok(())
+    }
+
+    /// Writes the file `name` of this directory whole: a reader sees the old one or the new one.
+    ///
+    /// # Errors
+    /// [`RunDirError::Write`]; the old file is then still there.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<(), RunDirError> {
+        write_whole(&self.path.join(name), content)
+    }
+}
+
+/// Writes `path` whole, through a temporary file beside it and a rename.
+///
+/// # Errors
+/// [`RunDirError::Write`]; the old file is then still there.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), RunDirError> {
+    replace_file(path, content).map_err(|error| write_error(path, error))
+}
+
+fn write_error(path: &Path, cause: io::Error) -> RunDirError {
+    RunDirError::Write {
+        path: path.to_owned(),
+        cause,
+    }
+}
+
+/// Cuts off a last line without its end, which a killed writer left, and returns the length.
+fn drop_torn_tail(file: &mut File) -> io::Result<u64> {
+    let end = file.seek(SeekFrom::End(0))?;
+    let mut position = end;
+    let mut buffer = [0; 4096];
+    while position > 0 {
+        let chunk = position.min(buffer.len() as u64);
+        file.seek(SeekFrom::Start(position - chunk))?;
+        // `chunk` is at most the buffer's length.
+        let bytes = &mut buffer[..chunk as usize];
+        file.read_exact(bytes)?;
+        if let Some(newline) = bytes.iter().rposition(|&b| b == b'\n') {
+            position = position - chunk + newline as u64 + 1;
+            break;
+        }
+        position -= chunk;
+    }
+    if position < end {
+        file.set_len(position)?;
+    }
+    Ok(position)
+}
+
+fn point_latest(results: &Path, name: &str) -> Result<(), RunDirError> {
+    let link = results.join(LATEST);
+    let temporary = results.join(format!(".{LATEST}.{}", std::process::id()));
+    let _ = fs::remove_file(&temporary);
+    std::os::unix::fs::symlink(name, &temporary)
+        .and_then(|()| fs::rename(&temporary, &link))
+        .map_err(|e| write_error(&link, e))
+}
+
+fn host() -> String {
+    let name = nix::unistd::gethostname().unwrap_or_default();
+    let name: String = name
+        .to_string_lossy()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    if name.is_empty() { "host".into() } else { name }
+}
+
+/// Now in UTC as `20261124T034500Z`: sorts by time, and has no character that a shell minds.
+fn utc_now() -> String {
+    let seconds = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    utc(seconds)
+}
+
+fn utc(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Years that begin in March have the leap day last (Richards, Explanatory Supplement to the
+    // Astronomical Almanac, ch. 15); day 0 is 0000-03-01.
+    let day = days + 719_468;
+    let (era, day_of_era) = (day / 146_097, day % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// What a file of samples holds.
+#[derive(Debug, Default)]
+pub struct Recorded {
+    /// Every whole line, in order.
+    pub samples: Vec<Sample>,
+    /// The last line was torn (its writer was killed) and is left out.
+    pub torn: bool,
+}
+
+#[derive(Deserialize)]
+struct SchemaOnly {
+    schema: u64,
+}
+
+/// Reads the samples of the run directory `dir`; a torn last line is left out.
+///
+/// # Errors
+/// [`RunDirError::Read`], [`RunDirError::Newer`] or [`RunDirError::Malformed`].
+pub fn read_samples(dir: &Path) -> Result<Recorded, RunDirError> {
+    let path = dir.join(SAMPLES);
+    let read_error = |cause| RunDirError::Read {
+        path: path.clone(),
+        cause,
+    };
+    let mut reader = BufReader::new(File::open(&path).map_err(read_error)?);
+    let mut recorded = Recorded::default();
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        if reader.read_until(b'\n', &mut bytes).map_err(read_error)? == 0 {
+            break;
+        }
+        if bytes.last() != Some(&b'\n') {
+            recorded.torn = true;
+            break;
+        }
+        recorded.samples.push(parse(&path, line, &bytes)?);
+    }
+    Ok(recorded)
+}
+
+fn parse(path: &Path, line: usize, bytes: &[u8]) -> Result<Sample, RunDirError> {
+    // The schema first: a newer line may well lack or change a field that this version wants.
+    let schema = serde_json::from_slice::<SchemaOnly>(bytes).map(|s| s.schema);
+    if let Ok(found) = schema
+        && found > u64::from(SCHEMA)
+    {
+        return Err(RunDirError::Newer {
+            path: path.to_owned(),
+            line,
+            found,
+        });
+    }
+    schema
+        .and_then(|_| serde_json::from_slice(bytes))
+        .map_err(|cause| RunDirError::Malformed {
+            path: path.to_owned(),
+            line,
+            cause: cause.to_string(),
+        })
+}
+
+/// Name of the lock of everything that measures on a host.
+pub const MEASURING: &str = "runtime_bench";
+
+/// A lock on the whole host, for measurements that would disturb each other; held until dropped.
+#[derive(Debug)]
+pub struct HostLock {
+    _file: Flock<File>,
+}
+
+impl HostLock {
+    /// Takes the lock `name`, below [`home::runtime`].
+    ///
+    /// # Errors
+    /// [`RunDirError::Busy`] with the holder's pid, or [`RunDirError::Write`].
+    pub fn take(name: &str) -> Result<Self, RunDirError> {
+        Self::take_in(&home::runtime(), name)
+    }
+
+    fn take_in(dir: &Path, name: &str) -> Result<Self, RunDirError> {
+        let path = dir.join(format!("{name}.lock"));
+        let file = fs::create_dir_all(dir).and_then(|()| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+        });
+        let file = file.map_err(|e| write_error(&path, e))?;
+        let mut file =
+            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(mut file, errno)| {
+                match errno {
+                    Errno::EWOULDBLOCK => {
+                        let mut text = String::new();
+                        let _ = file.read_to_string(&mut text);
+                        RunDirError::Busy {
+                            what: "this host".into(),
+                            pid: text.trim().parse().ok(),
+                        }
+                    }
+                    other => write_error(&path, other.into()),
+                }
+            })?;
+        file.set_len(0)
+            .and_then(|()| writeln!(file, "{}", std::process::id()))
+            .map_err(|e| write_error(&path, e))?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn times_are_calendar_times() {
+        assert_eq!(utc(0), "19700101T000000Z");
+        assert_eq!(utc(951_782_399), "20000228T235959Z");
+        assert_eq!(utc(951_782_400), "20000229T000000Z");
+        assert_eq!(utc(4_107_542_400), "21000301T000000Z");
+    }
+
+    #[test]
+    fn a_host_is_held_by_one_and_the_second_learns_by_whom() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let held = HostLock::take_in(dir.path(), "bench").expect("free");
+        let error = HostLock::take_in(dir.path(), "bench").expect_err("busy");
+        let me = format!("pid {}", std::process::id());
+        assert!(error.to_string().contains(&me), "{error}");
+        drop(held);
+        HostLock::take_in(dir.path(), "bench").expect("free again");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            let dir = tempfile::tempdir().expect("a directory");
+            fs::write(dir.path().join(SAMPLES), &bytes).expect("write");
+            let _ = read_samples(dir.path());
+        }
+    }
+}

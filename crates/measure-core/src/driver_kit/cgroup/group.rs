@@ -1,0 +1,409 @@
+//! A group of our own in one or more hierarchies.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::CgroupError;
+use super::hierarchies::{Controller, Hierarchies, words};
+use super::read::{self, text};
+use super::tasks::{remove_tree, threads_file, write};
+use crate::base::label;
+
+/// Directories of groups that this process holds: tells a group in use from what a dead process of
+/// the same id (another container's, say) left under the same name.
+static HELD: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+
+/// A group of our own; removed on drop.
+#[derive(Debug)]
+pub struct Group {
+    dirs: BTreeMap<Controller, PathBuf>,
+    /// Per distinct directory, the group in which the maker was.
+    origins: BTreeMap<PathBuf, PathBuf>,
+    missing: Vec<(Controller, CgroupError)>,
+}
+
+impl Group {
+    /// Makes the group `name` (see [`label::name`]; parts after a `/` are groups within it) in the
+    /// hierarchy of each controller: at its root on v1, as the module says on v2.
+    ///
+    /// # Errors
+    /// `name` is not ours or in use, a controller is not mounted or not delegated, or no permission;
+    /// nothing is left behind then.
+    pub fn create(name: &str, controllers: &[Controller]) -> Result<Self, CgroupError> {
+        let mut group = Self::create_where_possible(name, controllers)?;
+        if group.missing.is_empty() {
+            return Ok(group);
+        }
+        Err(group.missing.remove(0).1)
+    }
+
+    /// As [`Self::create`], but leaves out what cannot be had; [`Self::missing`] says why.
+    ///
+    /// # Errors
+    /// `name` is not ours, or `/proc` is not there.
+    pub fn create_where_possible(
+        name: &str,
+        controllers: &[Controller],
+    ) -> Result<Self, CgroupError> {
+        check_name(name)?;
+        let hierarchies = Hierarchies::discover()?;
+        let path = Path::new("/proc/self/cgroup");
+        let own = fs::read_to_string(path).map_err(|e| CgroupError::io("read", path, e))?;
+        let mut group = Self {
+            dirs: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            missing: Vec::new(),
+        };
+        let (v2, v1): (Vec<_>, Vec<_>) = controllers
+            .iter()
+            .copied()
+            .partition(|&c| hierarchies.is_v2(c));
+        for controller in v1 {
+            let made = hierarchies
+                .mount(controller)
+                .ok_or(CgroupError::NotMounted { controller })
+                .and_then(|mount| {
+                    let origin = hierarchies.group_in(&own, controller);
+                    group.make(mount.join(name), origin.unwrap_or_else(|| mount.into()))
+                });
+            group.record(&[controller], made);
+        }
+        if let (Some(mount), false) = (hierarchies.mount(Controller::Unified), v2.is_empty()) {
+            let origin = hierarchies
+                .group_in(&own, Controller::Unified)
+                .unwrap_or_else(|| mount.into());
+            let made = group.make_v2(name, mount, origin, &v2);
+            group.record(&v2, made);
+        }
+        Ok(group)
+    }
+
+    fn record(&mut self, controllers: &[Controller], made: Result<PathBuf, CgroupError>) {
+        match made {
+            Ok(dir) => self
+                .dirs
+                .extend(controllers.iter().map(|&c| (c, dir.clone()))),
+            Err(error) => {
+                // All share the reason; only the first can own it, the others repeat its text.
+                let why = error.to_string();
+                let mut error = Some(error);
+                for &controller in controllers {
+                    let error = error.take().unwrap_or_else(|| CgroupError::NotDelegated {
+                        wanted: controller.to_string(),
+                        why: why.clone(),
+                    });
+                    self.missing.push((controller, error));
+                }
+            }
+        }
+    }
+
+    /// Makes `dir` unless this group has it already (controllers that share a hierarchy).
+    fn make(&mut self, dir: PathBuf, origin: PathBuf) -> Result<PathBuf, CgroupError> {
+        if self.origins.contains_key(&dir) {
+            return Ok(dir);
+        }
+        if let Some(parent) = dir.parent() {
+            fs::create_dir_all(parent).map_err(|e| CgroupError::io("make", parent, e))?;
+        }
+        let made = match fs::create_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                if held(|held| held.contains(&dir)) {
+                    return Err(CgroupError::Exists { path: dir });
+                }
+                // Left by a dead process that had our id; if anything lives in it, it stays.
+                fs::remove_dir(&dir).and_then(|()| fs::create_dir(&dir))
+            }
+            made => made,
+        };
+        made.map_err(|error| match error.raw_os_error() {
+            Some(libc::EBUSY | libc::ENOTEMPTY) => CgroupError::Exists { path: dir.clone() },
+            _ => CgroupError::io("make", &dir, error),
+        })?;
+        held(|held| held.insert(dir.clone()));
+        self.origins.insert(dir.clone(), origin);
+        Ok(dir)
+    }
+
+    fn make_v2(
+        &mut self,
+        name: &str,
+        mount: &Path,
+        own: PathBuf,
+        controllers: &[Controller],
+    ) -> Result<PathBuf, CgroupError> {
+        let wanted: Vec<&str> = controllers.iter().filter_map(|c| c.v2_name()).collect();
+        if controllers.iter().all(|c| c.knows_threads()) {
+            let dir = self.make(own.join(name), own.clone())?;
+            let enabled = enable(&own, &wanted).or_else(|_| {
+                // The caller is in `own`, so its children get controllers only if they are threaded.
+                write(&dir.join("cgroup.type"), "threaded")?;
+                enable(&own, &wanted)
+            });
+            if let Err(error) = enabled {
+                self.forget(&dir);
+                return Err(not_delegated(&wanted, &error));
+            }
+            return Ok(dir);
+        }
+        // Memory and I/O: the nearest ancestor that may hand them on. Its own processes forbid it,
+        // so the caller's own group will do only where that is the root.
+        let mut refused = None;
+        for parent in own.ancestors().take_while(|dir| dir.starts_with(mount)) {
+            match enable(parent, &wanted) {
+                Ok(()) => return self.make(parent.join(name), own.clone()),
+                Err(error) => refused = Some(error),
+            }
+        }
+        let why = refused.map_or_else(|| "no group above".to_owned(), |e| e.to_string());
+        Err(CgroupError::NotDelegated {
+            wanted: wanted.join(" "),
+            why,
+        })
+    }
+
+    fn forget(&mut self, dir: &Path) {
+        let _ = fs::remove_dir(dir);
+        held(|held| held.remove(dir));
+        self.origins.remove(dir);
+    }
+
+    /// Its directory in the hierarchy of `controller`, if it was made for it.
+    #[must_use]
+    pub fn dir(&self, controller: Controller) -> Option<&Path> {
+        self.dirs.get(&controller).map(PathBuf::as_path)
+    }
+
+    /// Its directories by controller name, as in [`crate::contract::Scope::cgroups`]; a group in the v2
+    /// tree is also there as `unified`.
+    #[must_use]
+    pub fn dirs(&self) -> BTreeMap<String, PathBuf> {
+        let mut dirs: BTreeMap<_, _> = self
+            .dirs
+            .iter()
+            .map(|(c, dir)| (c.to_string(), dir.clone()))
+            .collect();
+        let v2 = self.distinct().find(|dir| !dir.join("tasks").exists());
+        if let Some(dir) = v2 {
+            dirs.insert(Controller::Unified.to_string(), dir.to_path_buf());
+        }
+        dirs
+    }
+
+    /// Controllers that could not be had, and why (only after [`Self::create_where_possible`]).
+    #[must_use]
+    pub fn missing(&self) -> &[(Controller, CgroupError)] {
+        &self.missing
+    }
+
+    fn distinct(&self) -> impl Iterator<Item = &Path> {
+        self.origins.keys().map(PathBuf::as_path)
+    }
+
+    /// Moves process `pid`, all its threads, into the group.
+    ///
+    /// # Errors
+    /// It does not exist, or the kernel refuses.
+    pub fn add_process(&self, pid: i32) -> Result<(), CgroupError> {
+        self.distinct()
+            .try_for_each(|dir| write(&dir.join("cgroup.procs"), &pid.to_string()))
+    }
+
+    /// Moves process `pid` into the group where the kernel lets it, gives up the hierarchies where
+    /// not, and says why.
+    pub(super) fn enter_where_possible(&mut self, pid: i32) -> Vec<String> {
+        let mut refused = Vec::new();
+        for dir in self.distinct().map(Path::to_path_buf).collect::<Vec<_>>() {
+            if let Err(error) = write(&dir.join("cgroup.procs"), &pid.to_string()) {
+                refused.push(error.to_string());
+                self.dirs.retain(|_, of| *of != dir);
+                self.forget(&dir);
+            }
+        }
+        refused
+    }
+
+    /// Moves the calling thread alone into the group.
+    ///
+    /// # Errors
+    /// The kernel refuses; on v2, memory and I/O do not know threads.
+    pub fn add_current_thread(&self) -> Result<(), CgroupError> {
+        self.thread_joiner()?.join()
+    }
+
+    /// Opens what a thread needs to join with one write per hierarchy.
+    ///
+    /// # Errors
+    /// No permission; on v2, memory and I/O do not know threads.
+    pub fn thread_joiner(&self) -> Result<ThreadJoiner, CgroupError> {
+        let files = self
+            .distinct()
+            .map(|dir| {
+                let kind = dir.join("cgroup.type");
+                if text(&kind)?.is_some_and(|kind| kind.trim() == "domain") {
+                    write(&kind, "threaded")?;
+                }
+                open_for_joining(threads_file(dir))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(ThreadJoiner { files })
+    }
+
+    /// Moves the calling thread back to the group in which the maker of this one was.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn leave_current_thread(&self) -> Result<(), CgroupError> {
+        self.origins
+            .values()
+            .try_for_each(|origin| write(&threads_file(origin), "0"))
+    }
+
+    /// Processes in the group and below it, in any hierarchy, ascending.
+    ///
+    /// # Errors
+    /// The group is gone.
+    pub fn processes(&self) -> Result<Vec<i32>, CgroupError> {
+        let mut found = Vec::new();
+        for dir in self.distinct() {
+            found.extend(read::processes(dir)?);
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Sets its weight against its siblings, in v1's units (1024 is a fair share, 2 to 262144).
+    ///
+    /// # Errors
+    /// It was made without [`Controller::Cpu`], or the kernel refuses the value.
+    pub fn set_cpu_shares(&self, shares: u64) -> Result<(), CgroupError> {
+        let dir = self.made_for(Controller::Cpu)?;
+        let v1 = dir.join("cpu.shares");
+        if v1.exists() {
+            return write(&v1, &shares.to_string());
+        }
+        write(&dir.join("cpu.weight"), &weight(shares).to_string())
+    }
+
+    /// Lets it run for `quota_us` of every `period_us`, over all CPUs; `None` lifts the limit.
+    ///
+    /// # Errors
+    /// It was made without [`Controller::Cpu`], or the kernel refuses the values (1 ms to 1 s).
+    pub fn set_cpu_quota(&self, quota_us: Option<u64>, period_us: u64) -> Result<(), CgroupError> {
+        let dir = self.made_for(Controller::Cpu)?;
+        let v1 = dir.join("cpu.cfs_quota_us");
+        if v1.exists() {
+            write(&dir.join("cpu.cfs_period_us"), &period_us.to_string())?;
+            let quota = quota_us.map_or_else(|| "-1".to_owned(), |us| us.to_string());
+            return write(&v1, &quota);
+        }
+        let quota = quota_us.map_or_else(|| "max".to_owned(), |us| us.to_string());
+        write(&dir.join("cpu.max"), &format!("{quota} {period_us}"))
+    }
+
+    fn made_for(&self, controller: Controller) -> Result<&Path, CgroupError> {
+        self.dir(controller)
+            .ok_or(CgroupError::NotMounted { controller })
+    }
+
+    /// Removes the group and all below it. Tasks still inside move to the parent group, or to where
+    /// the maker was.
+    ///
+    /// # Errors
+    /// Something in it cannot be moved or does not end within seconds.
+    pub fn remove(mut self) -> Result<(), CgroupError> {
+        self.remove_all()
+    }
+
+    fn remove_all(&mut self) -> Result<(), CgroupError> {
+        let mut outcome = Ok(());
+        while let Some((dir, origin)) = self.origins.pop_first() {
+            let mut homes = vec![origin.as_path()];
+            homes.extend(dir.parent());
+            outcome = outcome.and(remove_tree(&dir, &homes));
+            held(|held| held.remove(&dir));
+        }
+        outcome
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Err(error) = self.remove_all() {
+            eprintln!("warning: {error}");
+        }
+    }
+}
+
+/// Joins threads to a group through open files: the measured path of a start.
+#[derive(Debug)]
+pub struct ThreadJoiner {
+    files: Vec<(File, PathBuf)>,
+}
+
+impl ThreadJoiner {
+    /// Moves the calling thread into the group: one `write` per hierarchy, no allocation unless it
+    /// fails.
+    ///
+    /// # Errors
+    /// The group is gone, or the kernel refuses.
+    pub fn join(&self) -> Result<(), CgroupError> {
+        for (file, path) in &self.files {
+            let mut file = file;
+            // Control files take no notice of the offset.
+            file.write_all(b"0")
+                .map_err(|e| CgroupError::io("write 0 to", path, e))?;
+        }
+        Ok(())
+    }
+}
+
+fn open_for_joining(path: PathBuf) -> Result<(File, PathBuf), CgroupError> {
+    match OpenOptions::new().write(true).open(&path) {
+        Ok(file) => Ok((file, path)),
+        Err(error) => Err(CgroupError::io("open", &path, error)),
+    }
+}
+
+fn held<T>(with: impl FnOnce(&mut HashSet<PathBuf>) -> T) -> T {
+    let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    with(held.get_or_insert_default())
+}
+
+fn check_name(name: &str) -> Result<(), CgroupError> {
+    let ours = label::owner(name).is_some();
+    let plain = Path::new(name)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if ours && plain && !name.contains('\n') {
+        return Ok(());
+    }
+    Err(CgroupError::Name(name.to_owned()))
+}
+
+/// Hands the v2 controllers `wanted` to the children of `parent`.
+fn enable(parent: &Path, wanted: &[&str]) -> Result<(), CgroupError> {
+    let file = parent.join("cgroup.subtree_control");
+    let have = words(&text(&file)?.unwrap_or_default());
+    wanted
+        .iter()
+        .filter(|&&controller| have.iter().all(|h| h != controller))
+        .try_for_each(|controller| write(&file, &format!("+{controller}")))
+}
+
+fn not_delegated(wanted: &[&str], error: &CgroupError) -> CgroupError {
+    CgroupError::NotDelegated {
+        wanted: wanted.join(" "),
+        why: error.to_string(),
+    }
+}
+
+/// v2's weight (1 to 10000) of v1's shares (2 to 262144), by the linear map that container runtimes
+/// use.
+pub(super) fn weight(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+}

@@ -1,0 +1,24 @@
+//! Cgroups of either version: making, joining and removing our own.
+//!
+//! On v1 (and hybrid) hosts each controller has a hierarchy and our groups lie at its root. On v2
+//! there is one tree in which a group with processes cannot hand controllers to children ("no
+//! internal processes"), except in threaded mode; so a group of controllers that know threads (cpu,
+//! pids) lies below the caller's own group, any other beside it.
+
+mod error;
+mod group;
+mod hierarchies;
+mod orphans;
+mod own_scope;
+mod read;
+mod tasks;
+
+pub use error::CgroupError;
+pub use group::{Group, ThreadJoiner};
+pub use hierarchies::{Controller, Hierarchies, MountedHierarchy};
+pub use orphans::remove_orphans;
+pub use own_scope::OwnScope;
+pub use read::{processes, text};
+
+#[cfg(test)]
+mod tests;

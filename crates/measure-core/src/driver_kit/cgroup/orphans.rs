@@ -1,0 +1,77 @@
+//! What killed runs left behind.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpid};
+
+use super::hierarchies::Hierarchies;
+use super::read::{descendants, processes};
+use super::tasks::remove_tree;
+use crate::base::label;
+
+/// Removes the groups, in every hierarchy, that carry our label and whose maker is gone, and kills
+/// the processes in them: they are ours too. This process and its ancestors are never killed (a
+/// killed run's group may hold whoever cleans up); they move to the parent group. Returns the
+/// directories removed; what could not be removed is said on standard error.
+pub fn remove_orphans() -> Vec<String> {
+    let Ok(hierarchies) = Hierarchies::discover() else {
+        return Vec::new();
+    };
+    let spared = self_and_ancestors();
+    let mut removed = Vec::new();
+    for mount in hierarchies.mounts() {
+        for dir in orphans_below(mount) {
+            kill_all(&dir, &spared);
+            let homes: Vec<&Path> = dir.parent().into_iter().chain([mount]).collect();
+            match remove_tree(&dir, &homes) {
+                Ok(()) => removed.push(dir.display().to_string()),
+                Err(error) => eprintln!("warning: {error}"),
+            }
+        }
+    }
+    removed
+}
+
+/// Orphans below `mount`, outermost only.
+fn orphans_below(mount: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    // Outer groups come first, so an orphan within an orphan finds its outer one in the list.
+    for dir in descendants(mount) {
+        let orphan = dir
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(label::is_orphan);
+        if orphan && !found.iter().any(|outer| dir.starts_with(outer)) {
+            found.push(dir);
+        }
+    }
+    found
+}
+
+fn kill_all(dir: &Path, spared: &HashSet<i32>) {
+    for pid in processes(dir).unwrap_or_default() {
+        if !spared.contains(&pid) {
+            // Gone already is as good.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+fn self_and_ancestors() -> HashSet<i32> {
+    let mut chain = HashSet::new();
+    let mut pid = getpid().as_raw();
+    while pid > 0 && chain.insert(pid) {
+        pid = parent(pid).unwrap_or(0);
+    }
+    chain
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
+}

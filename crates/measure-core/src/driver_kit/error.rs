@@ -1,0 +1,53 @@
+//! Why a driver could not do what it was asked.
+
+use std::fmt;
+
+use crate::base::exit::{Exit, HasExit};
+
+/// Why a driver could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DriverError {
+    /// The command line asks for what does not exist.
+    #[error("{0}")]
+    Usage(String),
+    /// This host cannot do it.
+    #[error("unavailable: {why}, {mend}")]
+    Unavailable {
+        /// Why.
+        why: String,
+        /// What to do about it.
+        mend: String,
+    },
+    /// The function failed.
+    #[error("{0}")]
+    StartFailed(String),
+    /// Another process holds what is needed.
+    #[error("{0}")]
+    Busy(String),
+    /// The engine went away.
+    #[error("the engine is gone: {0}")]
+    EngineLost(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl DriverError {
+    /// `what: cause`, for errors that need no code of their own.
+    pub fn failed(what: impl fmt::Display, cause: impl fmt::Display) -> Self {
+        Self::Failed(format!("{what}: {cause}"))
+    }
+}
+
+impl HasExit for DriverError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Unavailable { .. } => Exit::Unavailable,
+            Self::StartFailed(_) => Exit::StartFailed,
+            Self::Busy(_) => Exit::Busy,
+            Self::EngineLost(_) => Exit::EngineLost,
+            Self::Failed(_) => Exit::Failed,
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Who may use whom: "no rung weighs itself" as the compiler sees it, and the order of this library's rooms.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
+
+fn workspace() -> Metadata {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
+    MetadataCommand::new()
+        .manifest_path(manifest)
+        // Packages of other platforms may not be on this machine.
+        .other_options(
+            [
+                "--offline",
+                "--locked",
+                "--filter-platform",
+                "x86_64-unknown-linux-gnu",
+            ]
+            .map(String::from),
+        )
+        .exec()
+        .expect("cargo metadata of this workspace")
+}
+
+/// Names of all packages that `package` is linked with: dependencies of tests and builds aside.
+fn linked_with(metadata: &Metadata, package: &str) -> BTreeSet<String> {
+    let nodes = &metadata.resolve.as_ref().expect("resolved").nodes;
+    let name = |id| metadata[id].name.to_string();
+    let mut left: Vec<_> = nodes.iter().filter(|n| name(&n.id) == package).collect();
+    assert_eq!(left.len(), 1, "one package is called {package}");
+    let mut found = BTreeSet::new();
+    while let Some(node) = left.pop() {
+        let linked = node.deps.iter().filter(|dep| {
+            dep.dep_kinds
+                .iter()
+                .any(|k| k.kind == DependencyKind::Normal)
+        });
+        for dep in linked {
+            if found.insert(name(&dep.pkg)) {
+                left.extend(nodes.iter().filter(|n| n.id == dep.pkg));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_driver_can_name_a_sampler() {
+    let metadata = workspace();
+    let drivers: Vec<String> = metadata
+        .workspace_packages()
+        .iter()
+        .map(|p| p.name.to_string())
+        .filter(|name| name.ends_with("-driver"))
+        .collect();
+    assert!(drivers.len() >= 4, "{drivers:?}");
+    for driver in drivers {
+        let linked = linked_with(&metadata, &driver);
+        assert!(
+            linked.contains("measure-core"),
+            "{driver} has no measurement library"
+        );
+        for sampler in ["probes", "stats", "report"] {
+            assert!(
+                !linked.contains(sampler),
+                "{driver} is linked with {sampler}: it could weigh itself"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_ground_depends_on_nothing_of_ours_and_each_tool_on_the_ground() {
+    let metadata = workspace();
+    let ours: BTreeSet<String> = metadata
+        .workspace_packages()
+        .iter()
+        .map(|p| p.name.to_string())
+        .collect();
+    let own = |package: &str| -> BTreeSet<String> {
+        linked_with(&metadata, package)
+            .intersection(&ours)
+            .cloned()
+            .collect()
+    };
+    assert_eq!(own("measure-core"), BTreeSet::new());
+    assert_eq!(own("stats"), BTreeSet::new());
+    assert_eq!(own("probes"), BTreeSet::from(["measure-core".to_owned()]));
+    for package in metadata.workspace_packages() {
+        let has_program = package.targets.iter().any(cargo_metadata::Target::is_bin);
+        let dir = package.manifest_path.parent().expect("a directory");
+        assert_eq!(
+            dir.file_name(),
+            Some(package.name.as_str()),
+            "directory = crate"
+        );
+        let place = dir.parent().and_then(|d| d.file_name()).expect("a place");
+        // What a test runs beside the real program is not typed by anyone.
+        let typed = has_program && package.name.as_str() != "driver-testkit";
+        assert_eq!(
+            place == "tools",
+            typed,
+            "{}: programs lie in tools/, libraries in crates/",
+            package.name
+        );
+        if typed {
+            assert!(
+                own(&package.name).contains("measure-core"),
+                "{} does not share the library",
+                package.name
+            );
+        }
+    }
+}
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir)
+        .expect("readable")
+        .flatten()
+        .map(|e| e.path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                sources(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn rooms_use_only_those_before_them() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for (room, later) in [
+        ("base", &["contract", "driver_kit"][..]),
+        ("contract", &["driver_kit"][..]),
+    ] {
+        let files = sources(&src.join(room));
+        assert!(files.len() > 3, "{room} has files");
+        for file in files {
+            let text = fs::read_to_string(&file).expect("readable");
+            for name in later {
+                assert!(
+                    !text.contains(&format!("crate::{name}")),
+                    "{} uses {name}",
+                    file.display()
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `report.md` of a comparison.
+
+use std::fmt::Write;
+
+use super::{Comparison, Row, means, plot_name, table};
+use report::duration_ns;
+use report::environment;
+
+pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
+    let info = &comparison.info;
+    let mut text = format!("# {}\n\nRun `{}`, seed {}", info.title, info.run, info.seed);
+    let _ = write!(text, ", command line `{}`", info.command_line.join(" "));
+    if let Some(ended) = &info.ended {
+        let _ = write!(text, "; **{ended}**");
+    }
+    text += ".\n\n";
+    if comparison.records.torn {
+        text += "The last sample was torn: its writer was killed; every whole one is in the tables.\n\n";
+    }
+    text += &environment::warnings(&comparison.records);
+    let troubles = table::troubles(comparison, "- ");
+    if !troubles.is_empty() {
+        let _ = writeln!(text, "## Not measured, or not to the end\n\n{troubles}");
+    }
+    let means = means(comparison, rows);
+    if !means.is_empty() {
+        text += "## Means\n\n";
+        for line in table::summary(comparison, &means).lines() {
+            let _ = writeln!(text, "- {line}");
+        }
+        text.push('\n');
+    }
+    for group in comparison.groups() {
+        let _ = writeln!(text, "## Times{}\n", suffix(group));
+        if rows
+            .iter()
+            .any(|r| r.benchmark.group == group && has_ratio(r))
+        {
+            let _ = writeln!(text, "![ratios]({})\n", plot_name(group));
+        }
+        let _ = writeln!(text, "{}", table::times(comparison, group, rows).markdown());
+    }
+    text += &odd(rows);
+    text += &how(comparison);
+    text + &environment::section(&comparison.records)
+}
+
+fn suffix(group: &str) -> String {
+    if group.is_empty() {
+        String::new()
+    } else {
+        format!(", {group}")
+    }
+}
+
+pub(super) fn has_ratio(row: &Row<'_>) -> bool {
+    row.cells.iter().any(|cell| cell.kernel.ratio.is_some())
+}
+
+fn odd(rows: &[Row<'_>]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for cell in &row.cells {
+            for flag in &cell.kernel.flags {
+                let _ = writeln!(
+                    text,
+                    "- {}, {}: {}",
+                    row.benchmark.name,
+                    cell.column,
+                    flag.describe(duration_ns)
+                );
+            }
+        }
+    }
+    if text.is_empty() {
+        return text;
+    }
+    format!("## What is odd about the kernel times\n\n{text}\n")
+}
+
+fn how(comparison: &Comparison) -> String {
+    let info = &comparison.info;
+    let mut text = String::from("## How it was measured\n\n");
+    for note in &info.notes {
+        let _ = writeln!(text, "- {note}");
+    }
+    for column in &info.columns {
+        let _ = writeln!(
+            text,
+            "- **{}**, {} runs asked for: {}",
+            column.name, column.iterations, column.summary
+        );
+        for setting in &column.settings {
+            let _ = writeln!(text, "  - {setting}");
+        }
+    }
+    let unverified: Vec<&str> = info
+        .benchmarks
+        .iter()
+        .filter(|b| b.verified.is_none())
+        .map(|b| b.name.as_str())
+        .collect();
+    let mut agreed: Vec<&str> = info
+        .benchmarks
+        .iter()
+        .filter_map(|b| b.verified.as_deref())
+        .collect();
+    agreed.sort_unstable();
+    agreed.dedup();
+    if unverified.len() < info.benchmarks.len() && agreed.len() == 1 {
+        let _ = writeln!(text, "- outputs of all columns: {}", agreed[0]);
+    } else {
+        for benchmark in &info.benchmarks {
+            if let Some(how) = &benchmark.verified {
+                let _ = writeln!(text, "- outputs of {}: {how}", benchmark.name);
+            }
+        }
+    }
+    if !unverified.is_empty() {
+        let _ = writeln!(text, "- outputs not compared: {}", unverified.join(", "));
+    }
+    text.push('\n');
+    text
+}

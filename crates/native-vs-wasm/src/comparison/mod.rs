@@ -1,0 +1,192 @@
+//! Benchmarks that ran in several columns (native, Wasm, ...): their ratios as tables, plots, bars and CSV.
+//!
+//! A run of `poly_bench` or `py_bench` writes samples whose `rung` is the column and whose measure is
+//! [`RUN`], and [`COMPARISON`], which says what it set out to do. From these two everything here is made.
+
+mod bars;
+mod csv_file;
+mod markdown;
+mod plot;
+mod rows;
+mod table;
+
+use std::path::Path;
+
+use measure_core::contract::run_dir::RunDirError;
+use measure_core::contract::sample::{SCHEMA, Sample};
+use serde::{Deserialize, Serialize};
+
+use report::{Records, read_json};
+
+pub use csv_file::rows as csv_rows;
+pub use rows::{Cell, Mean, Row, Times, means, rows};
+pub use table::{line, terminal};
+
+/// What a comparison set out to do: the file's name.
+pub const COMPARISON: &str = "comparison.json";
+
+/// Measure of the samples of one program run.
+pub const RUN: &str = "run";
+/// Measure of the untimed runs that show whether the columns agree.
+pub const VERIFY: &str = "verify";
+/// The kernel alone, by the program's own clock; `n` is how often it ran.
+pub const KERNEL: &str = "kernel";
+/// Metric of [`KERNEL`]; the phases of the whole run are `wall_ns` and sum to `total`.
+pub const KERNEL_NS: &str = "kernel_ns";
+
+/// What a run set out to do, and what came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComparisonInfo {
+    /// [`measure_core::contract::sample::SCHEMA`].
+    pub schema: u32,
+    /// The run directory's name.
+    pub run: String,
+    /// `polybench`, `pybench`: the stem of file names.
+    pub suite: String,
+    /// For headings.
+    pub title: String,
+    /// As typed.
+    pub command_line: Vec<String>,
+    /// The schedule's seed.
+    pub seed: u64,
+    /// The column that the others are divided by, if there is one beside others.
+    pub reference: Option<String>,
+    /// In the order asked for.
+    pub columns: Vec<ColumnInfo>,
+    /// In the order of the tables.
+    pub benchmarks: Vec<BenchmarkInfo>,
+    /// Whether it came to its end, or what ended it.
+    pub ended: Option<String>,
+    /// What to know about the numbers, in sentences.
+    pub notes: Vec<String>,
+}
+
+/// A column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnInfo {
+    /// `native`, `wasm`, ...
+    pub name: String,
+    /// What runs how.
+    pub summary: String,
+    /// Runs asked for.
+    pub iterations: u32,
+    /// Compiler flags, engine settings.
+    pub settings: Vec<String>,
+}
+
+/// A benchmark.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchmarkInfo {
+    /// As in the CSV.
+    pub name: String,
+    /// What it belongs to (a dataset size); means are over a group. May be empty.
+    pub group: String,
+    /// As in the samples.
+    pub function: String,
+    /// How often the kernel runs in one process; 0 as long as it is not known.
+    pub repeats: u64,
+    /// How the columns' outputs were found to agree.
+    pub verified: Option<String>,
+    /// What went wrong with it.
+    pub trouble: Vec<String>,
+}
+
+/// The records of a comparison.
+#[derive(Debug, Default)]
+pub struct Comparison {
+    /// Samples and environment.
+    pub records: Records,
+    /// What was meant.
+    pub info: ComparisonInfo,
+}
+
+impl Comparison {
+    /// Reads the run directory `dir`.
+    ///
+    /// # Errors
+    /// A file cannot be read, is malformed or newer than this tool, or is no comparison's.
+    pub fn read(dir: &Path) -> Result<Self, RunDirError> {
+        let path = dir.join(COMPARISON);
+        let records = Records::read(dir)?;
+        let info: Option<ComparisonInfo> = read_json(&path)?;
+        let info = info.ok_or_else(|| RunDirError::Read {
+            path: path.clone(),
+            cause: std::io::ErrorKind::NotFound.into(),
+        })?;
+        if info.schema > SCHEMA {
+            return Err(RunDirError::Newer {
+                path,
+                line: 1,
+                found: u64::from(info.schema),
+            });
+        }
+        Ok(Self { records, info })
+    }
+
+    /// The groups, in order.
+    #[must_use]
+    pub fn groups(&self) -> Vec<&str> {
+        let mut found: Vec<&str> = Vec::new();
+        for benchmark in &self.info.benchmarks {
+            if !found.contains(&benchmark.group.as_str()) {
+                found.push(&benchmark.group);
+            }
+        }
+        found
+    }
+
+    /// The samples of the timed runs of `benchmark` in `column`, in the order in which they were taken.
+    fn runs<'a>(
+        &'a self,
+        benchmark: &'a BenchmarkInfo,
+        column: &'a str,
+        phase: &'a str,
+    ) -> impl Iterator<Item = &'a Sample> {
+        self.records.samples.iter().filter(move |s| {
+            s.function == benchmark.function
+                && s.rung == column
+                && s.phase == phase
+                && s.measure == RUN
+                && !s.warmup
+                && s.error.is_none()
+        })
+    }
+}
+
+/// Every file that is made from a comparison's records, name and content.
+#[must_use]
+pub fn render(comparison: &Comparison) -> Vec<(String, String)> {
+    let found = rows(comparison);
+    let suite = &comparison.info.suite;
+    let mut files = vec![
+        (format!("{suite}.csv"), csv_rows(comparison)),
+        (
+            format!("{suite}-ratios.csv"),
+            csv_file::ratios(comparison, &found),
+        ),
+        ("report.md".to_owned(), markdown::render(comparison, &found)),
+    ];
+    for group in comparison.groups() {
+        if let Some(svg) = plot::svg(comparison, group, &found) {
+            files.push((plot_name(group), svg));
+        }
+    }
+    files
+}
+
+/// The name of the plot of `group`.
+fn plot_name(group: &str) -> String {
+    if group.is_empty() {
+        "ratios.svg".to_owned()
+    } else {
+        format!("ratios-{}.svg", group.to_ascii_lowercase())
+    }
+}
+
+/// A number that tells benchmarks apart, so that their intervals are not drawn from the same numbers.
+fn seed_of(comparison: &Comparison, benchmark: &str) -> u64 {
+    let mut random = stats::schedule::SplitMix64::new(comparison.info.seed);
+    benchmark.bytes().fold(random.next_u64(), |seed, byte| {
+        seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte)
+    })
+}

@@ -1,0 +1,207 @@
+//! Comparisons from made-up records.
+
+use measure_core::contract::run_dir::RunDirError;
+use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
+use native_vs_wasm::comparison::{
+    BenchmarkInfo, COMPARISON, ColumnInfo, Comparison, ComparisonInfo, KERNEL, KERNEL_NS, RUN,
+    csv_rows, means, render, rows, terminal,
+};
+use report::Records;
+
+fn sample(benchmark: &str, column: &str, phase: &str, ns: i64, n: u64) -> Sample {
+    Sample {
+        schema: SCHEMA,
+        run: "r".into(),
+        rung: column.into(),
+        function: format!("polybench/{benchmark}"),
+        measure: RUN.into(),
+        phase: phase.into(),
+        metric: if phase == KERNEL {
+            KERNEL_NS
+        } else {
+            "wall_ns"
+        }
+        .into(),
+        value: Value::Value(ns),
+        n,
+        workers: 1,
+        block: 0,
+        order: 0,
+        seed: 1,
+        warmup: false,
+        error: None,
+    }
+}
+
+/// Benchmarks with their group, and for each column a factor on the kernel's 10 us.
+fn comparison(benchmarks: &[(&str, &str)], columns: &[(&str, i64)], runs: i64) -> Comparison {
+    let mut samples = Vec::new();
+    for (benchmark, _) in benchmarks {
+        for (column, factor) in columns {
+            for run in 0..runs {
+                let repeats = 4;
+                let ns = factor * (10_000 + 10 * run) * 4;
+                samples.push(sample(benchmark, column, KERNEL, ns, repeats));
+                samples.push(sample(benchmark, column, TOTAL, ns + 1_000_000, 1));
+            }
+        }
+    }
+    let info = ComparisonInfo {
+        schema: SCHEMA,
+        run: "r".into(),
+        suite: "polybench".into(),
+        title: "PolyBench/C".into(),
+        seed: 1,
+        reference: (columns.len() > 1).then(|| columns[0].0.to_owned()),
+        columns: columns
+            .iter()
+            .map(|(name, _)| ColumnInfo {
+                name: (*name).into(),
+                ..ColumnInfo::default()
+            })
+            .collect(),
+        benchmarks: benchmarks
+            .iter()
+            .map(|(name, group)| BenchmarkInfo {
+                name: (*name).into(),
+                group: (*group).into(),
+                function: format!("polybench/{name}"),
+                repeats: 4,
+                ..BenchmarkInfo::default()
+            })
+            .collect(),
+        ..ComparisonInfo::default()
+    };
+    Comparison {
+        records: Records {
+            samples,
+            ..Records::default()
+        },
+        info,
+    }
+}
+
+const TWO: [(&str, &str); 2] = [("poly_gemm", "LARGE"), ("poly_lu", "LARGE")];
+
+#[test]
+fn ratios_are_of_medians_and_divided_by_repeats_once() {
+    let comparison = comparison(&TWO, &[("native", 1), ("wasm", 2)], 5);
+    let rows = rows(&comparison);
+    let wasm = rows[0].cell("wasm").expect("a column");
+    assert_eq!(wasm.kernel.summary.expect("runs").median, 20_040.0);
+    let ratio = wasm.kernel.ratio.expect("a ratio");
+    assert_eq!(ratio.ratio, 2.0);
+    assert!(ratio.interval.is_some_and(|i| i.contains(2.0)));
+    assert!(
+        rows[0]
+            .cell("native")
+            .expect("a column")
+            .kernel
+            .ratio
+            .is_none()
+    );
+    let means = means(&comparison, &rows);
+    assert_eq!(means.len(), 1);
+    assert!((means[0].kernel.mean - 2.0).abs() < 1e-12);
+    assert!(means[0].kernel.interval.is_some_and(|i| i.contains(2.0)));
+    let text = terminal(&comparison);
+    assert!(
+        text.contains("LARGE: wasm/native geometric mean over 2: 2.00"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_csv_has_a_row_a_run_in_microseconds() {
+    let mut comparison = comparison(&TWO, &[("native", 1), ("wasm", 2)], 2);
+    // Neither an unmeasured run nor one that failed is a row.
+    let mut more = sample("poly_gemm", "native", KERNEL, 5, 1);
+    more.warmup = true;
+    comparison.records.samples.push(more.clone());
+    more.warmup = false;
+    more.error = Some("it failed".into());
+    comparison.records.samples.push(more);
+    assert_eq!(
+        csv_rows(&comparison),
+        "benchmark,type,microseconds\n\
+         poly_gemm,native,10.000\npoly_gemm,native,10.010\n\
+         poly_gemm,wasm,20.000\npoly_gemm,wasm,20.020\n\
+         poly_lu,native,10.000\npoly_lu,native,10.010\n\
+         poly_lu,wasm,20.000\npoly_lu,wasm,20.020\n"
+    );
+}
+
+#[test]
+fn every_group_has_a_plot_and_every_file_the_same_bytes_again() {
+    let benchmarks = [("poly_gemm", "LARGE"), ("poly_gemm-small", "SMALL")];
+    let columns = [("native", 1), ("wasm", 2), ("wasm-other", 3)];
+    let comparison = comparison(&benchmarks, &columns, 5);
+    let files = render(&comparison);
+    assert_eq!(files, render(&comparison));
+    let names: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "polybench.csv",
+            "polybench-ratios.csv",
+            "report.md",
+            "ratios-large.svg",
+            "ratios-small.svg"
+        ]
+    );
+    let svg = &files[4].1;
+    assert!(
+        svg.contains("poly_gemm-small") && svg.contains("wasm-other"),
+        "{svg}"
+    );
+    assert!(!svg.contains("poly_gemm<"), "{svg}");
+    assert_eq!(files[1].1.lines().count(), 1 + 2 * 3);
+}
+
+#[test]
+fn one_column_has_times_and_no_ratios() {
+    let comparison = comparison(&TWO, &[("wasm", 2)], 5);
+    let files = render(&comparison);
+    assert!(files.iter().all(|(name, _)| !name.ends_with(".svg")));
+    let text = terminal(&comparison);
+    assert!(
+        text.contains("20.0 us") && !text.contains("geometric"),
+        "{text}"
+    );
+}
+
+#[test]
+fn too_few_runs_have_no_interval_and_none_has_no_ratio() {
+    let mut comparison = comparison(&TWO, &[("native", 1), ("wasm", 2)], 3);
+    let is_lu = |s: &Sample| s.function.ends_with("poly_lu") && s.rung == "wasm";
+    comparison.records.samples.retain(|s| !is_lu(s));
+    comparison.info.benchmarks[1]
+        .trouble
+        .push("wasm: trap".into());
+    let text = terminal(&comparison);
+    assert!(text.contains("too few runs for an interval"), "{text}");
+    assert!(text.contains("geometric mean over 1 of 2: 2.00"), "{text}");
+    assert!(text.contains("poly_lu: wasm: trap"), "{text}");
+    let report = &render(&comparison)[2].1;
+    assert!(report.contains("## Not measured"), "{report}");
+}
+
+#[test]
+fn records_without_a_plan_or_of_a_later_version_are_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    std::fs::write(dir.path().join("samples.jsonl"), "").expect("written");
+    assert!(matches!(
+        Comparison::read(dir.path()),
+        Err(RunDirError::Read { .. })
+    ));
+    let later = ComparisonInfo {
+        schema: SCHEMA + 1,
+        ..ComparisonInfo::default()
+    };
+    let text = serde_json::to_string(&later).expect("JSON");
+    std::fs::write(dir.path().join(COMPARISON), text).expect("written");
+    assert!(matches!(
+        Comparison::read(dir.path()),
+        Err(RunDirError::Newer { .. })
+    ));
+}

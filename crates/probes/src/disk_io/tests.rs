@@ -1,0 +1,169 @@
+//! On the real kernel and the file system of the build directory.
+
+use std::io::{Read, Write};
+use std::process::Command;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SIZE: u64 = 4 << 20;
+
+fn me() -> Scope {
+    Scope {
+        roots: vec![nix::unistd::getpid().as_raw()],
+        ..Scope::default()
+    }
+}
+
+/// A directory on storage: temporary ones may lie in memory.
+fn on_storage() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory")
+}
+
+#[test]
+fn what_children_wrote_counts_after_they_were_waited_for() {
+    let dir = on_storage();
+    let before = Reading::of(&me());
+    let script = format!(
+        "dd if=/dev/zero of={}/file bs=1M count=4 conv=fsync 2> /dev/null",
+        dir.path().display()
+    );
+    let status = Command::new("/bin/sh").args(["-c", &script]).status();
+    assert!(status.expect("a shell").success());
+    let (bytes, source) = Reading::of(&me())
+        .since(&before)
+        .best()
+        .expect("own figures");
+    assert_eq!(source, Source::Processes);
+    if bytes.write_bytes == 0 {
+        // A file system without a block device (overlay on tmpfs, 9p) accounts nothing.
+        return eprintln!(
+            "SKIPPED: what_children_wrote_counts: no block device below the checkout"
+        );
+    }
+    assert!(bytes.write_bytes >= SIZE, "{bytes:?}");
+}
+
+#[test]
+fn only_reads_from_storage_count_and_dropping_the_cache_makes_them() {
+    let test = "only_reads_from_storage_count_and_dropping_the_cache_makes_them";
+    if let Err(error) = may_drop_caches() {
+        return eprintln!("SKIPPED: {test}: {error}");
+    }
+    let dir = on_storage();
+    let path = dir.path().join("file");
+    let mut file = fs::File::create(&path).expect("a file");
+    file.write_all(&vec![7; SIZE as usize]).expect("written");
+    file.sync_all().expect("on storage");
+    drop(file);
+    let read = || {
+        let before = of_process(nix::unistd::getpid().as_raw());
+        let mut bytes = Vec::new();
+        let mut file = fs::File::open(&path).expect("there");
+        file.read_to_end(&mut bytes).expect("readable");
+        let after = of_process(nix::unistd::getpid().as_raw());
+        let of = |r: Result<Option<Bytes>, DiskIoError>| r.expect("own").expect("alive").read_bytes;
+        of(after) - of(before)
+    };
+    drop_caches().expect("root");
+    let cold = read();
+    if cold == 0 {
+        return eprintln!("SKIPPED: {test}: no block device below the checkout");
+    }
+    // Other tests of this process read too; their own pages are cached and small.
+    assert!(cold >= SIZE, "{cold} bytes read");
+    assert!(read() < SIZE, "cached pages are no storage reads");
+}
+
+#[test]
+fn a_group_that_does_not_count_is_no_zero() {
+    let hierarchies = match cgroup::Hierarchies::discover() {
+        Ok(hierarchies) => hierarchies,
+        Err(error) => return eprintln!("SKIPPED: a_group_that_does_not_count_is_no_zero: {error}"),
+    };
+    let Some(mount) = hierarchies.mount(cgroup::Controller::Blkio) else {
+        return eprintln!("SKIPPED: a_group_that_does_not_count_is_no_zero: no blkio or io");
+    };
+    match of_cgroup(mount) {
+        Ok(bytes) => assert_ne!(bytes, Bytes::default(), "the machine has read its programs"),
+        Err(error @ DiskIoError::NotCounting { .. }) => {
+            assert!(error.to_string().contains("throttle rule"), "{error}");
+        }
+        // The root group of cgroup v2 has no io.stat on older kernels.
+        Err(error) => assert_eq!(error, DiskIoError::NoCgroup),
+    }
+}
+
+#[test]
+fn a_scope_without_anything_says_why() {
+    let reading = Reading::of(&Scope::default());
+    assert_eq!(reading.processes, Err(DiskIoError::NoProcess));
+    assert_eq!(reading.cgroup, Err(DiskIoError::NoCgroup));
+    assert_eq!(reading.best(), Err(DiskIoError::NoProcess));
+    assert_eq!(of_process(i32::MAX), Ok(None));
+}
+
+#[test]
+fn a_sum_that_fell_is_a_loss_and_no_zero() {
+    let reading = |read_bytes| Reading {
+        processes: Ok(Bytes {
+            read_bytes,
+            write_bytes: 5,
+        }),
+        cgroup: Err(DiskIoError::NoCgroup),
+    };
+    assert_eq!(
+        reading(1).since(&reading(2)).processes,
+        Err(DiskIoError::Left)
+    );
+    assert_eq!(
+        reading(9).since(&reading(2)).best(),
+        Ok((
+            Bytes {
+                read_bytes: 7,
+                write_bytes: 0
+            },
+            Source::Processes
+        ))
+    );
+}
+
+#[test]
+fn formats_of_both_versions_parse() {
+    assert_eq!(
+        parse_io_stat(
+            "254:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=9 dios=9\n8:0 rbytes=1 wbytes=2 rios=1 wios=1\n"
+        ),
+        Bytes {
+            read_bytes: 11,
+            write_bytes: 22
+        }
+    );
+    assert_eq!(
+        parse_v1(
+            "254:0 Read 10\n254:0 Write 20\n254:0 Total 30\n8:0 Read 1\n8:0 Write 2\nTotal 33\n"
+        ),
+        Bytes {
+            read_bytes: 11,
+            write_bytes: 22
+        }
+    );
+    assert_eq!(parse_v1("Total 0\n"), Bytes::default());
+    assert_eq!(
+        parse_process_io(
+            "rchar: 9\nread_bytes: 4096\nwrite_bytes: 8192\ncancelled_write_bytes: 4096\n"
+        ),
+        Some(Bytes {
+            read_bytes: 4096,
+            write_bytes: 4096
+        })
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = (parse_io_stat(&text), parse_v1(&text), parse_process_io(&text));
+    }
+}

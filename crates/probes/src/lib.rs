@@ -1,0 +1,9 @@
+//! What samples a scope from outside: memory of process trees, counters, disk I/O, cgroups, kernel memory,
+//! and the environment that a run was made in. No driver depends on it, so no rung weighs itself.
+
+pub mod cgroup;
+pub mod disk_io;
+pub mod environment;
+pub mod kernel_memory;
+pub mod memory;
+pub mod perf;

@@ -1,7 +1,0 @@
-//! Runs [`process_driver`].
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    measure_core::exit::report(process_driver::run(measure_core::exit::parse_args()))
-}

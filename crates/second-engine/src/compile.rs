@@ -1,0 +1,289 @@
+//! From module to shared library.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use measure_core::base::interrupt;
+use measure_core::base::words::one_line;
+use measure_core::driver_kit::spawn;
+use nix::sys::wait::WaitStatus;
+
+use crate::error::Wasm2cError;
+use crate::interface;
+use crate::relaxed::without_relaxed;
+use crate::toolchain::{SOURCES, Toolchain};
+
+/// Kept of what a failed tool says.
+const LAST_WORDS_CHARS: usize = 400;
+/// Work in progress lies beside what it makes: `.wasm2c-<process id>-<name>`.
+const WORK_PREFIX: &str = ".wasm2c-";
+
+/// Wasm of which one C file is made: a compiler takes more than a minute for as much.
+const FILE_BYTES: usize = 1 << 20;
+/// Compilers' work is shared out evenly only where there are more files than processors, and few enough to share headers.
+const FILES_MAX: usize = 16;
+
+impl Toolchain {
+    /// Makes the shared library `to` of the WASI program `wasm`, whole or not at all; each tool has `limit`. Its loader
+    /// keeps `guard_bytes` inaccessible behind the memory.
+    ///
+    /// # Errors
+    /// The module is not one that this engine runs, a tool fails, or a file cannot be written.
+    pub fn compile(
+        &self,
+        wasm: &[u8],
+        to: &Path,
+        guard_bytes: u64,
+        limit: Duration,
+    ) -> Result<(), Wasm2cError> {
+        interface::check(wasm, guard_bytes)?;
+        let lowered = without_relaxed(wasm)?;
+        let imports = interface::imports(wasm)?;
+        let work = Work::beside(to)?;
+        let file = |name: &str| work.0.join(name);
+        let write = |name: &str, bytes: &[u8]| {
+            fs::write(file(name), bytes).map_err(Wasm2cError::file(file(name)))
+        };
+        write("module.wasm", &lowered)?;
+        for (name, text) in SOURCES {
+            write(name, text.as_bytes())?;
+        }
+        write("imports.c", interface::in_c(&imports).as_bytes())?;
+        let files = wasm.len().div_ceil(FILE_BYTES).clamp(1, FILES_MAX);
+        let outputs = PathBuf::from(format!("--num-outputs={files}"));
+        let (module, c, library) = (file("module.wasm"), file("module.c"), file("library.so"));
+        let name = Path::new("module");
+        let arguments = [
+            Path::new("-n"),
+            name,
+            &module,
+            Path::new("-o"),
+            &c,
+            &outputs,
+        ];
+        run("wasm2c", &self.wasm2c(), &arguments, &work.0, limit)?;
+
+        let import_count = interface::import_count(&lowered)?;
+        let has_imports = import_count > 0;
+        // Those that were added are the multiply-adds. That the bytes differ would say nothing: every module is written anew.
+        let has_relaxed = import_count > imports.len();
+        let mut sources: Vec<PathBuf> = match files {
+            1 => vec![c],
+            n => (0..n).map(|i| file(&format!("module_{i}.c"))).collect(),
+        };
+        sources.extend([file("imports.c"), file("library.c"), self.runtime()]);
+        let objects = side_by_side(&sources, |source| {
+            let object = work
+                .0
+                .join(source.with_extension("o").file_name().unwrap_or_default());
+            let arguments = self.arguments(&work.0, has_imports, has_relaxed, source, &object);
+            self.run_compiler(&arguments, &work.0, limit)?;
+            Ok(object)
+        })?;
+        self.run_compiler(&self.link_arguments(&objects, &library), &work.0, limit)?;
+        // Whatever the umask: a library that others can write to is not loaded.
+        fs::set_permissions(&library, Permissions::from_mode(0o755))
+            .and_then(|()| fs::rename(&library, to))
+            .map_err(Wasm2cError::file(to))
+    }
+
+    fn run_compiler(
+        &self,
+        arguments: &[PathBuf],
+        work: &Path,
+        limit: Duration,
+    ) -> Result<(), Wasm2cError> {
+        let arguments: Vec<&Path> = arguments.iter().map(PathBuf::as_path).collect();
+        run("the C compiler", self.compiler(), &arguments, work, limit)
+    }
+}
+
+/// `work` on each item, as many at once as there are processors; the results in the order of the items.
+fn side_by_side<T: Sync, R: Send>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<R, Wasm2cError> + Sync,
+) -> Result<Vec<R>, Wasm2cError> {
+    let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<Result<R, Wasm2cError>>>> =
+        Mutex::new(items.iter().map(|_| None).collect());
+    thread::scope(|scope| {
+        for _ in 0..workers.min(items.len()) {
+            scope.spawn(|| {
+                while let i = next.fetch_add(1, Ordering::Relaxed)
+                    && let Some(item) = items.get(i)
+                {
+                    let result = work(item);
+                    if result.is_err() {
+                        next.store(items.len(), Ordering::Relaxed);
+                    }
+                    results.lock().unwrap_or_else(PoisonError::into_inner)[i] = Some(result);
+                }
+            });
+        }
+    });
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // What was not begun comes after what failed.
+    results.into_iter().flatten().collect()
+}
+
+/// A directory of work in progress, removed with it.
+struct Work(PathBuf);
+
+impl Work {
+    fn beside(to: &Path) -> Result<Self, Wasm2cError> {
+        let parent = to.parent().unwrap_or(Path::new("."));
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(parent);
+        made.map_err(Wasm2cError::file(parent))?;
+        remove_left_behind(parent);
+        let name = to.file_name().unwrap_or_default().to_string_lossy();
+        let dir = parent.join(format!("{WORK_PREFIX}{}-{name}", std::process::id()));
+        let made = DirBuilder::new().mode(0o700).create(&dir);
+        made.map_err(Wasm2cError::file(&dir))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Removes the work of processes that were killed at it.
+fn remove_left_behind(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let pid = name
+            .strip_prefix(WORK_PREFIX)
+            .and_then(|rest| rest.split('-').next())
+            .and_then(|pid| pid.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Runs `program` to its end; what it writes is kept for the error message.
+fn run(
+    tool: &'static str,
+    program: &Path,
+    arguments: &[&Path],
+    work: &Path,
+    limit: Duration,
+) -> Result<(), Wasm2cError> {
+    let failed = |error: io::Error| Wasm2cError::Tool {
+        tool,
+        said: error.to_string(),
+    };
+    let path = std::env::var("PATH").unwrap_or_default();
+    let temporary = work.to_string_lossy();
+    // A killed compiler leaves its temporary files where they are removed.
+    let environment = [
+        ("PATH", path.as_str()),
+        ("TMPDIR", &temporary),
+        ("LC_ALL", "C"),
+    ];
+    let arguments = arguments.iter().map(|path| path.as_os_str());
+    let program = spawn::Program::new(program, arguments, environment).map_err(failed)?;
+    let log = work.join(format!("log-{}", next_log()));
+    let output = File::create(&log).map_err(Wasm2cError::file(&log))?;
+    let null = OpenOptions::new()
+        .read(true)
+        .open("/dev/null")
+        .map_err(failed)?;
+    let mut child = program
+        .spawn([null.as_fd(), output.as_fd(), output.as_fd()])
+        .map_err(failed)?;
+    let ended = child.ended(limit).map_err(failed)?;
+    if !ended {
+        child.kill();
+    }
+    let status = child.reap().map_err(failed)?;
+    if interrupt::received().is_some() {
+        return Err(Wasm2cError::Interrupted);
+    }
+    if !ended {
+        return Err(Wasm2cError::Timeout { tool, limit });
+    }
+    if let WaitStatus::Exited(_, 0) = status {
+        return Ok(());
+    }
+    let how = match status {
+        WaitStatus::Exited(_, code) => format!("exit code {code}"),
+        WaitStatus::Signaled(_, signal, _) => format!("ended by {signal}"),
+        other => format!("{other:?}"),
+    };
+    let said = last_words(&log).unwrap_or_default();
+    Err(Wasm2cError::Tool {
+        tool,
+        said: format!("{how} (it said: {said})"),
+    })
+}
+
+/// Tools run side by side.
+fn next_log() -> usize {
+    static LOGS: AtomicUsize = AtomicUsize::new(0);
+    LOGS.fetch_add(1, Ordering::Relaxed)
+}
+
+fn last_words(log: &Path) -> io::Result<String> {
+    let text = match fs::read(log) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+        read => read?,
+    };
+    Ok(one_line(&String::from_utf8_lossy(&text), LAST_WORDS_CHARS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_work_of_the_dead_is_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        // No process has a number beyond the kernel's greatest.
+        let dead = dir.path().join(format!("{WORK_PREFIX}4194305-poly_gemm"));
+        let alive = dir
+            .path()
+            .join(format!("{WORK_PREFIX}{}-poly_gemm", std::process::id()));
+        let other = dir.path().join("poly_gemm-0123");
+        for path in [&dead, &alive, &other] {
+            fs::create_dir(path).expect("a directory");
+        }
+        remove_left_behind(dir.path());
+        assert!(!dead.exists() && alive.exists() && other.exists());
+    }
+
+    #[test]
+    fn a_tool_that_fails_is_quoted_and_one_that_hangs_is_ended() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let sh = |script: &str, limit| {
+            let arguments = [Path::new("-c"), Path::new(script)];
+            run("sh", Path::new("/bin/sh"), &arguments, dir.path(), limit)
+        };
+        let patience = Duration::from_secs(120);
+        sh("true", patience).expect("well");
+        let error = sh("echo no luck >&2; exit 3", patience).expect_err("failed");
+        assert_eq!(
+            error.to_string(),
+            "sh failed: exit code 3 (it said: no luck)"
+        );
+        let error = sh("kill -ABRT $$", patience).expect_err("failed");
+        assert!(error.to_string().contains("SIGABRT"), "{error}");
+        let error = sh("sleep 100", Duration::from_millis(100)).expect_err("ended");
+        assert!(matches!(error, Wasm2cError::Timeout { .. }), "{error}");
+    }
+}

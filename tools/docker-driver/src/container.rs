@@ -1,0 +1,205 @@
+//! One container from `create` to `remove`: what `docker run --rm` does.
+
+use std::collections::HashMap;
+
+use bollard::errors::Error as BollardError;
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
+};
+use futures_util::TryStreamExt;
+use measure_core::base::clock::{PhaseClock, Phases};
+use measure_core::base::label::LABEL;
+use tokio::io::AsyncWriteExt;
+
+use crate::api::{Api, ApiError};
+
+/// Why a start failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The engine refused, hung or is gone.
+    #[error("{0}")]
+    Api(#[from] ApiError),
+    /// The function ended with another exit code than 0.
+    #[error("exit code {code} of {function}")]
+    ExitCode {
+        /// Which function.
+        function: String,
+        /// The code.
+        code: i64,
+    },
+    /// The function ended although it was to stay blocked.
+    #[error(
+        "{function} ended by itself with exit code {code}, it cannot be parked: park demo/park"
+    )]
+    EndedByItself {
+        /// Which function.
+        function: String,
+        /// The code.
+        code: i64,
+    },
+}
+
+/// What containers are made of.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Image id.
+    pub image: String,
+    /// What it runs: a program by its path in the image, and its arguments.
+    pub command: Vec<String>,
+    /// `none`, `host` or `bridge`.
+    pub network: &'static str,
+    /// An OCI runtime that the engine knows, where it is not to take its default.
+    pub runtime: Option<&'static str>,
+    /// Its standard input stays open until someone attaches to it and goes.
+    pub open_stdin: bool,
+    /// Value of our label: the driver's process id.
+    pub owner: i32,
+}
+
+impl Spec {
+    /// As the engine wants it; all that is not said is docker's default, as for `docker run`.
+    #[must_use]
+    pub fn body(&self) -> ContainerCreateBody {
+        ContainerCreateBody {
+            image: Some(self.image.clone()),
+            cmd: Some(self.command.clone()),
+            labels: Some(HashMap::from([(LABEL.to_owned(), self.owner.to_string())])),
+            open_stdin: Some(self.open_stdin),
+            stdin_once: Some(self.open_stdin),
+            host_config: Some(HostConfig {
+                network_mode: Some(self.network.to_owned()),
+                runtime: self.runtime.map(str::to_owned),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        }
+    }
+}
+
+/// Creates a container and returns its id.
+///
+/// # Errors
+/// See [`ApiError`].
+pub async fn create(api: &Api, body: ContainerCreateBody, name: &str) -> Result<String, ApiError> {
+    let options = CreateContainerOptionsBuilder::default().name(name).build();
+    let created = api.docker.create_container(Some(options), body);
+    api.call("create", created).await.map(|created| created.id)
+}
+
+/// Starts a created container.
+///
+/// # Errors
+/// See [`ApiError`].
+pub async fn start(api: &Api, id: &str) -> Result<(), ApiError> {
+    api.call("start", api.docker.start_container(id, None))
+        .await
+}
+
+/// Waits until a started container is not running, and checks its exit code.
+///
+/// # Errors
+/// It is not 0, or see [`ApiError`].
+pub async fn wait(api: &Api, id: &str, function: &str) -> Result<(), StartError> {
+    // Asked after `start` has returned, so a container that has ended already answers at once, and
+    // none can end unseen between two calls.
+    let options = WaitContainerOptionsBuilder::default()
+        .condition("not-running")
+        .build();
+    let ended = api.docker.wait_container(id, Some(options));
+    let first = async {
+        tokio::pin!(ended);
+        match ended.try_next().await {
+            Ok(Some(ended)) => Ok(ended.status_code),
+            Ok(None) => Err(BollardError::IOError {
+                err: std::io::ErrorKind::UnexpectedEof.into(),
+            }),
+            Err(BollardError::DockerContainerWaitError { code, .. }) => Ok(code),
+            Err(error) => Err(error),
+        }
+    };
+    match api.call("wait", first).await? {
+        0 => Ok(()),
+        code => Err(StartError::ExitCode {
+            function: function.to_owned(),
+            code,
+        }),
+    }
+}
+
+/// Removes a container, with its anonymous volumes as `--rm` does; `force` kills it first.
+///
+/// # Errors
+/// See [`ApiError`].
+pub async fn remove(api: &Api, id: &str, force: bool) -> Result<(), ApiError> {
+    let options = RemoveContainerOptionsBuilder::default()
+        .v(true)
+        .force(force)
+        .build();
+    api.call("remove", api.docker.remove_container(id, Some(options)))
+        .await
+}
+
+/// Closes the standard input of a container that nothing has been attached to yet.
+///
+/// # Errors
+/// See [`ApiError`].
+pub async fn close_stdin(api: &Api, id: &str) -> Result<(), ApiError> {
+    let options = AttachContainerOptionsBuilder::default()
+        .stdin(true)
+        .stream(true)
+        .build();
+    let attach = async {
+        let mut attached = api.docker.attach_container(id, Some(options)).await?;
+        attached.input.shutdown().await?;
+        Ok(())
+    };
+    api.call("attach", attach).await
+}
+
+/// A cold start: phases `create`, `start`, `run`, `remove`. Nothing of the container is left, whatever
+/// happened, unless the engine cannot be reached.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn cold_start(
+    api: &Api,
+    body: ContainerCreateBody,
+    name: &str,
+    function: &str,
+) -> Result<Phases, StartError> {
+    let mut clock = PhaseClock::start();
+    let id = create(api, body, name).await?;
+    clock.lap("create");
+    let ran = run_to_end(api, &id, function, &mut clock).await;
+    let removed = remove(api, &id, ran.is_err()).await;
+    clock.lap("remove");
+    // A container that could not be removed is the worse fault.
+    removed?;
+    ran?;
+    Ok(clock.finish())
+}
+
+/// A start of a container that was created beforehand and stays: phases `start`, `run`.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn precreated_start(api: &Api, id: &str, function: &str) -> Result<Phases, StartError> {
+    let mut clock = PhaseClock::start();
+    run_to_end(api, id, function, &mut clock).await?;
+    Ok(clock.finish())
+}
+
+async fn run_to_end(
+    api: &Api,
+    id: &str,
+    function: &str,
+    clock: &mut PhaseClock,
+) -> Result<(), StartError> {
+    start(api, id).await?;
+    clock.lap("start");
+    wait(api, id, function).await?;
+    clock.lap("run");
+    Ok(())
+}

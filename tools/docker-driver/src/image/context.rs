@@ -1,0 +1,298 @@
+//! What goes into the image: the Dockerfile and the native functions of the store.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use measure_core::base::home;
+use measure_core::driver_kit::DriverError;
+use sha2::{Digest, Sha256};
+
+/// What is built.
+pub const DOCKERFILE: &str = include_str!("../../../../docker/Dockerfile");
+/// The user whose native functions are put into the image.
+pub const USER: &str = "demo";
+/// Functions without which the rungs have nothing to run.
+const NEEDED: [&str; 2] = ["noop", "park"];
+
+/// A native function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Native {
+    /// Its name without the user.
+    pub name: String,
+    bytes: Vec<u8>,
+}
+
+impl Native {
+    /// The executable.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The image's content, before a base is chosen.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Functions, by name.
+    pub natives: Vec<Native>,
+    /// Digest of all of it: an image built of the same key is the same.
+    pub key: String,
+}
+
+impl Context {
+    /// Reads the native functions of the store.
+    ///
+    /// # Errors
+    /// One that is needed is missing, is no static executable, or cannot be read.
+    pub fn read() -> Result<Self, DriverError> {
+        Self::read_from(&home::store())
+    }
+
+    fn read_from(store: &Path) -> Result<Self, DriverError> {
+        let dir = store.join(USER);
+        let mut natives = Vec::new();
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            let path = entry.path().join("native");
+            match fs::read(&path) {
+                Ok(bytes) => natives.push(checked(
+                    &path,
+                    entry.file_name().to_string_lossy().into(),
+                    bytes,
+                )?),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) => {}
+                Err(error) => {
+                    return Err(DriverError::failed(
+                        format!("cannot read {}", path.display()),
+                        error,
+                    ));
+                }
+            }
+        }
+        for needed in NEEDED {
+            if !natives.iter().any(|native| native.name == needed) {
+                return Err(DriverError::Failed(format!(
+                    "no native build of {USER}/{needed} in the store ({}): run `make build-noop`",
+                    dir.join(needed).join("native").display()
+                )));
+            }
+        }
+        natives.sort_by(|a, b| a.name.cmp(&b.name));
+        let key = key(&natives);
+        Ok(Self { natives, key })
+    }
+
+    /// The build context as a tar archive: `Dockerfile` and `function/demo/NAME`.
+    ///
+    /// # Errors
+    /// Out of memory is the only way this fails.
+    pub fn tar(&self) -> io::Result<Vec<u8>> {
+        let mut tar = Tar::new();
+        tar.file("Dockerfile", 0o644, DOCKERFILE.as_bytes())?;
+        tar.dir("function", 0o755)?;
+        tar.dir(&format!("function/{USER}"), 0o755)?;
+        for native in &self.natives {
+            tar.file(
+                &format!("function/{USER}/{}", native.name),
+                0o755,
+                &native.bytes,
+            )?;
+        }
+        tar.finish()
+    }
+
+    /// Ids of the functions.
+    #[must_use]
+    pub fn functions(&self) -> Vec<String> {
+        self.natives
+            .iter()
+            .map(|native| format!("{USER}/{}", native.name))
+            .collect()
+    }
+}
+
+/// Where a function is in the image.
+#[must_use]
+pub fn path_in_image(function: &str) -> String {
+    format!("/function/{function}")
+}
+
+fn checked(path: &Path, name: String, bytes: Vec<u8>) -> Result<Native, DriverError> {
+    if is_static_elf(&bytes) {
+        return Ok(Native { name, bytes });
+    }
+    Err(DriverError::Failed(format!(
+        "{} is no static 64-bit ELF executable, which is all that runs on any base: run `make build-noop`",
+        path.display()
+    )))
+}
+
+/// Whether `bytes` is a 64-bit little-endian ELF file without an interpreter.
+#[must_use]
+pub fn is_static_elf(bytes: &[u8]) -> bool {
+    const PT_INTERP: u32 = 3;
+    let number = |at: usize, len: usize| -> Option<u64> {
+        let part = bytes.get(at..at.checked_add(len)?)?;
+        Some(part.iter().rev().fold(0, |n, &b| (n << 8) | u64::from(b)))
+    };
+    let headers = || -> Option<bool> {
+        let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        for index in 0..count {
+            let at = usize::try_from(table.checked_add(index * size)?).ok()?;
+            bytes.get(at..at.checked_add(usize::try_from(size).ok()?)?)?;
+            if number(at, 4)? == u64::from(PT_INTERP) {
+                return Some(false);
+            }
+        }
+        Some(true)
+    };
+    bytes.starts_with(b"\x7fELF\x02\x01") && headers().unwrap_or(false)
+}
+
+fn key(natives: &[Native]) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |part: &[u8]| {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    };
+    add(DOCKERFILE.as_bytes());
+    for native in natives {
+        add(native.name.as_bytes());
+        add(&native.bytes);
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A tar archive that depends on nothing but its content: no times, no owners.
+pub struct Tar(tar::Builder<Vec<u8>>);
+
+impl Tar {
+    /// An empty archive.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(tar::Builder::new(Vec::new()))
+    }
+
+    fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(size);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// The name is too long.
+    pub fn file(&mut self, name: &str, mode: u32, bytes: &[u8]) -> io::Result<()> {
+        let mut header = Self::header(tar::EntryType::Regular, mode, bytes.len() as u64);
+        self.0.append_data(&mut header, name, bytes)
+    }
+
+    /// Adds a directory.
+    ///
+    /// # Errors
+    /// The name is too long.
+    pub fn dir(&mut self, name: &str, mode: u32) -> io::Result<()> {
+        let mut header = Self::header(tar::EntryType::Directory, mode, 0);
+        self.0
+            .append_data(&mut header, PathBuf::from(name).join(""), io::empty())
+    }
+
+    /// Adds a symbolic link.
+    ///
+    /// # Errors
+    /// A name is too long.
+    pub fn link(&mut self, name: &str, target: &str) -> io::Result<()> {
+        let mut header = Self::header(tar::EntryType::Symlink, 0o777, 0);
+        self.0.append_link(&mut header, name, target)
+    }
+
+    /// The archive's bytes.
+    ///
+    /// # Errors
+    /// Out of memory is the only way this fails.
+    pub fn finish(self) -> io::Result<Vec<u8>> {
+        self.0.into_inner()
+    }
+}
+
+impl Default for Tar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest header that counts as static, with `extra` program headers of the given types.
+    fn elf(types: &[u32]) -> Vec<u8> {
+        let mut bytes = vec![0; 64];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        bytes[54..56].copy_from_slice(&56_u16.to_le_bytes());
+        bytes[56..58].copy_from_slice(&u16::try_from(types.len()).unwrap().to_le_bytes());
+        for kind in types {
+            let mut header = [0; 56];
+            header[..4].copy_from_slice(&kind.to_le_bytes());
+            bytes.extend_from_slice(&header);
+        }
+        bytes
+    }
+
+    #[test]
+    fn only_static_executables_pass() {
+        assert!(is_static_elf(&elf(&[1, 2])));
+        assert!(!is_static_elf(&elf(&[1, 3])), "has an interpreter");
+        assert!(!is_static_elf(b"#!/bin/sh\n"));
+        assert!(!is_static_elf(&elf(&[1])[..70]), "cut short");
+        assert!(!is_static_elf(&[]));
+    }
+
+    #[test]
+    fn the_key_follows_the_content_and_a_missing_function_is_named() {
+        let store = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| {
+            let dir = store.path().join(USER).join(name);
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join("native"), bytes).unwrap();
+        };
+        put("noop", &elf(&[1]));
+        let error = Context::read_from(store.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("demo/park") && error.contains("make build-noop"),
+            "{error}"
+        );
+        put("park", &elf(&[1, 1]));
+        let first = Context::read_from(store.path()).unwrap();
+        assert_eq!(first.functions(), ["demo/noop", "demo/park"]);
+        assert_eq!(first.key, Context::read_from(store.path()).unwrap().key);
+        assert_eq!(first.tar().unwrap(), first.tar().unwrap());
+        put("park", &elf(&[2, 1]));
+        assert_ne!(first.key, Context::read_from(store.path()).unwrap().key);
+        put("park", b"#!/bin/sh\n");
+        let error = Context::read_from(store.path()).unwrap_err().to_string();
+        assert!(error.contains("no static"), "{error}");
+    }
+}

@@ -1,0 +1,169 @@
+//! The image `faasm/noop`: built once, kept as a tar archive, loaded into each engine that lacks it.
+
+pub mod base;
+pub mod build;
+pub mod context;
+pub mod extra;
+pub mod script;
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use measure_core::base::files::replace_file;
+use measure_core::base::home;
+use measure_core::base::interrupt;
+use measure_core::driver_kit::DriverError;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+use crate::api::Client;
+use build::BaseChoice;
+use context::Context;
+
+/// The image's name.
+pub const TAG: &str = "faasm/noop:latest";
+/// The base that is preferred.
+pub const ALPINE: &str = "alpine:3";
+
+/// What an image was built on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// As the build names it.
+    pub reference: String,
+    /// By what it is known: of a registry's image the repository digest, of a local image its id, of
+    /// the local base the digest of its archive.
+    pub digest: String,
+    /// In words, and why it was taken.
+    pub what: String,
+}
+
+/// A built image, as noted beside its archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Built {
+    /// Digest of the content it was built of.
+    pub key: String,
+    /// Its id, `sha256:...`.
+    pub image: String,
+    /// What it was built on.
+    pub base: Base,
+    /// Ids of the functions in it.
+    pub functions: Vec<String>,
+}
+
+impl Built {
+    /// The image and its base, for the records.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        format!(
+            "image faasm/noop {}, base {} {}",
+            self.image, self.base.what, self.base.digest
+        )
+    }
+}
+
+/// Where the archive lies.
+#[must_use]
+pub fn archive() -> PathBuf {
+    home::images().join("faasm-noop.tar")
+}
+
+fn note() -> PathBuf {
+    home::images().join("faasm-noop.json")
+}
+
+/// The image that is there, whatever its content.
+#[must_use]
+pub fn present() -> Option<Built> {
+    let text = fs::read(note()).ok()?;
+    archive().is_file().then_some(())?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// The image of the store's present functions; builds it if there is none or it is stale.
+///
+/// # Errors
+/// A native function is missing, or the image cannot be built.
+pub fn ensure(choice: BaseChoice, rebuild: bool) -> Result<Built, DriverError> {
+    let context = Context::read()?;
+    let usable = || present().filter(|built| built.key == context.key);
+    if let (Some(built), false) = (usable(), rebuild) {
+        return Ok(built);
+    }
+    let dir = home::images();
+    let failed =
+        |e: io::Error| DriverError::failed(format!("cannot write to {}", dir.display()), e);
+    fs::create_dir_all(&dir).map_err(failed)?;
+    let _lock = lock(&dir.join("faasm-noop.lock")).map_err(failed)?;
+    // Another process may have built it meanwhile.
+    if let (Some(built), false) = (usable(), rebuild) {
+        return Ok(built);
+    }
+    eprintln!("note: building the image faasm/noop (`make build-noop` does it beforehand)");
+    let built = build::build(&context, choice, &archive())?;
+    let text = serde_json::to_vec_pretty(&built).map_err(|e| failed(e.into()))?;
+    replace_file(&note(), &text).map_err(failed)?;
+    Ok(built)
+}
+
+/// Waits for the build lock, for as long as no signal comes.
+fn lock(path: &std::path::Path) -> io::Result<Flock<fs::File>> {
+    loop {
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((_, Errno::EWOULDBLOCK)) if interrupt::sleep(Duration::from_millis(50)) => {}
+            Err((_, error)) => return Err(error.into()),
+        }
+    }
+}
+
+/// Loads the image into the engine unless it has it; whether it had to.
+///
+/// # Errors
+/// The archive is missing or damaged, or the engine refuses it.
+pub fn provide(client: &Client, built: &Built) -> Result<bool, DriverError> {
+    let inspect = || {
+        client.call(
+            "inspect image",
+            client.api.docker.inspect_image(&built.image),
+        )
+    };
+    match inspect() {
+        Ok(_) => return Ok(false),
+        Err(error) if error.is_not_found() => {}
+        Err(error) => return Err(DriverError::EngineLost(error.to_string())),
+    }
+    let path = archive();
+    let bytes = fs::read(&path).map_err(|e| {
+        DriverError::failed(
+            format!(
+                "cannot read {} (`make build-noop` makes it)",
+                path.display()
+            ),
+            e,
+        )
+    })?;
+    build::load(client, bytes).map_err(|e| {
+        DriverError::failed(
+            format!(
+                "cannot load {} (`make build-noop` makes it anew)",
+                path.display()
+            ),
+            e,
+        )
+    })?;
+    inspect().map(|_| true).map_err(|_| {
+        DriverError::Failed(format!(
+            "{} does not hold the image {}: remove it and run `make build-noop`",
+            path.display(),
+            built.image
+        ))
+    })
+}

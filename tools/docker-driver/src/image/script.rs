@@ -1,0 +1,168 @@
+//! The image of a function that is a script: its interpreter from the same native build that runs it in a
+//! process, the libraries that this one needs, its standard library and the function's files. One layer
+//! without a base, made here and imported, as [`super::extra`] does.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use measure_core::base::home;
+use measure_core::base::ids::FunctionId;
+use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::native_command::NativeCommand;
+use sha2::{Digest, Sha256};
+
+use super::build::provide_layer;
+use super::context::{Tar, hex, path_in_image};
+use crate::api::Client;
+
+const REPOSITORY: &str = "faasm/script";
+/// Static libraries and object files: nothing that is run.
+const LEFT_OUT: [&str; 2] = ["a", "o"];
+
+/// A function that is a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// What the container runs.
+    pub command: Vec<String>,
+    function: FunctionId,
+    /// The interpreter on the host.
+    program: PathBuf,
+}
+
+impl Script {
+    /// The function `id`, if it is one.
+    ///
+    /// # Errors
+    /// Its command cannot be read, or names an interpreter that is not below the home directory's.
+    pub fn of(id: &FunctionId) -> Result<Option<Self>, DriverError> {
+        let dir = home::store().join(id.user()).join(id.function());
+        let failed = |e: io::Error| DriverError::failed(dir.join("command").display(), e);
+        let Some(command) = NativeCommand::read(&dir).map_err(failed)? else {
+            return Ok(None);
+        };
+        let home = home::root();
+        let on_host = command.at(&home.to_string_lossy(), &dir.to_string_lossy());
+        let program = PathBuf::from(&on_host[0]);
+        if !program.starts_with(&home) || !program.is_file() {
+            return Err(DriverError::Failed(format!(
+                "{id} runs {}, which is no file below {}: run `make python python-functions`",
+                program.display(),
+                home.display()
+            )));
+        }
+        Ok(Some(Self {
+            command: command.at("", &path_in_image(&id.to_string())),
+            function: id.clone(),
+            program,
+        }))
+    }
+
+    /// Has the engine make its image; returns its id.
+    ///
+    /// # Errors
+    /// A file cannot be read, or the engine refuses.
+    pub fn provide(&self, client: &Client) -> Result<String, DriverError> {
+        let layer = self.layer().map_err(|e| {
+            DriverError::failed(format!("cannot make the image of {}", self.function), e)
+        })?;
+        let key: String = hex(&Sha256::digest(&layer)).chars().take(12).collect();
+        provide_layer(client, REPOSITORY, &key, || Ok(layer))
+    }
+
+    fn layer(&self) -> io::Result<Vec<u8>> {
+        let mut layer = Layer::new();
+        for dir in ["dev", "etc", "proc", "sys", "tmp"] {
+            layer.dir(Path::new(dir))?;
+        }
+        layer.file(Path::new(&self.command[0]), &self.program)?;
+        for library in libraries(&self.program)? {
+            layer.file(&library, &library)?;
+        }
+        // The interpreter finds its library beside itself: bin/PROGRAM, lib/.
+        if let Some(root) = self.program.parent().and_then(Path::parent) {
+            let inside = Path::new(&self.command[0]);
+            let inside = inside.parent().and_then(Path::parent);
+            let inside = inside.unwrap_or(Path::new("/"));
+            layer.tree(&inside.join("lib"), &root.join("lib"))?;
+        }
+        let id = self.function.to_string();
+        let files = home::store().join(&id).join("files");
+        layer.tree(&Path::new(&path_in_image(&id)).join("files"), &files)?;
+        layer.tar.finish()
+    }
+}
+
+/// Shared libraries that `program` is loaded with, and the loader, as the host's own loader says.
+fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
+    let output = Command::new("ldd").arg(program).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    // `name => /path (address)`, `/path (address)`; the kernel's own has no path.
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')))
+        .map(PathBuf::from)
+        .collect())
+}
+
+/// A layer with each directory once, before what lies in it.
+struct Layer {
+    tar: Tar,
+    dirs: BTreeSet<PathBuf>,
+}
+
+impl Layer {
+    fn new() -> Self {
+        Self {
+            tar: Tar::new(),
+            dirs: BTreeSet::new(),
+        }
+    }
+
+    fn dir(&mut self, path: &Path) -> io::Result<()> {
+        let path = path.strip_prefix("/").unwrap_or(path);
+        if path.as_os_str().is_empty() || self.dirs.contains(path) {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.dir(parent)?;
+        }
+        self.dirs.insert(path.to_owned());
+        self.tar.dir(&path.to_string_lossy(), 0o755)
+    }
+
+    fn file(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
+        let of_host = |e: io::Error| io::Error::other(format!("{}: {e}", host.display()));
+        let inside = inside.strip_prefix("/").unwrap_or(inside);
+        if let Some(parent) = inside.parent() {
+            self.dir(parent)?;
+        }
+        let bytes = fs::read(host).map_err(of_host)?;
+        let mode = fs::metadata(host).map_err(of_host)?.permissions().mode() & 0o777;
+        self.tar.file(&inside.to_string_lossy(), mode, &bytes)
+    }
+
+    fn tree(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
+        self.dir(inside)?;
+        let mut entries = fs::read_dir(host)
+            .map_err(|e| io::Error::other(format!("{}: {e}", host.display())))?
+            .collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (inside, host) = (inside.join(entry.file_name()), entry.path());
+            let left_out = host
+                .extension()
+                .is_some_and(|end| LEFT_OUT.iter().any(|out| end == *out));
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                self.tree(&inside, &host)?;
+            } else if kind.is_file() && !left_out {
+                self.file(&inside, &host)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! The docker rungs, on an engine of its own.
+//!
+//! `docker-none` and its kin (see [`kinds`]) start containers through the
+//! API of a private dockerd that lives in namespaces and cgroups of its own (see [`engine`]), so that
+//! all of docker's work is one scope, and nothing of it outlives the driver.
+
+pub mod api;
+pub mod container;
+pub mod engine;
+pub mod foreign;
+pub mod image;
+pub mod kinds;
+pub mod park;
+pub mod prepared;
+pub mod probe;
+pub mod resume;
+pub mod rung;
+
+use std::time::Duration;
+
+use measure_core::base::exit::{Exit, after_help};
+use measure_core::base::interrupt;
+use measure_core::driver_kit::{Cleaned, ContractCommand, Driver, DriverError, Rung};
+use structopt::StructOpt;
+use structopt::clap::AppSettings;
+
+use crate::image::build::BaseChoice;
+use crate::kinds::KINDS;
+use crate::rung::DockerRung;
+
+const EXAMPLES: &str = "EXAMPLES:
+    docker-driver info                                    what can run here
+    docker-driver time 10 --rung docker-none              ten cold starts, a JSON line each
+    docker-driver time 20 --rung docker-bridge --workers 4
+    docker-driver hold 50 --rung docker-none --gated      park 50 containers until standard input closes
+    docker-driver build-image --base local                build faasm/noop without Alpine
+    docker-driver --docker-host unix:///var/run/docker.sock time 3 --rung docker-host
+";
+
+/// Starts functions in docker containers, on a docker engine of its own
+#[derive(Debug, StructOpt)]
+#[structopt(name = "docker-driver", after_help = after_help(EXAMPLES))]
+pub struct Args {
+    #[structopt(flatten)]
+    options: Options,
+    #[structopt(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, StructOpt)]
+pub struct Options {
+    /// Use this running engine (unix://PATH or tcp://HOST:PORT) instead of one of the driver's own; other
+    /// containers in it are reported and left alone
+    #[structopt(long, global = true, name = "URL")]
+    pub docker_host: Option<String>,
+    /// How long one call of the engine's API may take
+    #[structopt(long, global = true, default_value = "120", name = "SECONDS")]
+    pub api_timeout: u64,
+    /// How many containers are started, or released, at once by `hold`
+    #[structopt(long, global = true, default_value = "4", name = "COUNT")]
+    pub park_at_once: usize,
+}
+
+impl Options {
+    fn limit(&self) -> Duration {
+        Duration::from_secs(self.api_timeout)
+    }
+
+    fn check(&self) -> Result<(), DriverError> {
+        for (name, value, max) in [
+            ("--api-timeout", self.api_timeout, 3600),
+            ("--park-at-once", self.park_at_once as u64, 64),
+        ] {
+            if !(1..=max).contains(&value) {
+                return Err(DriverError::Usage(format!(
+                    "{name} is {value}, it must be 1 to {max}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, StructOpt)]
+enum Command {
+    #[structopt(flatten)]
+    Contract(ContractCommand),
+    /// Builds the image faasm/noop of the store's native functions, unless it is there and up to date
+    BuildImage {
+        /// auto (Alpine where it is to be had, else local), alpine, or local (musl + busybox)
+        #[structopt(long, default_value = "auto")]
+        base: BaseChoice,
+        /// Build it even if it is up to date
+        #[structopt(long)]
+        force: bool,
+    },
+    /// Runs as init of an engine's namespaces; for the driver's own use
+    #[structopt(name = engine::init::COMMAND, setting = AppSettings::Hidden)]
+    EngineInit,
+}
+
+struct DockerDriver {
+    options: Options,
+}
+
+impl Driver for DockerDriver {
+    fn name(&self) -> &'static str {
+        "docker-driver"
+    }
+
+    fn rungs(&self) -> Vec<String> {
+        KINDS.iter().map(|kind| kind.id.to_owned()).collect()
+    }
+
+    fn open(&self, id: &str) -> Result<Box<dyn Rung>, DriverError> {
+        let kind = KINDS
+            .into_iter()
+            .find(|kind| kind.id == id)
+            .ok_or_else(|| {
+                DriverError::Usage(measure_core::base::ids::unknown("rung", id, &self.rungs()))
+            })?;
+        Ok(Box::new(DockerRung::new(kind, self.options.clone())))
+    }
+
+    fn clean(&self) -> Result<Cleaned, DriverError> {
+        let mut removed = engine::slot::clean()?;
+        if let Some(host) = &self.options.docker_host {
+            let client = api::Client::connect(host, self.options.limit())
+                .map_err(|e| DriverError::failed("cannot clean there", e))?;
+            removed.extend(foreign::remove_ours(&client, None)?);
+        }
+        Ok(Cleaned { removed })
+    }
+}
+
+/// Carries out a command line.
+///
+/// # Errors
+/// See [`DriverError`].
+pub fn run(args: Args) -> Result<Exit, DriverError> {
+    args.options.check()?;
+    match args.command {
+        Command::EngineInit => Ok(engine::init::run()),
+        Command::Contract(command) => {
+            let driver = DockerDriver {
+                options: args.options,
+            };
+            measure_core::driver_kit::run(&driver, &command)
+        }
+        Command::BuildImage { base, force } => build_image(base, force),
+    }
+}
+
+fn build_image(base: BaseChoice, force: bool) -> Result<Exit, DriverError> {
+    interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))?;
+    let built = match image::ensure(base, force) {
+        Err(_) if interrupt::received().is_some() => {
+            return Ok(interrupt::received().unwrap_or(Exit::Failed));
+        }
+        built => built?,
+    };
+    println!("{}", built.in_words());
+    println!("archive {}", image::archive().display());
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,284 @@
+//! A rung that is ready: an engine with the image, and the workers' connections to it.
+
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bollard::models::ContainerCreateBody;
+use measure_core::base::clock::Phases;
+use measure_core::base::interrupt;
+use measure_core::base::label;
+use measure_core::contract::Scope;
+use measure_core::driver_kit::DriverError;
+
+use crate::api::{ApiError, Client};
+use crate::container::{self, StartError};
+use crate::engine::Engine;
+use crate::foreign::{self, Foreign};
+use crate::image::extra;
+use crate::kinds::Way;
+use crate::park::{self, Blocked, Parking};
+use crate::resume;
+
+/// Whose engine it is.
+#[derive(Debug)]
+pub enum Backend {
+    /// The driver's own.
+    Private(Engine),
+    /// Someone else's.
+    Foreign(Foreign),
+}
+
+/// Everything a start may find ready. Fields are dropped in order: clients before the engine.
+#[derive(Debug)]
+pub struct Prepared {
+    workers: Vec<Mutex<Worker>>,
+    client: Mutex<Client>,
+    backend: Backend,
+    function: String,
+    body: ContainerCreateBody,
+    way: Way,
+    names: AtomicU64,
+    parked: Vec<String>,
+    /// An image that is there for this rung alone.
+    image: Option<String>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    client: Client,
+    /// The container that was created, or suspended inside its function, beforehand.
+    container: Option<String>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Prepared {
+    /// An engine, a connection to it, and what containers of `function` are made of.
+    #[must_use]
+    pub fn new(
+        backend: Backend,
+        client: Client,
+        function: String,
+        body: ContainerCreateBody,
+        way: Way,
+    ) -> Self {
+        Self {
+            workers: Vec::new(),
+            client: Mutex::new(client),
+            backend,
+            function,
+            body,
+            way,
+            names: AtomicU64::new(0),
+            parked: Vec::new(),
+            image: None,
+        }
+    }
+
+    /// Has the image `id` removed when this is dropped.
+    pub fn remove_at_end(&mut self, id: String) {
+        self.image = Some(id);
+    }
+
+    /// Whose work counts.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        match &self.backend {
+            Backend::Private(engine) => engine.scope(),
+            Backend::Foreign(foreign) => foreign.scope(),
+        }
+    }
+
+    fn name(&self) -> String {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        label::name(process::id().cast_signed(), &number.to_string())
+    }
+
+    /// Gives each of `count` workers a connection, and a container if it is to find one.
+    ///
+    /// # Errors
+    /// The engine refuses or is gone.
+    pub fn make_workers(&mut self, count: usize) -> Result<(), DriverError> {
+        for _ in 0..count {
+            let client = lock(&self.client)
+                .another()
+                .map_err(|e| self.fault(e.into()))?;
+            let container = match self.way {
+                Way::Full => None,
+                Way::Precreated => {
+                    let body = self.body.clone();
+                    let created = client.run(container::create(&client.api, body, &self.name()));
+                    Some(created.map_err(|e| self.fault(e.into()))?)
+                }
+                Way::Unpause | Way::Restore => {
+                    Some(self.suspended(&client).map_err(|e| self.fault(e))?)
+                }
+            };
+            self.workers.push(Mutex::new(Worker { client, container }));
+        }
+        Ok(())
+    }
+
+    /// One start as worker `worker`.
+    ///
+    /// # Errors
+    /// The function failed, or the engine is gone.
+    pub fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
+        let mut worker = self
+            .workers
+            .get(worker)
+            .map(lock)
+            .ok_or_else(|| DriverError::Failed(format!("there is no worker {worker}")))?;
+        if self.way.resumes() {
+            return self.resume(&mut worker).map_err(|error| self.fault(error));
+        }
+        let (client, function) = (&worker.client, self.function.as_str());
+        let outcome = if let Some(id) = &worker.container {
+            client.run(container::precreated_start(&client.api, id, function))
+        } else {
+            let (body, name) = (self.body.clone(), self.name());
+            client.run(container::cold_start(&client.api, body, &name, function))
+        };
+        outcome.map_err(|error| self.fault(error))
+    }
+
+    /// A container that is suspended inside its function.
+    fn suspended(&self, client: &Client) -> Result<String, StartError> {
+        let (mut made, name) = (Vec::new(), self.name());
+        let parking = self.parking(&name, 1);
+        park::park(client, &parking, 1, &mut made)?;
+        let id = made.pop().unwrap_or_default();
+        client.run(resume::suspend(&client.api, self.way, &id))?;
+        Ok(id)
+    }
+
+    /// A start that resumes the worker's container; another is made for the next.
+    fn resume(&self, worker: &mut Worker) -> Result<Phases, StartError> {
+        let id = match worker.container.take() {
+            Some(id) => id,
+            None => self.suspended(&worker.client)?,
+        };
+        let (api, function) = (&worker.client.api, self.function.as_str());
+        let host = match &self.backend {
+            Backend::Private(engine) => engine.host(),
+            Backend::Foreign(foreign) => foreign.host().to_owned(),
+        };
+        let resumed = resume::resume(api, self.way, &host, &id, function);
+        let phases = worker.client.run(resumed);
+        let removal = container::remove(api, &id, phases.is_err());
+        worker.client.run(removal)?;
+        let phases = phases?;
+        if interrupt::received().is_none() {
+            worker.container = Some(self.suspended(&worker.client)?);
+        }
+        Ok(phases)
+    }
+
+    /// How containers are parked under names that begin with `name`.
+    fn parking<'a>(&'a self, name: &'a str, at_once: usize) -> Parking<'a> {
+        let blocked = match &self.backend {
+            Backend::Private(engine) => ["memory", "unified"]
+                .iter()
+                .find_map(|controller| engine.container_groups(controller))
+                .map_or(Blocked::Said, Blocked::Seen),
+            Backend::Foreign(_) => Blocked::Said,
+        };
+        Parking {
+            body: &self.body,
+            function: &self.function,
+            name,
+            at_once,
+            blocked,
+        }
+    }
+
+    /// Parks `count` containers, `at_once` at a time.
+    ///
+    /// # Errors
+    /// One could not be parked.
+    pub fn park(&mut self, count: usize, at_once: usize) -> Result<(), DriverError> {
+        let name = self.name();
+        let parking = self.parking(&name, at_once);
+        let mut ids = Vec::new();
+        let parked = park::park(&lock(&self.client), &parking, count, &mut ids);
+        self.parked.extend(ids);
+        parked.map_err(|error| {
+            self.give_up();
+            self.fault(error)
+        })
+    }
+
+    /// Releases what is parked, `at_once` at a time.
+    ///
+    /// # Errors
+    /// One ended wrongly.
+    pub fn release(&mut self, at_once: usize) -> Result<(), DriverError> {
+        // After a signal no one waits for hundreds of good ends: the engine's end kills them all.
+        if interrupt::received().is_some() {
+            return Ok(());
+        }
+        let client = lock(&self.client);
+        let released = park::release(&client, &self.function, at_once, &mut self.parked);
+        drop(client);
+        released.map_err(|error| self.fault(error))
+    }
+
+    /// Says that containers may be left that only the engine's end removes.
+    fn give_up(&self) {
+        if let Backend::Private(engine) = &self.backend {
+            engine.mark_unclean();
+        }
+    }
+
+    /// The contract's error for a failed start.
+    fn fault(&self, error: StartError) -> DriverError {
+        let api = match error {
+            StartError::Api(api) => api,
+            wrong => return DriverError::StartFailed(wrong.to_string()),
+        };
+        // Whatever call failed, a container may be left.
+        self.give_up();
+        match (api, &self.backend) {
+            (error @ ApiError::Refused { .. }, _) => DriverError::StartFailed(error.to_string()),
+            (ApiError::Interrupted(call), _) => {
+                DriverError::Failed(format!("interrupted during `{call}`"))
+            }
+            (error, Backend::Private(engine)) => engine.lost(&error.to_string()),
+            (error, Backend::Foreign(_)) => DriverError::EngineLost(error.to_string()),
+        }
+    }
+
+    fn remove_precreated(&self) -> Result<(), ApiError> {
+        self.workers.iter().try_for_each(|worker| {
+            let worker = lock(worker);
+            let Some(id) = &worker.container else {
+                return Ok(());
+            };
+            let removal = container::remove(&worker.client.api, id, true);
+            worker.client.run(removal)
+        })
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Backend::Foreign(_) = &self.backend {
+            let me = process::id().cast_signed();
+            if let Err(error) = foreign::remove_ours(&lock(&self.client), Some(me)) {
+                eprintln!(
+                    "warning: {error}; `docker-driver clean` with the same --docker-host tries again"
+                );
+            }
+        } else if !self.parked.is_empty() || self.remove_precreated().is_err() {
+            self.give_up();
+        }
+        if let Some(id) = &self.image
+            && interrupt::received().is_none()
+        {
+            extra::remove(&lock(&self.client), id);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The docker rungs.
+
+use std::process;
+use std::time::Duration;
+
+use measure_core::base::clock::Phases;
+use measure_core::base::ids;
+use measure_core::contract::{Description, Probe, Scope};
+use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
+
+use crate::api::{ApiError, Client};
+use crate::container::Spec;
+use crate::engine::{Engine, Network, not_interrupted};
+use crate::foreign::Foreign;
+use crate::image::context::path_in_image;
+use crate::image::script::Script;
+use crate::image::{self, Built, build::BaseChoice, extra};
+use crate::kinds::{Content, Kind};
+use crate::prepared::{Backend, Prepared};
+use crate::{Options, probe};
+
+/// Docker's bridge has no more ports.
+const MAX_WORKERS: usize = 1000;
+
+/// A docker rung, with its engine once prepared.
+#[derive(Debug)]
+pub struct DockerRung {
+    kind: Kind,
+    options: Options,
+    prepared: Option<Prepared>,
+}
+
+impl DockerRung {
+    /// A rung that has made nothing yet.
+    #[must_use]
+    pub fn new(kind: Kind, options: Options) -> Self {
+        Self {
+            kind,
+            options,
+            prepared: None,
+        }
+    }
+
+    fn settings(&self) -> Vec<String> {
+        let mut settings = vec![
+            format!("network {}", self.kind.network),
+            "process id, mount, IPC, UTS namespaces; no user namespace".into(),
+            "docker's default seccomp profile and capabilities".into(),
+            "cgroup driver cgroupfs, log driver json-file".into(),
+        ];
+        if self.kind.content != Content::Noop {
+            settings.push(
+                "its image is one layer, made and imported beforehand, removed at the end".into(),
+            );
+            return settings;
+        }
+        settings.push(image::present().map_or_else(
+            || "image faasm/noop is not built yet".to_owned(),
+            |built| built.in_words(),
+        ));
+        settings
+    }
+
+    /// Makes the engine, or connects to the foreign one.
+    fn open_backend(&self) -> Result<(Backend, Client), DriverError> {
+        if let Some(host) = &self.options.docker_host {
+            let unreachable = |e: ApiError| foreign_unavailable(host, &e);
+            let client = Client::connect(host, self.options.limit()).map_err(unreachable)?;
+            let foreign = Foreign::open(&client, host).map_err(unreachable)?;
+            return Ok((Backend::Foreign(foreign), client));
+        }
+        let engine = Engine::start(Network::Own, &self.kind.setup())?;
+        let client = Client::connect(&engine.host(), self.options.limit())
+            .map_err(|e| engine.lost(&e.to_string()))?;
+        Ok((Backend::Private(engine), client))
+    }
+}
+
+impl Rung for DockerRung {
+    fn describe(&self) -> Description {
+        let engine = match &self.options.docker_host {
+            Some(host) => foreign_version(host),
+            None => probe::versions().to_owned(),
+        };
+        Description {
+            rung: self.kind.id.into(),
+            summary: self.kind.summary(),
+            engine,
+            cold: self.kind.cold().into(),
+            isolation: self.kind.isolation(),
+            settings: self.settings(),
+            max_workers: MAX_WORKERS,
+            default_function: self.kind.function().into(),
+        }
+    }
+
+    fn probe(&self) -> Probe {
+        let Some(host) = &self.options.docker_host else {
+            return probe::private_engine(&self.kind);
+        };
+        match Client::connect(host, Duration::from_secs(5)) {
+            Ok(_) => probe::image(),
+            Err(error) => match foreign_unavailable(host, &error) {
+                DriverError::Unavailable { why, mend } => Probe::Unavailable { why, mend },
+                _ => Probe::Ready,
+            },
+        }
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
+        if plan.workers > MAX_WORKERS {
+            return Err(DriverError::Usage(format!(
+                "{} containers at once, at most {MAX_WORKERS} fit on docker's bridge",
+                plan.workers
+            )));
+        }
+        let function = plan.function.to_string();
+        let script = Script::of(&plan.function)?;
+        let built = image::ensure(BaseChoice::Auto, false)?;
+        let mut command = vec![path_in_image(&function)];
+        if script.is_none() {
+            known(&function, &built)?;
+        }
+        let (backend, client) = self.open_backend()?;
+        let (image, words) = if let Some(script) = &script {
+            command.clone_from(&script.command);
+            let id = script.provide(&client)?;
+            let words = format!("image {id}, one layer: {function} and its interpreter");
+            (id, words)
+        } else if self.kind.content == Content::Noop {
+            image::provide(&client, &built)?;
+            (built.image.clone(), built.in_words())
+        } else {
+            let id = extra::provide(&client, self.kind.content)?;
+            let words = format!("image {id}, one layer without a base");
+            (id, words)
+        };
+        let facts = engine_facts(&client);
+        not_interrupted("the engine was prepared")?;
+        let spec = Spec {
+            image: image.clone(),
+            command,
+            network: self.kind.network,
+            runtime: self.kind.runtime,
+            open_stdin: plan.purpose == Purpose::Hold || self.kind.way.resumes(),
+            owner: process::id().cast_signed(),
+        };
+        let mut prepared = Prepared::new(backend, client, function, spec.body(), self.kind.way);
+        if self.kind.content != Content::Noop || script.is_some() {
+            prepared.remove_at_end(image);
+        }
+        if plan.purpose == Purpose::Time {
+            prepared.make_workers(plan.workers)?;
+        }
+        let mut scope = prepared.scope();
+        scope.includes = format!("{}; {words}; {facts}", scope.includes);
+        self.prepared = Some(prepared);
+        Ok(scope)
+    }
+
+    fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
+        self.prepared
+            .as_ref()
+            .ok_or_else(not_prepared)?
+            .cold_start(worker)
+    }
+
+    fn park(&mut self, count: usize) -> Result<(), DriverError> {
+        let at_once = self.options.park_at_once;
+        self.prepared
+            .as_mut()
+            .ok_or_else(not_prepared)?
+            .park(count, at_once)
+    }
+
+    fn release(&mut self) -> Result<(), DriverError> {
+        let at_once = self.options.park_at_once;
+        self.prepared
+            .as_mut()
+            .map_or(Ok(()), |prepared| prepared.release(at_once))
+    }
+}
+
+fn not_prepared() -> DriverError {
+    DriverError::Failed("the rung is not prepared".into())
+}
+
+/// Whether the image has the function.
+fn known(function: &str, built: &Built) -> Result<(), DriverError> {
+    if built.functions.iter().any(|f| f == function) {
+        return Ok(());
+    }
+    Err(DriverError::Usage(ids::unknown(
+        "function",
+        function,
+        &built.functions,
+    )))
+}
+
+/// What the engine says of itself, since a default may differ from host to host.
+fn engine_facts(client: &Client) -> String {
+    let Ok(info) = client.call("info", client.api.docker.info()) else {
+        return "the engine says nothing of itself".into();
+    };
+    let word = |value: Option<String>| value.unwrap_or_else(|| "unknown".into());
+    format!(
+        "storage {}, log {}, cgroup driver {} (version {}), security {}",
+        word(info.driver),
+        word(info.logging_driver),
+        word(info.cgroup_driver.map(|driver| driver.to_string())),
+        word(info.cgroup_version.map(|version| version.to_string())),
+        info.security_options.unwrap_or_default().join(" "),
+    )
+}
+
+fn foreign_unavailable(host: &str, error: &ApiError) -> DriverError {
+    DriverError::Unavailable {
+        why: format!("no docker engine answers at {host}: {error}"),
+        mend: "start it, or leave out --docker-host for an engine of the driver's own".into(),
+    }
+}
+
+fn foreign_version(host: &str) -> String {
+    let version = Client::connect(host, Duration::from_secs(5))
+        .ok()
+        .and_then(|client| client.call("version", client.api.docker.version()).ok())
+        .and_then(|version| version.version);
+    format!(
+        "docker {} at {host}",
+        version.as_deref().unwrap_or("(no answer)")
+    )
+}

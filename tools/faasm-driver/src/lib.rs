@@ -1,0 +1,147 @@
+//! The Wasm rungs of the ladder, and the care of the function store and the network namespaces that they
+//! use.
+
+mod commands;
+mod limits;
+mod remote;
+mod rung;
+mod rungs;
+mod serve;
+mod snapshot;
+mod token;
+mod uploads;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use faaslet::{EngineSettings, Profiling, Store};
+use measure_core::base::exit::{Exit, after_help};
+use measure_core::base::home;
+use measure_core::driver_kit::{self, ContractCommand, DriverError};
+use structopt::StructOpt;
+
+use rungs::Faaslets;
+use serve::ServeOptions;
+use snapshot::{GrantOptions, SnapshotFlags};
+use uploads::{UploadAllOptions, UploadOptions};
+
+const EXAMPLES: &str = "EXAMPLES:
+    faasm-driver info
+    faasm-driver time 100 --rung faaslet --function demo/noop
+    faasm-driver time 1000 --rung faaslet-pooled --workers 2 --warmup 10
+    faasm-driver hold 100 --rung faaslet            (until standard input closes)
+    faasm-driver upload demo noop noop.wasm
+    faasm-driver upload-all build/wasm              (build/wasm/<user>/<function>.wasm)
+    faasm-driver serve                              (upload --host 127.0.0.1:8080 ... uses it)
+    faasm-driver codegen
+    faasm-driver codegen --snapshot demo/sieve
+    faasm-driver grant demo/reader --dir /srv/texts::/texts --env LANG=C
+    faasm-driver netns 100
+";
+
+/// Runs functions as WebAssembly: bare, and in Faaslets
+#[derive(Debug, StructOpt)]
+#[structopt(name = "faasm-driver", after_help = after_help(EXAMPLES))]
+pub struct Options {
+    /// Function store [default: store/ below $FAASM_BENCH_HOME, or below build/ of the checkout]
+    #[structopt(long, parse(from_os_str), global = true)]
+    store: Option<PathBuf>,
+    /// The most linear memory a Faaslet may have, in MiB (1 to 4096)
+    #[structopt(long, default_value = "256", global = true)]
+    memory_limit: u64,
+    /// Seconds that a start may compute before it is trapped
+    #[structopt(long, default_value = "10", global = true)]
+    deadline: f64,
+    #[structopt(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, StructOpt)]
+enum Command {
+    #[structopt(flatten)]
+    Contract(ContractCommand),
+    /// Compiles functions of the store ahead of time, all of them unless some are named, or takes their snapshots
+    Codegen {
+        #[structopt(flatten)]
+        snapshot: SnapshotFlags,
+        /// user/function
+        #[structopt(name = "USER/FUNCTION")]
+        functions: Vec<String>,
+    },
+    /// Checks a WASI program and installs it, compiled, in the store or through an upload server
+    Upload(UploadOptions),
+    /// The same for every <user>/<function>.wasm below a directory; skips what is there already
+    UploadAll(UploadAllOptions),
+    /// Runs the upload server, PUT and GET /f/<user>/<function>, until a signal comes
+    Serve(ServeOptions),
+    /// Says what a function is given at each start: arguments, environment, directories
+    Grant(GrantOptions),
+    /// Lists the functions of the store
+    List,
+    /// Makes the first N network namespaces of the pool, where they are missing (needs root)
+    Netns {
+        /// How many
+        #[structopt(name = "N")]
+        count: usize,
+    },
+    /// Removes the pool of network namespaces; touches nothing without our label
+    NetnsClean,
+}
+
+/// What the options before the command say.
+#[derive(Debug, Clone)]
+struct Settings {
+    store: Store,
+    engine: EngineSettings,
+}
+
+impl Options {
+    fn settings(&self) -> Result<Settings, DriverError> {
+        if !(1..=4096).contains(&self.memory_limit) {
+            return Err(DriverError::Usage(format!(
+                "--memory-limit is {}, it must be 1 to 4096 (MiB)",
+                self.memory_limit
+            )));
+        }
+        let deadline = Duration::try_from_secs_f64(self.deadline)
+            .ok()
+            .filter(|d| (Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(d))
+            .ok_or_else(|| {
+                DriverError::Usage(format!(
+                    "--deadline is {}, it must be 0.001 to 86400 (seconds)",
+                    self.deadline
+                ))
+            })?;
+        Ok(Settings {
+            store: Store::at(self.store.clone().unwrap_or_else(home::store)),
+            engine: EngineSettings {
+                memory_limit_bytes: self.memory_limit << 20,
+                deadline,
+                profiling: Profiling::from_env().map_err(|e| DriverError::Usage(e.to_string()))?,
+                ..EngineSettings::default()
+            },
+        })
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Whatever keeps it from doing so; see the exit codes in `--help`.
+pub fn run(options: Options) -> Result<Exit, DriverError> {
+    let settings = options.settings()?;
+    match options.command {
+        Command::Contract(command) => driver_kit::run(&Faaslets::new(settings), &command),
+        Command::Codegen {
+            snapshot,
+            functions,
+        } => commands::codegen(&settings, &snapshot, &functions),
+        Command::Grant(grant) => snapshot::grant(&settings, &grant),
+        Command::Upload(upload) => uploads::upload(&settings, &upload),
+        Command::UploadAll(upload) => uploads::upload_all(&settings, &upload),
+        Command::Serve(serve) => serve::run(&settings, &serve),
+        Command::List => commands::list(&settings),
+        Command::Netns { count } => commands::netns(count),
+        Command::NetnsClean => commands::netns_clean(),
+    }
+}

@@ -1,0 +1,72 @@
+//! Limits of the host that many workers meet, looked at before any is started.
+
+use std::fs;
+
+use measure_core::driver_kit::DriverError;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+/// Descriptors beside those of the seats: standard streams, code, pipes, sockets, slots to spare.
+const OTHER_FDS: u64 = 128;
+/// Per seat: control file of the cgroup (two where a host has both versions) and namespace.
+const FDS_PER_SEAT: u64 = 3;
+/// Per worker of a program with directories, beside those: standard error, standard input and their copies.
+const FDS_PER_WORKER: u64 = 4;
+/// Per parked worker: stack and its guard, two signal stacks and theirs, slot's image, heap and guards.
+const MAPS_PER_WORKER: u64 = 12;
+/// Mappings that a process has anyway.
+const OTHER_MAPS: u64 = 1024;
+
+/// Raises the soft limit of open files to what `workers`, in seats or not, with so many directories each, need and checks what cannot be raised.
+///
+/// # Errors
+/// Which limit is too low, and how to raise it.
+pub(crate) fn check(workers: usize, seated: bool, directories: usize) -> Result<(), DriverError> {
+    let workers = workers as u64;
+    let seat = if seated { FDS_PER_SEAT } else { 0 };
+    let files = match directories as u64 {
+        0 => 0,
+        n => FDS_PER_WORKER + n,
+    };
+    open_files(OTHER_FDS + (seat + files) * workers)?;
+    sysctl(
+        "vm.max_map_count",
+        OTHER_MAPS + MAPS_PER_WORKER * workers,
+        workers,
+    )?;
+    sysctl("kernel.threads-max", 256 + workers, workers)?;
+    sysctl("kernel.pid_max", 512 + workers, workers)
+}
+
+fn open_files(needed: u64) -> Result<(), DriverError> {
+    let unavailable = |limit: u64| DriverError::Unavailable {
+        why: format!("this many workers need {needed} open files and the limit is {limit}"),
+        mend: format!("raise it with `ulimit -n {needed}` or ask for fewer workers"),
+    };
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)
+        .map_err(|e| DriverError::failed("cannot read the limit of open files", e))?;
+    if soft >= needed {
+        return Ok(());
+    }
+    if hard < needed {
+        return Err(unavailable(hard));
+    }
+    setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(|_| unavailable(soft))
+}
+
+fn sysctl(name: &str, needed: u64, workers: u64) -> Result<(), DriverError> {
+    let path = format!("/proc/sys/{}", name.replace('.', "/"));
+    let Some(limit) = fs::read_to_string(path)
+        .ok()
+        .and_then(|text| text.trim().parse::<u64>().ok())
+    else {
+        // Unreadable here; if it is too low, the thread that cannot be had says so.
+        return Ok(());
+    };
+    if limit >= needed {
+        return Ok(());
+    }
+    Err(DriverError::Unavailable {
+        why: format!("{workers} workers need {name} of {needed} and it is {limit}"),
+        mend: format!("`sysctl -w {name}={needed}` or ask for fewer workers"),
+    })
+}

@@ -1,0 +1,7 @@
+//! Runs [`faasm_driver`].
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    measure_core::base::exit::report(faasm_driver::run(measure_core::base::exit::parse_args()))
+}

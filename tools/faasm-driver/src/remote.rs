@@ -1,0 +1,195 @@
+//! The client of an upload server.
+
+use std::io::Read;
+use std::time::Duration;
+
+use measure_core::base::ids::FunctionId;
+use measure_core::driver_kit::DriverError;
+use sha2::{Digest, Sha256};
+
+use crate::token::{TOKEN_VARIABLE, Token};
+
+/// A server that is there accepts at once.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// It may have large modules of others to compile first.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+/// What is read of an answer in words.
+const MAX_ANSWER_BYTES: u64 = 4096;
+
+/// The entity tag of a module: quoted hex of its SHA-256.
+pub(crate) fn etag(wasm: &[u8]) -> String {
+    let mut tag = String::from("\"");
+    for byte in Sha256::digest(wasm) {
+        tag.push_str(&format!("{byte:02x}"));
+    }
+    tag.push('"');
+    tag
+}
+
+/// An upload server.
+pub(crate) struct Remote {
+    host: String,
+    agent: ureq::Agent,
+    token: Option<Token>,
+}
+
+impl Remote {
+    /// The server at `host`, as in `127.0.0.1:8080`; nothing is sent yet.
+    ///
+    /// # Errors
+    /// That is no host and port.
+    pub(crate) fn new(host: &str, token: Option<Token>) -> Result<Self, DriverError> {
+        let host = host.strip_prefix("http://").unwrap_or(host);
+        let host = host.strip_suffix('/').unwrap_or(host);
+        let parsed = host
+            .parse::<axum::http::uri::Authority>()
+            .ok()
+            .filter(|a| a.port_u16().is_some() && !a.host().is_empty() && !host.contains('@'));
+        if parsed.is_none() {
+            return Err(DriverError::Usage(format!(
+                "--host is `{host}`, it must be a host and a port, for example 127.0.0.1:8080"
+            )));
+        }
+        let agent = ureq::Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_recv_response(Some(ANSWER_TIMEOUT))
+            .build()
+            .new_agent();
+        Ok(Self {
+            host: host.to_owned(),
+            agent,
+            token,
+        })
+    }
+
+    /// As it was given.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether just `wasm` is there as `id`.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or refuses.
+    pub(crate) fn has(&self, id: &FunctionId, wasm: &[u8]) -> Result<bool, DriverError> {
+        let mut request = self
+            .agent
+            .get(self.url(id))
+            .header("if-none-match", etag(wasm));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.authorization());
+        }
+        let answer = request.call().map_err(|e| self.unreachable(&e))?;
+        match answer.status().as_u16() {
+            304 => Ok(true),
+            200 | 404 => Ok(false),
+            _ => Err(self.refused(answer)),
+        }
+    }
+
+    /// Sends `wasm` as `id`; returns what the server did with it.
+    ///
+    /// # Errors
+    /// The server cannot be reached, or refuses.
+    pub(crate) fn put(&self, id: &FunctionId, wasm: &[u8]) -> Result<String, DriverError> {
+        let mut request = self
+            .agent
+            .put(self.url(id))
+            .header("content-type", "application/wasm")
+            // A refusal comes before the module is sent.
+            .header("expect", "100-continue");
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.authorization());
+        }
+        let answer = request.send(wasm).map_err(|e| self.unreachable(&e))?;
+        match answer.status().as_u16() {
+            200 | 201 => {
+                let text = text_of(answer);
+                let done = text.rsplit(": ").next().unwrap_or_default();
+                Ok(done.to_owned())
+            }
+            _ => Err(self.refused(answer)),
+        }
+    }
+
+    fn url(&self, id: &FunctionId) -> String {
+        format!("http://{}/f/{id}", self.host)
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> DriverError {
+        DriverError::Failed(format!(
+            "cannot talk to {}: {error}; is `faasm-driver serve` running there?",
+            self.host
+        ))
+    }
+
+    fn refused(&self, answer: ureq::http::Response<ureq::Body>) -> DriverError {
+        let status = answer.status();
+        let hint = if status.as_u16() == 401 {
+            format!("; give its token by --token-file FILE or ${TOKEN_VARIABLE}")
+        } else {
+            String::new()
+        };
+        DriverError::Failed(format!(
+            "{} refuses: {status}: {}{hint}",
+            self.host,
+            text_of(answer)
+        ))
+    }
+}
+
+/// One line that is safe to print, whoever answered.
+fn text_of(answer: ureq::http::Response<ureq::Body>) -> String {
+    let mut bytes = Vec::new();
+    // What came before it broke off is better than nothing.
+    let _ = answer
+        .into_body()
+        .into_reader()
+        .take(MAX_ANSWER_BYTES)
+        .read_to_end(&mut bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_host_and_a_port() {
+        for good in [
+            "127.0.0.1:8080",
+            "[::1]:80",
+            "bench.example:8080",
+            "http://10.0.0.1:80/",
+        ] {
+            assert!(Remote::new(good, None).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "bench",
+            ":80",
+            "a:b",
+            "h:99999",
+            "u@h:80",
+            "h:80/f",
+            "https://h:80",
+        ] {
+            assert!(Remote::new(bad, None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tags_are_quoted_hashes() {
+        assert_eq!(
+            etag(b""),
+            "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\""
+        );
+    }
+}

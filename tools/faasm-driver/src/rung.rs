@@ -1,0 +1,222 @@
+//! One rung at work.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use faaslet::park::Parked;
+use faaslet::seat::{self, Namespaces, Seats};
+use faaslet::stdin::Stdin;
+use faaslet::waiting::WaitingThreads;
+use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, netns, thread};
+use measure_core::base::clock::{PhaseClock, Phases};
+use measure_core::base::label;
+use measure_core::contract::{Description, Probe, Scope};
+use measure_core::driver_kit::cgroup::{Controller, Group, OwnScope};
+use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
+
+use crate::Settings;
+use crate::commands::driver_error;
+use crate::limits;
+use crate::rungs::Kind;
+
+pub(crate) struct FaasletRung {
+    kind: Kind,
+    settings: Settings,
+    ready: Option<Ready>,
+}
+
+/// What `prepare` made; dropped in this order.
+struct Ready {
+    parked: Option<Parked>,
+    waiting: Option<WaitingThreads>,
+    /// One, or the snapshots that workers are dealt in turn; never none.
+    functions: Vec<Function>,
+    stdin: Option<(Arc<Stdin>, Option<File>)>,
+    seats: Option<Arc<Seats>>,
+    _scope: OwnScope,
+}
+
+impl FaasletRung {
+    pub(crate) fn new(kind: Kind, settings: Settings) -> Self {
+        Self {
+            kind,
+            settings,
+            ready: None,
+        }
+    }
+
+    fn ready(&self) -> Result<&Ready, DriverError> {
+        self.ready
+            .as_ref()
+            .ok_or_else(|| DriverError::Failed("the rung is not prepared".to_owned()))
+    }
+
+    fn make(&self, plan: &Plan, scope: OwnScope) -> Result<Ready, DriverError> {
+        let seated = self.kind != Kind::Wasm;
+        let grants = self
+            .settings
+            .store
+            .grants(&plan.function)
+            .map_err(driver_error)?;
+        limits::check(plan.workers, seated, grants.dirs.len())?;
+        let engine = FaasletEngine::new(EngineSettings {
+            instances: u32::try_from(plan.workers).unwrap_or(u32::MAX),
+            ..self.settings.engine.clone()
+        })
+        .map_err(driver_error)?;
+        let stdin = match plan.purpose {
+            Purpose::Time => None,
+            Purpose::Hold => {
+                let (stdin, release) =
+                    Stdin::pipe().map_err(|e| DriverError::failed("no pipe to be had", e))?;
+                Some((stdin, Some(release)))
+            }
+        };
+        let grants = Grants {
+            stdin: stdin.as_ref().map(|(stdin, _)| stdin.clone()),
+            ..grants
+        };
+        let functions = self.load(plan, &engine, grants)?;
+        let seats = if seated {
+            // Parked ones are weighed, not timed: where their namespace came from does not matter then.
+            let namespaces = match (self.kind, plan.purpose) {
+                (Kind::NetnsNew, Purpose::Time) => Namespaces::PerStart,
+                _ => Namespaces::Pooled,
+            };
+            let seats = Seats::make(plan.workers, namespaces, &scope).map_err(driver_error)?;
+            Some(Arc::new(seats))
+        } else {
+            None
+        };
+        let waiting = match (&seats, plan.purpose) {
+            (Some(seats), Purpose::Time) if self.kind.waits() => Some(
+                WaitingThreads::start(&functions, seats)
+                    .map_err(|e| DriverError::Failed(e.to_string()))?,
+            ),
+            _ => None,
+        };
+        Ok(Ready {
+            parked: None,
+            waiting,
+            functions,
+            stdin,
+            seats,
+            _scope: scope,
+        })
+    }
+
+    /// The function, or its snapshots.
+    fn load(
+        &self,
+        plan: &Plan,
+        engine: &FaasletEngine,
+        grants: Grants,
+    ) -> Result<Vec<Function>, DriverError> {
+        let (store, id) = (&self.settings.store, &plan.function);
+        if self.kind.is_proto() {
+            Function::load_snapshots(engine, store, id, &grants)
+        } else {
+            Function::load(engine, store, id, grants).map(|function| vec![function])
+        }
+        .map_err(driver_error)
+    }
+}
+
+impl Rung for FaasletRung {
+    fn describe(&self) -> Description {
+        self.kind.describe(&self.settings)
+    }
+
+    fn probe(&self) -> Probe {
+        if self.kind == Kind::Wasm {
+            return Probe::Ready;
+        }
+        let name = label::name(nix::unistd::getpid().as_raw(), "probe");
+        if let Err(e) = Group::create(&name, &[Controller::Cpu]) {
+            return Probe::Unavailable {
+                why: format!("no CPU cgroup to be had ({e})"),
+                mend: "run as root on a host whose cpu controller is mounted and delegated"
+                    .to_owned(),
+            };
+        }
+        match netns::probe() {
+            Ok(()) => Probe::Ready,
+            Err(e) => Probe::Unavailable {
+                why: "no network namespace to be had".to_owned(),
+                mend: e.to_string(),
+            },
+        }
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
+        let own = OwnScope::enter(seat::SCOPE);
+        let includes = "this process: engine, slots, threads";
+        let mut scope = own.scope(includes);
+        let ready = self.make(plan, own)?;
+        if let Some(seats) = &ready.seats {
+            scope.includes = format!("{}; {}", scope.includes, seats.describe());
+        }
+        self.ready = Some(ready);
+        Ok(scope)
+    }
+
+    fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
+        let ready = self.ready()?;
+        let mut clock = PhaseClock::start();
+        let function = &ready.functions[worker % ready.functions.len()];
+        let (clock, result) = match (&ready.waiting, &ready.seats) {
+            (Some(waiting), _) => waiting.hand_over(worker, clock),
+            (None, Some(seats)) => {
+                let namespaces = match self.kind {
+                    Kind::NetnsNew => Namespaces::PerStart,
+                    _ => Namespaces::Pooled,
+                };
+                thread::start(function, seats, worker, namespaces, clock)
+            }
+            (None, None) => {
+                let result = function.start(&mut clock);
+                (clock, result)
+            }
+        };
+        match result {
+            Ok(()) => Ok(clock.finish()),
+            Err(e) => Err(DriverError::StartFailed(e.to_string())),
+        }
+    }
+
+    fn park(&mut self, count: usize) -> Result<(), DriverError> {
+        let ready = self
+            .ready
+            .as_mut()
+            .ok_or_else(|| DriverError::Failed("the rung is not prepared".to_owned()))?;
+        let Some((stdin, release)) = &mut ready.stdin else {
+            return Err(DriverError::Failed(
+                "prepared for starts, not for parking".to_owned(),
+            ));
+        };
+        let release = release
+            .take()
+            .ok_or_else(|| DriverError::Failed("already parked".to_owned()))?;
+        let parked = Parked::park(
+            &ready.functions,
+            stdin,
+            release,
+            ready.seats.as_ref(),
+            count,
+        )
+        .map_err(park_error)?;
+        ready.parked = Some(parked);
+        Ok(())
+    }
+
+    fn release(&mut self) -> Result<(), DriverError> {
+        match self.ready.as_mut().and_then(|ready| ready.parked.as_mut()) {
+            Some(parked) => parked.release().map_err(park_error),
+            None => Ok(()),
+        }
+    }
+}
+
+fn park_error(error: StartError) -> DriverError {
+    DriverError::StartFailed(error.to_string())
+}

@@ -1,0 +1,264 @@
+//! Measures any command: the `measure-core` executable.
+//!
+//! Three passes, because measuring one thing disturbs another: wall time with nothing else going on
+//! (what wait4(2) tells for free is read there too), hardware counters, and memory, under a tracer that
+//! stops each process at its exit to weigh it.
+
+mod memory_pass;
+mod output;
+mod pass;
+pub mod program;
+mod report;
+mod table;
+mod trace;
+mod tree;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use structopt::StructOpt;
+use structopt::clap::AppSettings;
+
+use measure_core::base::exit::{Exit, HasExit, after_help};
+use measure_core::base::ids;
+use measure_core::base::interrupt;
+use output::Output;
+use pass::Session;
+use probes::environment::{Environment, Severity};
+use program::{Program, ProgramError, Streams};
+use report::Report;
+
+/// More runs than this are a typing error.
+const MAX_RUNS: u32 = 1_000_000;
+
+const AFTER_HELP: &str = "\
+EXAMPLES:
+    measure-core -- /bin/true
+    measure-core -n 50 --warmup 5 --json true.json -- /bin/true
+    measure-core --passes wall -n 1000 -- ./noop
+    measure-core --show-output --ignore-failure -- make test
+    measure-core -- sh -c 'gzip -k < big > big.gz'     (a pipeline needs its shell, and pays for it)
+
+PASSES:
+    wall       wall time; user and system CPU time, faults, switches and disk I/O from wait4
+    counters   CPU cycles and instructions of the command and all that it starts
+    memory     peak PSS and RSS of the process tree: each process is weighed at its exit (under
+               ptrace) and the tree about every millisecond before";
+
+/// Runs a command several times and reports wall time, CPU time, cycles, memory, disk I/O, faults and
+/// context switches, each with its spread
+#[derive(Debug, StructOpt)]
+#[structopt(
+    name = "measure-core",
+    settings = &[AppSettings::TrailingVarArg, AppSettings::DeriveDisplayOrder, AppSettings::ColorNever],
+    usage = "measure-core [OPTIONS] -- CMD [ARGS]...",
+    after_help = after_help(AFTER_HELP),
+)]
+pub struct Options {
+    /// Measured runs of each pass
+    #[structopt(short = "n", long, value_name = "N", default_value = "10", parse(try_from_str = number))]
+    pub runs: u32,
+    /// Unmeasured runs beforehand, so that caches are as warm for the first run as for the last
+    #[structopt(long, value_name = "W", default_value = "1", parse(try_from_str = number))]
+    pub warmup: u32,
+    /// Writes everything, each single value included, to this file; `-` is standard output, in place
+    /// of the table
+    #[structopt(long, value_name = "FILE", parse(from_os_str))]
+    pub json: Option<PathBuf>,
+    /// Which passes to make, separated by commas
+    #[structopt(
+        long,
+        value_name = "PASSES",
+        default_value = "wall,counters,memory",
+        require_delimiter = true
+    )]
+    pub passes: Vec<Pass>,
+    /// Lets the command write to this terminal; it writes to /dev/null otherwise
+    #[structopt(long)]
+    pub show_output: bool,
+    /// What the command reads; /dev/null otherwise
+    #[structopt(long, value_name = "FILE", parse(from_os_str))]
+    pub input: Option<PathBuf>,
+    /// Goes on when the command fails, and says how often it did
+    #[structopt(long)]
+    pub ignore_failure: bool,
+    /// Refuses to measure on a machine that is busy, throttled or otherwise unfit
+    #[structopt(long)]
+    pub strict: bool,
+    /// Seed of the bootstrap intervals
+    #[structopt(long, value_name = "SEED", default_value = "1", parse(try_from_str = number))]
+    pub seed: u64,
+    /// The command and its arguments, after `--`
+    #[structopt(name = "CMD", required = true, parse(from_os_str))]
+    pub command: Vec<OsString>,
+}
+
+/// One way of running the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pass {
+    /// Wall time and what wait4 tells.
+    Wall,
+    /// Hardware counters.
+    Counters,
+    /// Peak memory.
+    Memory,
+}
+
+impl Pass {
+    const ALL: [Self; 3] = [Self::Wall, Self::Counters, Self::Memory];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wall => "wall",
+            Self::Counters => "counters",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl FromStr for Pass {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|pass| pass.name() == text)
+            .ok_or_else(|| ids::unknown("pass", text, &Self::ALL.map(|p| p.name().to_owned())))
+    }
+}
+
+/// Why a command could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// A number out of range.
+    #[error("{0}")]
+    Usage(String),
+    /// The command cannot be started.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
+    /// It ran and failed.
+    #[error(
+        "`{program}` failed in run {run} of pass {pass} ({how}): see why with --show-output, or go on all the same with --ignore-failure"
+    )]
+    Failed {
+        /// Its name.
+        program: String,
+        /// Which pass.
+        pass: &'static str,
+        /// Which run, from 1, or which warm-up.
+        run: String,
+        /// Exit code or signal.
+        how: String,
+    },
+    /// The results cannot be written.
+    #[error("cannot write {}: {why}, choose another file with --json", path.display())]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// Refused under `--strict`.
+    #[error("this machine is not fit to measure on: {0}")]
+    Unfit(String),
+    /// The kernel refuses something that measuring needs.
+    #[error("{what}: {why}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        why: String,
+    },
+}
+
+impl HasExit for CommandError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Program(_) => Exit::Usage,
+            Self::Failed { .. } => Exit::StartFailed,
+            Self::Output { .. } => Exit::Output,
+            Self::Unfit(_) => Exit::Unavailable,
+            Self::System { .. } => Exit::Failed,
+        }
+    }
+}
+
+/// Measures `options.command` and prints what was found. What was measured before a failure or a
+/// signal is printed and written all the same.
+///
+/// # Errors
+/// The command cannot be found, started or failed; the output cannot be written.
+pub fn run(options: Options) -> Result<Exit, CommandError> {
+    check(&options)?;
+    let output = Output::open(options.json.as_deref())?;
+    let program = Program::find(&options.command, Streams::open(&options)?)?;
+    interrupt::install()
+        .and_then(|()| tree::kill_on_signal())
+        .map_err(|e| CommandError::System {
+            what: "cannot catch signals",
+            why: e.to_string(),
+        })?;
+    tree::adopt_orphans();
+    let environment = Environment::capture();
+    judge(&environment, options.strict)?;
+    let mut session = Session::new(&options, &program, Report::new(&options, environment));
+    let mut outcome = Ok(());
+    for pass in Pass::ALL {
+        if outcome.is_ok() && options.passes.contains(&pass) && interrupt::received().is_none() {
+            outcome = session.run(pass);
+            // A killed run keeps the passes that were over.
+            output.keep(&session.report)?;
+        }
+    }
+    if interrupt::received().is_some() {
+        tree::end_all();
+    }
+    let mut report = session.report;
+    report.finish();
+    output.keep(&report)?;
+    output.print(&report);
+    outcome?;
+    Ok(interrupt::received().unwrap_or(Exit::Ok))
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("`{text}` is not a whole number in range"))
+}
+
+fn check(options: &Options) -> Result<(), CommandError> {
+    for (name, value, least) in [("-n", options.runs, 1), ("--warmup", options.warmup, 0)] {
+        if !(least..=MAX_RUNS).contains(&value) {
+            return Err(CommandError::Usage(format!(
+                "{name} is {value}, it must be {least} to {MAX_RUNS}"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn judge(environment: &Environment, strict: bool) -> Result<(), CommandError> {
+    let unfit: Vec<String> = environment
+        .concerns()
+        .into_iter()
+        .filter(|concern| concern.severity == Severity::Unfit)
+        .map(|concern| concern.to_string())
+        .collect();
+    if strict && !unfit.is_empty() {
+        return Err(CommandError::Unfit(unfit.join("; ")));
+    }
+    for what in unfit {
+        eprintln!("warning: {what}");
+    }
+    Ok(())
+}
+
+/// Whether a person watches.
+fn on_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}

@@ -1,0 +1,9 @@
+//! Measures any command; see [`measure_command`].
+
+use std::process::ExitCode;
+
+use measure_core::base::exit;
+
+fn main() -> ExitCode {
+    exit::report(measure_command::run(exit::parse_args()))
+}

@@ -1,0 +1,252 @@
+//! The passes: the same command run again and again, each time looked at in another way.
+
+use std::io::Write;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use super::memory_pass::{self, Peak};
+use super::program::{Ended, Program};
+use super::report::Report;
+use super::{CommandError, Options, Pass, on_terminal, tree};
+use measure_core::base::interrupt;
+use probes::perf::{Count, Counters, Event};
+
+/// What is measured once per run of the wall pass.
+type UsageMetric = (&'static str, fn(&Ended) -> u64);
+const WALL_METRICS: [UsageMetric; 10] = [
+    ("wall_ns", |e| e.wall_ns),
+    ("cpu_ns", |e| e.usage.user_ns + e.usage.system_ns),
+    ("user_ns", |e| e.usage.user_ns),
+    ("system_ns", |e| e.usage.system_ns),
+    ("read_bytes", |e| e.usage.read_bytes),
+    ("write_bytes", |e| e.usage.write_bytes),
+    ("minor_faults", |e| e.usage.minor_faults),
+    ("major_faults", |e| e.usage.major_faults),
+    ("voluntary_switches", |e| e.usage.voluntary_switches),
+    ("involuntary_switches", |e| e.usage.involuntary_switches),
+];
+
+/// CPU time below which the kernel's division into user and system means little: some ticks of 1 to
+/// 10 ms each.
+const SPLIT_NS: u64 = 100_000_000;
+
+/// The passes of one command.
+pub(super) struct Session<'a> {
+    options: &'a Options,
+    program: &'a Program,
+    warm: bool,
+    progress: Progress,
+    /// What has been measured so far.
+    pub(super) report: Report,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(options: &'a Options, program: &'a Program, report: Report) -> Self {
+        Self {
+            options,
+            program,
+            warm: false,
+            progress: Progress::new(),
+            report,
+        }
+    }
+
+    /// Makes one pass; what it measured before an error or a signal is in the report.
+    pub(super) fn run(&mut self, pass: Pass) -> Result<(), CommandError> {
+        let outcome = match pass {
+            Pass::Wall => self.wall(),
+            Pass::Counters => self.counters(),
+            Pass::Memory => self.memory(),
+        };
+        self.progress.clear();
+        if tree::reap_orphans() && interrupt::received().is_none() {
+            self.report.note(
+                "the command left processes running that outlive it: their work is in no number",
+            );
+        }
+        outcome
+    }
+
+    /// Unmeasured runs before the first pass.
+    fn warm_up(&mut self, pass: Pass) -> Result<(), CommandError> {
+        if std::mem::replace(&mut self.warm, true) {
+            return Ok(());
+        }
+        for number in 1..=self.options.warmup {
+            if interrupt::received().is_some() {
+                break;
+            }
+            self.progress.show("warm-up", number, self.options.warmup);
+            let ended = run_once(self.program)?;
+            self.check(pass, format!("{number} (warm-up)"), ended.status)?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, pass: Pass, run: String, status: ExitStatus) -> Result<(), CommandError> {
+        // Killed by us, on a signal: not the command's failure.
+        if status.success() || interrupt::received().is_some() {
+            return Ok(());
+        }
+        self.report.failed(pass, &run, status);
+        if self.options.ignore_failure {
+            return Ok(());
+        }
+        Err(CommandError::Failed {
+            program: self.options.command[0].to_string_lossy().into_owned(),
+            pass: pass.name(),
+            run,
+            how: status.to_string(),
+        })
+    }
+
+    /// Calls `one` for each run of `pass` until an error or a signal; a run that fails or was cut
+    /// short is not a measurement.
+    fn each_run<T>(
+        &mut self,
+        pass: Pass,
+        mut one: impl FnMut(&Program) -> Result<(ExitStatus, T), CommandError>,
+    ) -> (Vec<T>, Result<(), CommandError>) {
+        let mut measured = Vec::with_capacity(self.options.runs as usize);
+        let outcome = self.warm_up(pass).and_then(|()| {
+            for number in 1..=self.options.runs {
+                if interrupt::received().is_some() {
+                    break;
+                }
+                self.progress.show(pass.name(), number, self.options.runs);
+                let (status, value) = one(self.program)?;
+                if interrupt::received().is_some() {
+                    break;
+                }
+                self.check(pass, number.to_string(), status)?;
+                measured.push(value);
+            }
+            Ok(())
+        });
+        (measured, outcome)
+    }
+
+    fn wall(&mut self) -> Result<(), CommandError> {
+        let (runs, outcome) = self.each_run(Pass::Wall, |program| {
+            let ended = run_once(program)?;
+            Ok((ended.status, ended))
+        });
+        for (name, value) in WALL_METRICS {
+            let values = runs.iter().map(value).collect();
+            self.report.add(name, Pass::Wall, Ok(values));
+        }
+        if runs
+            .iter()
+            .any(|run| run.usage.user_ns + run.usage.system_ns < SPLIT_NS)
+        {
+            self.report.note(
+                "user and system CPU time: the kernel splits the CPU time by its clock ticks, so for a command this short only their sum is right",
+            );
+        }
+        outcome
+    }
+
+    fn counters(&mut self) -> Result<(), CommandError> {
+        let events = [Event::Cycles, Event::Instructions];
+        let mut counters = Counters::of_next_child(&events);
+        let nothing: Vec<Count> = counters.take();
+        if nothing.iter().all(|count| count.value.is_err()) {
+            // No reason to run the command only to learn the same again.
+            self.add_counts(&events, &[nothing]);
+            return Ok(());
+        }
+        let (runs, outcome) = self.each_run(Pass::Counters, |program| {
+            counters.take();
+            let ended = run_once(program)?;
+            Ok((ended.status, counters.take()))
+        });
+        self.add_counts(&events, &runs);
+        outcome
+    }
+
+    fn add_counts(&mut self, events: &[Event], runs: &[Vec<Count>]) {
+        for (index, event) in events.iter().enumerate() {
+            let counts = || runs.iter().filter_map(|counts| counts.get(index));
+            let values: Vec<u64> = counts().filter_map(|c| c.value.clone().ok()).collect();
+            let why = counts().find_map(|c| c.value.clone().err());
+            if let Some(least) = counts()
+                .filter(|c| c.value.is_ok())
+                .map(|c| c.coverage)
+                .min_by(f64::total_cmp)
+                .filter(|&least| least < 0.995)
+            {
+                self.report.note(format!(
+                    "{event} is scaled up: it was counted {:.0} % of the time at least",
+                    100.0 * least
+                ));
+            }
+            let outcome = match why {
+                Some(why) if values.is_empty() => Err(why.to_string()),
+                _ => Ok(values),
+            };
+            self.report.add(event.metric(), Pass::Counters, outcome);
+        }
+    }
+
+    fn memory(&mut self) -> Result<(), CommandError> {
+        let (runs, outcome) = self.each_run(Pass::Memory, memory_pass::run);
+        type Metric = (&'static str, fn(&Peak) -> &Result<u64, String>);
+        let metrics: [Metric; 3] = [
+            ("peak_pss_bytes", |peak| &peak.pss_bytes),
+            ("peak_rss_bytes", |peak| &peak.rss_bytes),
+            ("largest_process_rss_bytes", |peak| &peak.process_rss_bytes),
+        ];
+        for (name, of) in metrics {
+            let values: Vec<u64> = runs.iter().filter_map(|run| of(run).clone().ok()).collect();
+            let why = runs.iter().find_map(|run| of(run).clone().err());
+            let outcome = match why {
+                Some(why) if values.is_empty() => Err(why),
+                _ => Ok(values),
+            };
+            self.report.add(name, Pass::Memory, outcome);
+        }
+        self.report.memory_notes(&runs);
+        outcome
+    }
+}
+
+fn run_once(program: &Program) -> Result<Ended, CommandError> {
+    let ended = program.run_noting(tree::started);
+    tree::ended();
+    Ok(ended?)
+}
+
+/// One line on a terminal, and nothing elsewhere. Written between runs only, and seldom.
+struct Progress {
+    shown: Option<Instant>,
+    enabled: bool,
+}
+
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+impl Progress {
+    fn new() -> Self {
+        Self {
+            shown: None,
+            enabled: on_terminal(),
+        }
+    }
+
+    fn show(&mut self, what: &str, number: u32, of: u32) {
+        let due = self
+            .shown
+            .is_none_or(|shown| shown.elapsed() >= PROGRESS_INTERVAL);
+        if self.enabled && due {
+            self.shown = Some(Instant::now());
+            eprint!("\r\x1b[K{what} {number}/{of}");
+            let _ = std::io::stderr().flush();
+        }
+    }
+
+    fn clear(&mut self) {
+        if self.enabled && self.shown.take().is_some() {
+            eprint!("\r\x1b[K");
+            let _ = std::io::stderr().flush();
+        }
+    }
+}

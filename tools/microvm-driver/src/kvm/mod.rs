@@ -1,0 +1,301 @@
+//! Rungs `kvm-flat` and `kvm-flat-pooled`: a virtual machine of this process's own, through /dev/kvm, with the flat
+//! guest: the cheapest hardware isolation there is. Its monitor is the few lines of [`machine`].
+
+pub mod machine;
+
+mod park;
+mod state;
+mod watchdog;
+
+use std::fs::OpenOptions;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kvm_ioctls::Kvm;
+use measure_core::base::clock::{PhaseClock, Phases};
+use measure_core::contract::{Description, Isolation, Probe, Scope};
+use measure_core::driver_kit::cgroup::OwnScope;
+use measure_core::driver_kit::{DriverError, Plan, Rung};
+
+use self::machine::{MEMORY_BYTES, Machine};
+use self::park::Parked;
+use self::state::Pristine;
+use self::watchdog::Watchdog;
+use crate::guest::flat::Function;
+use crate::{Options, SCOPE, phase, unprepared};
+
+/// Ladder id.
+pub const ID: &str = "kvm-flat";
+/// Ladder id of its pooled twin.
+pub const POOLED_ID: &str = "kvm-flat-pooled";
+
+const TIMEOUT_SECONDS: u32 = 10;
+/// How long a probe's trial start may take.
+const TRIAL_LIMIT: Duration = Duration::from_secs(5);
+const DEVICE: &str = "/dev/kvm";
+
+/// See the module.
+#[derive(Debug)]
+pub struct FlatRung {
+    pooled: bool,
+    timeout: Duration,
+    ready: Option<Ready>,
+}
+
+/// Dropped in this order: parked guests need the watchdog to their end.
+#[derive(Debug)]
+struct Ready {
+    parked: Option<Parked>,
+    /// Per worker, where machines are used again.
+    shells: Vec<Mutex<Shell>>,
+    watchdog: Arc<Watchdog>,
+    kvm: Kvm,
+    code: Vec<u8>,
+    function: String,
+    _scope: OwnScope,
+}
+
+/// A machine that is used again, and what it was like before any guest.
+#[derive(Debug)]
+struct Shell {
+    machine: Machine,
+    pristine: Pristine,
+}
+
+impl FlatRung {
+    /// The rung, `pooled` or not.
+    #[must_use]
+    pub fn new(pooled: bool, options: &Options) -> Self {
+        Self {
+            pooled,
+            timeout: options.timeout_or(TIMEOUT_SECONDS),
+            ready: None,
+        }
+    }
+}
+
+/// What keeps this process from using KVM at all, and how to mend it.
+#[must_use]
+pub fn lacks() -> Option<(String, String)> {
+    let error = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(DEVICE)
+        .err()?;
+    let mend = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "add this user to the group kvm, or run it as root",
+        _ => {
+            "load the module kvm_intel or kvm_amd; in a virtual machine enable nested virtualisation, in a container pass --device /dev/kvm"
+        }
+    };
+    Some((format!("{DEVICE}: {error}"), mend.into()))
+}
+
+/// Whether the processor shows VMX or SVM; without them KVM may still be there, in software.
+#[must_use]
+pub fn in_hardware() -> bool {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = text.lines().find(|line| line.starts_with("flags"));
+    flags.is_some_and(|flags| flags.split_whitespace().any(|f| f == "vmx" || f == "svm"))
+}
+
+/// A failure of one start.
+pub(crate) fn start_failed(what: &str, cause: impl std::fmt::Display) -> DriverError {
+    DriverError::StartFailed(format!("{what}: {cause}"))
+}
+
+impl Shell {
+    fn new(kvm: &Kvm) -> Result<Self, DriverError> {
+        let machine = Machine::new(kvm)?;
+        let pristine = Pristine::of(kvm, &machine)?;
+        Ok(Self { machine, pristine })
+    }
+}
+
+/// One start in a machine of its own.
+fn cold(
+    kvm: &Kvm,
+    code: &[u8],
+    watchdog: &Watchdog,
+    worker: usize,
+    timeout: Duration,
+) -> Result<PhaseClock, DriverError> {
+    let mut clock = PhaseClock::start();
+    let mut machine = Machine::new(kvm)?;
+    clock.lap(phase::CREATE);
+    machine.load(code)?;
+    clock.lap(phase::CONFIGURE);
+    {
+        let _armed = watchdog.arm(worker, timeout);
+        machine.run_to_reset(&mut || clock.lap(phase::FIRST_OUTPUT))?;
+    }
+    clock.lap(phase::EXIT);
+    drop(machine);
+    clock.lap(phase::TEARDOWN);
+    Ok(clock)
+}
+
+/// One start in a machine that is used again; the machine is left as the guest left it.
+fn pooled(
+    shell: &mut Shell,
+    code: &[u8],
+    watchdog: &Watchdog,
+    worker: usize,
+    timeout: Duration,
+) -> Result<PhaseClock, DriverError> {
+    let mut clock = PhaseClock::start();
+    shell.machine.erase()?;
+    shell.pristine.restore(&shell.machine)?;
+    clock.lap(phase::ERASE);
+    shell.machine.load(code)?;
+    clock.lap(phase::CONFIGURE);
+    {
+        let _armed = watchdog.arm(worker, timeout);
+        let laps = &mut || clock.lap(phase::FIRST_OUTPUT);
+        shell.machine.run_to_reset(laps)?;
+    }
+    clock.lap(phase::EXIT);
+    Ok(clock)
+}
+
+fn trial(is_pooled: bool) -> Result<(), DriverError> {
+    let kvm = Kvm::new().map_err(|e| DriverError::failed(DEVICE, e))?;
+    let watchdog = Watchdog::start(1)?;
+    let code = Function::Noop.code(false);
+    if is_pooled {
+        let mut shell = Shell::new(&kvm)?;
+        // The second time is the one that is used again.
+        for _ in 0..2 {
+            pooled(&mut shell, &code, &watchdog, 0, TRIAL_LIMIT)?;
+        }
+        return Ok(());
+    }
+    cold(&kvm, &code, &watchdog, 0, TRIAL_LIMIT).map(drop)
+}
+
+impl Rung for FlatRung {
+    fn describe(&self) -> Description {
+        let (rung, summary, cold) = if self.pooled {
+            (
+                POOLED_ID,
+                "KVM virtual machine used again: memory erased, processor state put back",
+                "not cold: one machine per worker exists beforehand; the pooled twin of `kvm-flat`",
+            )
+        } else {
+            (
+                ID,
+                "KVM virtual machine made for the start",
+                "a new machine, memory and processor each time; /dev/kvm is open",
+            )
+        };
+        Description {
+            rung: rung.into(),
+            summary: format!(
+                "{summary}; flat 64-bit guest without a kernel: says hello on the serial port and resets, the no-op's twin"
+            ),
+            engine: "KVM, a monitor in this process on the calling thread".into(),
+            cold: cold.into(),
+            isolation: Isolation {
+                memory: "own guest-physical memory".into(),
+                network: "no device".into(),
+                files: "no device".into(),
+                syscalls: "no system calls to the host; the monitor's own are not filtered".into(),
+                capabilities: "a guest has none of the host; the monitor keeps the driver's".into(),
+                hardware: "KVM".into(),
+                ..Isolation::default()
+            },
+            settings: vec![
+                format!(
+                    "memory {} KiB, 1 processor, no interrupt controller",
+                    MEMORY_BYTES >> 10
+                ),
+                "devices: serial port, reset".into(),
+            ],
+            max_workers: 1000,
+            default_function: "demo/noop".into(),
+        }
+    }
+
+    fn probe(&self) -> Probe {
+        if let Some((why, mend)) = lacks() {
+            return Probe::Unavailable { why, mend };
+        }
+        match trial(self.pooled) {
+            Ok(()) => Probe::Ready,
+            Err(error) => Probe::Unavailable {
+                why: format!("this KVM cannot run the flat guest: {error}"),
+                mend: "use a host with VMX or SVM (in a virtual machine, enable nested virtualisation)".into(),
+            },
+        }
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
+        let id = if self.pooled { POOLED_ID } else { ID };
+        let function = Function::of(&plan.function, id)?;
+        let kvm = Kvm::new().map_err(|e| DriverError::failed(DEVICE, e))?;
+        let scope = OwnScope::enter(SCOPE);
+        let said = scope.scope("this process: monitor and guests' memory are in it; KVM's own memory of a machine is the kernel's");
+        let shells = if self.pooled { plan.workers } else { 0 };
+        self.ready = Some(Ready {
+            parked: None,
+            shells: (0..shells)
+                .map(|_| Shell::new(&kvm).map(Mutex::new))
+                .collect::<Result<_, _>>()?,
+            watchdog: Arc::new(Watchdog::start(plan.workers)?),
+            kvm,
+            code: function.code(false),
+            function: plan.function.to_string(),
+            _scope: scope,
+        });
+        Ok(said)
+    }
+
+    fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
+        let ready = self.ready.as_ref().ok_or_else(unprepared)?;
+        let (code, watchdog) = (&ready.code, &ready.watchdog);
+        let clock = if self.pooled {
+            let shell = ready.shells.get(worker).ok_or_else(unprepared)?;
+            let mut shell = shell.lock().unwrap_or_else(PoisonError::into_inner);
+            pooled(&mut shell, code, watchdog, worker, self.timeout)?
+        } else {
+            cold(&ready.kvm, code, watchdog, worker, self.timeout)?
+        };
+        Ok(clock.finish())
+    }
+
+    fn park(&mut self, count: usize) -> Result<(), DriverError> {
+        let ready = self.ready.as_mut().ok_or_else(unprepared)?;
+        // A machine that is used again weighs what a new one does.
+        let machines = if self.pooled {
+            let shells = ready.shells.drain(..).take(count);
+            shells
+                .map(|shell| {
+                    shell
+                        .into_inner()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .machine
+                })
+                .collect()
+        } else {
+            (0..count)
+                .map(|_| Machine::new(&ready.kvm))
+                .collect::<Result<Vec<_>, _>>()?
+        };
+        let parked = ready.parked.insert(Parked::new()?);
+        parked.start(
+            machines,
+            &ready.code,
+            &ready.function,
+            &ready.watchdog,
+            self.timeout,
+        )
+    }
+
+    fn release(&mut self) -> Result<(), DriverError> {
+        let ready = self.ready.as_mut().ok_or_else(unprepared)?;
+        ready.parked.take().map_or(Ok(()), Parked::release)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! The micro-VM rungs: `kvm-flat` and `kvm-flat-pooled` (a virtual machine of this process's own), `firecracker`,
+//! `firecracker-linux`, `firecracker-jailed` and `firecracker-restore` (a monitor driven through its API), `qemu-tcg` (an emulated machine).
+//!
+//! A start ends when the machine is gone. Every wait within it has one limit (see [`limit`]), and what a
+//! start has made (processes, sockets, files) is owned by values whose drop removes it.
+
+pub mod firecracker;
+pub mod guest;
+pub mod kvm;
+pub mod launcher;
+pub mod limit;
+pub mod qemu;
+pub mod scratch;
+pub mod vmm;
+
+mod programs;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use measure_core::base::exit::{Exit, after_help};
+use measure_core::base::ids::FunctionId;
+use measure_core::driver_kit::cgroup;
+use measure_core::driver_kit::{self, Cleaned, ContractCommand, Driver, DriverError, Rung};
+use structopt::StructOpt;
+
+use crate::firecracker::{Firecracker, Kind};
+use crate::guest::linux;
+use crate::kvm::FlatRung;
+use crate::launcher::VmmRung;
+use crate::qemu::Qemu;
+
+const EXAMPLES: &str = "EXAMPLES:
+    microvm-driver info                                    what can run here
+    microvm-driver time 100 --rung kvm-flat                a hundred virtual machines, a JSON line each
+    microvm-driver time 20 --rung firecracker --firecracker ~/bin/firecracker
+    microvm-driver time 20 --rung firecracker-restore      restored from a snapshot made beforehand
+    microvm-driver time 20 --rung firecracker-jailed       each in a jail of its own (root)
+    microvm-driver time 5 --rung firecracker --kernel vmlinux --rootfs root.ext4
+    microvm-driver time 3 --rung qemu-tcg --function polybench/poly_3mm
+    microvm-driver hold 20 --rung firecracker              park 20 guests until standard input closes
+    microvm-driver initrd noop.cpio --function demo/noop   write the initrd that Linux guests boot
+    microvm-driver clean                                   remove what killed runs left
+
+ENVIRONMENT:
+    FIRECRACKER           the firecracker executable, unless --firecracker is given [default: the one on PATH]
+    FIRECRACKER_JAILER    the jailer, unless --jailer is given [default: beside firecracker, else the one on PATH]
+";
+
+/// Starts functions in micro-VMs: bare KVM, Firecracker, QEMU without KVM
+#[derive(Debug, StructOpt)]
+#[structopt(name = "microvm-driver", after_help = after_help(EXAMPLES))]
+pub struct Arguments {
+    #[structopt(flatten)]
+    options: Options,
+    #[structopt(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, StructOpt)]
+pub struct Options {
+    /// The firecracker executable [default: $FIRECRACKER, else the one on PATH]
+    #[structopt(long, global = true, name = "PATH", parse(from_os_str))]
+    pub firecracker: Option<PathBuf>,
+    /// The jailer, for the rung firecracker-jailed [default: $FIRECRACKER_JAILER, else the one beside firecracker,
+    /// else the one on PATH]
+    #[structopt(long, global = true, name = "JAILER", parse(from_os_str))]
+    pub jailer: Option<PathBuf>,
+    /// Boot this uncompressed Linux kernel (vmlinux) instead of the flat guest [qemu-tcg, firecracker-linux:
+    /// microvm/vmlinux below $FAASM_BENCH_HOME]
+    #[structopt(long, global = true, name = "VMLINUX", parse(from_os_str))]
+    pub kernel: Option<PathBuf>,
+    /// With a Linux kernel: this initial RAM disk (see `initrd`) [default: made anew for the function]
+    #[structopt(long, global = true, name = "INITRD", parse(from_os_str))]
+    pub initrd: Option<PathBuf>,
+    /// With a Linux kernel and Firecracker: this root file system, in place of an initrd
+    #[structopt(long, global = true, name = "IMAGE", parse(from_os_str))]
+    pub rootfs: Option<PathBuf>,
+    /// Memory of a Firecracker or QEMU guest
+    #[structopt(long, global = true, default_value = "128", name = "MIB")]
+    pub memory_mib: u32,
+    /// How long one start may take before it is killed and counted as failed [default: 10, Linux 60, QEMU 120]
+    #[structopt(long, global = true, name = "SECONDS")]
+    pub timeout: Option<u32>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            firecracker: None,
+            jailer: None,
+            kernel: None,
+            initrd: None,
+            rootfs: None,
+            memory_mib: 128,
+            timeout: None,
+        }
+    }
+}
+
+#[derive(Debug, StructOpt)]
+enum Command {
+    #[structopt(flatten)]
+    Contract(ContractCommand),
+    /// Writes an initial RAM disk with our /init and one function
+    Initrd {
+        /// The file to write
+        #[structopt(name = "FILE", parse(from_os_str))]
+        file: PathBuf,
+        /// Which function of the store
+        #[structopt(long, default_value = "demo/noop")]
+        function: String,
+    },
+}
+
+/// Phases of a start, of those rungs that have them.
+pub mod phase {
+    /// Making a jail's directory, with links to the guest's files.
+    pub const JAIL: &str = "jail";
+    /// From asked for until the monitor's program is loaded.
+    pub const SPAWN: &str = "spawn";
+    /// From there until its API takes a connection.
+    pub const API_READY: &str = "api-ready";
+    /// Telling it what to boot; without a monitor, the processor's registers and the guest's code.
+    pub const CONFIGURE: &str = "configure";
+    /// From the call that starts the guest until it is answered.
+    pub const START: &str = "start";
+    /// From the call that loads a snapshot and resumes the guest until it is answered.
+    pub const RESTORE: &str = "restore";
+    /// From there until the guest's hello is read here.
+    pub const FIRST_OUTPUT: &str = "first-output";
+    /// From there until a Linux guest says that its function has ended.
+    pub const RUN: &str = "run";
+    /// From there until the machine is gone and its monitor collected.
+    pub const EXIT: &str = "exit";
+    /// Making a virtual machine: descriptors, memory, processor.
+    pub const CREATE: &str = "create";
+    /// Erasing what the last guest left in a machine that is used again.
+    pub const ERASE: &str = "erase";
+    /// Giving the machine back to the kernel.
+    pub const TEARDOWN: &str = "teardown";
+}
+
+/// Name of this driver's scope group.
+const SCOPE: &str = "microvm-driver";
+
+struct Microvms(Options);
+
+impl Options {
+    fn files(&self) -> linux::Files {
+        linux::Files {
+            kernel: self.kernel.clone(),
+            initrd: self.initrd.clone(),
+            rootfs: self.rootfs.clone(),
+        }
+    }
+
+    fn timeout_or(&self, seconds: u32) -> Duration {
+        Duration::from_secs(self.timeout.unwrap_or(seconds).into())
+    }
+
+    fn check(&self) -> Result<(), DriverError> {
+        let in_range = |name: &str, value: u32, least: u32, most: u32| {
+            if (least..=most).contains(&value) {
+                return Ok(());
+            }
+            Err(DriverError::Usage(format!(
+                "{name} is {value}, it must be {least} to {most}"
+            )))
+        };
+        in_range("--memory-mib", self.memory_mib, 4, 65536)?;
+        in_range("--timeout", self.timeout.unwrap_or(1), 1, 86400)?;
+        if self.initrd.is_some() && self.rootfs.is_some() {
+            return Err(DriverError::Usage(
+                "--initrd and --rootfs are both given: one guest has one root".into(),
+            ));
+        }
+        if self.kernel.is_none() && (self.initrd.is_some() || self.rootfs.is_some()) {
+            return Err(DriverError::Usage(
+                "--initrd and --rootfs need a --kernel that mounts them".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Driver for Microvms {
+    fn name(&self) -> &'static str {
+        env!("CARGO_PKG_NAME")
+    }
+
+    fn rungs(&self) -> Vec<String> {
+        [
+            kvm::ID,
+            kvm::POOLED_ID,
+            firecracker::ID,
+            firecracker::LINUX_ID,
+            firecracker::JAILED_ID,
+            firecracker::RESTORE_ID,
+            qemu::ID,
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    fn open(&self, id: &str) -> Result<Box<dyn Rung>, DriverError> {
+        let options = self.0.clone();
+        options.check()?;
+        Ok(match id {
+            kvm::ID => Box::new(FlatRung::new(false, &options)),
+            kvm::POOLED_ID => Box::new(FlatRung::new(true, &options)),
+            qemu::ID => Box::new(VmmRung::new(Qemu::new(options))),
+            _ => {
+                let kind = match id {
+                    firecracker::LINUX_ID => Kind::Linux,
+                    firecracker::JAILED_ID => Kind::Jailed,
+                    firecracker::RESTORE_ID => Kind::Restore,
+                    _ => Kind::Boot,
+                };
+                Box::new(VmmRung::new(Firecracker::new(kind, options)))
+            }
+        })
+    }
+
+    fn clean(&self) -> Result<Cleaned, DriverError> {
+        let groups = cgroup::remove_orphans();
+        let mut removed: Vec<_> = groups
+            .into_iter()
+            .map(|dir| format!("cgroup {dir}"))
+            .collect();
+        let directories = scratch::remove_orphans()?;
+        removed.extend(
+            directories
+                .iter()
+                .map(|dir| format!("directory {}", dir.display())),
+        );
+        Ok(Cleaned { removed })
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Whatever keeps it from doing so; see the exit codes in `--help`.
+pub fn run(arguments: Arguments) -> Result<Exit, DriverError> {
+    match arguments.command {
+        Command::Contract(command) => driver_kit::run(&Microvms(arguments.options), &command),
+        Command::Initrd { file, function } => {
+            let function: FunctionId =
+                function
+                    .parse()
+                    .map_err(|e: measure_core::base::ids::FunctionIdError| {
+                        DriverError::Usage(e.to_string())
+                    })?;
+            linux::write_initrd(&function, &file)?;
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+fn unprepared() -> DriverError {
+    DriverError::Failed("the rung is not prepared".into())
+}

@@ -1,0 +1,81 @@
+//! Programs of others: where they are, which version they say they are.
+
+use std::env;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use measure_core::driver_kit::spawn::Program;
+use nix::fcntl::OFlag;
+use nix::unistd::{AccessFlags, access, pipe2};
+
+/// How long a program may take to say its version.
+const VERSION_LIMIT: Duration = Duration::from_secs(5);
+/// More than that is no version.
+const VERSION_BYTES: u64 = 4096;
+
+/// The executable named `name` on PATH.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .map(|directory| directory.join(name))
+        .find(|file| file.is_file() && access(file, AccessFlags::X_OK).is_ok())
+}
+
+/// What `program --version` says in its first line; `None` if it says nothing or does not end.
+pub(crate) fn version_line(program: &Path) -> Option<String> {
+    let null = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .ok()?;
+    let (output, theirs) = pipe2(OFlag::O_CLOEXEC).ok()?;
+    let program = Program::new(program, ["--version".as_ref()], []).ok()?;
+    let child = program
+        .spawn([null.as_fd(), theirs.as_fd(), null.as_fd()])
+        .ok()?;
+    drop(theirs);
+    if !child.ended(VERSION_LIMIT).ok()? {
+        return None;
+    }
+    // With all that it has started: nothing holds the other end.
+    drop(child);
+    let mut text = Vec::new();
+    File::from(output)
+        .take(VERSION_BYTES)
+        .read_to_end(&mut text)
+        .ok()?;
+    let text = String::from_utf8_lossy(&text);
+    text.lines().next().map(|line| line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// Written by another process: this one cannot execute what any of its threads may have open.
+    fn version(script: &str) -> Option<String> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("program");
+        let write = "printf '#!/bin/sh\n%s\n' \"$1\" > \"$2\" && chmod 755 \"$2\"";
+        let status = Command::new("sh")
+            .args(["-c", write, "sh", script])
+            .arg(&path)
+            .status();
+        assert!(status.is_ok_and(|s| s.success()));
+        version_line(&path)
+    }
+
+    #[test]
+    fn the_first_line_counts_and_silence_has_a_limit() {
+        assert_eq!(version("echo one; echo two"), Some("one".into()));
+        assert_eq!(version("exit 1"), None);
+        assert_eq!(version("exec sleep 1000"), None);
+        assert_eq!(version_line(Path::new("/nonexistent")), None);
+        assert!(on_path("sh").is_some() && on_path("no-such-program").is_none());
+    }
+}

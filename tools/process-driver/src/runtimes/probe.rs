@@ -1,0 +1,98 @@
+//! Whether a runtime runs here: by finding it, then by trying it.
+
+use std::time::Duration;
+
+use measure_core::base::ids::FunctionId;
+use measure_core::contract::Probe;
+use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
+
+use super::aside;
+use super::entry::Entry;
+use super::rung::RuntimeRung;
+use super::template::Placeholder;
+use crate::store::Store;
+
+/// How long the trial start may take.
+const TRIAL_LIMIT: Duration = Duration::from_secs(10);
+const VERSION_LIMIT: Duration = Duration::from_secs(5);
+/// What is tried.
+const TRIAL: (&str, &str) = ("demo", "noop");
+
+fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Probe {
+    Probe::Unavailable {
+        why: why.into(),
+        mend: mend.into(),
+    }
+}
+
+/// Looks for what is needed and makes one start.
+pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
+    for executable in entry.executables() {
+        if aside::find(&executable).is_none() {
+            return unavailable(format!("`{executable}` is not installed"), &entry.install);
+        }
+    }
+    let Ok(function) = FunctionId::new(TRIAL.0, TRIAL.1) else {
+        return unavailable("no function to try", "make functions");
+    };
+    let there = if entry.uses().contains(&Placeholder::Wasm) {
+        store.wasm(&function).map(drop)
+    } else {
+        store.executable(&function).map(drop)
+    };
+    if there.is_err() {
+        let why = format!("no {function} for it in {}", store.root().display());
+        return unavailable(why, "build the demo functions with `make functions`");
+    }
+    let mut tried = entry.clone();
+    tried.timeout = tried.timeout.min(TRIAL_LIMIT);
+    match trial(RuntimeRung::new(tried, store.clone()), function) {
+        Ok(()) => Probe::Ready,
+        Err(DriverError::Unavailable { why, mend }) => unavailable(why, mend),
+        Err(error) => unavailable(error.to_string(), &entry.mend),
+    }
+}
+
+fn trial(mut rung: RuntimeRung, function: FunctionId) -> Result<(), DriverError> {
+    rung.prepare(&Plan {
+        function,
+        workers: 1,
+        purpose: Purpose::Time,
+    })?;
+    rung.cold_start(0).map(drop)
+}
+
+/// The runtime's version, as it says it.
+pub(super) fn version(entry: &Entry) -> String {
+    if entry.version.is_empty() {
+        return "no runtime in between".into();
+    }
+    let environment = [(
+        "PATH".to_owned(),
+        aside::search_path().to_string_lossy().into_owned(),
+    )];
+    let said = match aside::run(&entry.version, &environment, VERSION_LIMIT) {
+        Ok(said) => said,
+        Err(why) => return format!("{} of unknown version ({why})", entry.id),
+    };
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty());
+    named(&entry.id, line.unwrap_or("of unknown version"))
+}
+
+fn named(id: &str, version: &str) -> String {
+    if version.contains(id) {
+        return version.to_owned();
+    }
+    format!("{id} {version}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_names_its_runtime() {
+        assert_eq!(named("node", "v20.20.2"), "node v20.20.2");
+        assert_eq!(named("runc", "runc version 1.1.5"), "runc version 1.1.5");
+    }
+}

@@ -1,0 +1,317 @@
+//! The rung of one entry.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use measure_core::base::clock::Phases;
+use measure_core::base::interrupt;
+use measure_core::contract::{Description, Probe, Scope};
+use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
+
+use super::aside;
+use super::bundle::{bundles, make_bundle, make_root, path_in_root};
+use super::entry::Entry;
+use super::error_text::ErrorText;
+use super::groups::Groups;
+use super::hidden::HiddenMounts;
+use super::parked::Parked;
+use super::start::{Starter, Values};
+use super::template::Placeholder;
+use super::workdir::Workdir;
+use super::{probe, tree};
+use crate::store::Store;
+use crate::thread::unprepared;
+
+/// How long a set-up command may take.
+const SETUP_LIMIT: Duration = Duration::from_secs(120);
+/// How long what the starts have left behind may still tidy up after itself.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// See the module.
+#[derive(Debug)]
+pub struct RuntimeRung {
+    entry: Entry,
+    store: Store,
+    version: OnceLock<String>,
+    ready: Option<Ready>,
+}
+
+/// Dropped in this order: first what runs, last what it ran in.
+#[derive(Debug)]
+struct Ready {
+    parked: Option<Parked>,
+    seats: Vec<Mutex<ErrorText>>,
+    starter: Arc<Starter>,
+    _adopted: Adopted,
+    _hidden: Option<HiddenMounts>,
+    _made: Made,
+}
+
+/// Where everything of this driver's starts is.
+#[derive(Debug)]
+struct Made {
+    workdir: Workdir,
+    groups: Groups,
+}
+
+/// Ends what the starts have left behind.
+#[derive(Debug)]
+struct Adopted;
+
+impl Drop for Adopted {
+    fn drop(&mut self) {
+        let patience = interrupt::received().map_or(GRACE, |_| Duration::ZERO);
+        tree::end_adopted(patience);
+    }
+}
+
+impl RuntimeRung {
+    /// The rung of `entry` with functions of `store`; makes nothing yet.
+    #[must_use]
+    pub fn new(entry: Entry, store: Store) -> Self {
+        Self {
+            entry,
+            store,
+            version: OnceLock::new(),
+            ready: None,
+        }
+    }
+
+    fn values(&self, plan: &Plan, made: &Made) -> Result<Values, DriverError> {
+        let (dir, groups) = (made.workdir.state(), &made.groups);
+        let uses = self.entry.uses();
+        let any = |wanted: &[Placeholder]| wanted.iter().any(|p| uses.contains(p));
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let cannot = |e| DriverError::failed("cannot make what the runtime is to run", e);
+        let mut values = Values {
+            state: text(dir),
+            run: text(made.workdir.run()),
+            program: path_in_root(&plan.function),
+            cgroup: groups.path().unwrap_or_default().to_owned(),
+            ..Values::default()
+        };
+        if any(&[Placeholder::Wasm]) {
+            values.wasm = text(&self.store.wasm(&plan.function)?);
+        }
+        if any(&[
+            Placeholder::Function,
+            Placeholder::Root,
+            Placeholder::Bundle,
+        ]) {
+            let native = self.store.executable(&plan.function)?;
+            let native = absolute(Path::new(OsStr::from_bytes(native.as_bytes())));
+            values.function = text(&native);
+            let root = dir.join("root");
+            if any(&[Placeholder::Root, Placeholder::Bundle]) {
+                make_root(&root, &plan.function, &native).map_err(cannot)?;
+                values.root = text(&root);
+            }
+            if any(&[Placeholder::Bundle]) {
+                for (i, bundle) in bundles(dir, plan.workers).iter().enumerate() {
+                    let cgroup = groups.path().map(|path| format!("{path}/worker-{i}"));
+                    make_bundle(bundle, &root, &values.program, cgroup.as_deref())
+                        .map_err(cannot)?;
+                    values.bundles.push(text(bundle));
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    fn environment(&self, dir: &Path) -> Vec<(String, String)> {
+        let own = [
+            ("PATH", aside::search_path().to_string_lossy().into_owned()),
+            ("HOME", env::var("HOME").unwrap_or_else(|_| "/".into())),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("TMPDIR", dir.to_string_lossy().into_owned()),
+        ];
+        let own = own
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        let runtime = env::var("XDG_RUNTIME_DIR").ok();
+        let mut all: Vec<(String, String)> = own
+            .chain(runtime.map(|dir| ("XDG_RUNTIME_DIR".to_owned(), dir)))
+            .collect();
+        for (name, value) in &self.entry.environment {
+            all.retain(|(known, _)| known != name);
+            all.push((name.clone(), value.clone()));
+        }
+        all
+    }
+
+    fn starter(&self, plan: &Plan, made: &Made) -> Result<Starter, DriverError> {
+        let dir = made.workdir.state();
+        let cannot = |what: &str, e| DriverError::failed(format!("cannot write {what}"), e);
+        for (name, text) in &self.entry.files {
+            fs::write(dir.join(name), text).map_err(|e| cannot(name, e))?;
+        }
+        let values = self.values(plan, made)?;
+        let environment = self.environment(dir);
+        for words in &self.entry.setup {
+            let words = values.fill(words, 0, "");
+            aside::run(&words, &environment, SETUP_LIMIT).map_err(|why| {
+                DriverError::Failed(format!("set-up of `{}`: {why}", self.entry.id))
+            })?;
+        }
+        let first = self.entry.command.first().map(std::slice::from_ref);
+        let first = values
+            .fill(first.unwrap_or_default(), 0, "")
+            .pop()
+            .unwrap_or_default();
+        let executable = aside::find(&first).ok_or_else(|| DriverError::Unavailable {
+            why: format!("`{first}` is not installed"),
+            mend: self.entry.install.clone(),
+        })?;
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null");
+        Ok(Starter {
+            entry: self.entry.clone(),
+            executable: absolute(&executable),
+            values,
+            environment,
+            null: null.map_err(|e| DriverError::failed("/dev/null", e))?,
+            names: AtomicU64::new(0),
+        })
+    }
+
+    /// Processes that the entry counts beside its own.
+    fn counted(&self) -> Result<Vec<i32>, DriverError> {
+        let mut found = Vec::new();
+        for name in &self.entry.counts.processes {
+            let pids = processes_of(name);
+            if pids.is_empty() {
+                return Err(DriverError::Unavailable {
+                    why: format!(
+                        "no process `{name}` runs, which runtime `{}` counts",
+                        self.entry.id
+                    ),
+                    mend: "start it, or take it out of `counts`".into(),
+                });
+            }
+            found.extend(pids);
+        }
+        for file in &self.entry.counts.pid_files {
+            let pid = fs::read_to_string(file)
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
+            found.push(pid.ok_or_else(|| DriverError::Unavailable {
+                why: format!(
+                    "{file} holds no process id, which runtime `{}` counts",
+                    self.entry.id
+                ),
+                mend: "start what writes it, or take it out of `counts`".into(),
+            })?);
+        }
+        Ok(found)
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn processes_of(name: &str) -> Vec<i32> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            fs::read_link(format!("/proc/{pid}/exe"))
+                .is_ok_and(|exe| exe.file_name() == Some(OsStr::new(name)))
+        })
+        .collect()
+}
+
+impl Rung for RuntimeRung {
+    fn describe(&self) -> Description {
+        let entry = &self.entry;
+        let words: Vec<String> = entry
+            .command
+            .iter()
+            .map(|word| word.fill(Placeholder::word))
+            .collect();
+        let mut settings = entry.settings.clone();
+        settings.push(format!("command `{}`", words.join(" ")));
+        settings.push(format!("killed after {} s", entry.timeout.as_secs()));
+        let cold = entry.cold.clone().unwrap_or_else(|| {
+            "a new process of the command each time, under a name that was never used; what it runs from (root \
+             directory, bundle, compiled code) was made beforehand; executables are in the page cache"
+                .into()
+        });
+        Description {
+            rung: entry.id.clone(),
+            summary: entry.summary.clone(),
+            engine: self.version.get_or_init(|| probe::version(entry)).clone(),
+            cold,
+            isolation: entry.isolation.clone(),
+            settings,
+            max_workers: entry.max_workers,
+            default_function: "demo/noop".into(),
+        }
+    }
+
+    fn probe(&self) -> Probe {
+        probe::probe(&self.entry, &self.store)
+    }
+
+    fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
+        let max = self.entry.max_workers;
+        if plan.workers > max {
+            return Err(DriverError::Usage(format!(
+                "{} workers, runtime `{}` has at most {max} (max_workers)",
+                plan.workers, self.entry.id
+            )));
+        }
+        let counted = self.counted()?;
+        let made = Made {
+            workdir: Workdir::make(&self.entry.id)?,
+            groups: Groups::enter(&self.entry.id),
+        };
+        tree::adopt_orphans();
+        let starter = self.starter(plan, &made)?;
+        let hidden = HiddenMounts::enter(&self.entry.hide_mounts)?;
+        let mut scope = made.groups.scope(
+            "this process and all that the commands start, what loses its parent included, as this process adopts it",
+        );
+        scope.roots.extend(counted);
+        let seats = match plan.purpose {
+            Purpose::Time => plan.workers,
+            Purpose::Hold => 0,
+        };
+        self.ready = Some(Ready {
+            parked: None,
+            seats: (0..seats)
+                .map(|_| ErrorText::new().map(Mutex::new))
+                .collect::<Result<_, _>>()?,
+            starter: Arc::new(starter),
+            _adopted: Adopted,
+            _hidden: hidden,
+            _made: made,
+        });
+        Ok(scope)
+    }
+
+    fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
+        let ready = self.ready.as_ref().ok_or_else(unprepared)?;
+        let seat = ready.seats.get(worker).ok_or_else(unprepared)?;
+        let mut errors = seat.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.starter.cold_start(worker, &mut errors)
+    }
+
+    fn park(&mut self, count: usize) -> Result<(), DriverError> {
+        let ready = self.ready.as_mut().ok_or_else(unprepared)?;
+        let starter = Arc::clone(&ready.starter);
+        ready.parked.insert(Parked::new(starter)).park(count)
+    }
+
+    fn release(&mut self) -> Result<(), DriverError> {
+        let ready = self.ready.as_mut().ok_or_else(unprepared)?;
+        ready
+            .parked
+            .take()
+            .map_or(Ok(()), |mut parked| parked.release())
+    }
+}

@@ -1,0 +1,261 @@
+//! One start: spawned, waited for at most so long, and nothing of it left whatever happens.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use measure_core::base::clock::{PhaseClock, Phases};
+use measure_core::base::interrupt;
+use measure_core::base::label;
+use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::spawn::{Child, Program};
+use nix::sys::wait::WaitStatus;
+use nix::unistd::getpid;
+
+use super::aside::{self, in_words};
+use super::entry::Entry;
+use super::error_text::ErrorText;
+use super::template::{Placeholder, Template};
+use super::tree;
+use super::workdir::START_VARIABLE;
+use crate::process::phase;
+
+/// How long a start under way may go on after SIGINT or SIGTERM.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long a clean-up command may take.
+const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
+/// Adopted processes that have ended are taken leave of every so many starts.
+const REAP_EVERY: u64 = 16;
+
+/// What the placeholders stand for; those that the entry does not use are empty.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub(super) function: String,
+    pub(super) wasm: String,
+    pub(super) root: String,
+    pub(super) program: String,
+    /// One per worker.
+    pub(super) bundles: Vec<String>,
+    pub(super) state: String,
+    pub(super) run: String,
+    pub(super) cgroup: String,
+}
+
+impl Values {
+    pub(super) fn fill(&self, words: &[Template], worker: usize, name: &str) -> Vec<String> {
+        let value = |placeholder| match placeholder {
+            Placeholder::Function => self.function.as_str(),
+            Placeholder::Wasm => &self.wasm,
+            Placeholder::Root => &self.root,
+            Placeholder::Program => &self.program,
+            Placeholder::Bundle => self.bundles.get(worker).map_or("", String::as_str),
+            Placeholder::Name => name,
+            Placeholder::State => &self.state,
+            Placeholder::Run => &self.run,
+            Placeholder::Cgroup => &self.cgroup,
+        };
+        words.iter().map(|word| word.fill(value)).collect()
+    }
+}
+
+/// What starts are made of.
+#[derive(Debug)]
+pub(super) struct Starter {
+    pub(super) entry: Entry,
+    pub(super) executable: PathBuf,
+    pub(super) values: Values,
+    pub(super) environment: Vec<(String, String)>,
+    pub(super) null: File,
+    pub(super) names: AtomicU64,
+}
+
+/// A start under way.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) child: Child,
+    pub(super) worker: usize,
+    pub(super) name: String,
+}
+
+/// How a wait went.
+enum Waited {
+    Ended,
+    Hung,
+    Interrupted,
+}
+
+impl Starter {
+    /// Everything of a start that is not its own cost.
+    fn program(&self, worker: usize) -> Result<(Program, String), DriverError> {
+        let number = self.names.fetch_add(1, Ordering::Relaxed);
+        let name = label::name(getpid().as_raw(), &number.to_string());
+        let words = self.values.fill(&self.entry.command, worker, &name);
+        let environment = self
+            .environment
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()));
+        let program = Program::new(
+            &self.executable,
+            words[1..].iter().map(OsStr::new),
+            environment.chain([(START_VARIABLE, name.as_str())]),
+        );
+        let program = program.map_err(|e| DriverError::failed(&words[0], e))?;
+        Ok((program, name))
+    }
+
+    /// A cold start as worker `worker`: phases `spawn`, `run`, `reap`.
+    pub(super) fn cold_start(
+        &self,
+        worker: usize,
+        errors: &mut ErrorText,
+    ) -> Result<Phases, DriverError> {
+        let (program, name) = self.program(worker)?;
+        errors.rewind();
+        let null = self.null.as_fd();
+        let mut clock = PhaseClock::start();
+        let child = program
+            .spawn([null, null, errors.file()])
+            .map_err(|e| self.not_spawned(&e))?;
+        clock.lap(phase::SPAWN);
+        let mut running = Running {
+            child,
+            worker,
+            name,
+        };
+        let waited = wait(&running.child, self.entry.timeout);
+        clock.lap(phase::RUN);
+        let outcome = match waited {
+            Ok(Waited::Ended) => {
+                let status = running.child.reap();
+                clock.lap(phase::REAP);
+                self.check(&running, status, errors)
+            }
+            Ok(Waited::Hung) => Err(self.hung(&mut running, errors)),
+            Ok(Waited::Interrupted) => {
+                self.remove(&mut running);
+                Err(DriverError::StartFailed("interrupted".into()))
+            }
+            Err(error) => {
+                self.remove(&mut running);
+                Err(DriverError::failed("cannot wait for a process", error))
+            }
+        };
+        if self
+            .names
+            .load(Ordering::Relaxed)
+            .is_multiple_of(REAP_EVERY)
+        {
+            tree::reap_adopted();
+        }
+        outcome.map(|()| clock.finish())
+    }
+
+    /// Starts with `stdin`, to stay.
+    pub(super) fn spawn(
+        &self,
+        worker: usize,
+        stdin: BorrowedFd<'_>,
+        errors: &ErrorText,
+    ) -> Result<Running, DriverError> {
+        let (program, name) = self.program(worker)?;
+        let child = program
+            .spawn([stdin, self.null.as_fd(), errors.file()])
+            .map_err(|e| self.not_spawned(&e))?;
+        Ok(Running {
+            child,
+            worker,
+            name,
+        })
+    }
+
+    fn not_spawned(&self, error: &std::io::Error) -> DriverError {
+        DriverError::failed(
+            format!("cannot execute {}", self.executable.display()),
+            error,
+        )
+    }
+
+    /// Checks how a start ended; if not well, removes what may be left of it.
+    pub(super) fn check(
+        &self,
+        running: &Running,
+        status: std::io::Result<WaitStatus>,
+        errors: &mut ErrorText,
+    ) -> Result<(), DriverError> {
+        let status = match status {
+            Ok(WaitStatus::Exited(_, 0)) => return Ok(()),
+            Ok(status) => in_words(status),
+            Err(error) => format!("cannot be waited for ({error})"),
+        };
+        self.clean_up(running);
+        let said = errors.last_lines();
+        let said = if said.is_empty() {
+            said
+        } else {
+            format!(": {said}")
+        };
+        let command = self.executable.file_name().unwrap_or_default();
+        Err(DriverError::StartFailed(format!(
+            "{} {status}{said}",
+            command.display()
+        )))
+    }
+
+    /// Kills a start that has taken too long.
+    pub(super) fn hung(&self, running: &mut Running, errors: &mut ErrorText) -> DriverError {
+        let count = self.remove(running);
+        let said = errors.last_lines();
+        let said = if said.is_empty() {
+            said
+        } else {
+            format!("; it said: {said}")
+        };
+        DriverError::StartFailed(format!(
+            "hung: no end within {} s (timeout_s of runtime `{}`); killed, with all {count} processes of it{said}",
+            self.entry.timeout.as_secs(),
+            self.entry.id
+        ))
+    }
+
+    /// Ends a start and removes what is left of it; returns how many processes it had.
+    pub(super) fn remove(&self, running: &mut Running) -> usize {
+        // While it runs its tree is known; once it is dead its container may have no parent but us.
+        let before = tree::count(&running.child);
+        self.clean_up(running);
+        tree::kill(&mut running.child, Some(&running.name)).max(before)
+    }
+
+    fn clean_up(&self, running: &Running) {
+        for words in &self.entry.cleanup {
+            let words = self.values.fill(words, running.worker, &running.name);
+            // A container that is not there any more cannot be removed, which is as good.
+            let _ = aside::run(&words, &self.environment, CLEANUP_LIMIT);
+        }
+    }
+}
+
+/// Waits for the end of `child` for at most `limit`, and not long after a signal has come.
+fn wait(child: &Child, limit: Duration) -> std::io::Result<Waited> {
+    let deadline = Instant::now() + limit;
+    while interrupt::received().is_none() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if child.ended(left)? {
+            return Ok(Waited::Ended);
+        }
+        if interrupt::received().is_none() && Instant::now() >= deadline {
+            return Ok(Waited::Hung);
+        }
+    }
+    let deadline = deadline.min(Instant::now() + GRACE);
+    while Instant::now() < deadline {
+        if child.ended(Duration::ZERO)? {
+            return Ok(Waited::Ended);
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(Waited::Interrupted)
+}

@@ -1,0 +1,115 @@
+//! Killing a start with everything that it has started, and taking leave of adopted processes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use measure_core::base::process_tree::processes_below;
+use measure_core::driver_kit::spawn::Child;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, kill as send};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::{Pid, getpid};
+
+/// How long killed processes may take to go.
+const LIMIT: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(2);
+
+/// From now on processes below this one that lose their parent become children of its first thread.
+pub(super) fn adopt_orphans() {
+    // Kernels that refuse (none since 3.4) only lose that.
+    let _ = set_child_subreaper(true);
+}
+
+/// Kills `child` with its tree and, among the adopted, whatever names `start`; returns how many there were.
+pub(super) fn kill(child: &mut Child, start: Option<&str>) -> usize {
+    let leader = child.pid().as_raw();
+    let begun = Instant::now();
+    let mut killed = BTreeSet::new();
+    loop {
+        let mut pids = processes_below(&[leader]);
+        if let Some(name) = start {
+            let all = processes_below(&[getpid().as_raw()]);
+            pids.extend(all.into_iter().filter(|&pid| names(pid, name)));
+        }
+        pids.retain(|&pid| alive(pid));
+        if pids.is_empty() || begun.elapsed() > LIMIT {
+            break;
+        }
+        for pid in pids {
+            // Gone already is as good.
+            let _ = send(Pid::from_raw(pid), Signal::SIGKILL);
+            killed.insert(pid);
+        }
+        thread::sleep(POLL);
+    }
+    let _ = child.reap();
+    killed.len()
+}
+
+/// How many processes the tree of `child` has.
+pub(super) fn count(child: &Child) -> usize {
+    processes_below(&[child.pid().as_raw()]).len()
+}
+
+/// Whether a word of the command line of `pid`, or a value of its environment, is `name`.
+pub(super) fn names(pid: i32, name: &str) -> bool {
+    let is_name = |word: &[u8]| {
+        let value = word
+            .iter()
+            .position(|&byte| byte == b'=')
+            .map(|at| &word[at + 1..]);
+        word == name.as_bytes() || value == Some(name.as_bytes())
+    };
+    ["cmdline", "environ"].iter().any(|file| {
+        fs::read(format!("/proc/{pid}/{file}"))
+            .is_ok_and(|bytes| bytes.split(|&byte| byte == 0).any(is_name))
+    })
+}
+
+/// Whether `pid` runs; a zombie does not.
+fn alive(pid: i32) -> bool {
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// The state of process `pid`, as in proc(5).
+pub(super) fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// Children of the first thread: it starts none while workers do, so these are adopted.
+fn adopted() -> Vec<i32> {
+    let me = getpid();
+    let text = fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// Takes leave of the adopted processes that have ended. Not to be called while the first thread has
+/// children of its own making.
+pub(super) fn reap_adopted() {
+    for pid in adopted() {
+        let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
+    }
+}
+
+/// Gives adopted processes `grace` to end, then kills them.
+pub(super) fn end_adopted(grace: Duration) {
+    let begun = Instant::now();
+    loop {
+        reap_adopted();
+        let left = adopted();
+        if left.is_empty() || begun.elapsed() > grace + LIMIT {
+            return;
+        }
+        if begun.elapsed() >= grace {
+            for pid in processes_below(&left) {
+                let _ = send(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+        thread::sleep(POLL);
+    }
+}

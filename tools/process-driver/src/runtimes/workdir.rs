@@ -1,0 +1,172 @@
+//! The directory below which everything of one driver's starts lies.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use measure_core::base::home;
+use measure_core::base::label;
+use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::cgroup;
+use nix::mount::{MntFlags, umount2};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getpid};
+
+use super::groups;
+
+/// In the environment of every command, with the name of its start.
+pub(super) const START_VARIABLE: &str = "FAASM_BENCH_START";
+
+/// Removed on drop.
+#[derive(Debug)]
+pub(super) struct Workdir {
+    state: PathBuf,
+    run: PathBuf,
+}
+
+/// Where state directories are.
+fn states() -> PathBuf {
+    // Not the runtime directory: it may be mounted so that nothing in it can be executed.
+    home::state().join("runtimes")
+}
+
+/// The directory for sockets of process `pid`: a socket's path is at most 107 bytes long, and some runtimes
+/// put long names below.
+fn run_dir(pid: i32) -> PathBuf {
+    home::runtime().join(label::name(pid, "run"))
+}
+
+impl Workdir {
+    /// Makes the directories of the rung `id`, and removes what killed drivers left.
+    pub(super) fn make(id: &str) -> Result<Self, DriverError> {
+        remove_orphans();
+        let pid = getpid().as_raw();
+        let made = Self {
+            state: states().join(label::name(pid, id)),
+            run: run_dir(pid),
+        };
+        for path in [&made.state, &made.run] {
+            remove(path)?;
+            fs::create_dir_all(path)
+                .map_err(|e| DriverError::failed(format!("cannot make {}", path.display()), e))?;
+        }
+        Ok(made)
+    }
+
+    pub(super) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    pub(super) fn run(&self) -> &Path {
+        &self.run
+    }
+}
+
+impl Drop for Workdir {
+    fn drop(&mut self) {
+        for path in [&self.state, &self.run] {
+            if let Err(error) = remove(path) {
+                eprintln!("warning: {error}; `process-driver clean` tries again");
+            }
+        }
+    }
+}
+
+/// Removes what killed drivers left: their cgroups with the processes in them, processes of their starts, mounts
+/// and directories. Returns what was removed.
+pub(crate) fn remove_orphans() -> Vec<String> {
+    let groups = cgroup::remove_orphans();
+    let mut removed: Vec<String> = groups
+        .into_iter()
+        .map(|dir| format!("cgroup {dir}"))
+        .collect();
+    removed.extend(
+        groups::remove_orphans()
+            .into_iter()
+            .map(|dir| format!("cgroup {dir}")),
+    );
+    for (owner, path) in orphans() {
+        kill_users(owner);
+        match remove(&path) {
+            Ok(()) => removed.push(format!("directory {}", path.display())),
+            Err(error) => eprintln!("warning: {error}"),
+        }
+    }
+    removed
+}
+
+/// Directories whose makers are gone, with these.
+fn orphans() -> Vec<(i32, PathBuf)> {
+    let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
+    let all = below(states()).chain(below(home::runtime()));
+    all.filter_map(|entry| {
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_str().filter(|name| label::is_orphan(name))?;
+        let owner = label::owner(name)?;
+        (path.starts_with(states()) || path == run_dir(owner)).then_some((owner, path))
+    })
+    .collect()
+}
+
+/// Kills processes whose environment says that they belong to a start of the directory's maker.
+fn kill_users(owner: i32) {
+    let mark = format!("{START_VARIABLE}={}", label::name(owner, ""));
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|n| n.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment
+            .split(|&byte| byte == 0)
+            .any(|text| text.starts_with(mark.as_bytes()))
+        {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+fn remove(path: &Path) -> Result<(), DriverError> {
+    // What is mounted below is not ours to remove.
+    for _ in 0..3 {
+        let mounts = mounts_below(path);
+        if mounts.is_empty() {
+            break;
+        }
+        for mount in mounts.iter().rev() {
+            let _ = umount2(mount, MntFlags::MNT_DETACH);
+        }
+    }
+    let cannot = |e: io::Error| DriverError::failed(format!("cannot remove {}", path.display()), e);
+    if let Some(mount) = mounts_below(path).first() {
+        let why = format!("{} is still mounted", mount.display());
+        return Err(cannot(io::Error::other(why)));
+    }
+    // Something that has just been killed may still write.
+    let mut outcome = Ok(());
+    for _ in 0..5 {
+        outcome = fs::remove_dir_all(path);
+        match &outcome {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            _ => break,
+        }
+    }
+    outcome.map_err(cannot)
+}
+
+/// Mount points at or below `path`, outer ones first.
+fn mounts_below(path: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    text.lines()
+        .filter_map(|line| line.split_whitespace().nth(4))
+        // The kernel writes spaces in octal; our own paths have none, others' do not matter.
+        .map(PathBuf::from)
+        .filter(|point| point.starts_with(path))
+        .collect()
+}

@@ -1,0 +1,178 @@
+//! Native executables of the function store.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use measure_core::base::home;
+use measure_core::base::ids::{self, FunctionId};
+use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::native_command::{self, NativeCommand};
+
+/// File name of a function's executable.
+const NATIVE: &str = "native";
+/// File name of a function as Wasm.
+const WASM: &str = "function.wasm";
+/// What builds the demo functions.
+const MEND: &str = "build the demo functions with `make functions`";
+
+/// A function store, as far as native executables go.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+impl Store {
+    /// The store at `root`, which need not exist.
+    #[must_use]
+    pub fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Functions that have an executable or a command, sorted.
+    #[must_use]
+    pub fn list(&self) -> Vec<String> {
+        let mut ids = Vec::new();
+        for user in names_in(&self.root) {
+            for function in names_in(&self.root.join(&user)) {
+                if let Ok(id) = FunctionId::new(&user, &function)
+                    && (self.path_of(&id).is_file()
+                        || self.dir_of(&id).join(native_command::FILE).is_file())
+                {
+                    ids.push(id.to_string());
+                }
+            }
+        }
+        ids.sort();
+        ids
+    }
+
+    /// The program that is `id` natively and its arguments: the function's own executable, or what its
+    /// `command` file says ([`NativeCommand`]).
+    ///
+    /// # Errors
+    /// As [`Store::executable`], or the file is no command.
+    pub fn command(&self, id: &FunctionId) -> Result<Vec<CString>, DriverError> {
+        let dir = self.dir_of(id);
+        let failed =
+            |e: std::io::Error| DriverError::failed(dir.join(native_command::FILE).display(), e);
+        let Some(command) = NativeCommand::read(&dir).map_err(failed)? else {
+            return self.executable(id).map(|program| vec![program]);
+        };
+        // The program is started by its whole path, so that it finds what lies beside it.
+        let whole = |path: &Path| {
+            let path = std::path::absolute(path).map_err(failed)?;
+            Ok::<_, DriverError>(path.to_string_lossy().into_owned())
+        };
+        let words = command.at(&whole(&home::root())?, &whole(&dir)?);
+        let texts = words.into_iter().map(CString::new);
+        texts
+            .collect::<Result<_, _>>()
+            .map_err(|e| DriverError::failed(dir.display(), e))
+    }
+
+    /// The executable of `id`.
+    ///
+    /// # Errors
+    /// There is none, or it is no file that this process may execute.
+    pub fn executable(&self, id: &FunctionId) -> Result<CString, DriverError> {
+        let path = self.path_of(id);
+        let Ok(metadata) = fs::metadata(&path) else {
+            return Err(DriverError::Usage(format!(
+                "{} with a native executable in {}; {MEND}",
+                ids::unknown("function", &id.to_string(), &self.list()),
+                self.root.display()
+            )));
+        };
+        if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
+            return Err(DriverError::Failed(format!(
+                "{} is no executable file; {MEND}",
+                path.display()
+            )));
+        }
+        CString::new(path.as_os_str().as_bytes())
+            .map_err(|e| DriverError::failed(path.display(), e))
+    }
+
+    /// The Wasm of `id`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn wasm(&self, id: &FunctionId) -> Result<PathBuf, DriverError> {
+        let path = self.root.join(id.user()).join(id.function()).join(WASM);
+        std::path::absolute(&path)
+            .ok()
+            .filter(|path| path.is_file())
+            .ok_or_else(|| DriverError::Usage(format!("no {}; {MEND}", path.display())))
+    }
+
+    /// Why no function at all could run from here, and how to mend it; `None` if one can.
+    #[must_use]
+    pub fn lacks(&self) -> Option<(String, String)> {
+        self.list().is_empty().then(|| {
+            let why = format!("no native executable in {}", self.root.display());
+            (why, MEND.to_owned())
+        })
+    }
+
+    fn path_of(&self, id: &FunctionId) -> PathBuf {
+        self.dir_of(id).join(NATIVE)
+    }
+
+    fn dir_of(&self, id: &FunctionId) -> PathBuf {
+        self.root.join(id.user()).join(id.function())
+    }
+}
+
+fn names_in(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_executables_count_and_the_nearest_is_suggested() {
+        let root = tempfile::tempdir().expect("a directory");
+        let store = Store::at(root.path().to_owned());
+        assert!(store.lacks().expect("empty").1.contains("make functions"));
+        for function in ["noop", "park", "wasm-only"] {
+            fs::create_dir_all(root.path().join("demo").join(function)).expect("made");
+        }
+        for function in ["noop", "park"] {
+            let path = root.path().join("demo").join(function).join(NATIVE);
+            fs::write(&path, "").expect("written");
+        }
+        assert_eq!(store.list(), ["demo/noop", "demo/park"]);
+        assert_eq!(store.lacks(), None);
+        let missing: FunctionId = "demo/nop".parse().expect("an id");
+        let error = store.executable(&missing).expect_err("missing").to_string();
+        assert!(error.contains("did you mean `demo/noop`?"), "{error}");
+        assert!(error.contains("make functions"), "{error}");
+        let script = root.path().join("demo/wasm-only");
+        let words = ["/bin/env", "-i", "{function}/files/it.py"];
+        fs::write(script.join(native_command::FILE), words.join("\n")).expect("written");
+        assert!(store.list().contains(&"demo/wasm-only".to_owned()));
+        let command = store.command(&"demo/wasm-only".parse().expect("an id"));
+        let command = command.expect("a command");
+        let file = script.join("files/it.py");
+        assert_eq!(command.len(), 3);
+        assert_eq!(command[0].as_bytes(), b"/bin/env");
+        assert_eq!(command[2].as_bytes(), file.as_os_str().as_bytes());
+        let plain: FunctionId = "demo/noop".parse().expect("an id");
+        let error = store.executable(&plain).expect_err("not executable");
+        assert!(error.to_string().contains("no executable file"), "{error}");
+    }
+}

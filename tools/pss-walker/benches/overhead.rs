@@ -1,0 +1,214 @@
+//! What finding the processes of a tree and adding them up costs on top of the bare reads, and how that
+//! stands against `ps_mem` and `smem`. One tree of 500 processes; all sides take turns in one run.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use measure_core::base::clock::now_ns;
+use probes::memory::Sampler;
+use stats::{median, median_ratio};
+
+const PROCESSES: usize = 500;
+const ROUNDS: usize = 41;
+/// The peers are Python and slow: they take part in every eighth round.
+const PEER_EVERY: usize = 8;
+const SEED: u64 = 11;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// A shell and its sleeping children, in a process group of their own.
+struct Tree {
+    shell: Child,
+    pids: Vec<i32>,
+}
+
+impl Tree {
+    fn start(processes: usize) -> Outcome<Self> {
+        // The last line says that all have been started; a pause lets the last of them exec.
+        let script = "for i in $(seq $0); do sleep 900 & echo $!; done; sleep 0.5; echo; wait";
+        let mut shell = Command::new("sh")
+            .args(["-c", script, &(processes - 1).to_string()])
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = BufReader::new(shell.stdout.take().ok_or("no output")?);
+        let mut pids = vec![i32::try_from(shell.id())?];
+        let lines = out.lines().map_while(Result::ok);
+        pids.extend(lines.map_while(|line| line.parse::<i32>().ok()));
+        Ok(Self { shell, pids })
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let group = nix::unistd::Pid::from_raw(self.pids[0]);
+        let _ = nix::sys::signal::killpg(group, nix::sys::signal::SIGKILL);
+        let _ = self.shell.wait();
+    }
+}
+
+/// Open, read and close of every file, and nothing else.
+fn bare_loop(paths: &[PathBuf], buffer: &mut [u8]) -> Outcome<()> {
+    for path in paths {
+        let length = File::open(path)?.read(buffer)?;
+        black_box(&buffer[..length]);
+    }
+    Ok(())
+}
+
+fn timed(run: impl FnOnce() -> Outcome<()>) -> Outcome<f64> {
+    let start = now_ns();
+    run()?;
+    Ok((now_ns() - start) as f64)
+}
+
+fn quiet(command: &mut Command) -> Outcome<()> {
+    let status = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?} ended with {status}").into())
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+/// A peer's command over the tree, or the line that says how to get it.
+fn peer(name: &str, install: &str, args: &[&str]) -> Option<Command> {
+    let Some(path) = on_path(name) else {
+        println!("peer absent: {name}, install with {install}");
+        return None;
+    };
+    let mut command = Command::new(path);
+    command.args(args);
+    Some(command)
+}
+
+fn line(what: &str, aim: f64, ours: &[f64], theirs: &[f64]) {
+    let ms = |values| median(values).unwrap_or(f64::NAN) / 1e6;
+    let Some(ratio) = median_ratio(ours, theirs, SEED) else {
+        println!("{what}: unavailable: no samples");
+        return;
+    };
+    let interval = ratio.interval.map_or_else(
+        || "[too few for an interval]".to_owned(),
+        |interval| format!("[{:.3}, {:.3}]", interval.lo, interval.hi),
+    );
+    println!(
+        "{what}: {:.3} {interval} (aim <= {aim:.3}) ours {:.2} ms peer {:.2} ms n={}/{}",
+        ratio.ratio,
+        ms(ours),
+        ms(theirs),
+        ours.len(),
+        theirs.len()
+    );
+}
+
+#[derive(Default)]
+struct Times {
+    bare: Vec<f64>,
+    walk: Vec<f64>,
+    finding: Vec<f64>,
+    reading: Vec<f64>,
+    executable: Vec<f64>,
+    ps_mem: Vec<f64>,
+    smem: Vec<f64>,
+}
+
+fn main() -> Outcome<()> {
+    let tree = Tree::start(PROCESSES)?;
+    let root = tree.pids[0];
+    let paths: Vec<PathBuf> = tree
+        .pids
+        .iter()
+        .map(|pid| PathBuf::from(format!("/proc/{pid}/smaps_rollup")))
+        .collect();
+    let mut buffer = vec![0; 4096];
+    let mut sampler = Sampler::new()?;
+    let list: Vec<String> = tree.pids.iter().map(ToString::to_string).collect();
+    let list = list.join(",");
+    let mut ps_mem = peer("ps_mem", "pip", &["-p", &list]);
+    // Only what the tree consists of: a filter by parent does not exist there.
+    let mut smem = peer("smem", "apt", &["-H", "-P", "^(sleep 900|sh -c for i in)"]);
+    let mut times = Times::default();
+    for round in 0..ROUNDS {
+        let bare = timed(|| bare_loop(&paths, &mut buffer))?;
+        let start = now_ns();
+        let walk = sampler.sample_trees(&[root]);
+        let walked = (now_ns() - start) as f64;
+        if walk.processes.len() != PROCESSES {
+            return Err(format!("{} processes in the tree", walk.processes.len()).into());
+        }
+        let executable =
+            timed(|| quiet(Command::new(env!("CARGO_BIN_EXE_pss-walker")).arg(root.to_string())))?;
+        // The first round fills the kernel's caches of /proc entries.
+        if round == 0 {
+            continue;
+        }
+        times.bare.push(bare);
+        times.walk.push(walked);
+        times.finding.push((walk.found_ns - walk.start_ns) as f64);
+        times.reading.push((walk.end_ns - walk.found_ns) as f64);
+        times.executable.push(executable);
+        if round % PEER_EVERY == 1 {
+            for (command, into) in [
+                (&mut ps_mem, &mut times.ps_mem),
+                (&mut smem, &mut times.smem),
+            ] {
+                if let Some(command) = command {
+                    into.push(timed(|| quiet(command))?);
+                }
+            }
+        }
+    }
+    report(&times, sampler.source());
+    Ok(())
+}
+
+fn report(times: &Times, source: &str) {
+    let over = |what: &str| format!("{what}, {PROCESSES} processes of one tree");
+    line(
+        &over("walk by one thread / open+read+close"),
+        1.3,
+        &times.walk,
+        &times.bare,
+    );
+    line(
+        &over("pss-walker / open+read+close"),
+        1.3,
+        &times.executable,
+        &times.bare,
+    );
+    if !times.ps_mem.is_empty() {
+        line(
+            &over("pss-walker / ps_mem"),
+            1.0 / 3.0,
+            &times.executable,
+            &times.ps_mem,
+        );
+    }
+    if !times.smem.is_empty() {
+        line(
+            &over("pss-walker / smem"),
+            0.1,
+            &times.executable,
+            &times.smem,
+        );
+    }
+    let ms = |values| median(values).unwrap_or(f64::NAN) / 1e6;
+    println!(
+        "phases of a walk by one thread: find {:.2} ms (by {source}), read and parse {:.2} ms; pss-walker reads with a thread per CPU, up to 4",
+        ms(&times.finding),
+        ms(&times.reading)
+    );
+}

@@ -1,0 +1,89 @@
+//! The command line.
+
+use std::fs;
+use std::path::PathBuf;
+
+use measure_core::base::exit::{self, Exit};
+use structopt::StructOpt;
+
+use crate::error::PostLinkError;
+use crate::module::{Passes, rewrite};
+
+const EXAMPLES: &str = "EXAMPLES:
+    wasm-post-link linked.wasm function.wasm
+    wasm-post-link --no-fuse linked.wasm function.wasm   # bit for bit the same results as before
+    wasm-post-link --copies 1 linked.wasm function.wasm  # loops as they are";
+
+/// Rewrites a linked Wasm module for ahead-of-time compilers: innermost loops are unrolled, so that what the
+/// engine does at each loop header (the deadline) is done less often; vectors that a loop's last turn loaded are
+/// not loaded again; neighbouring accesses share an address;
+/// vector multiplications and additions are fused, as C compilers do by default where the target can. Prints
+/// what was done. The new module needs relaxed SIMD where something was fused.
+#[derive(Debug, StructOpt)]
+#[structopt(name = "wasm-post-link", after_help = exit::after_help(EXAMPLES))]
+pub struct Options {
+    /// The linked module
+    #[structopt(parse(from_os_str))]
+    pub input: PathBuf,
+    /// Where the new module goes
+    #[structopt(parse(from_os_str))]
+    pub output: PathBuf,
+    /// Do not say what was done
+    #[structopt(short, long)]
+    pub quiet: bool,
+    /// Fuse no multiply-adds
+    #[structopt(long)]
+    pub no_fuse: bool,
+    /// Leave addresses as they are
+    #[structopt(long)]
+    pub no_addresses: bool,
+    /// Load in each turn of a loop what the last one had
+    #[structopt(long)]
+    pub no_carry: bool,
+    /// The most copies of an innermost loop; 1 unrolls nothing
+    #[structopt(long, default_value = "16")]
+    pub copies: usize,
+    /// The most operators that all copies of a loop may have
+    #[structopt(long, default_value = "400")]
+    pub operators: usize,
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// The module cannot be read, is not valid, or the new one cannot be written.
+pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
+    let wasm = fs::read(&options.input).map_err(|cause| PostLinkError::Read {
+        path: options.input.clone(),
+        cause,
+    })?;
+    let passes = Passes {
+        fuse: !options.no_fuse,
+        copies: options.copies,
+        operators: options.operators,
+        addresses: !options.no_addresses,
+        carry: !options.no_carry,
+    };
+    let (new, done) = rewrite(&wasm, passes).map_err(|cause| PostLinkError::Rewrite {
+        path: options.input.clone(),
+        cause,
+    })?;
+    fs::write(&options.output, &new).map_err(|cause| PostLinkError::Write {
+        path: options.output.clone(),
+        cause,
+    })?;
+    if options.quiet {
+        return Ok(Exit::Ok);
+    }
+    println!(
+        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} multiply-adds fused, {} -> {} bytes",
+        options.output.display(),
+        done.loops,
+        done.carried,
+        done.accesses,
+        done.fused,
+        wasm.len(),
+        new.len()
+    );
+    Ok(Exit::Ok)
+}

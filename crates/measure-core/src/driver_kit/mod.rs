@@ -7,6 +7,7 @@ mod batch;
 pub mod cgroup;
 pub mod cli;
 mod error;
+pub mod hand_off;
 pub mod native_command;
 pub mod spawn;
 

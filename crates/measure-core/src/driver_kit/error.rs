@@ -13,7 +13,7 @@ pub enum DriverError {
     /// This host cannot do it.
     #[error("unavailable: {why}, {mend}")]
     Unavailable {
-        /// Why.
+        /// What it lacks or refuses.
         why: String,
         /// What to do about it.
         mend: String,

@@ -1,15 +1,15 @@
-//! A group of our own in one or more hierarchies.
+//! A group of our own in one or more hierarchies: where it is made, and that it goes.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::CgroupError;
 use super::hierarchies::{Controller, Hierarchies, words};
 use super::read::{self, text};
-use super::tasks::{remove_tree, threads_file, write};
+use super::tasks::{remove_tree, write};
 use crate::base::label;
 
 /// Directories of groups that this process holds: tells a group in use from what a dead process of
@@ -19,9 +19,9 @@ static HELD: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 /// A group of our own; removed on drop.
 #[derive(Debug)]
 pub struct Group {
-    dirs: BTreeMap<Controller, PathBuf>,
+    pub(super) dirs: BTreeMap<Controller, PathBuf>,
     /// Per distinct directory, the group in which the maker was.
-    origins: BTreeMap<PathBuf, PathBuf>,
+    pub(super) origins: BTreeMap<PathBuf, PathBuf>,
     missing: Vec<(Controller, CgroupError)>,
 }
 
@@ -165,7 +165,7 @@ impl Group {
         })
     }
 
-    fn forget(&mut self, dir: &Path) {
+    pub(super) fn forget(&mut self, dir: &Path) {
         let _ = fs::remove_dir(dir);
         held(|held| held.remove(dir));
         self.origins.remove(dir);
@@ -199,67 +199,8 @@ impl Group {
         &self.missing
     }
 
-    fn distinct(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn distinct(&self) -> impl Iterator<Item = &Path> {
         self.origins.keys().map(PathBuf::as_path)
-    }
-
-    /// Moves process `pid`, all its threads, into the group.
-    ///
-    /// # Errors
-    /// It does not exist, or the kernel refuses.
-    pub fn add_process(&self, pid: i32) -> Result<(), CgroupError> {
-        self.distinct()
-            .try_for_each(|dir| write(&dir.join("cgroup.procs"), &pid.to_string()))
-    }
-
-    /// Moves process `pid` into the group where the kernel lets it, gives up the hierarchies where
-    /// not, and says why.
-    pub(super) fn enter_where_possible(&mut self, pid: i32) -> Vec<String> {
-        let mut refused = Vec::new();
-        for dir in self.distinct().map(Path::to_path_buf).collect::<Vec<_>>() {
-            if let Err(error) = write(&dir.join("cgroup.procs"), &pid.to_string()) {
-                refused.push(error.to_string());
-                self.dirs.retain(|_, of| *of != dir);
-                self.forget(&dir);
-            }
-        }
-        refused
-    }
-
-    /// Moves the calling thread alone into the group.
-    ///
-    /// # Errors
-    /// The kernel refuses; on v2, memory and I/O do not know threads.
-    pub fn add_current_thread(&self) -> Result<(), CgroupError> {
-        self.thread_joiner()?.join()
-    }
-
-    /// Opens what a thread needs to join with one write per hierarchy.
-    ///
-    /// # Errors
-    /// No permission; on v2, memory and I/O do not know threads.
-    pub fn thread_joiner(&self) -> Result<ThreadJoiner, CgroupError> {
-        let files = self
-            .distinct()
-            .map(|dir| {
-                let kind = dir.join("cgroup.type");
-                if text(&kind)?.is_some_and(|kind| kind.trim() == "domain") {
-                    write(&kind, "threaded")?;
-                }
-                open_for_joining(threads_file(dir))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(ThreadJoiner { files })
-    }
-
-    /// Moves the calling thread back to the group in which the maker of this one was.
-    ///
-    /// # Errors
-    /// The kernel refuses.
-    pub fn leave_current_thread(&self) -> Result<(), CgroupError> {
-        self.origins
-            .values()
-            .try_for_each(|origin| write(&threads_file(origin), "0"))
     }
 
     /// Processes in the group and below it, in any hierarchy, ascending.
@@ -274,40 +215,6 @@ impl Group {
         found.sort_unstable();
         found.dedup();
         Ok(found)
-    }
-
-    /// Sets its weight against its siblings, in v1's units (1024 is a fair share, 2 to 262144).
-    ///
-    /// # Errors
-    /// It was made without [`Controller::Cpu`], or the kernel refuses the value.
-    pub fn set_cpu_shares(&self, shares: u64) -> Result<(), CgroupError> {
-        let dir = self.made_for(Controller::Cpu)?;
-        let v1 = dir.join("cpu.shares");
-        if v1.exists() {
-            return write(&v1, &shares.to_string());
-        }
-        write(&dir.join("cpu.weight"), &weight(shares).to_string())
-    }
-
-    /// Lets it run for `quota_us` of every `period_us`, over all CPUs; `None` lifts the limit.
-    ///
-    /// # Errors
-    /// It was made without [`Controller::Cpu`], or the kernel refuses the values (1 ms to 1 s).
-    pub fn set_cpu_quota(&self, quota_us: Option<u64>, period_us: u64) -> Result<(), CgroupError> {
-        let dir = self.made_for(Controller::Cpu)?;
-        let v1 = dir.join("cpu.cfs_quota_us");
-        if v1.exists() {
-            write(&dir.join("cpu.cfs_period_us"), &period_us.to_string())?;
-            let quota = quota_us.map_or_else(|| "-1".to_owned(), |us| us.to_string());
-            return write(&v1, &quota);
-        }
-        let quota = quota_us.map_or_else(|| "max".to_owned(), |us| us.to_string());
-        write(&dir.join("cpu.max"), &format!("{quota} {period_us}"))
-    }
-
-    fn made_for(&self, controller: Controller) -> Result<&Path, CgroupError> {
-        self.dir(controller)
-            .ok_or(CgroupError::NotMounted { controller })
     }
 
     /// Removes the group and all below it. Tasks still inside move to the parent group, or to where
@@ -336,36 +243,6 @@ impl Drop for Group {
         if let Err(error) = self.remove_all() {
             eprintln!("warning: {error}");
         }
-    }
-}
-
-/// Joins threads to a group through open files: the measured path of a start.
-#[derive(Debug)]
-pub struct ThreadJoiner {
-    files: Vec<(File, PathBuf)>,
-}
-
-impl ThreadJoiner {
-    /// Moves the calling thread into the group: one `write` per hierarchy, no allocation unless it
-    /// fails.
-    ///
-    /// # Errors
-    /// The group is gone, or the kernel refuses.
-    pub fn join(&self) -> Result<(), CgroupError> {
-        for (file, path) in &self.files {
-            let mut file = file;
-            // Control files take no notice of the offset.
-            file.write_all(b"0")
-                .map_err(|e| CgroupError::io("write 0 to", path, e))?;
-        }
-        Ok(())
-    }
-}
-
-fn open_for_joining(path: PathBuf) -> Result<(File, PathBuf), CgroupError> {
-    match OpenOptions::new().write(true).open(&path) {
-        Ok(file) => Ok((file, path)),
-        Err(error) => Err(CgroupError::io("open", &path, error)),
     }
 }
 
@@ -400,10 +277,4 @@ fn not_delegated(wanted: &[&str], error: &CgroupError) -> CgroupError {
         wanted: wanted.join(" "),
         why: error.to_string(),
     }
-}
-
-/// v2's weight (1 to 10000) of v1's shares (2 to 262144), by the linear map that container runtimes
-/// use.
-pub(super) fn weight(shares: u64) -> u64 {
-    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
 }

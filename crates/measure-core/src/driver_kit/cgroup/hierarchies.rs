@@ -94,7 +94,7 @@ struct Mount {
 pub struct MountedHierarchy {
     /// The group within the hierarchy that is seen at `point`.
     root: PathBuf,
-    /// Where.
+    /// Where it is mounted.
     pub point: PathBuf,
     /// Whether it is the v2 tree.
     pub v2: bool,
@@ -163,7 +163,7 @@ impl Hierarchies {
     /// # Errors
     /// It cannot be read: `/proc` is not mounted.
     pub fn discover() -> Result<Self, CgroupError> {
-        let mut found = Self::of(MountedHierarchy::all()?);
+        let mut found = Self::from_mounted(MountedHierarchy::all()?);
         if let Some(mount) = &found.v2 {
             let offered = fs::read_to_string(mount.point.join("cgroup.controllers"));
             found.v2_controllers = words(&offered.unwrap_or_default());
@@ -171,7 +171,7 @@ impl Hierarchies {
         Ok(found)
     }
 
-    pub(super) fn of(mounted: Vec<MountedHierarchy>) -> Self {
+    pub(super) fn from_mounted(mounted: Vec<MountedHierarchy>) -> Self {
         let mut found = Self::default();
         for mounted in mounted {
             let mount = Mount {

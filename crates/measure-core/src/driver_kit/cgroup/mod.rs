@@ -5,17 +5,20 @@
 //! internal processes"), except in threaded mode; so a group of controllers that know threads (cpu,
 //! pids) lies below the caller's own group, any other beside it.
 
+mod cpu_limits;
 mod error;
 mod group;
 mod hierarchies;
+mod joining;
 mod orphans;
 mod own_scope;
 mod read;
 mod tasks;
 
 pub use error::CgroupError;
-pub use group::{Group, ThreadJoiner};
+pub use group::Group;
 pub use hierarchies::{Controller, Hierarchies, MountedHierarchy};
+pub use joining::ThreadJoiner;
 pub use orphans::remove_orphans;
 pub use own_scope::OwnScope;
 pub use read::{processes, text};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::group::weight;
+use super::cpu_limits::weight;
 use super::*;
 use crate::base::label;
 
@@ -24,7 +24,8 @@ const V2: &str =
 
 #[test]
 fn v1_controllers_have_their_own_mounts() {
-    let found = Hierarchies::of(MountedHierarchy::parse(V1)).with_v2_controllers(&["hugetlb"]);
+    let found =
+        Hierarchies::from_mounted(MountedHierarchy::parse(V1)).with_v2_controllers(&["hugetlb"]);
     let mount = |c| found.mount(c).and_then(Path::to_str);
     assert_eq!(mount(Controller::Cpu), Some("/sys/fs/cgroup/cpu,cpuacct"));
     assert_eq!(mount(Controller::Cpuacct), mount(Controller::Cpu));
@@ -47,8 +48,8 @@ fn v1_controllers_have_their_own_mounts() {
 
 #[test]
 fn on_v2_controllers_map_onto_the_one_tree() {
-    let found =
-        Hierarchies::of(MountedHierarchy::parse(V2)).with_v2_controllers(&["cpu", "io", "memory"]);
+    let found = Hierarchies::from_mounted(MountedHierarchy::parse(V2))
+        .with_v2_controllers(&["cpu", "io", "memory"]);
     for controller in [Controller::Cpu, Controller::Memory, Controller::Blkio] {
         assert_eq!(found.mount(controller), Some(Path::new("/sys/fs/cgroup")));
         assert!(found.is_v2(controller));
@@ -86,12 +87,12 @@ fn shares_map_onto_the_range_of_weights() {
 proptest! {
     #[test]
     fn no_mountinfo_panics(text in "\\PC{0,300}") {
-        let _ = Hierarchies::of(MountedHierarchy::parse(&text));
+        let _ = Hierarchies::from_mounted(MountedHierarchy::parse(&text));
     }
 
     #[test]
     fn a_group_never_lies_outside_of_its_mount(path in "[a-z/.]{0,40}") {
-        let found = Hierarchies::of(MountedHierarchy::parse(V1));
+        let found = Hierarchies::from_mounted(MountedHierarchy::parse(V1));
         if let Some(dir) = found.group_in(&format!("0::/{path}"), Controller::Unified) {
             prop_assert!(dir.starts_with("/sys/fs/cgroup/unified"));
             prop_assert!(!dir.components().any(|c| c.as_os_str() == ".."));

@@ -88,7 +88,7 @@ impl Report {
     pub(super) fn add(&mut self, name: &'static str, pass: Pass, values: Result<Vec<u64>, String>) {
         let outcome = values.and_then(|values| {
             let numbers: Vec<f64> = values.iter().map(|&value| value as f64).collect();
-            Summary::of(&numbers, self.seed)
+            Summary::from_values(&numbers, self.seed)
                 .map(|summary| Outcome::Measured {
                     values,
                     summary,

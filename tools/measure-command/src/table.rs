@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_row_of_few_runs_has_no_interval() {
         let mut text = String::new();
-        let summary = Summary::of(&[1000.0, 2000.0], 1).expect("values");
+        let summary = Summary::from_values(&[1000.0, 2000.0], 1).expect("values");
         row(&mut text, "wall_ns", &summary);
         assert!(text.starts_with("wall time"), "{text}");
         assert!(text.contains("too few runs"), "{text}");

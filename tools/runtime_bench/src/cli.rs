@@ -152,8 +152,8 @@ impl Run {
     fn finish(self, troubles: Vec<Trouble>) -> Result<Exit, BenchError> {
         let nothing_can_run = self.offers.iter().all(|o| o.probe != Probe::Ready);
         let path = self.recorder.path().to_owned();
-        let records = self.recorder.finish()?;
-        println!("{}", report::terminal(&records));
+        let table = self.recorder.finish()?;
+        println!("{table}");
         println!("tables and samples: {}", path.display());
         if let Some(exit) = interrupt::received() {
             return Ok(exit);
@@ -270,8 +270,8 @@ pub(crate) fn report(dir: &Path) -> Result<Exit, BenchError> {
         )));
     }
     let locked = RunDir::open(dir)?;
-    write_tables(&locked, &records)?;
-    println!("{}", report::terminal(&records));
+    let table = write_tables(&locked, &records)?;
+    println!("{table}");
     println!("tables and samples: {}", dir.display());
     Ok(Exit::Ok)
 }

@@ -10,7 +10,7 @@ use measure_core::base::progress::Progress;
 use measure_core::contract::Probe;
 use measure_core::contract::Scope;
 use measure_core::contract::sample::Value;
-use measure_core::contract::vocabulary as word;
+use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use probes::cgroup::{memory_current_bytes, memory_peak_bytes};
 use probes::kernel_memory::{KernelMemory, page_tables_of_all};
 use stats::schedule::{Block, interleave};
@@ -228,8 +228,8 @@ fn point(
         rung: offer.rung(),
         function: &function,
         measure: match trial_of {
-            Some(sweep) if !sweep.includes(parking) => word::TRIAL,
-            _ => word::HOLD,
+            Some(sweep) if !sweep.includes(parking) => &Measure::Trial,
+            _ => &Measure::Hold,
         },
         n: count as u64,
         workers: u32::try_from(count).unwrap_or(u32::MAX),
@@ -238,16 +238,16 @@ fn point(
     write_life(recorder, about, &life)?;
     recorder.value(
         about,
-        word::PARKED,
-        word::SCOPE_PAGE_TABLES_BYTES,
+        phase::PARKED,
+        Metric::ScopePageTablesBytes,
         tables.into(),
     )?;
-    recorder.value(about, word::PARKED, word::CGROUP_BYTES, group.now)?;
-    recorder.value(about, word::PEAK, word::CGROUP_PEAK_BYTES, group.peak)?;
+    recorder.value(about, phase::PARKED, Metric::CgroupBytes, group.now)?;
+    recorder.value(about, phase::PEAK, Metric::CgroupPeakBytes, group.peak)?;
     for (phase, counters) in [
-        (word::BEFORE, before),
-        (word::PARKED, kernel),
-        (word::AFTER, after),
+        (phase::BEFORE, before),
+        (phase::PARKED, kernel),
+        (phase::AFTER, after),
     ] {
         for (metric, value) in counters.metrics() {
             if let Some(value) = value {
@@ -317,46 +317,46 @@ impl Group {
 
 fn write_life(recorder: &mut Recorder, about: About<'_>, life: &Life) -> Result<(), BenchError> {
     if let Some(why) = &life.unreadable {
-        for phase in [word::PARKED, word::PEAK] {
+        for phase in [phase::PARKED, phase::PEAK] {
             recorder.value(
                 about,
                 phase,
-                word::PSS_BYTES,
+                Metric::PssBytes,
                 Value::Unavailable(why.clone()),
             )?;
         }
         return Ok(());
     }
-    for (phase, walks) in [(word::READY, &life.ready), (word::PARKED, &life.parked)] {
+    for (phase, walks) in [(phase::READY, &life.ready), (phase::PARKED, &life.parked)] {
         for (order, walk) in (0..).zip(walks) {
             let about = About { order, ..about };
-            recorder.value(about, phase, word::PSS_BYTES, walk.memory.pss_bytes.into())?;
-            recorder.value(about, phase, word::USS_BYTES, walk.memory.uss_bytes.into())?;
-            recorder.value(about, phase, word::RSS_BYTES, walk.memory.rss_bytes.into())?;
+            recorder.value(about, phase, Metric::PssBytes, walk.memory.pss_bytes.into())?;
+            recorder.value(about, phase, Metric::UssBytes, walk.memory.uss_bytes.into())?;
+            recorder.value(about, phase, Metric::RssBytes, walk.memory.rss_bytes.into())?;
             recorder.value(
                 about,
                 phase,
-                word::SWAP_BYTES,
+                Metric::SwapBytes,
                 walk.memory.swap_bytes.into(),
             )?;
-            recorder.value(about, phase, word::PROCESSES, walk.processes.into())?;
+            recorder.value(about, phase, Metric::Processes, walk.processes.into())?;
             recorder.value(
                 about,
                 phase,
-                word::WALK_NS,
+                Metric::WalkNs,
                 (walk.end_ns - walk.start_ns).into(),
             )?;
             if let Some(client) = walk.client_pss_bytes {
-                recorder.value(about, phase, word::CLIENT_PSS_BYTES, client.into())?;
+                recorder.value(about, phase, Metric::ClientPssBytes, client.into())?;
             }
         }
     }
     recorder.value(
         about,
-        word::PEAK,
-        word::PSS_BYTES,
+        phase::PEAK,
+        Metric::PssBytes,
         life.peak_pss_bytes.into(),
     )?;
-    recorder.value(about, word::PEAK, word::WALKS, life.walks.into())?;
+    recorder.value(about, phase::PEAK, Metric::Walks, life.walks.into())?;
     Ok(())
 }

@@ -11,8 +11,8 @@ use measure_core::base::interrupt;
 use measure_core::base::progress::Progress;
 use measure_core::contract::Probe;
 use measure_core::contract::protocol::{BatchEnd, Go};
-use measure_core::contract::sample::{TOTAL, Value};
-use measure_core::contract::vocabulary as word;
+use measure_core::contract::sample::Value;
+use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use probes::disk_io::drop_caches;
 use stats::schedule::{Block, interleave};
 
@@ -161,7 +161,7 @@ fn open<'a>(
     let about = About {
         rung: offer.rung(),
         function: &function,
-        measure: word::CALIBRATE,
+        measure: &Measure::Calibrate,
         n: 1,
         workers: 1,
         order: 0,
@@ -250,8 +250,13 @@ fn batch(
     if task.pass == Pass::DropCaches
         && let Err(why) = drop_caches()
     {
-        for metric in [word::READ_BYTES, word::WRITE_BYTES, word::WALL_NS] {
-            recorder.value(about, TOTAL, metric, Value::Unavailable(why.to_string()))?;
+        for metric in [Metric::ReadBytes, Metric::WriteBytes, Metric::WallNs] {
+            recorder.value(
+                about,
+                phase::TOTAL,
+                metric,
+                Value::Unavailable(why.to_string()),
+            )?;
         }
         return Ok(Ok(()));
     }
@@ -265,7 +270,7 @@ fn batch(
     };
     let one = About {
         measure: match task.pass {
-            Pass::Wall | Pass::Throughput => word::START,
+            Pass::Wall | Pass::Throughput => &Measure::Start,
             Pass::Cpu | Pass::Disk | Pass::DropCaches => about.measure,
         },
         ..about
@@ -282,12 +287,12 @@ fn batch(
         ..about
     };
     let ok = |value: Result<u64, String>| good(&end, value);
-    recorder.value(about, TOTAL, word::WALL_NS, ok(Ok(end.elapsed_ns)))?;
+    recorder.value(about, phase::TOTAL, Metric::WallNs, ok(Ok(end.elapsed_ns)))?;
     if let Some(cost) = cpu.map(CpuMeter::read) {
-        recorder.value(about, TOTAL, word::CPU_NS, ok(cost.scope_ns))?;
-        recorder.value(about, TOTAL, word::CPU_CYCLES, ok(cost.cycles))?;
+        recorder.value(about, phase::TOTAL, Metric::CpuNs, ok(cost.scope_ns))?;
+        recorder.value(about, phase::TOTAL, Metric::CpuCycles, ok(cost.cycles))?;
         if let Some(client) = cost.client_ns {
-            recorder.value(about, TOTAL, word::CLIENT_CPU_NS, ok(client))?;
+            recorder.value(about, phase::TOTAL, Metric::ClientCpuNs, ok(client))?;
         }
     }
     if let Some(bytes) = disk.map(DiskMeter::read) {
@@ -295,8 +300,8 @@ fn batch(
             bytes.clone().map(|b| b.read_bytes),
             bytes.map(|b| b.write_bytes),
         );
-        recorder.value(about, TOTAL, word::READ_BYTES, ok(read))?;
-        recorder.value(about, TOTAL, word::WRITE_BYTES, ok(write))?;
+        recorder.value(about, phase::TOTAL, Metric::ReadBytes, ok(read))?;
+        recorder.value(about, phase::TOTAL, Metric::WriteBytes, ok(write))?;
     }
     Ok(Ok(()))
 }
@@ -309,12 +314,12 @@ fn good(end: &BatchEnd, value: Result<u64, String>) -> Value {
     value.into()
 }
 
-fn measure_of(pass: Pass) -> &'static str {
+fn measure_of(pass: Pass) -> &'static Measure {
     match pass {
-        Pass::Wall | Pass::Throughput => word::BATCH,
-        Pass::Cpu => word::CPU,
-        Pass::Disk => word::DISK,
-        Pass::DropCaches => word::DROP_CACHES,
+        Pass::Wall | Pass::Throughput => &Measure::Batch,
+        Pass::Cpu => &Measure::Cpu,
+        Pass::Disk => &Measure::Disk,
+        Pass::DropCaches => &Measure::DropCaches,
     }
 }
 

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use crate::comparison::{BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, csv_rows, render};
 use measure_core::base::clock::Phases;
+use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RESULTS, RunDir};
 use measure_core::contract::sample::{SCHEMA, Sample, Value};
 use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
 use measure_core::contract::vocabulary::{Measure, Metric};
-use probes::environment::Environment;
 use report::Records;
 
 use crate::error::CompareError;
@@ -167,7 +167,7 @@ impl Recorder {
         self.dir.write(COMPARISON, info.as_bytes())?;
         if let Some(environment) = &self.comparison.records.environment {
             self.dir
-                .write("environment.json", environment.to_json().as_bytes())?;
+                .write(ENVIRONMENT, environment.to_json().as_bytes())?;
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Recorder {
     pub(crate) fn finish(mut self, ended: Option<String>) -> Result<Comparison, CompareError> {
         self.comparison.info.ended = ended;
         if let Some(environment) = &mut self.comparison.records.environment {
-            environment.finish();
+            probes::environment::finish(environment);
         }
         self.save()?;
         write_tables(&self.dir, &self.comparison)?;

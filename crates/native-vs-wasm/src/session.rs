@@ -9,7 +9,6 @@ use measure_core::base::interrupt;
 use measure_core::base::progress::Progress;
 use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
 use measure_core::contract::vocabulary::Measure;
-use probes::environment::Environment;
 use stats::schedule::interleave;
 
 use crate::column::{Benchmark, Program, RunError, Task};
@@ -32,10 +31,10 @@ pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareEr
     suite.check()?;
     interrupt::install().map_err(|e| CompareError::Failed(format!("cannot catch signals: {e}")))?;
     let _lock = lock(options.strict)?;
-    let mut environment = Environment::capture();
+    let mut environment = probes::environment::capture();
     environment
         .heed(options.strict)
-        .map_err(CompareError::Unavailable)?;
+        .map_err(|unfit| CompareError::Unavailable(unfit.to_string()))?;
     let seed = options
         .seed
         .unwrap_or_else(measure_core::base::clock::now_ns);

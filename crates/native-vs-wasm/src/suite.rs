@@ -1,7 +1,7 @@
 //! What is compared.
 
 use crate::comparison::{BenchmarkInfo, ColumnInfo, ComparisonInfo};
-use probes::environment::Environment;
+use measure_core::contract::environment::Environment;
 
 use crate::column::{Benchmark, Column, Side};
 use crate::error::CompareError;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RunDirError, read_samples};
 use measure_core::contract::sample::{SCHEMA, Sample};
-use probes::environment::Environment;
 
 use measure_core::contract::run_info::{RUN_INFO, RunInfo};
 
@@ -42,7 +42,7 @@ impl Records {
             samples: recorded.samples,
             torn: recorded.torn,
             info,
-            environment: read_json(&dir.join("environment.json"))?,
+            environment: read_json(&dir.join(ENVIRONMENT))?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::report::{Metric, Outcome, Report};
-use probes::environment::{Environment, Severity};
+use measure_core::contract::environment::{Environment, Severity};
 use stats::Summary;
 
 /// A unit and its multiples, each with the size from which it is used.

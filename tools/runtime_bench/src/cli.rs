@@ -7,10 +7,10 @@ use measure_core::base::exit::Exit;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::Probe;
+use measure_core::contract::environment::Environment;
 use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, SAMPLES};
 use measure_core::contract::run_info::{Part, RungInfo};
 use nix::unistd::geteuid;
-use probes::environment::Environment;
 use report::Records;
 
 use crate::drivers::{Ladder, Offer};
@@ -55,7 +55,7 @@ impl Run {
         }
         in_range("--patience", common.patience, 86_400)?;
         let lock = HostLock::take(MEASURING)?;
-        let mut environment = Environment::capture();
+        let mut environment = probes::environment::capture();
         let ladder = Ladder::discover();
         stop_if_told()?;
         let offers = match &which.rungs {
@@ -73,7 +73,7 @@ impl Run {
         }
         environment
             .heed(common.strict)
-            .map_err(BenchError::Unavailable)?;
+            .map_err(|unfit| BenchError::Unavailable(unfit.to_string()))?;
         let seed = common
             .seed
             .unwrap_or_else(measure_core::base::clock::now_ns);

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::protocol::StartSample;
 use measure_core::contract::run_dir::{RESULTS, RunDir, RunDirError};
 use measure_core::contract::run_info::{Part, RUN_INFO, RunInfo};
 use measure_core::contract::sample::{SCHEMA, Sample, Value};
 use measure_core::contract::vocabulary::{Measure, Metric, phase};
-use probes::environment::Environment;
 use report::{Records, RunSummary};
 
 use crate::error::BenchError;
@@ -142,7 +142,7 @@ impl Recorder {
         text.push('\n');
         self.dir.write(RUN_INFO, text.as_bytes())?;
         self.dir
-            .write("environment.json", self.environment.to_json().as_bytes())
+            .write(ENVIRONMENT, self.environment.to_json().as_bytes())
     }
 
     /// Appends one value.
@@ -238,7 +238,7 @@ impl Recorder {
     /// # Errors
     /// The tables cannot be written.
     pub fn finish(mut self) -> Result<String, RunDirError> {
-        self.environment.finish();
+        probes::environment::finish(&mut self.environment);
         self.save()?;
         write_tables(&self.dir, &Records::read(self.dir.path())?)
     }

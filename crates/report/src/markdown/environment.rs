@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use probes::environment::{Environment, Fact, Facts};
+use measure_core::contract::environment::{Environment, Fact, Facts};
 use serde_json::Value;
 
 /// More fields of one fact than this are not repeated.

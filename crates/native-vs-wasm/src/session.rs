@@ -249,7 +249,8 @@ impl<'a> Session<'a> {
         let outcome = program.run(task).and_then(|run| {
             let kernel = match task {
                 Task::Time { repeats } => Some((
-                    times::parse(&run.output, repeats).map_err(RunError::Failed)?,
+                    times::parse(&run.output, repeats)
+                        .map_err(|e| RunError::Failed(e.to_string()))?,
                     repeats,
                 )),
                 Task::Output | Task::Dump => None,

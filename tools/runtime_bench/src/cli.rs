@@ -38,7 +38,7 @@ struct Run {
     offers: Vec<Offer>,
     /// Named one by one on the command line.
     named: bool,
-    function: Option<String>,
+    function: Option<FunctionId>,
     patience: Duration,
     /// Held until the run is over.
     _lock: HostLock,
@@ -48,11 +48,10 @@ impl Run {
     /// Checks everything that can be checked before anything is measured: function, rungs, whether another
     /// run is under way, whether the output can be written, whether the host is fit.
     fn prepare(common: &Common, which: &Which) -> Result<Self, BenchError> {
-        if let Some(function) = &which.function {
-            function
-                .parse::<FunctionId>()
-                .map_err(|e| BenchError::Usage(e.to_string()))?;
-        }
+        let function = which.function.as_deref().map(str::parse::<FunctionId>);
+        let function = function
+            .transpose()
+            .map_err(|e| BenchError::Usage(e.to_string()))?;
         in_range("--patience", common.patience, 86_400)?;
         let lock = HostLock::take(MEASURING)?;
         let mut environment = probes::environment::capture();
@@ -84,7 +83,7 @@ impl Run {
             recorder,
             offers,
             named: which.rungs.is_some(),
-            function: which.function.clone(),
+            function,
             patience: Duration::from_secs(common.patience),
             _lock: lock,
         })
@@ -129,7 +128,7 @@ impl Run {
     fn time(&mut self, sizes: &Sizes, profile: &str) -> Result<Trouble, BenchError> {
         self.begin("time", profile)?;
         let job = Job {
-            function: self.function.as_deref(),
+            function: self.function.as_ref(),
             patience: self.patience,
         };
         let trouble = time::measure(&mut self.recorder, &self.offers, &job, sizes)?;
@@ -140,7 +139,7 @@ impl Run {
     fn mem(&mut self, sweep: &Sweep, profile: &str) -> Result<Trouble, BenchError> {
         self.begin("mem", profile)?;
         let job = Job {
-            function: self.function.as_deref(),
+            function: self.function.as_ref(),
             patience: self.patience,
         };
         let trouble = mem::measure(&mut self.recorder, &self.offers, &job, sweep)?;

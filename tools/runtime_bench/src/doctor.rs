@@ -32,7 +32,7 @@ pub(crate) fn run() -> Result<Exit, BenchError> {
         }
     }
     for (driver, why) in &ladder.missing {
-        line(driver, Err(why));
+        line(driver, Err(&why.to_string()));
     }
     println!("\nMeasurements");
     facilities();

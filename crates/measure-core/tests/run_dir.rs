@@ -8,7 +8,8 @@ use measure_core::base::exit::{Exit, HasExit};
 use measure_core::contract::run_dir::{
     LATEST, RunDir, RunDirError, SAMPLES, read_samples, write_whole,
 };
-use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
+use measure_core::contract::sample::{SCHEMA, Sample, Value};
+use measure_core::contract::vocabulary::{Measure, Metric, phase};
 
 fn sample(value: i64) -> Sample {
     Sample {
@@ -16,9 +17,9 @@ fn sample(value: i64) -> Sample {
         run: "r".into(),
         rung: "thread".into(),
         function: "demo/noop".into(),
-        measure: "start".into(),
-        phase: TOTAL.into(),
-        metric: "wall_ns".into(),
+        measure: Measure::Start,
+        phase: phase::TOTAL.into(),
+        metric: Metric::WallNs,
         value: Value::Value(value),
         n: 1,
         workers: 1,

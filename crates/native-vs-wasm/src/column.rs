@@ -1,5 +1,6 @@
 //! What a benchmark, a column of comparison and a program are.
 
+use std::io;
 use std::time::Duration;
 
 use measure_core::base::clock::Phases;
@@ -32,7 +33,7 @@ pub enum Side {
 impl Side {
     /// The side of the column `name`.
     #[must_use]
-    pub fn of(name: &str) -> Self {
+    pub fn of_column(name: &str) -> Self {
         if name == WASM || name.starts_with("wasm-") {
             Self::Wasm
         } else {
@@ -71,7 +72,7 @@ pub trait Column {
     /// Finds out, without running anything, whether `benchmark` can run.
     ///
     /// # Errors
-    /// Why not, and how to mend it.
+    /// It cannot, and how to mend that.
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady>;
 
     /// Does everything for `benchmark` that is not to be timed.
@@ -80,8 +81,11 @@ pub trait Column {
     /// As of [`Column::check`].
     fn prepare<'a>(&'a self, benchmark: &Benchmark) -> Result<Box<dyn Program + 'a>, NotReady>;
 
-    /// What was run, for the records: name and SHA-256 of its code.
-    fn hash(&self, benchmark: &Benchmark) -> Result<String, String>;
+    /// SHA-256 of the code that `benchmark` is here, for the records.
+    ///
+    /// # Errors
+    /// The file cannot be found or read.
+    fn hash(&self, benchmark: &Benchmark) -> io::Result<String>;
 }
 
 /// A benchmark ready to be run in a column.
@@ -124,9 +128,9 @@ pub struct Run {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}; {mend}")]
 pub struct NotReady {
-    /// Why not.
+    /// What is missing or wrong.
     pub why: String,
-    /// What to do.
+    /// The command that mends it, in words.
     pub mend: String,
 }
 
@@ -146,7 +150,7 @@ pub enum RunError {
 
 impl RunError {
     /// A failure with what was tried and what the system said.
-    pub(crate) fn system(what: &str, error: &std::io::Error) -> Self {
+    pub(crate) fn system(what: &str, error: &io::Error) -> Self {
         Self::Failed(format!("{what}: {error}"))
     }
 }
@@ -164,7 +168,7 @@ mod tests {
             ("wasm-wamr", Side::Wasm),
             ("wasmer", Side::Native),
         ] {
-            assert_eq!(Side::of(name), side, "{name}");
+            assert_eq!(Side::of_column(name), side, "{name}");
         }
     }
 }

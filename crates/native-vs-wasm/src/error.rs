@@ -21,7 +21,7 @@ pub enum CompareError {
     /// A file cannot be written.
     #[error("cannot write {}: {cause}; {}", path.display(), advice(cause, option))]
     Output {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What the kernel says.
         cause: io::Error,

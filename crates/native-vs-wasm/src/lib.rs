@@ -28,7 +28,7 @@ pub use column::{
     Benchmark, Column, NATIVE, NotReady, Program, Run, RunError, Side, Task, WASM, output_of,
 };
 pub use error::CompareError;
-pub use options::{CommonOptions, iterations};
+pub use options::{CommonOptions, NoIterations, iterations};
 pub use output::say;
 pub use session::{report, run};
-pub use suite::{Compare, Entry, Suite, entries};
+pub use suite::{Compare, Disagreement, Entry, Suite, entries};

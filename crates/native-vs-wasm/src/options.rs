@@ -105,11 +105,15 @@ impl CommonOptions {
     }
 }
 
+/// What was typed in place of a number of iterations.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no number of iterations (0, 1, 2, ...)")]
+pub struct NoIterations(String);
+
 /// A number of iterations on a command line.
 ///
 /// # Errors
 /// It is no number.
-pub fn iterations(text: &str) -> Result<u32, String> {
-    text.parse()
-        .map_err(|_| format!("`{text}` is no number of iterations (0, 1, 2, ...)"))
+pub fn iterations(text: &str) -> Result<u32, NoIterations> {
+    text.parse().map_err(|_| NoIterations(text.to_owned()))
 }

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use crate::comparison::{
-    BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, KERNEL, KERNEL_NS, csv_rows, render,
-};
+use crate::comparison::{BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, csv_rows, render};
 use measure_core::base::clock::Phases;
+use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RESULTS, RunDir};
-use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
-use measure_core::contract::vocabulary::WALL_NS;
-use probes::environment::Environment;
+use measure_core::contract::sample::{SCHEMA, Sample, Value};
+use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
+use measure_core::contract::vocabulary::{Measure, Metric};
 use report::Records;
 
 use crate::error::CompareError;
@@ -20,7 +19,7 @@ use crate::output::CsvFile;
 pub(crate) struct About<'a> {
     pub(crate) benchmark: usize,
     pub(crate) column: &'a str,
-    pub(crate) measure: &'a str,
+    pub(crate) measure: &'a Measure,
     /// Position of the run among those of its column.
     pub(crate) order: u64,
     pub(crate) warmup: bool,
@@ -99,17 +98,17 @@ impl Recorder {
         kernel: Option<(u64, u64)>,
     ) -> Result<(), CompareError> {
         if let Some((ns, repeats)) = kernel {
-            let sample = self.sample(about, KERNEL, KERNEL_NS, ns.into());
+            let sample = self.sample(about, KERNEL, Metric::KernelNs, ns.into());
             self.append(Sample {
                 n: repeats,
                 ..sample
             })?;
         }
         for &(phase, ns) in &whole.phases {
-            let sample = self.sample(about, phase, WALL_NS, ns.into());
+            let sample = self.sample(about, phase, Metric::WallNs, ns.into());
             self.append(sample)?;
         }
-        let sample = self.sample(about, TOTAL, WALL_NS, whole.total_ns.into());
+        let sample = self.sample(about, TOTAL, Metric::WallNs, whole.total_ns.into());
         self.append(sample)?;
         self.block += 1;
         Ok(())
@@ -118,7 +117,7 @@ impl Recorder {
     /// Writes that a run failed.
     pub(crate) fn failed(&mut self, about: &About<'_>, why: &str) -> Result<(), CompareError> {
         let value = Value::Unavailable(why.to_owned());
-        let sample = self.sample(about, TOTAL, WALL_NS, value);
+        let sample = self.sample(about, TOTAL, Metric::WallNs, value);
         self.append(Sample {
             error: Some(why.to_owned()),
             ..sample
@@ -127,16 +126,16 @@ impl Recorder {
         Ok(())
     }
 
-    fn sample(&self, about: &About<'_>, phase: &str, metric: &str, value: Value) -> Sample {
+    fn sample(&self, about: &About<'_>, phase: &str, metric: Metric, value: Value) -> Sample {
         let info = &self.comparison.info;
         Sample {
             schema: SCHEMA,
             run: info.run.clone(),
             rung: about.column.to_owned(),
             function: info.benchmarks[about.benchmark].function.clone(),
-            measure: about.measure.to_owned(),
+            measure: about.measure.clone(),
             phase: phase.to_owned(),
-            metric: metric.to_owned(),
+            metric,
             value,
             n: 1,
             workers: 1,
@@ -168,7 +167,7 @@ impl Recorder {
         self.dir.write(COMPARISON, info.as_bytes())?;
         if let Some(environment) = &self.comparison.records.environment {
             self.dir
-                .write("environment.json", environment.to_json().as_bytes())?;
+                .write(ENVIRONMENT, environment.to_json().as_bytes())?;
         }
         Ok(())
     }
@@ -177,7 +176,7 @@ impl Recorder {
     pub(crate) fn finish(mut self, ended: Option<String>) -> Result<Comparison, CompareError> {
         self.comparison.info.ended = ended;
         if let Some(environment) = &mut self.comparison.records.environment {
-            environment.finish();
+            probes::environment::finish(environment);
         }
         self.save()?;
         write_tables(&self.dir, &self.comparison)?;

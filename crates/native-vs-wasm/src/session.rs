@@ -3,13 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::comparison::{Comparison, RUN, VERIFY, terminal};
+use crate::comparison::{Comparison, terminal};
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
 use measure_core::base::progress::Progress;
 use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
-use measure_core::contract::vocabulary::CALIBRATE;
-use probes::environment::Environment;
+use measure_core::contract::vocabulary::Measure;
 use stats::schedule::interleave;
 
 use crate::column::{Benchmark, Program, RunError, Task};
@@ -32,10 +31,10 @@ pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareEr
     suite.check()?;
     interrupt::install().map_err(|e| CompareError::Failed(format!("cannot catch signals: {e}")))?;
     let _lock = lock(options.strict)?;
-    let mut environment = Environment::capture();
+    let mut environment = probes::environment::capture();
     environment
         .heed(options.strict)
-        .map_err(CompareError::Unavailable)?;
+        .map_err(|unfit| CompareError::Unavailable(unfit.to_string()))?;
     let seed = options
         .seed
         .unwrap_or_else(measure_core::base::clock::now_ns);
@@ -163,7 +162,7 @@ impl<'a> Session<'a> {
         let mut agreed: Vec<String> = Vec::new();
         for column in 0..ready.programs.len() {
             let name = self.suite.columns[column].column.name();
-            let run = self.attempt(ready, column, Task::Output, VERIFY, 0)?;
+            let run = self.attempt(ready, column, Task::Output, &Measure::Verify, 0)?;
             let Some((whole_ns, output)) = run else {
                 if column == 0 {
                     // Nothing to hold the others against.
@@ -203,7 +202,7 @@ impl<'a> Session<'a> {
             };
             let mut found = Vec::new();
             for column in 0..ready.programs.len() {
-                let run = self.attempt(ready, column, task, CALIBRATE, order)?;
+                let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
                 let Some((whole_ns, output)) = run else {
                     continue;
                 };
@@ -230,7 +229,7 @@ impl<'a> Session<'a> {
         ready: &mut Ready<'a>,
         column: usize,
         task: Task,
-        measure: &str,
+        measure: &Measure,
         order: u64,
     ) -> Result<Option<(u64, Vec<u8>)>, CompareError> {
         let Some(program) = &mut ready.programs[column] else {
@@ -245,12 +244,13 @@ impl<'a> Session<'a> {
             column: name,
             measure,
             order,
-            warmup: measure != RUN,
+            warmup: *measure != Measure::Run,
         };
         let outcome = program.run(task).and_then(|run| {
             let kernel = match task {
                 Task::Time { repeats } => Some((
-                    times::parse(&run.output, repeats).map_err(RunError::Failed)?,
+                    times::parse(&run.output, repeats)
+                        .map_err(|e| RunError::Failed(e.to_string()))?,
                     repeats,
                 )),
                 Task::Output | Task::Dump => None,
@@ -336,7 +336,7 @@ impl<'a> Session<'a> {
             let column = self.suite.columns[block.task].column.name();
             progress.show(&format!("{benchmark}, {column} {}", block.repetition + 1));
             let order = u64::from(block.repetition);
-            self.attempt(ready, block.task, task, RUN, order)?;
+            self.attempt(ready, block.task, task, &Measure::Run, order)?;
             progress.done(each);
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! What is compared.
 
+use std::convert::Infallible;
+
 use crate::comparison::{BenchmarkInfo, ColumnInfo, ComparisonInfo};
-use probes::environment::Environment;
+use measure_core::contract::environment::Environment;
 
 use crate::column::{Benchmark, Column, Side};
 use crate::error::CompareError;
@@ -33,7 +35,7 @@ pub fn entries<'a>(
         if seen.contains(&name) {
             continue;
         }
-        let iterations = match Side::of(&name) {
+        let iterations = match Side::of_column(&name) {
             Side::Native => native,
             Side::Wasm => wasm,
         };
@@ -46,8 +48,13 @@ pub fn entries<'a>(
     Ok(entries)
 }
 
+/// How the outputs of two columns differ, in words that go on from "it".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Disagreement(pub String);
+
 /// Says how far the outputs of two columns agree, the first being the reference's.
-pub type Compare<'a> = &'a dyn Fn(&Benchmark, &[u8], &[u8]) -> Result<String, String>;
+pub type Compare<'a> = &'a dyn Fn(&Benchmark, &[u8], &[u8]) -> Result<String, Disagreement>;
 
 /// What to compare.
 pub struct Suite<'a> {
@@ -61,7 +68,7 @@ pub struct Suite<'a> {
     pub benchmarks: Vec<Benchmark>,
     /// The first is what the others are divided by and verified against.
     pub columns: Vec<Entry<'a>>,
-    /// See there.
+    /// Run on what each other column writes, before it is timed.
     pub compare: Compare<'a>,
     /// What a reader should know of the numbers, in sentences.
     pub notes: Vec<String>,
@@ -102,11 +109,15 @@ impl Suite<'_> {
             environment.note_engine(column.name(), "summary", column.summary());
             environment.note_engine(column.name(), "settings", column.settings().join("; "));
             let hashes = self.benchmarks.iter().map(|benchmark| {
-                let hash = column.hash(benchmark).unwrap_or_else(|why| why);
+                let hash = column.hash(benchmark).unwrap_or_else(|e| e.to_string());
                 (benchmark.name.clone(), hash.into())
             });
             let hashes = serde_json::Value::Object(hashes.collect());
-            environment.note_engine(column.name(), "programs_sha256", Ok::<_, String>(hashes));
+            environment.note_engine(
+                column.name(),
+                "programs_sha256",
+                Ok::<_, Infallible>(hashes),
+            );
         }
     }
 

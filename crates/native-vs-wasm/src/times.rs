@@ -1,17 +1,30 @@
 //! The lines that a program writes of its kernel's times.
 
+/// What a program wrote instead of its kernel's times.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimesError {
+    /// Something else than a number of nanoseconds, or more of them than there are: its beginning.
+    #[error("it was to write the kernel's nanoseconds and wrote `{}`", .0.escape_debug())]
+    Nonsense(String),
+    /// Too few times or too many.
+    #[error("it was to write {wanted} times and wrote {written}: an old build of the program?")]
+    Count {
+        /// How often the kernel was to run.
+        wanted: u64,
+        /// Lines that it wrote.
+        written: u64,
+    },
+    /// All of them are 0.
+    #[error("its kernel took no time at all: was it optimised away?")]
+    NoTime,
+}
+
 /// The sum of the nanoseconds of `repeats` lines.
 ///
 /// # Errors
-/// What was written instead.
-pub fn parse(output: &[u8], repeats: u64) -> Result<u64, String> {
-    let nonsense = |line: &str| {
-        let line: String = line.chars().take(60).collect();
-        format!(
-            "it was to write the kernel's nanoseconds and wrote `{}`",
-            line.escape_debug()
-        )
-    };
+/// It is something else that was written.
+pub fn parse(output: &[u8], repeats: u64) -> Result<u64, TimesError> {
+    let nonsense = |line: &str| TimesError::Nonsense(line.chars().take(60).collect());
     let text = std::str::from_utf8(output).map_err(|_| nonsense("bytes that are no text"))?;
     let (mut sum, mut lines) = (0_u64, 0_u64);
     for line in text.lines() {
@@ -20,12 +33,13 @@ pub fn parse(output: &[u8], repeats: u64) -> Result<u64, String> {
         lines += 1;
     }
     if lines != repeats {
-        return Err(format!(
-            "it was to write {repeats} times and wrote {lines}: an old build of the program?"
-        ));
+        return Err(TimesError::Count {
+            wanted: repeats,
+            written: lines,
+        });
     }
     if sum == 0 {
-        return Err("its kernel took no time at all: was it optimised away?".to_owned());
+        return Err(TimesError::NoTime);
     }
     Ok(sum)
 }
@@ -47,7 +61,7 @@ mod tests {
             (b"0\n0\n", 2, "no time"),
             (b"18446744073709551615\n1\n", 2, "`1`"),
         ] {
-            let error = parse(output, repeats).expect_err("nonsense");
+            let error = parse(output, repeats).expect_err("nonsense").to_string();
             assert!(error.contains(says), "{error}");
         }
     }

@@ -1,10 +1,12 @@
 //! Comparisons from made-up records.
 
 use measure_core::contract::run_dir::RunDirError;
-use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
+use measure_core::contract::sample::{SCHEMA, Sample, Value};
+use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
+use measure_core::contract::vocabulary::{Measure, Metric};
 use native_vs_wasm::comparison::{
-    BenchmarkInfo, COMPARISON, ColumnInfo, Comparison, ComparisonInfo, KERNEL, KERNEL_NS, RUN,
-    csv_rows, means, render, rows, terminal,
+    BenchmarkInfo, COMPARISON, ColumnInfo, Comparison, ComparisonInfo, csv_rows, means, render,
+    rows, terminal,
 };
 use report::Records;
 
@@ -14,14 +16,13 @@ fn sample(benchmark: &str, column: &str, phase: &str, ns: i64, n: u64) -> Sample
         run: "r".into(),
         rung: column.into(),
         function: format!("polybench/{benchmark}"),
-        measure: RUN.into(),
+        measure: Measure::Run,
         phase: phase.into(),
         metric: if phase == KERNEL {
-            KERNEL_NS
+            Metric::KernelNs
         } else {
-            "wall_ns"
-        }
-        .into(),
+            Metric::WallNs
+        },
         value: Value::Value(ns),
         n,
         workers: 1,

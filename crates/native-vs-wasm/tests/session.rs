@@ -2,14 +2,15 @@
 
 use std::cell::RefCell;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
 use measure_core::base::clock::Phases;
 use measure_core::base::exit::{Exit, HasExit};
 use native_vs_wasm::{
-    Benchmark, Column, CommonOptions, CompareError, Entry, NotReady, Program, Run, RunError, Suite,
-    Task, run,
+    Benchmark, Column, CommonOptions, CompareError, Disagreement, Entry, NotReady, Program, Run,
+    RunError, Suite, Task, run,
 };
 use structopt::StructOpt;
 use tempfile::TempDir;
@@ -57,7 +58,7 @@ impl Column for MadeUp {
         }))
     }
 
-    fn hash(&self, _: &Benchmark) -> Result<String, String> {
+    fn hash(&self, _: &Benchmark) -> io::Result<String> {
         Ok("0".to_owned())
     }
 }
@@ -136,7 +137,7 @@ impl Setting {
                 if a == b {
                     Ok("agrees".to_owned())
                 } else {
-                    Err("computes something else".to_owned())
+                    Err(Disagreement("computes something else".to_owned()))
                 }
             },
             notes: Vec::new(),

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io;
 
+use measure_core::contract::vocabulary::Metric;
 use serde::{Deserialize, Serialize};
 
 /// The kernel's own memory, in bytes; `None` for what this kernel does not report. The same struct
@@ -81,17 +82,20 @@ impl KernelMemory {
 }
 
 impl<T: Copy> KernelMemory<T> {
-    /// Metric names, as in records, and values.
+    /// The metrics of records, and their values.
     #[must_use]
-    pub fn metrics(&self) -> [(&'static str, Option<T>); 7] {
+    pub fn metrics(&self) -> [(Metric, Option<T>); 7] {
         [
-            ("mem_available_bytes", self.available_bytes),
-            ("page_tables_bytes", self.page_tables_bytes),
-            ("kernel_stacks_bytes", self.kernel_stacks_bytes),
-            ("slab_reclaimable_bytes", self.slab_reclaimable_bytes),
-            ("slab_unreclaimable_bytes", self.slab_unreclaimable_bytes),
-            ("percpu_bytes", self.percpu_bytes),
-            ("vmalloc_bytes", self.vmalloc_bytes),
+            (Metric::MemAvailableBytes, self.available_bytes),
+            (Metric::PageTablesBytes, self.page_tables_bytes),
+            (Metric::KernelStacksBytes, self.kernel_stacks_bytes),
+            (Metric::SlabReclaimableBytes, self.slab_reclaimable_bytes),
+            (
+                Metric::SlabUnreclaimableBytes,
+                self.slab_unreclaimable_bytes,
+            ),
+            (Metric::PercpuBytes, self.percpu_bytes),
+            (Metric::VmallocBytes, self.vmalloc_bytes),
         ]
     }
 }

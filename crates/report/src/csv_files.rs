@@ -1,40 +1,33 @@
 //! The CSV files. The forms of `runtime-bench-time.csv` and `runtime-bench-mem.csv` are those that old
 //! scripts read; what is unavailable has an empty value there, never a zero.
 
-use measure_core::contract::sample::{Sample, TOTAL};
+use measure_core::contract::sample::Sample;
+use measure_core::contract::vocabulary::phase::TOTAL;
+use measure_core::contract::vocabulary::{Measure, Metric};
 use stats::Interval;
 
 use crate::Rendered;
-use crate::memory::MemoryRow;
-use crate::records::Records;
-use crate::time::TimeRow;
-use measure_core::contract::vocabulary::{
-    BATCH, CPU, CPU_CYCLES, CPU_NS, DISK, READ_BYTES, WALL_NS, WRITE_BYTES,
-};
+use crate::summary::RunSummary;
 
 /// Measure of the samples, their metric, its name in the CSV, and what to divide by.
-const TIME_MEASURES: [(&str, &str, &str, f64); 5] = [
-    (BATCH, WALL_NS, "elapsed_seconds", 1e9),
-    (CPU, CPU_CYCLES, "cpu_cycles", 1.0),
-    (CPU, CPU_NS, "cpu_seconds", 1e9),
-    (DISK, READ_BYTES, "read_bytes", 1.0),
-    (DISK, WRITE_BYTES, "write_bytes", 1.0),
+const TIME_MEASURES: [(Measure, Metric, &str, f64); 5] = [
+    (Measure::Batch, Metric::WallNs, "elapsed_seconds", 1e9),
+    (Measure::Cpu, Metric::CpuCycles, "cpu_cycles", 1.0),
+    (Measure::Cpu, Metric::CpuNs, "cpu_seconds", 1e9),
+    (Measure::Disk, Metric::ReadBytes, "read_bytes", 1.0),
+    (Measure::Disk, Metric::WriteBytes, "write_bytes", 1.0),
 ];
 
 /// The CSV files of the parts that have samples.
-pub(crate) fn render(
-    records: &Records,
-    times: &[TimeRow],
-    memories: &[MemoryRow],
-) -> Vec<Rendered> {
+pub(crate) fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
     let mut files = Vec::new();
-    if !times.is_empty() {
-        files.push(file("runtime-bench-time.csv", &time(records)));
-        files.push(file("runtime-bench-throughput.csv", &throughput(records)));
+    if summary.has_times() {
+        files.push(file("runtime-bench-time.csv", &time(summary)));
+        files.push(file("runtime-bench-throughput.csv", &throughput(summary)));
     }
-    if !memories.is_empty() {
-        files.push(file("runtime-bench-mem.csv", &mem(memories)));
-        files.push(file("runtime-bench-mem-fit.csv", &fit(memories)));
+    if summary.has_memories() {
+        files.push(file("runtime-bench-mem.csv", &mem(summary)));
+        files.push(file("runtime-bench-mem-fit.csv", &fit(summary)));
     }
     files
 }
@@ -61,7 +54,7 @@ fn number(value: f64) -> String {
     format!("{value}")
 }
 
-fn time(records: &Records) -> Vec<Vec<String>> {
+fn time(summary: &RunSummary<'_>) -> Vec<Vec<String>> {
     let mut rows = vec![row([
         "Runtime",
         "Measure",
@@ -69,20 +62,21 @@ fn time(records: &Records) -> Vec<Vec<String>> {
         "Iterations",
         "ValuePerIteration",
     ])];
-    for rung in records.rungs() {
-        for (measure, metric, name, unit) in TIME_MEASURES {
+    for rung in &summary.rungs {
+        for (measure, metric, name, unit) in &TIME_MEASURES {
             // One worker only: `Iterations` means one after the other here.
             let one_by_one = |s: &&Sample| {
-                s.metric == metric && s.phase == TOTAL && s.workers == 1 && s.error.is_none()
+                s.metric == *metric && s.phase == TOTAL && s.workers == 1 && s.error.is_none()
             };
-            let mut samples: Vec<&Sample> = records.of(&rung, measure).filter(one_by_one).collect();
+            let samples = rung.samples.measured(measure).iter().copied();
+            let mut samples: Vec<&Sample> = samples.filter(one_by_one).collect();
             samples.sort_by_key(|s| (s.n, s.block));
             for sample in samples {
                 let value = sample.value.number().map(|v| v as f64 / unit);
                 let per = value.filter(|_| sample.n > 0).map(|v| v / sample.n as f64);
                 rows.push(vec![
-                    rung.clone(),
-                    name.to_owned(),
+                    rung.rung.to_owned(),
+                    (*name).to_owned(),
                     value.map(number).unwrap_or_default(),
                     sample.n.to_string(),
                     per.map(number).unwrap_or_default(),
@@ -93,7 +87,7 @@ fn time(records: &Records) -> Vec<Vec<String>> {
     rows
 }
 
-fn throughput(records: &Records) -> Vec<Vec<String>> {
+fn throughput(summary: &RunSummary<'_>) -> Vec<Vec<String>> {
     let mut rows = vec![row([
         "Runtime",
         "Workers",
@@ -101,10 +95,10 @@ fn throughput(records: &Records) -> Vec<Vec<String>> {
         "ElapsedSeconds",
         "StartsPerSecond",
     ])];
-    for rung in records.rungs() {
-        let mut samples: Vec<&Sample> = records
-            .of(&rung, BATCH)
-            .filter(|s| s.metric == WALL_NS && s.error.is_none())
+    for rung in &summary.rungs {
+        let batches = rung.samples.measured(&Measure::Batch).iter().copied();
+        let mut samples: Vec<&Sample> = batches
+            .filter(|s| s.metric == Metric::WallNs && s.error.is_none())
             .collect();
         samples.sort_by_key(|s| (s.workers, s.n, s.block));
         for sample in samples {
@@ -113,7 +107,7 @@ fn throughput(records: &Records) -> Vec<Vec<String>> {
             };
             let seconds = ns as f64 / 1e9;
             rows.push(vec![
-                rung.clone(),
+                rung.rung.to_owned(),
                 sample.workers.to_string(),
                 sample.n.to_string(),
                 number(seconds),
@@ -124,7 +118,7 @@ fn throughput(records: &Records) -> Vec<Vec<String>> {
     rows
 }
 
-fn mem(memories: &[MemoryRow]) -> Vec<Vec<String>> {
+fn mem(summary: &RunSummary<'_>) -> Vec<Vec<String>> {
     let mut rows = vec![row([
         "Runtime",
         "Measure",
@@ -132,13 +126,13 @@ fn mem(memories: &[MemoryRow]) -> Vec<Vec<String>> {
         "Workers",
         "ValuePerWorker",
     ])];
-    for memory in memories {
+    for memory in summary.memories() {
         let mut points = memory.points.clone();
         points.sort_by_key(|&(workers, _)| workers);
         for (workers, value) in points {
             rows.push(vec![
                 memory.rung.clone(),
-                memory.measure.clone(),
+                memory.quantity.to_string(),
                 number(value),
                 workers.to_string(),
                 number(value / workers.max(1) as f64),
@@ -148,7 +142,7 @@ fn mem(memories: &[MemoryRow]) -> Vec<Vec<String>> {
     rows
 }
 
-fn fit(memories: &[MemoryRow]) -> Vec<Vec<String>> {
+fn fit(summary: &RunSummary<'_>) -> Vec<Vec<String>> {
     let mut rows = vec![row([
         "Runtime",
         "Measure",
@@ -166,13 +160,13 @@ fn fit(memories: &[MemoryRow]) -> Vec<Vec<String>> {
             [number(i.lo), number(i.hi)]
         })
     };
-    for memory in memories {
+    for memory in summary.memories() {
         let Some(fit) = &memory.fit else { continue };
         let [slope_low, slope_high] = ends(fit.slope_interval);
         let [intercept_low, intercept_high] = ends(fit.intercept_interval);
         rows.push(vec![
             memory.rung.clone(),
-            memory.measure.clone(),
+            memory.quantity.to_string(),
             number(fit.slope),
             slope_low,
             slope_high,

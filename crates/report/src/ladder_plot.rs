@@ -10,10 +10,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use stats::Interval;
 
 use crate::format::{count, duration_ns};
-use crate::memory::MemoryRow;
-use crate::records::Records;
-use crate::time::TimeRow;
-use measure_core::contract::vocabulary::PSS_BYTES;
+use crate::memory::Quantity;
+use crate::summary::{RunSummary, RungSummary};
 
 /// The file's name.
 pub(crate) const FILE: &str = "ladder.svg";
@@ -50,8 +48,8 @@ struct Point {
 }
 
 /// The plot; `None` if no rung has both a start time and a weight, or all of a kind is missing.
-pub(crate) fn svg(records: &Records, times: &[TimeRow], memories: &[MemoryRow]) -> Option<String> {
-    let points = points(records, times, memories);
+pub(crate) fn svg(summary: &RunSummary<'_>) -> Option<String> {
+    let points = points(summary);
     if !points
         .iter()
         .any(|p| p.start_ns.is_some() && p.bytes.is_some())
@@ -64,28 +62,21 @@ pub(crate) fn svg(records: &Records, times: &[TimeRow], memories: &[MemoryRow]) 
     Some(content)
 }
 
-fn points(records: &Records, times: &[TimeRow], memories: &[MemoryRow]) -> Vec<Point> {
-    let known = records.info.rungs();
-    let point = |rung: String| {
-        let wall = times
-            .iter()
-            .find(|row| row.rung == rung)
-            .and_then(|row| row.wall);
-        let weighs = |m: &&MemoryRow| m.rung == rung && m.measure == PSS_BYTES;
-        let fit = memories.iter().find(weighs).and_then(|row| row.fit);
-        let driver = known.iter().find(|r| r.description.rung == rung);
+fn points(summary: &RunSummary<'_>) -> Vec<Point> {
+    let point = |rung: &RungSummary<'_>| {
+        let wall = rung.time.as_ref().and_then(|row| row.wall);
         // A slope of nothing, or below it, has no place on a logarithmic axis.
-        let fit = fit.filter(|fit| fit.slope > 0.0);
+        let fit = rung.fit(&Quantity::PSS).filter(|fit| fit.slope > 0.0);
         Point {
-            driver: driver.map_or_else(String::new, |r| r.driver.clone()),
+            driver: rung.info.map_or_else(String::new, |r| r.driver.clone()),
             start_ns: wall.map(|w| w.median).filter(|&ns| ns > 0.0),
             start_interval: wall.and_then(|w| w.interval),
             bytes: fit.map(|f| f.slope),
             bytes_interval: fit.and_then(|f| f.slope_interval),
-            rung,
+            rung: rung.rung.to_owned(),
         }
     };
-    let all = records.rungs().into_iter().map(point);
+    let all = summary.rungs.iter().map(point);
     all.filter(|p| p.start_ns.is_some() || p.bytes.is_some())
         .collect()
 }

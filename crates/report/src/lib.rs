@@ -8,17 +8,19 @@ mod ladder_plot;
 mod markdown;
 mod memory;
 mod records;
+mod summary;
 mod table;
 mod terminal;
 mod time;
 
 pub use format::{bytes, count, duration_ns, ratio};
 pub use markdown::environment;
-pub use memory::{MemoryRow, memory_rows};
+pub use memory::{MemoryRow, Quantity, Reading};
 pub use records::{Records, read_json};
+pub use summary::{RunSummary, RungSummary};
 pub use table::{Align, Table};
 pub use terminal::terminal;
-pub use time::{TimeRow, time_rows};
+pub use time::TimeRow;
 
 /// A file of the run directory that is made from its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,16 +31,16 @@ pub struct Rendered {
     pub content: String,
 }
 
-/// Every file that is made from `records`.
+/// Every file that is made from the records of `summary`.
 #[must_use]
-pub fn render(records: &Records) -> Vec<Rendered> {
-    let (times, memories) = (time_rows(records), memory_rows(records));
-    let mut files = csv_files::render(records, &times, &memories);
+pub fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
+    let mut files = csv_files::render(summary);
+    let plot = ladder_plot::svg(summary);
     files.push(Rendered {
         name: "report.md",
-        content: markdown::render(records, &times, &memories),
+        content: markdown::render(summary, plot.is_some()),
     });
-    if let Some(content) = ladder_plot::svg(records, &times, &memories) {
+    if let Some(content) = plot {
         files.push(Rendered {
             name: ladder_plot::FILE,
             content,

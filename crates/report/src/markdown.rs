@@ -10,13 +10,13 @@ use measure_core::contract::{Isolation, Probe};
 use stats::{Interval, LinearFit};
 
 use crate::format::{bytes, unavailable_because};
-use crate::memory::MemoryRow;
 use crate::records::Records;
+use crate::summary::{RunSummary, RungSummary};
 use crate::table::{Align, Table};
-use crate::time::TimeRow;
 
-/// The whole report.
-pub(crate) fn render(records: &Records, times: &[TimeRow], memories: &[MemoryRow]) -> String {
+/// The whole report; `has_plot` if the ladder is drawn beside it.
+pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {
+    let records = summary.records;
     let mut text = String::from("# What isolation costs\n\n");
     if !records.info.run.is_empty() {
         let _ = writeln!(text, "Run `{}`.", records.info.run);
@@ -38,15 +38,15 @@ pub(crate) fn render(records: &Records, times: &[TimeRow], memories: &[MemoryRow
         text += "- The last sample was torn: its writer was killed; every whole one is in the tables.\n";
     }
     text.push('\n');
-    text += &environment::warnings(records);
-    text += &unavailable(records);
-    if !times.is_empty() {
-        text += &time::section(records, times);
+    text += &environment::warnings(records.environment.as_ref());
+    text += &unavailable(summary);
+    if summary.has_times() {
+        text += &time::section(summary);
     }
-    if !memories.is_empty() {
-        text += &memory::section(records, memories);
+    if summary.has_memories() {
+        text += &memory::section(summary);
     }
-    if crate::ladder_plot::svg(records, times, memories).is_some() {
+    if has_plot {
         let file = crate::ladder_plot::FILE;
         let _ = write!(
             text,
@@ -54,19 +54,19 @@ pub(crate) fn render(records: &Records, times: &[TimeRow], memories: &[MemoryRow
              Rungs that isolate different things lie on one plot: see the next table before comparing two.\n\n"
         );
     }
-    text += &isolation(records);
+    text += &isolation(summary);
     text += &how(records);
     text += &notes(records);
-    text += &environment::section(records);
+    text += &environment::section(records.environment.as_ref());
     text
 }
 
 /// Rungs that could not run, and why.
-fn unavailable(records: &Records) -> String {
+fn unavailable(summary: &RunSummary<'_>) -> String {
     let mut table = Table::new(&[("Runtime", Align::Left), ("", Align::Left)]);
-    for rung in records.rungs() {
-        if let Some(why) = records.unavailable(&rung) {
-            table.row([rung.clone(), unavailable_because(why)]);
+    for rung in &summary.rungs {
+        if let Some(why) = rung.unavailable {
+            table.row([rung.rung.to_owned(), unavailable_because(why)]);
         }
     }
     if table.is_empty() {
@@ -78,7 +78,7 @@ fn unavailable(records: &Records) -> String {
     )
 }
 
-fn isolation(records: &Records) -> String {
+fn isolation(summary: &RunSummary<'_>) -> String {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Starts", Align::Left),
@@ -91,11 +91,8 @@ fn isolation(records: &Records) -> String {
         ("Capabilities", Align::Left),
         ("Hardware", Align::Left),
     ]);
-    let known = records.info.rungs();
-    for rung in records.rungs() {
-        let Some(info) = known.iter().find(|r| r.description.rung == rung) else {
-            continue;
-        };
+    for rung in &summary.rungs {
+        let Some(info) = rung.info else { continue };
         let (what, is) = (&info.description, &info.description.isolation);
         let or_none = |text: &String| {
             if text.is_empty() {
@@ -105,7 +102,7 @@ fn isolation(records: &Records) -> String {
             }
         };
         table.row([
-            rung.clone(),
+            rung.rung.to_owned(),
             what.summary.clone(),
             what.engine.clone(),
             or_none(&is.memory),
@@ -127,9 +124,8 @@ fn isolation(records: &Records) -> String {
 pub(crate) const KINDS: &str = "Memory, Cpu, Network, Files, System calls, Privileges, Hardware";
 
 /// The kinds of isolation of `rung`, by their initials.
-pub(crate) fn isolates(records: &Records, rung: &str) -> String {
-    let known = records.info.rungs();
-    let Some(info) = known.iter().find(|r| r.description.rung == rung) else {
+pub(crate) fn isolates(rung: &RungSummary<'_>) -> String {
+    let Some(info) = rung.info else {
         return String::new();
     };
     let Isolation {

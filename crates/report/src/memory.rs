@@ -1,21 +1,22 @@
 //! What the mem part's samples say of each rung: what one more parked worker costs, and what is fixed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use measure_core::contract::sample::{Sample, Value};
+use measure_core::contract::vocabulary::phase::{BEFORE, PARKED, PEAK};
+use measure_core::contract::vocabulary::{Measure, Metric, Unit};
 use stats::{LinearFit, linear_fit, median};
 
-use crate::records::Records;
-use measure_core::contract::vocabulary::{BEFORE, HOLD, MEM_AVAILABLE_BYTES, PARKED, PEAK};
+use crate::summary::{RungSamples, RungSummary};
 
 /// One rung and one quantity of the mem part.
 #[derive(Debug, Clone)]
 pub struct MemoryRow {
     /// Ladder id.
     pub rung: String,
-    /// What is weighed: the metric of the samples, with `peak_` before it for the largest value over
-    /// the scope's life, and `host_` for a change of a counter of the whole host.
-    pub measure: String,
+    /// What is weighed.
+    pub quantity: Quantity,
     /// Number of workers and bytes of the whole scope, one per measured point.
     pub points: Vec<(u64, f64)>,
     /// Slope: one more worker. Intercept: what is there with none.
@@ -26,24 +27,89 @@ pub struct MemoryRow {
 
 /// How a quantity is read from the samples of one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+pub enum Reading {
     /// Median of the values while parked.
     Parked,
-    /// The value of phase `peak`.
+    /// The largest value over the scope's life.
     Peak,
-    /// The host's counter while parked less the one before.
-    Host,
+    /// A counter of the whole host while parked less the one before; of MemAvailable, which falls, the reverse.
+    HostChange,
 }
 
-/// The mem rows of `records`: the rungs in the order of the ladder, of each its quantities in the order
-/// in which they were recorded.
-#[must_use]
-pub fn memory_rows(records: &Records) -> Vec<MemoryRow> {
-    records
-        .rungs()
-        .iter()
-        .flat_map(|rung| rows_of(records, rung))
-        .collect()
+/// What is weighed. Shown as the metric of the samples, with `peak_` before it for a peak, and as
+/// `host_<metric>_gained` (or `_lost`) for a change of the host's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Quantity {
+    /// How.
+    pub reading: Reading,
+    /// Of the samples.
+    pub metric: Metric,
+}
+
+impl Quantity {
+    /// What a worker weighs first of all.
+    pub const PSS: Self = Self {
+        reading: Reading::Parked,
+        metric: Metric::PssBytes,
+    };
+
+    pub(crate) const fn host_change(metric: Metric) -> Self {
+        Self {
+            reading: Reading::HostChange,
+            metric,
+        }
+    }
+
+    /// How to read `sample`; `None` for phases that no row is made of. Of the metrics in `host` the whole host's
+    /// counter was read.
+    fn read_from(sample: &Sample, host: &BTreeSet<&Metric>) -> Option<Self> {
+        let reading = match sample.phase.as_str() {
+            PEAK => Reading::Peak,
+            BEFORE => Reading::HostChange,
+            PARKED if host.contains(&sample.metric) => Reading::HostChange,
+            PARKED => Reading::Parked,
+            _ => return None,
+        };
+        Some(Self {
+            reading,
+            metric: sample.metric.clone(),
+        })
+    }
+
+    fn value_at(&self, point: &Point) -> Option<(u64, f64)> {
+        let value = median(&point.values)?;
+        let value = match self.reading {
+            Reading::Parked | Reading::Peak => value,
+            Reading::HostChange if self.metric == Metric::MemAvailableBytes => {
+                median(&point.before)? - value
+            }
+            Reading::HostChange => value - median(&point.before)?,
+        };
+        Some((point.workers, value))
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let metric = self.metric.as_str();
+        match self.reading {
+            Reading::Peak if !metric.contains("peak") => write!(f, "peak_{metric}"),
+            Reading::Parked | Reading::Peak => f.write_str(metric),
+            Reading::HostChange if self.metric == Metric::MemAvailableBytes => {
+                write!(f, "host_{metric}_lost")
+            }
+            Reading::HostChange => write!(f, "host_{metric}_gained"),
+        }
+    }
+}
+
+impl RungSummary<'_> {
+    /// The line over the workers of `quantity`.
+    #[must_use]
+    pub fn fit(&self, quantity: &Quantity) -> Option<LinearFit> {
+        let row = self.memory.iter().find(|row| row.quantity == *quantity);
+        row.and_then(|row| row.fit)
+    }
 }
 
 /// The samples of one block, which holds one number of workers.
@@ -54,35 +120,36 @@ struct Point {
     before: Vec<f64>,
 }
 
-fn rows_of(records: &Records, rung: &str) -> Vec<MemoryRow> {
+/// What was weighed: its samples by block, and why some has no value.
+#[derive(Default)]
+struct Weighed {
+    points: BTreeMap<u32, Point>,
+    unavailable: Option<String>,
+}
+
+/// The rows of `rung`, in the order in which the quantities were recorded.
+pub(crate) fn memory_rows(rung: &str, samples: &RungSamples<'_>) -> Vec<MemoryRow> {
+    let held = samples.measured(&Measure::Hold);
     // Counters that were read before the driver was there are the whole host's.
-    let host: BTreeSet<&str> = records
-        .of(rung, HOLD)
-        .filter(|s| s.phase == BEFORE)
-        .map(|s| s.metric.as_str())
-        .collect();
-    let mut order: Vec<(Kind, &str)> = Vec::new();
-    let mut points: BTreeMap<(Kind, &str), BTreeMap<u32, Point>> = BTreeMap::new();
-    let mut reasons: BTreeMap<(Kind, &str), String> = BTreeMap::new();
-    let weights = |s: &&Sample| s.error.is_none() && s.metric.ends_with("_bytes");
-    for sample in records.of(rung, HOLD).filter(weights) {
-        let Some(kind) = kind(sample, &host) else {
+    let before = held.iter().filter(|s| s.phase == BEFORE);
+    let host: BTreeSet<&Metric> = before.map(|s| &s.metric).collect();
+    let mut order: Vec<Quantity> = Vec::new();
+    let mut found: BTreeMap<Quantity, Weighed> = BTreeMap::new();
+    let weights = |s: &&&Sample| s.error.is_none() && s.metric.unit() == Unit::Bytes;
+    for sample in held.iter().filter(weights) {
+        let Some(quantity) = Quantity::read_from(sample, &host) else {
             continue;
         };
-        let key = (kind, sample.metric.as_str());
-        if !order.contains(&key) {
-            order.push(key);
-        }
+        let weighed = found.entry(quantity.clone()).or_insert_with(|| {
+            order.push(quantity);
+            Weighed::default()
+        });
         match &sample.value {
             Value::Unavailable(why) => {
-                reasons.entry(key).or_insert_with(|| why.clone());
+                weighed.unavailable.get_or_insert_with(|| why.clone());
             }
             Value::Value(value) => {
-                let point = points
-                    .entry(key)
-                    .or_default()
-                    .entry(sample.block)
-                    .or_default();
+                let point = weighed.points.entry(sample.block).or_default();
                 if sample.phase == BEFORE {
                     point.before.push(*value as f64);
                 } else {
@@ -92,53 +159,21 @@ fn rows_of(records: &Records, rung: &str) -> Vec<MemoryRow> {
             }
         }
     }
-    order
-        .into_iter()
-        .map(|key| {
-            let points: Vec<(u64, f64)> = points
-                .remove(&key)
-                .unwrap_or_default()
-                .into_values()
-                .filter_map(|point| value_of(key, &point))
-                .collect();
-            let line: Vec<(f64, f64)> = points.iter().map(|&(n, y)| (n as f64, y)).collect();
-            MemoryRow {
-                rung: rung.to_owned(),
-                measure: name(key),
-                fit: linear_fit(&line),
-                unavailable: reasons.remove(&key).filter(|_| points.is_empty()),
-                points,
-            }
-        })
-        .collect()
-}
-
-/// How to read `sample`; `None` for phases that no row is made of.
-fn kind(sample: &Sample, host: &BTreeSet<&str>) -> Option<Kind> {
-    match sample.phase.as_str() {
-        PEAK => Some(Kind::Peak),
-        BEFORE => Some(Kind::Host),
-        PARKED if host.contains(sample.metric.as_str()) => Some(Kind::Host),
-        PARKED => Some(Kind::Parked),
-        _ => None,
-    }
-}
-
-fn name((kind, metric): (Kind, &str)) -> String {
-    match kind {
-        Kind::Peak if !metric.contains("peak") => format!("peak_{metric}"),
-        Kind::Parked | Kind::Peak => metric.to_owned(),
-        Kind::Host if metric == MEM_AVAILABLE_BYTES => format!("host_{metric}_lost"),
-        Kind::Host => format!("host_{metric}_gained"),
-    }
-}
-
-fn value_of((kind, metric): (Kind, &str), point: &Point) -> Option<(u64, f64)> {
-    let value = median(&point.values)?;
-    let value = match kind {
-        Kind::Parked | Kind::Peak => value,
-        Kind::Host if metric == MEM_AVAILABLE_BYTES => median(&point.before)? - value,
-        Kind::Host => value - median(&point.before)?,
+    let row = |quantity: Quantity| {
+        let weighed = found.remove(&quantity).unwrap_or_default();
+        let points: Vec<(u64, f64)> = weighed
+            .points
+            .values()
+            .filter_map(|point| quantity.value_at(point))
+            .collect();
+        let line: Vec<(f64, f64)> = points.iter().map(|&(n, y)| (n as f64, y)).collect();
+        MemoryRow {
+            rung: rung.to_owned(),
+            quantity,
+            fit: linear_fit(&line),
+            unavailable: weighed.unavailable.filter(|_| points.is_empty()),
+            points,
+        }
     };
-    Some((point.workers, value))
+    order.into_iter().map(row).collect()
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RunDirError, read_samples};
-use measure_core::contract::sample::{SCHEMA, Sample, Value};
-use probes::environment::Environment;
+use measure_core::contract::sample::{SCHEMA, Sample};
 
 use measure_core::contract::run_info::{RUN_INFO, RunInfo};
 
@@ -42,53 +42,8 @@ impl Records {
             samples: recorded.samples,
             torn: recorded.torn,
             info,
-            environment: read_json(&dir.join("environment.json"))?,
+            environment: read_json(&dir.join(ENVIRONMENT))?,
         })
-    }
-
-    /// Ids of the rungs, in the order of the ladder where it is known, else of appearance; a pooled rung
-    /// right behind its twin.
-    #[must_use]
-    pub fn rungs(&self) -> Vec<String> {
-        let known = self.info.rungs();
-        let mut found: Vec<&str> = known.iter().map(|r| r.description.rung.as_str()).collect();
-        for sample in &self.samples {
-            if !found.contains(&sample.rung.as_str()) {
-                found.push(&sample.rung);
-            }
-        }
-        let mut ordered: Vec<String> = Vec::with_capacity(found.len());
-        for &rung in &found {
-            let twin = rung
-                .strip_suffix("-pooled")
-                .filter(|twin| found.contains(twin));
-            if twin.is_some() {
-                continue;
-            }
-            ordered.push(rung.to_owned());
-            let pooled = format!("{rung}-pooled");
-            if found.contains(&pooled.as_str()) {
-                ordered.push(pooled);
-            }
-        }
-        ordered
-    }
-
-    /// The samples of `rung` that count (no warm-up), of `measure`.
-    pub fn of<'a>(&'a self, rung: &str, measure: &str) -> impl Iterator<Item = &'a Sample> {
-        self.samples
-            .iter()
-            .filter(move |s| s.rung == rung && s.measure == measure && !s.warmup)
-    }
-
-    /// The first reason why `rung` has nothing to show, if it never could run.
-    #[must_use]
-    pub fn unavailable(&self, rung: &str) -> Option<&str> {
-        self.of(rung, measure_core::contract::vocabulary::PROBE)
-            .find_map(|s| match &s.value {
-                Value::Unavailable(why) => Some(why.as_str()),
-                Value::Value(_) => None,
-            })
     }
 }
 

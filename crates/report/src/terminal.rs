@@ -2,42 +2,36 @@
 
 use crate::format::{bytes, count, duration_ns, ratio, unavailable_because};
 use crate::markdown::{KINDS, isolates};
-use crate::memory::{MemoryRow, memory_rows};
-use crate::records::Records;
+use crate::memory::Quantity;
+use crate::summary::RunSummary;
 use crate::table::{Align, Table};
-use crate::time::{REFERENCE, TimeRow, time_rows};
-use measure_core::contract::vocabulary::PSS_BYTES;
+use crate::time::{REFERENCE, TimeRow};
 
 /// A row per rung: what one start takes, what one more worker weighs, and what that isolates.
 #[must_use]
-pub fn terminal(records: &Records) -> String {
-    let (times, memories) = (time_rows(records), memory_rows(records));
-    let with_reference = times.iter().any(|t| t.reference_over_this.is_some());
-    let mut table = Table::new(&columns(&times, &memories, with_reference));
+pub fn terminal(summary: &RunSummary<'_>) -> String {
+    let with_reference = summary.times().any(|t| t.reference_over_this.is_some());
+    let mut table = Table::new(&columns(summary, with_reference));
     let mut missing = String::new();
-    for rung in records.rungs() {
-        let time = times.iter().find(|t| t.rung == rung);
-        let pss = memories
-            .iter()
-            .find(|m| m.rung == rung && m.measure == PSS_BYTES);
-        if time.is_none_or(|t| t.wall.is_none()) && pss.is_none_or(|m| m.fit.is_none()) {
-            let why = records
-                .unavailable(&rung)
+    for rung in &summary.rungs {
+        let (time, pss) = (rung.time.as_ref(), rung.fit(&Quantity::PSS));
+        if time.is_none_or(|t| t.wall.is_none()) && pss.is_none() {
+            let why = rung
+                .unavailable
                 .or(time.and_then(|t| t.first_error.as_deref()))
                 .unwrap_or("nothing was measured");
-            missing += &format!("{rung}  {}\n", unavailable_because(why));
+            missing += &format!("{}  {}\n", rung.rung, unavailable_because(why));
             continue;
         }
-        let mut cells = vec![rung.clone()];
-        if !times.is_empty() {
+        let mut cells = vec![rung.rung.to_owned()];
+        if summary.has_times() {
             cells.extend(time_cells(time, with_reference));
         }
-        if !memories.is_empty() {
-            let fit = pss.and_then(|m| m.fit);
-            cells.push(fit.map(|f| bytes(f.slope)).unwrap_or_default());
-            cells.push(fit.map(|f| bytes(f.intercept)).unwrap_or_default());
+        if summary.has_memories() {
+            cells.push(pss.map(|f| bytes(f.slope)).unwrap_or_default());
+            cells.push(pss.map(|f| bytes(f.intercept)).unwrap_or_default());
         }
-        cells.push(isolates(records, &rung));
+        cells.push(isolates(rung));
         table.row(cells);
     }
     let mut text = String::new();
@@ -48,13 +42,9 @@ pub fn terminal(records: &Records) -> String {
     text + &missing
 }
 
-fn columns(
-    times: &[TimeRow],
-    memories: &[MemoryRow],
-    with_reference: bool,
-) -> Vec<(&'static str, Align)> {
+fn columns(summary: &RunSummary<'_>, with_reference: bool) -> Vec<(&'static str, Align)> {
     let mut columns = vec![("runtime", Align::Left)];
-    if !times.is_empty() {
+    if summary.has_times() {
         columns.extend([
             ("median start", Align::Right),
             ("95 % interval", Align::Left),
@@ -65,7 +55,7 @@ fn columns(
         }
         columns.extend([("starts/s (by)", Align::Right), ("CPU/start", Align::Right)]);
     }
-    if !memories.is_empty() {
+    if summary.has_memories() {
         columns.extend([("PSS/worker", Align::Right), ("fixed PSS", Align::Right)]);
     }
     columns.push(("isolates", Align::Left));

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use measure_core::contract::sample::{Sample, TOTAL, Value};
+use measure_core::contract::sample::{Sample, Value};
+use measure_core::contract::vocabulary::phase::TOTAL;
+use measure_core::contract::vocabulary::{Measure, Metric};
 use stats::{Flag, Ratio, Summary, flags, median, median_ratio};
 
-use crate::records::Records;
-use measure_core::contract::vocabulary::{
-    BATCH, CALIBRATE, CLIENT_CPU_NS, CPU, CPU_CYCLES, CPU_NS, DISK, DROP_CACHES, READ_BYTES, START,
-    WALL_NS, WRITE_BYTES,
-};
+use crate::summary::RungSamples;
 
 /// The row that ratios are taken to.
 pub(crate) const REFERENCE: &str = "docker-none";
@@ -83,24 +81,15 @@ pub struct PerStart {
     pub unavailable: Option<String>,
 }
 
-/// The time rows of `records`, in the order of the ladder; rungs without any time sample are left out.
-#[must_use]
-pub fn time_rows(records: &Records) -> Vec<TimeRow> {
-    let reference = walls(records, REFERENCE);
-    records
-        .rungs()
-        .iter()
-        .filter_map(|rung| time_row(records, rung, &reference))
-        .collect()
+/// Wall times of the good starts of a rung, one at a time, in the order in which they were made.
+pub(crate) fn wall_times(samples: &RungSamples<'_>) -> Vec<f64> {
+    numbers(single_starts(samples).filter(|s| s.phase == TOTAL && s.metric == Metric::WallNs))
 }
 
-/// Wall times of the good starts of `rung`, one at a time, in the order in which they were made.
-fn walls(records: &Records, rung: &str) -> Vec<f64> {
-    numbers(
-        records
-            .of(rung, START)
-            .filter(|s| s.workers == 1 && s.phase == TOTAL && s.metric == WALL_NS),
-    )
+/// The samples of starts with nothing beside them.
+fn single_starts<'a>(samples: &RungSamples<'a>) -> impl Iterator<Item = &'a Sample> {
+    let starts = samples.measured(&Measure::Start).iter().copied();
+    starts.filter(|s| s.workers == 1)
 }
 
 fn numbers<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<f64> {
@@ -111,49 +100,54 @@ fn numbers<'a>(samples: impl Iterator<Item = &'a Sample>) -> Vec<f64> {
         .collect()
 }
 
-fn time_row(records: &Records, rung: &str, reference: &[f64]) -> Option<TimeRow> {
-    let any = [START, BATCH, CPU, DISK, DROP_CACHES, CALIBRATE]
+/// What the samples say of `rung`; `None` without any of the time part. `reference` are the starts of
+/// [`REFERENCE`].
+pub(crate) fn time_row(
+    rung: &str,
+    samples: &RungSamples<'_>,
+    reference: &[f64],
+) -> Option<TimeRow> {
+    use Measure::{Batch, Calibrate, Cpu, Disk, DropCaches, Start};
+    let any = [Start, Batch, Cpu, Disk, DropCaches, Calibrate]
         .iter()
-        .find_map(|measure| records.of(rung, measure).next())?;
+        .find_map(|measure| samples.measured(measure).first())?;
     let seed = any.seed;
-    let walls = walls(records, rung);
-    let failures: Vec<&Sample> = [CALIBRATE, START, CPU, DISK, DROP_CACHES]
+    let walls = wall_times(samples);
+    let failures: Vec<&Sample> = [Calibrate, Start, Cpu, Disk, DropCaches]
         .iter()
-        .flat_map(|measure| records.of(rung, measure))
+        .flat_map(|measure| samples.measured(measure).iter().copied())
         .filter(|s| s.error.is_some() && s.phase == TOTAL)
         .collect();
-    let per = |measure, metric| per_start(records, rung, measure, metric, seed);
+    let first = samples.measured(&Calibrate).iter().copied();
+    let per = |measure, metric| PerStart::from_totals(samples.measured(measure), &metric, seed);
     Some(TimeRow {
         rung: rung.to_owned(),
         function: any.function.clone(),
-        wall: Summary::of(&walls, seed),
+        wall: Summary::from_values(&walls, seed),
         reference_over_this: median_ratio(reference, &walls, seed).filter(|_| rung != REFERENCE),
         flags: flags(&walls),
-        phases: phases(records, rung, seed),
-        first_ns: numbers(records.of(rung, CALIBRATE).filter(|s| s.phase == TOTAL))
-            .first()
-            .copied(),
-        throughput: throughput(records, rung),
-        gap_ns: gap_ns(records, rung),
-        cpu_ns: per(CPU, CPU_NS),
-        cpu_cycles: per(CPU, CPU_CYCLES),
-        client_cpu_ns: per(CPU, CLIENT_CPU_NS),
-        read_bytes: per(DISK, READ_BYTES),
-        write_bytes: per(DISK, WRITE_BYTES),
-        cold_read_bytes: per(DROP_CACHES, READ_BYTES),
-        cold_write_bytes: per(DROP_CACHES, WRITE_BYTES),
-        cold_wall_ns: per(DROP_CACHES, WALL_NS),
+        phases: phases(samples, seed),
+        first_ns: numbers(first.filter(|s| s.phase == TOTAL)).first().copied(),
+        throughput: throughput(samples),
+        gap_ns: gap_ns(samples),
+        cpu_ns: per(&Cpu, Metric::CpuNs),
+        cpu_cycles: per(&Cpu, Metric::CpuCycles),
+        client_cpu_ns: per(&Cpu, Metric::ClientCpuNs),
+        read_bytes: per(&Disk, Metric::ReadBytes),
+        write_bytes: per(&Disk, Metric::WriteBytes),
+        cold_read_bytes: per(&DropCaches, Metric::ReadBytes),
+        cold_write_bytes: per(&DropCaches, Metric::WriteBytes),
+        cold_wall_ns: per(&DropCaches, Metric::WallNs),
         failed: failures.len() as u64,
         first_error: failures.first().and_then(|s| s.error.clone()),
     })
 }
 
-fn phases(records: &Records, rung: &str, seed: u64) -> Vec<(String, Summary)> {
+fn phases(samples: &RungSamples<'_>, seed: u64) -> Vec<(String, Summary)> {
     let mut by_name: Vec<(&str, Vec<f64>)> = Vec::new();
-    let singles = records
-        .of(rung, START)
-        .filter(|s| s.workers == 1 && s.phase != TOTAL && s.metric == WALL_NS && s.error.is_none());
-    for sample in singles {
+    let parts = single_starts(samples)
+        .filter(|s| s.phase != TOTAL && s.metric == Metric::WallNs && s.error.is_none());
+    for sample in parts {
         let Some(value) = sample.value.number() else {
             continue;
         };
@@ -164,18 +158,16 @@ fn phases(records: &Records, rung: &str, seed: u64) -> Vec<(String, Summary)> {
     }
     by_name
         .into_iter()
-        .filter_map(|(name, values)| Some((name.to_owned(), Summary::of(&values, seed)?)))
+        .filter_map(|(name, values)| Some((name.to_owned(), Summary::from_values(&values, seed)?)))
         .collect()
 }
 
 /// By the number of workers, the rates of the largest batches: in small ones the beginning and the end,
 /// where not all workers are busy, weigh more.
-fn throughput(records: &Records, rung: &str) -> Vec<Throughput> {
+fn throughput(samples: &RungSamples<'_>) -> Vec<Throughput> {
     let mut by_workers: BTreeMap<u32, Vec<&Sample>> = BTreeMap::new();
-    let batches = records
-        .of(rung, BATCH)
-        .filter(|s| s.metric == WALL_NS && s.error.is_none());
-    for sample in batches {
+    let batches = samples.measured(&Measure::Batch).iter();
+    for sample in batches.filter(|s| s.metric == Metric::WallNs && s.error.is_none()) {
         by_workers.entry(sample.workers).or_default().push(sample);
     }
     by_workers
@@ -199,20 +191,17 @@ fn throughput(records: &Records, rung: &str) -> Vec<Throughput> {
 }
 
 /// Median over the one-worker blocks of (batch - sum of its starts) / n.
-fn gap_ns(records: &Records, rung: &str) -> Option<f64> {
+fn gap_ns(samples: &RungSamples<'_>) -> Option<f64> {
     let mut starts: BTreeMap<u32, (u64, f64)> = BTreeMap::new();
-    let totals = records
-        .of(rung, START)
-        .filter(|s| s.workers == 1 && s.phase == TOTAL);
-    for sample in totals {
+    for sample in single_starts(samples).filter(|s| s.phase == TOTAL) {
         if let Some(ns) = sample.value.number() {
             let entry = starts.entry(sample.block).or_default();
             *entry = (entry.0 + 1, entry.1 + ns as f64);
         }
     }
-    let gaps: Vec<f64> = records
-        .of(rung, BATCH)
-        .filter(|s| s.workers == 1 && s.n >= MIN_GAP_N && s.metric == WALL_NS)
+    let batches = samples.measured(&Measure::Batch).iter();
+    let gaps: Vec<f64> = batches
+        .filter(|s| s.workers == 1 && s.n >= MIN_GAP_N && s.metric == Metric::WallNs)
         .filter_map(|batch| {
             let &(n, sum) = starts.get(&batch.block).filter(|(n, _)| *n == batch.n)?;
             Some((batch.value.number()? as f64 - sum) / n as f64)
@@ -221,26 +210,28 @@ fn gap_ns(records: &Records, rung: &str) -> Option<f64> {
     median(&gaps)
 }
 
-fn per_start(records: &Records, rung: &str, measure: &str, metric: &str, seed: u64) -> PerStart {
-    let (mut values, mut starts, mut unavailable) = (Vec::new(), 0, None);
-    for sample in records
-        .of(rung, measure)
-        .filter(|s| s.metric == metric && s.phase == TOTAL)
-    {
-        match &sample.value {
-            Value::Value(value) if sample.error.is_none() && sample.n > 0 => {
-                values.push(*value as f64 / sample.n as f64);
-                starts += sample.n;
-            }
-            Value::Value(_) => {}
-            Value::Unavailable(why) => {
-                unavailable.get_or_insert_with(|| why.clone());
+impl PerStart {
+    fn from_totals(samples: &[&Sample], metric: &Metric, seed: u64) -> Self {
+        let (mut values, mut starts, mut unavailable) = (Vec::new(), 0, None);
+        let totals = samples
+            .iter()
+            .filter(|s| s.metric == *metric && s.phase == TOTAL);
+        for sample in totals {
+            match &sample.value {
+                Value::Value(value) if sample.error.is_none() && sample.n > 0 => {
+                    values.push(*value as f64 / sample.n as f64);
+                    starts += sample.n;
+                }
+                Value::Value(_) => {}
+                Value::Unavailable(why) => {
+                    unavailable.get_or_insert_with(|| why.clone());
+                }
             }
         }
-    }
-    PerStart {
-        summary: Summary::of(&values, seed),
-        starts,
-        unavailable: unavailable.filter(|_| values.is_empty()),
+        Self {
+            summary: Summary::from_values(&values, seed),
+            starts,
+            unavailable: unavailable.filter(|_| values.is_empty()),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Tables of made-up records whose numbers are known.
 
 use measure_core::contract::run_info::{Part, RunInfo, RungInfo};
-use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
-use measure_core::contract::vocabulary as word;
+use measure_core::contract::sample::{SCHEMA, Sample, Value};
+use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use measure_core::contract::{Description, Isolation, Probe};
-use report::{Records, memory_rows, render, terminal, time_rows};
+use report::{MemoryRow, Records, RunSummary, TimeRow};
 
 /// Samples of one run, built up.
 #[derive(Default)]
@@ -17,9 +17,9 @@ impl Made {
     fn add(
         &mut self,
         rung: &str,
-        measure: &str,
+        measure: Measure,
         phase: &str,
-        metric: &str,
+        metric: Metric,
         value: Value,
         n: u64,
     ) -> &mut Sample {
@@ -28,9 +28,9 @@ impl Made {
             run: "r".into(),
             rung: rung.into(),
             function: "demo/noop".into(),
-            measure: measure.into(),
+            measure,
             phase: phase.into(),
-            metric: metric.into(),
+            metric,
             value,
             n,
             workers: 1,
@@ -46,20 +46,27 @@ impl Made {
     fn starts(&mut self, rung: &str, totals: &[i64]) {
         self.block += 1;
         for &ns in totals {
-            self.add(rung, word::START, TOTAL, word::WALL_NS, Value::Value(ns), 1);
             self.add(
                 rung,
-                word::START,
+                Measure::Start,
+                phase::TOTAL,
+                Metric::WallNs,
+                Value::Value(ns),
+                1,
+            );
+            self.add(
+                rung,
+                Measure::Start,
                 "create",
-                word::WALL_NS,
+                Metric::WallNs,
                 Value::Value(ns / 4),
                 1,
             );
             self.add(
                 rung,
-                word::START,
+                Measure::Start,
                 "run",
-                word::WALL_NS,
+                Metric::WallNs,
                 Value::Value(ns - ns / 4),
                 1,
             );
@@ -68,9 +75,9 @@ impl Made {
         let n = totals.len() as u64;
         self.add(
             rung,
-            word::BATCH,
-            TOTAL,
-            word::WALL_NS,
+            Measure::Batch,
+            phase::TOTAL,
+            Metric::WallNs,
             Value::Value(sum),
             n,
         );
@@ -84,6 +91,24 @@ impl Made {
             environment: None,
         }
     }
+}
+
+fn render(records: &Records) -> Vec<report::Rendered> {
+    report::render(&RunSummary::from_records(records))
+}
+
+fn terminal(records: &Records) -> String {
+    report::terminal(&RunSummary::from_records(records))
+}
+
+fn time_rows(records: &Records) -> Vec<TimeRow> {
+    let summary = RunSummary::from_records(records);
+    summary.times().cloned().collect()
+}
+
+fn memory_rows(records: &Records) -> Vec<MemoryRow> {
+    let summary = RunSummary::from_records(records);
+    summary.memories().cloned().collect()
 }
 
 fn content(records: &Records, name: &str) -> String {
@@ -160,42 +185,42 @@ fn the_old_form_of_the_time_table_is_kept_and_absent_values_are_empty() {
     made.starts("fast", &[1_500_000_000, 500_000_000]);
     made.add(
         "fast",
-        word::CPU,
-        TOTAL,
-        word::CPU_NS,
+        Measure::Cpu,
+        phase::TOTAL,
+        Metric::CpuNs,
         Value::Value(3_000_000_000),
         4,
     );
     made.add(
         "fast",
-        word::CPU,
-        TOTAL,
-        word::CPU_CYCLES,
+        Measure::Cpu,
+        phase::TOTAL,
+        Metric::CpuCycles,
         Value::Unavailable("no PMU".into()),
         4,
     );
     made.add(
         "fast",
-        word::DISK,
-        TOTAL,
-        word::READ_BYTES,
+        Measure::Disk,
+        phase::TOTAL,
+        Metric::ReadBytes,
         Value::Value(0),
         2,
     );
     made.add(
         "fast",
-        word::DISK,
-        TOTAL,
-        word::WRITE_BYTES,
+        Measure::Disk,
+        phase::TOTAL,
+        Metric::WriteBytes,
         Value::Value(8192),
         2,
     );
     // Batches of several workers are no row of this table.
     made.add(
         "fast",
-        word::BATCH,
-        TOTAL,
-        word::WALL_NS,
+        Measure::Batch,
+        phase::TOTAL,
+        Metric::WallNs,
         Value::Value(1),
         9,
     )
@@ -224,18 +249,18 @@ fn failed_and_warming_starts_are_kept_apart() {
     made.starts("fast", &[1000, 1000, 1000]);
     let failed = made.add(
         "fast",
-        word::START,
-        TOTAL,
-        word::WALL_NS,
+        Measure::Start,
+        phase::TOTAL,
+        Metric::WallNs,
         Value::Unavailable("exit code 3".into()),
         1,
     );
     failed.error = Some("exit code 3".into());
     made.add(
         "fast",
-        word::START,
-        TOTAL,
-        word::WALL_NS,
+        Measure::Start,
+        phase::TOTAL,
+        Metric::WallNs,
         Value::Value(9_000_000),
         1,
     )
@@ -258,9 +283,9 @@ fn what_cannot_run_is_a_row_with_its_reason_and_advice() {
     made.starts("fast", &[1000; 5]);
     made.add(
         "docker-none",
-        word::PROBE,
-        TOTAL,
-        "ready",
+        Measure::Probe,
+        phase::TOTAL,
+        Metric::Ready,
         Value::Unavailable("no dockerd, apt-get install docker.io".into()),
         0,
     );
@@ -291,7 +316,9 @@ fn pooled_rows_stand_beside_their_twins() {
         made.starts(rung, &[1000; 5]);
     }
     let records = made.records(RunInfo::default());
-    assert_eq!(records.rungs(), ["b", "a", "a-pooled", "c-pooled"]);
+    let summary = RunSummary::from_records(&records);
+    let rungs: Vec<&str> = summary.rungs.iter().map(|r| r.rung).collect();
+    assert_eq!(rungs, ["b", "a", "a-pooled", "c-pooled"]);
 }
 
 #[test]
@@ -303,50 +330,50 @@ fn memory_is_a_line_over_the_workers() {
         for noise in [-100, 0, 100] {
             made.add(
                 "fast",
-                word::HOLD,
-                word::PARKED,
-                word::PSS_BYTES,
+                Measure::Hold,
+                phase::PARKED,
+                Metric::PssBytes,
                 Value::Value(5000 + 1000 * workers + noise),
                 n,
             );
         }
         made.add(
             "fast",
-            word::HOLD,
-            word::PEAK,
-            word::PSS_BYTES,
+            Measure::Hold,
+            phase::PEAK,
+            Metric::PssBytes,
             Value::Value(9000 + 1000 * workers),
             n,
         );
         made.add(
             "fast",
-            word::HOLD,
-            word::BEFORE,
-            word::MEM_AVAILABLE_BYTES,
+            Measure::Hold,
+            phase::BEFORE,
+            Metric::MemAvailableBytes,
             Value::Value(1_000_000),
             n,
         );
         made.add(
             "fast",
-            word::HOLD,
-            word::PARKED,
-            word::MEM_AVAILABLE_BYTES,
+            Measure::Hold,
+            phase::PARKED,
+            Metric::MemAvailableBytes,
             Value::Value(990_000 - 2000 * workers),
             n,
         );
         made.add(
             "fast",
-            word::TRIAL,
-            word::PARKED,
-            word::PSS_BYTES,
+            Measure::Trial,
+            phase::PARKED,
+            Metric::PssBytes,
             Value::Value(1),
             2,
         );
         made.add(
             "fast",
-            word::HOLD,
-            word::PARKED,
-            word::WALK_NS,
+            Measure::Hold,
+            phase::PARKED,
+            Metric::WalkNs,
             Value::Value(1),
             n,
         );
@@ -355,7 +382,7 @@ fn memory_is_a_line_over_the_workers() {
     let rows = memory_rows(&records);
     let fit = |measure: &str| {
         rows.iter()
-            .find(|r| r.measure == measure)
+            .find(|r| r.quantity.to_string() == measure)
             .and_then(|r| r.fit)
             .expect("a fit")
     };

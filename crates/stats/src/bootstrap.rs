@@ -1,5 +1,6 @@
 //! Bootstrap percentile intervals of the median and of a ratio of medians (Efron & Tibshirani, "An
-//! Introduction to the Bootstrap", 1993, chapter 13).
+//! Introduction to the Bootstrap", 1993, chapter 13). They stand in for `scipy.stats.bootstrap`, against whose
+//! stored results tests/scipy.rs holds them: no crate was found that has the short cut below.
 //!
 //! The median of a resample is drawn without making the resample. Resampling a sorted sample x of n
 //! with replacement is drawing n uniform numbers U and taking `x[floor(n U)]`; its k-th smallest

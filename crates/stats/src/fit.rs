@@ -1,6 +1,7 @@
 //! Ordinary least squares of y = a + b x with Student's t intervals (NIST/SEMATECH e-Handbook of
 //! Statistical Methods, section 4.4.3; Montgomery, Peck & Vining, "Introduction to Linear Regression
-//! Analysis", equations 2.39 and 2.40).
+//! Analysis", equations 2.39 and 2.40). It stands in for `scipy.stats.linregress`, against whose stored
+//! results tests/scipy.rs holds it: statrs has the t distribution but no regression.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};

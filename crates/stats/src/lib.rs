@@ -72,7 +72,7 @@ impl Summary {
     /// Summarises `sample`, in any order; `None` if it is empty or holds a value that is not finite.
     /// `seed` drives the bootstrap: the same sample and seed give the same interval.
     #[must_use]
-    pub fn of(sample: &[f64], seed: u64) -> Option<Self> {
+    pub fn from_values(sample: &[f64], seed: u64) -> Option<Self> {
         let sorted = sorted(sample)?;
         let median = median_of_sorted(&sorted);
         let n = sorted.len();
@@ -202,12 +202,12 @@ mod tests {
 
     #[test]
     fn small_and_unfit_samples_say_what_they_can() {
-        assert_eq!(Summary::of(&[], 1), None);
-        assert_eq!(Summary::of(&[1.0, f64::NAN], 1), None);
-        assert_eq!(Summary::of(&[f64::INFINITY], 1), None);
-        let one = Summary::of(&[4.0], 1).expect("a value");
+        assert_eq!(Summary::from_values(&[], 1), None);
+        assert_eq!(Summary::from_values(&[1.0, f64::NAN], 1), None);
+        assert_eq!(Summary::from_values(&[f64::INFINITY], 1), None);
+        let one = Summary::from_values(&[4.0], 1).expect("a value");
         assert_eq!((one.median, one.mad, one.interval), (4.0, 0.0, None));
-        let two = Summary::of(&[4.0, 8.0], 1).expect("values");
+        let two = Summary::from_values(&[4.0, 8.0], 1).expect("values");
         assert_eq!((two.median, two.mad, two.interval), (6.0, 2.0, None));
         assert_eq!((two.p90, two.p99), (None, None));
     }
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn quantiles_interpolate_like_the_textbook() {
         let ten: Vec<f64> = (1..=10).map(f64::from).collect();
-        let summary = Summary::of(&ten, 1).expect("values");
+        let summary = Summary::from_values(&ten, 1).expect("values");
         assert!((summary.p90.expect("ten values") - 9.1).abs() < 1e-12);
         assert_eq!(summary.p99, None);
         assert_eq!(quantile(&ten, 1.5), None);
@@ -245,7 +245,7 @@ mod tests {
         fn a_summary_is_ordered_and_does_not_depend_on_order(
             mut sample in prop::collection::vec(-1e12..1e12_f64, 1..300), seed: u64,
         ) {
-            let a = Summary::of(&sample, seed).expect("finite");
+            let a = Summary::from_values(&sample, seed).expect("finite");
             prop_assert!(a.min <= a.median && a.median <= a.max);
             prop_assert!(a.mad >= 0.0 && a.mad <= a.max - a.min);
             prop_assert!(a.mean >= a.min - 1.0 && a.mean <= a.max + 1.0);
@@ -257,7 +257,7 @@ mod tests {
                 prop_assert!(i.contains(a.median));
             }
             sample.reverse();
-            prop_assert_eq!(Summary::of(&sample, seed), Some(a));
+            prop_assert_eq!(Summary::from_values(&sample, seed), Some(a));
         }
 
         #[test]
@@ -265,7 +265,7 @@ mod tests {
             sample in prop::collection::vec(1.0..1e6_f64, 1..50),
         ) {
             let doubled: Vec<f64> = sample.iter().map(|v| v * 2.0).collect();
-            let (a, b) = (Summary::of(&sample, 3).expect("finite"), Summary::of(&doubled, 3).expect("finite"));
+            let (a, b) = (Summary::from_values(&sample, 3).expect("finite"), Summary::from_values(&doubled, 3).expect("finite"));
             prop_assert_eq!(b.median, 2.0 * a.median);
             prop_assert_eq!(b.mad, 2.0 * a.mad);
         }

@@ -263,7 +263,7 @@ fn line(
     let ratios: Vec<f64> = pairs.iter().map(|(ours, peer)| ours / peer).collect();
     let us = |values: Vec<f64>| median(&values).unwrap_or(f64::NAN) / 1000.0;
     let Some((summary, interval)) =
-        Summary::of(&ratios, SEED).and_then(|s| s.interval.map(|i| (s, i)))
+        Summary::from_values(&ratios, SEED).and_then(|s| s.interval.map(|i| (s, i)))
     else {
         return println!("{what}: no ratio");
     };

@@ -26,7 +26,6 @@ use measure_core::base::ids;
 use measure_core::base::interrupt;
 use output::Output;
 use pass::Session;
-use probes::environment::{Environment, Severity};
 use program::{Program, ProgramError, Streams};
 use report::Report;
 
@@ -204,8 +203,10 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
             why: e.to_string(),
         })?;
     tree::adopt_orphans();
-    let environment = Environment::capture();
-    judge(&environment, options.strict)?;
+    let environment = probes::environment::capture();
+    environment
+        .heed(options.strict)
+        .map_err(|unfit| CommandError::Unfit(unfit.words()))?;
     let mut session = Session::new(&options, &program, Report::new(&options, environment));
     let mut outcome = Ok(());
     for pass in Pass::ALL {
@@ -238,22 +239,6 @@ fn check(options: &Options) -> Result<(), CommandError> {
                 "{name} is {value}, it must be {least} to {MAX_RUNS}"
             )));
         }
-    }
-    Ok(())
-}
-
-fn judge(environment: &Environment, strict: bool) -> Result<(), CommandError> {
-    let unfit: Vec<String> = environment
-        .concerns()
-        .into_iter()
-        .filter(|concern| concern.severity == Severity::Unfit)
-        .map(|concern| concern.to_string())
-        .collect();
-    if strict && !unfit.is_empty() {
-        return Err(CommandError::Unfit(unfit.join("; ")));
-    }
-    for what in unfit {
-        eprintln!("warning: {what}");
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::memory_pass::Peak;
 use super::{Options, Pass};
 use measure_core::base::interrupt;
-use probes::environment::Environment;
+use measure_core::contract::environment::Environment;
 use stats::{Flag, Summary, flags, median};
 
 /// Version of the JSON form.
@@ -88,7 +88,7 @@ impl Report {
     pub(super) fn add(&mut self, name: &'static str, pass: Pass, values: Result<Vec<u64>, String>) {
         let outcome = values.and_then(|values| {
             let numbers: Vec<f64> = values.iter().map(|&value| value as f64).collect();
-            Summary::of(&numbers, self.seed)
+            Summary::from_values(&numbers, self.seed)
                 .map(|summary| Outcome::Measured {
                     values,
                     summary,
@@ -137,7 +137,7 @@ impl Report {
 
     /// Completes it after the last run.
     pub(super) fn finish(&mut self) {
-        self.environment.finish();
+        probes::environment::finish(&mut self.environment);
         self.interrupted = interrupt::received().is_some();
     }
 

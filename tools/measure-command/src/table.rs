@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::report::{Metric, Outcome, Report};
-use probes::environment::{Environment, Severity};
+use measure_core::contract::environment::{Environment, Severity};
 use stats::Summary;
 
 /// A unit and its multiples, each with the size from which it is used.
@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_row_of_few_runs_has_no_interval() {
         let mut text = String::new();
-        let summary = Summary::of(&[1000.0, 2000.0], 1).expect("values");
+        let summary = Summary::from_values(&[1000.0, 2000.0], 1).expect("values");
         row(&mut text, "wall_ns", &summary);
         assert!(text.starts_with("wall time"), "{text}");
         assert!(text.contains("too few runs"), "{text}");

@@ -1,5 +1,7 @@
 //! The live-out arrays that a program writes with `--raw`, and whether two of them agree.
 
+use native_vs_wasm::Disagreement;
+
 use crate::gramschmidt;
 use crate::kernels::Element;
 
@@ -31,17 +33,41 @@ pub struct Array {
     pub values: Vec<f64>,
 }
 
+/// Why what a program wrote is no arrays.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArraysError {
+    /// No line of text where an array was to begin.
+    #[error("array {0} has no header line")]
+    NoHeader(usize),
+    /// A line that is not `name type count`.
+    #[error("`{}` is no array's header", .0.escape_debug())]
+    Header(String),
+    /// Fewer bytes than the header says.
+    #[error("array {name} ends after {found} of {count} elements")]
+    Short {
+        /// As in the source.
+        name: String,
+        /// Whole elements that are there.
+        found: usize,
+        /// Elements by the header.
+        count: usize,
+    },
+    /// Nothing was written.
+    #[error("it wrote no array")]
+    None,
+}
+
 /// Reads what `--raw` writes: for each array a line `name type count`, then the elements, little-endian.
 ///
 /// # Errors
-/// What is wrong with it.
-pub fn parse(mut bytes: &[u8]) -> Result<Vec<Array>, String> {
+/// It is something else.
+pub fn parse(mut bytes: &[u8]) -> Result<Vec<Array>, ArraysError> {
     let mut arrays = Vec::new();
     while !bytes.is_empty() {
         let end = bytes.iter().take(200).position(|&b| b == b'\n');
         let line = end
             .and_then(|end| std::str::from_utf8(&bytes[..end]).ok())
-            .ok_or_else(|| format!("array {} has no header line", arrays.len() + 1))?;
+            .ok_or(ArraysError::NoHeader(arrays.len() + 1))?;
         let words: Vec<&str> = line.split(' ').collect();
         let header = match words[..] {
             [name, element, count] => element_of(element)
@@ -50,15 +76,14 @@ pub fn parse(mut bytes: &[u8]) -> Result<Vec<Array>, String> {
             _ => None,
         };
         let (name, (element, count)) =
-            header.ok_or_else(|| format!("`{}` is no array's header", line.escape_debug()))?;
+            header.ok_or_else(|| ArraysError::Header(line.to_owned()))?;
         let size = if element == Element::Double { 8 } else { 4 };
         bytes = &bytes[line.len() + 1..];
         let length = count.checked_mul(size).filter(|&n| n <= bytes.len());
-        let (own, rest) = bytes.split_at(length.ok_or_else(|| {
-            format!(
-                "array {name} ends after {} of {count} elements",
-                bytes.len() / size
-            )
+        let (own, rest) = bytes.split_at(length.ok_or_else(|| ArraysError::Short {
+            name: name.to_owned(),
+            found: bytes.len() / size,
+            count,
         })?);
         bytes = rest;
         arrays.push(Array {
@@ -68,7 +93,7 @@ pub fn parse(mut bytes: &[u8]) -> Result<Vec<Array>, String> {
         });
     }
     if arrays.is_empty() {
-        return Err("it wrote no array".to_owned());
+        return Err(ArraysError::None);
     }
     Ok(arrays)
 }
@@ -91,21 +116,22 @@ fn value(element: Element, bytes: &[u8]) -> f64 {
 /// Compares two outputs of `program` element by element, the first being the reference's; in words.
 ///
 /// # Errors
-/// Where they differ, in words that go on from "it".
-pub fn compare(program: &str, reference: &[u8], other: &[u8]) -> Result<String, String> {
-    let reference =
-        parse(reference).map_err(|why| format!("cannot be compared: of the reference, {why}"))?;
-    let other = parse(other).map_err(|why| format!("wrote something else than arrays: {why}"))?;
+/// They differ.
+pub fn compare(program: &str, reference: &[u8], other: &[u8]) -> Result<String, Disagreement> {
+    let reference = parse(reference)
+        .map_err(|e| Disagreement(format!("cannot be compared: of the reference, {e}")))?;
+    let other =
+        parse(other).map_err(|e| Disagreement(format!("wrote something else than arrays: {e}")))?;
     let shapes = |arrays: &[Array]| -> Vec<String> {
         let shape = |a: &Array| format!("{} {} {}", a.name, a.element.name(), a.values.len());
         arrays.iter().map(shape).collect()
     };
     if shapes(&reference) != shapes(&other) {
-        return Err(format!(
+        return Err(Disagreement(format!(
             "has other arrays ({}) than the reference ({})",
             shapes(&other).join(", "),
             shapes(&reference).join(", ")
-        ));
+        )));
     }
     if program.starts_with("poly_gramschmidt") {
         return gramschmidt::compare(&reference, &other, tolerance(program, reference[0].element));
@@ -128,7 +154,7 @@ pub fn compare(program: &str, reference: &[u8], other: &[u8]) -> Result<String, 
 }
 
 /// The largest relative difference of two arrays of one shape.
-pub(crate) fn difference(a: &Array, b: &Array, tolerance: f64) -> Result<f64, String> {
+pub(crate) fn difference(a: &Array, b: &Array, tolerance: f64) -> Result<f64, Disagreement> {
     let squares: f64 = a
         .values
         .iter()
@@ -145,10 +171,10 @@ pub(crate) fn difference(a: &Array, b: &Array, tolerance: f64) -> Result<f64, St
         let relative = (x - y).abs() / x.abs().max(y.abs()).max(size);
         // A relative difference that is not a number is none that agrees.
         if relative.is_nan() || relative > tolerance {
-            return Err(format!(
+            return Err(Disagreement(format!(
                 "computes another {}: element {index} is {y:e}, the reference has {x:e} (tolerance {tolerance:.0e})",
                 a.name,
-            ));
+            )));
         }
         largest = largest.max(relative);
     }
@@ -160,7 +186,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn compare(reference: &[u8], other: &[u8]) -> Result<String, String> {
+    fn compare(reference: &[u8], other: &[u8]) -> Result<String, Disagreement> {
         super::compare("poly_x", reference, other)
     }
 
@@ -208,7 +234,7 @@ mod tests {
             (b"no end of line", "no header line"),
             (b"\xff\n", "no header line"),
         ] {
-            let error = parse(bytes).expect_err("nonsense");
+            let error = parse(bytes).expect_err("nonsense").to_string();
             assert!(error.contains(says), "{error}");
         }
     }
@@ -223,11 +249,14 @@ mod tests {
                 .expect("agrees")
                 .contains("3 elements")
         );
-        let wrong = compare(&base, &doubles("x", &[1.0, 1000.1, 0.0])).expect_err("differs");
+        let wrong = compare(&base, &doubles("x", &[1.0, 1000.1, 0.0]))
+            .expect_err("differs")
+            .to_string();
         assert!(wrong.contains("element 1"), "{wrong}");
         assert!(
             compare(&base, &doubles("y", &[1.0, 1000.0, 0.0]))
                 .expect_err("name")
+                .to_string()
                 .contains("other arrays")
         );
         assert!(compare(&base, &doubles("x", &[1.0])).is_err());

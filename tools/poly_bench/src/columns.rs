@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use faaslet::{EngineSettings, Grants, Profiling, Store};
 use measure_core::base::home;
-use measure_core::base::ids::{self, FunctionId};
+use measure_core::base::ids::{self, FunctionId, FunctionIdError};
 use native_vs_wasm::columns::{
     Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup,
 };
@@ -146,9 +146,9 @@ fn wasm(
     Ok(Box::new(column))
 }
 
-fn locate(benchmark: &Benchmark) -> Result<WasmProgram, String> {
+fn locate(benchmark: &Benchmark) -> Result<WasmProgram, FunctionIdError> {
     Ok(WasmProgram {
-        id: FunctionId::new(USER, &benchmark.name).map_err(|e| e.to_string())?,
+        id: FunctionId::new(USER, &benchmark.name)?,
         grants: Grants::default(),
     })
 }

@@ -8,6 +8,8 @@
 //! Q R, which is the input to within rounding whatever the noise (Björck, "Solving linear least squares
 //! problems by Gram-Schmidt orthogonalization", BIT 7, 1967).
 
+use native_vs_wasm::Disagreement;
+
 use crate::arrays::{Array, difference};
 use crate::kernels::Element;
 
@@ -31,13 +33,15 @@ struct Factors<'a> {
 }
 
 impl<'a> Factors<'a> {
-    fn of(arrays: &'a [Array]) -> Result<Self, String> {
+    fn from_arrays(arrays: &'a [Array]) -> Result<Self, Disagreement> {
         let [r, q] = arrays else {
-            return Err("wrote something else than R and Q".to_owned());
+            return Err(Disagreement("wrote something else than R and Q".to_owned()));
         };
         let n = r.values.len().isqrt();
         if n == 0 || n * n != r.values.len() || q.values.len() % n != 0 {
-            return Err("wrote factors that do not fit together".to_owned());
+            return Err(Disagreement(
+                "wrote factors that do not fit together".to_owned(),
+            ));
         }
         Ok(Self {
             n,
@@ -109,17 +113,22 @@ impl<'a> Factors<'a> {
 /// Compares two outputs of one shape; in words.
 ///
 /// # Errors
-/// Where they differ, in words that go on from "it".
+/// They differ.
 pub(crate) fn compare(
     reference: &[Array],
     other: &[Array],
     tolerance: f64,
-) -> Result<String, String> {
-    let (a, b) = (Factors::of(reference)?, Factors::of(other)?);
+) -> Result<String, Disagreement> {
+    let (a, b) = (
+        Factors::from_arrays(reference)?,
+        Factors::from_arrays(other)?,
+    );
     let element = reference[0].element;
     let columns = a.determined(element).min(b.determined(element));
     if columns == 0 {
-        return Err("computes no column that is determined".to_owned());
+        return Err(Disagreement(
+            "computes no column that is determined".to_owned(),
+        ));
     }
     let finite = a.finite().min(b.finite());
     let mut largest = difference(
@@ -146,7 +155,7 @@ mod tests {
 
     const TOLERANCE: f64 = 1e-9;
 
-    fn compare(a: &[Array], b: &[Array]) -> Result<String, String> {
+    fn compare(a: &[Array], b: &[Array]) -> Result<String, Disagreement> {
         super::compare(a, b, TOLERANCE)
     }
 

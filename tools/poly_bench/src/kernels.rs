@@ -102,18 +102,23 @@ impl Kernel {
         if dataset != Dataset::Large {
             name += &format!("-{}", dataset.name());
         }
-        match element.of(self) {
+        match element.element_of(self) {
             element if element == self.own_type => name,
             element => name + "-" + element.name(),
         }
     }
 }
 
+/// A name that no kernel, dataset or type has, with what may have been meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownName(String);
+
 /// The kernels that `text` names: `all`, or one with or without prefix.
 ///
 /// # Errors
 /// There is none; the nearest is suggested.
-pub fn select(text: &str) -> Result<Vec<Kernel>, String> {
+pub fn select(text: &str) -> Result<Vec<Kernel>, UnknownName> {
     if text == "all" {
         return Ok(KERNELS.to_vec());
     }
@@ -122,7 +127,7 @@ pub fn select(text: &str) -> Result<Vec<Kernel>, String> {
     found.map(|kernel| vec![kernel]).ok_or_else(|| {
         let mut known: Vec<String> = KERNELS.iter().map(|k| k.name.to_owned()).collect();
         known.push("all".to_owned());
-        ids::unknown("kernel", name, &known)
+        UnknownName(ids::unknown("kernel", name, &known))
     })
 }
 
@@ -184,12 +189,13 @@ impl fmt::Display for Dataset {
 }
 
 impl FromStr for Dataset {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
         let lower = text.to_ascii_lowercase();
         let found = Self::ALL.into_iter().find(|d| d.name() == lower);
-        found.ok_or_else(|| ids::unknown("dataset", text, &Self::ALL.map(|d| d.name().to_owned())))
+        let known = || Self::ALL.map(|d| d.name().to_owned());
+        found.ok_or_else(|| UnknownName(ids::unknown("dataset", text, &known())))
     }
 }
 
@@ -211,7 +217,7 @@ impl ElementChoice {
         ("float", Self::Float),
     ];
 
-    fn of(self, kernel: &Kernel) -> Element {
+    fn element_of(self, kernel: &Kernel) -> Element {
         match self {
             Self::Default => kernel.own_type,
             Self::Double => Element::Double,
@@ -221,13 +227,14 @@ impl ElementChoice {
 }
 
 impl FromStr for ElementChoice {
-    type Err = String;
+    type Err = UnknownName;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
         let found = Self::ALL.into_iter().find(|(name, _)| *name == text);
+        let known = || Self::ALL.map(|(name, _)| name.to_owned());
         found
             .map(|(_, choice)| choice)
-            .ok_or_else(|| ids::unknown("type", text, &Self::ALL.map(|(name, _)| name.to_owned())))
+            .ok_or_else(|| UnknownName(ids::unknown("type", text, &known())))
     }
 }
 
@@ -278,12 +285,16 @@ mod tests {
     fn names_are_suggested() {
         assert_eq!(select("all").expect("all").len(), 30);
         let error = select("poly_gem").expect_err("no such kernel");
-        assert!(error.contains("did you mean `gemm`?"), "{error}");
+        assert!(
+            error.to_string().contains("did you mean `gemm`?"),
+            "{error}"
+        );
         assert!(select("").is_err());
         assert!(
             "medum"
                 .parse::<Dataset>()
                 .expect_err("no")
+                .to_string()
                 .contains("`medium`")
         );
         assert_eq!("LARGE".parse(), Ok(Dataset::Large));

@@ -152,7 +152,7 @@ fn compare(
     common: &CommonOptions,
 ) -> Result<Exit, CompareError> {
     CommonOptions::iterations(native, wasm)?;
-    let kernels = kernels::select(benchmark).map_err(CompareError::Usage)?;
+    let kernels = kernels::select(benchmark).map_err(|e| CompareError::Usage(e.to_string()))?;
     let mut benchmarks: Vec<Benchmark> = Vec::new();
     for &dataset in datasets {
         for kernel in &kernels {
@@ -192,7 +192,7 @@ fn setup(common: &CommonOptions) -> Result<Setup, CompareError> {
 }
 
 fn dump(options: &Options, benchmark: &str, column: &str) -> Result<Exit, CompareError> {
-    let kernels = kernels::select(benchmark).map_err(CompareError::Usage)?;
+    let kernels = kernels::select(benchmark).map_err(|e| CompareError::Usage(e.to_string()))?;
     let column = columns::column(column, &setup(&options.common)?)?;
     for dataset in &options.dataset {
         for kernel in &kernels {

@@ -35,7 +35,7 @@ impl Benchmarks {
         for dir in &places {
             // By its real name: what a program natively finds behind a link, in Wasm it would not.
             if let Ok(dir) = dir.canonicalize() {
-                return Self::of(&dir);
+                return Self::in_dir(&dir);
             }
         }
         Err(CompareError::Unavailable(format!(
@@ -50,7 +50,7 @@ impl Benchmarks {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn of(dir: &Path) -> Result<Self, CompareError> {
+    pub fn in_dir(dir: &Path) -> Result<Self, CompareError> {
         let failed =
             |e: std::io::Error| CompareError::Unavailable(format!("{}: {e}", dir.display()));
         let mut names = Vec::new();
@@ -150,7 +150,7 @@ mod tests {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../..")
             .join(DIR);
-        Benchmarks::of(&dir).expect("the scripts of the checkout")
+        Benchmarks::in_dir(&dir).expect("the scripts of the checkout")
     }
 
     #[test]

@@ -111,7 +111,7 @@ pub fn column<'a>(
         return Err(CompareError::Usage(ids::unknown("column", name, &names())));
     }
     let reuse = name.ends_with(REUSE).then_some(iterations.max(1));
-    match Side::of(name) {
+    match Side::of_column(name) {
         Side::Native => Ok(Box::new(native(name, setup, reuse))),
         Side::Wasm => wasm(name, setup, reuse),
     }

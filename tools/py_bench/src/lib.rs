@@ -12,7 +12,8 @@ use std::path::PathBuf;
 
 use measure_core::base::exit::{Exit, after_help};
 use native_vs_wasm::{
-    Benchmark, CommonOptions, CompareError, Entry, NATIVE, Suite, Task, WASM, output_of, say,
+    Benchmark, CommonOptions, CompareError, Disagreement, Entry, NATIVE, Suite, Task, WASM,
+    output_of, say,
 };
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
@@ -225,7 +226,7 @@ fn entries<'a>(
 }
 
 /// Both sides print `digest <sum> of <n> values`.
-fn same_digest(reference: &[u8], other: &[u8]) -> Result<String, String> {
+fn same_digest(reference: &[u8], other: &[u8]) -> Result<String, Disagreement> {
     let line = |output: &[u8]| {
         let text = String::from_utf8_lossy(output);
         let line: String = text.trim().chars().take(80).collect();
@@ -233,16 +234,16 @@ fn same_digest(reference: &[u8], other: &[u8]) -> Result<String, String> {
     };
     let (reference, other) = (line(reference), line(other));
     if !reference.starts_with("digest ") {
-        return Err(format!(
+        return Err(Disagreement(format!(
             "has nothing to agree with: the reference wrote `{reference}`"
-        ));
+        )));
     }
     if reference == other {
         Ok(format!("has the same {reference}"))
     } else {
-        Err(format!(
+        Err(Disagreement(format!(
             "wrote `{other}` where the reference wrote `{reference}`"
-        ))
+        )))
     }
 }
 
@@ -273,6 +274,7 @@ mod tests {
         assert!(
             same_digest(one, other)
                 .expect_err("others")
+                .to_string()
                 .contains("cdee")
         );
         assert!(same_digest(b"", b"").is_err());

@@ -7,10 +7,10 @@ use measure_core::base::exit::Exit;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::Probe;
+use measure_core::contract::environment::Environment;
 use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, SAMPLES};
 use measure_core::contract::run_info::{Part, RungInfo};
 use nix::unistd::geteuid;
-use probes::environment::Environment;
 use report::Records;
 
 use crate::drivers::{Ladder, Offer};
@@ -38,7 +38,7 @@ struct Run {
     offers: Vec<Offer>,
     /// Named one by one on the command line.
     named: bool,
-    function: Option<String>,
+    function: Option<FunctionId>,
     patience: Duration,
     /// Held until the run is over.
     _lock: HostLock,
@@ -48,14 +48,13 @@ impl Run {
     /// Checks everything that can be checked before anything is measured: function, rungs, whether another
     /// run is under way, whether the output can be written, whether the host is fit.
     fn prepare(common: &Common, which: &Which) -> Result<Self, BenchError> {
-        if let Some(function) = &which.function {
-            function
-                .parse::<FunctionId>()
-                .map_err(|e| BenchError::Usage(e.to_string()))?;
-        }
+        let function = which.function.as_deref().map(str::parse::<FunctionId>);
+        let function = function
+            .transpose()
+            .map_err(|e| BenchError::Usage(e.to_string()))?;
         in_range("--patience", common.patience, 86_400)?;
         let lock = HostLock::take(MEASURING)?;
-        let mut environment = Environment::capture();
+        let mut environment = probes::environment::capture();
         let ladder = Ladder::discover();
         stop_if_told()?;
         let offers = match &which.rungs {
@@ -73,7 +72,7 @@ impl Run {
         }
         environment
             .heed(common.strict)
-            .map_err(BenchError::Unavailable)?;
+            .map_err(|unfit| BenchError::Unavailable(unfit.to_string()))?;
         let seed = common
             .seed
             .unwrap_or_else(measure_core::base::clock::now_ns);
@@ -84,7 +83,7 @@ impl Run {
             recorder,
             offers,
             named: which.rungs.is_some(),
-            function: which.function.clone(),
+            function,
             patience: Duration::from_secs(common.patience),
             _lock: lock,
         })
@@ -129,7 +128,7 @@ impl Run {
     fn time(&mut self, sizes: &Sizes, profile: &str) -> Result<Trouble, BenchError> {
         self.begin("time", profile)?;
         let job = Job {
-            function: self.function.as_deref(),
+            function: self.function.as_ref(),
             patience: self.patience,
         };
         let trouble = time::measure(&mut self.recorder, &self.offers, &job, sizes)?;
@@ -140,7 +139,7 @@ impl Run {
     fn mem(&mut self, sweep: &Sweep, profile: &str) -> Result<Trouble, BenchError> {
         self.begin("mem", profile)?;
         let job = Job {
-            function: self.function.as_deref(),
+            function: self.function.as_ref(),
             patience: self.patience,
         };
         let trouble = mem::measure(&mut self.recorder, &self.offers, &job, sweep)?;
@@ -152,8 +151,8 @@ impl Run {
     fn finish(self, troubles: Vec<Trouble>) -> Result<Exit, BenchError> {
         let nothing_can_run = self.offers.iter().all(|o| o.probe != Probe::Ready);
         let path = self.recorder.path().to_owned();
-        let records = self.recorder.finish()?;
-        println!("{}", report::terminal(&records));
+        let table = self.recorder.finish()?;
+        println!("{table}");
         println!("tables and samples: {}", path.display());
         if let Some(exit) = interrupt::received() {
             return Ok(exit);
@@ -270,8 +269,8 @@ pub(crate) fn report(dir: &Path) -> Result<Exit, BenchError> {
         )));
     }
     let locked = RunDir::open(dir)?;
-    write_tables(&locked, &records)?;
-    println!("{}", report::terminal(&records));
+    let table = write_tables(&locked, &records)?;
+    println!("{table}");
     println!("tables and samples: {}", dir.display());
     Ok(Exit::Ok)
 }

@@ -1,29 +1,59 @@
 //! CPU time, cycles and disk I/O of a driver's scope, read from outside on both sides of a batch.
 
 use measure_core::contract::Scope;
+use measure_core::driver_kit::cgroup::CgroupError;
+use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
-use probes::disk_io::{Bytes, Reading};
-use probes::perf::{Counters, Event};
+use probes::disk_io::{Bytes, DiskIoError, Reading};
+use probes::perf::{Counters, Event, PerfError};
+
+/// Why a scope's CPU time is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum CpuError {
+    /// Nothing to read it from.
+    #[error(
+        "the scope has no cgroup whose CPU time could be read, run as root on a host with cpuacct or cgroup v2"
+    )]
+    NoGroup,
+    /// Its group cannot tell.
+    #[error(transparent)]
+    Group(#[from] CgroupError),
+    /// The client cannot be read.
+    #[error("cannot read the CPU clock of process {pid}: {errno}")]
+    Clock {
+        /// The client.
+        pid: i32,
+        /// What the kernel says.
+        #[source]
+        errno: Errno,
+    },
+    /// The processor's counters cannot tell.
+    #[error(transparent)]
+    Counter(#[from] PerfError),
+    /// There was no counter.
+    #[error("not counted")]
+    NotCounted,
+}
 
 /// CPU counters, running from when they were opened.
 #[derive(Debug)]
 pub struct CpuMeter<'a> {
     scope: &'a Scope,
     counters: Counters,
-    scope_ns: Result<u64, String>,
-    client_ns: Option<Result<u64, String>>,
+    scope_ns: Result<u64, CpuError>,
+    client_ns: Option<Result<u64, CpuError>>,
 }
 
 /// What a batch cost.
 #[derive(Debug)]
 pub struct CpuCost {
     /// CPU time of the scope.
-    pub scope_ns: Result<u64, String>,
+    pub scope_ns: Result<u64, CpuError>,
     /// CPU time of the client, where there is one.
-    pub client_ns: Option<Result<u64, String>>,
+    pub client_ns: Option<Result<u64, CpuError>>,
     /// Cycles of the scope.
-    pub cycles: Result<u64, String>,
+    pub cycles: Result<u64, CpuError>,
 }
 
 impl<'a> CpuMeter<'a> {
@@ -50,35 +80,35 @@ impl<'a> CpuMeter<'a> {
             client_ns: client
                 .zip(self.client_ns)
                 .map(|(now, then)| difference(now, then)),
-            cycles: cycles.map_or(Err("not counted".into()), |count| {
-                count.value.map_err(|e| e.to_string())
+            cycles: cycles.map_or(Err(CpuError::NotCounted), |count| {
+                count.value.map_err(CpuError::from)
             }),
         }
     }
 }
 
-fn difference(now: Result<u64, String>, then: Result<u64, String>) -> Result<u64, String> {
+fn difference(now: Result<u64, CpuError>, then: Result<u64, CpuError>) -> Result<u64, CpuError> {
     Ok(now?.saturating_sub(then?))
 }
 
 /// CPU time of the scope's cgroup: cpuacct of version 1, which counts nanoseconds, else version 2.
-fn scope_cpu_ns(scope: &Scope) -> Result<u64, String> {
+fn scope_cpu_ns(scope: &Scope) -> Result<u64, CpuError> {
     let group = ["cpuacct", "unified"]
         .iter()
         .find_map(|controller| scope.cgroups.get(*controller));
     match group {
-        Some(dir) => probes::cgroup::cpu_ns(dir).map_err(|e| e.to_string()),
-        None => Err("the scope has no cgroup whose CPU time could be read, run as root on a host with cpuacct or cgroup v2".into()),
+        Some(dir) => Ok(probes::cgroup::cpu_ns(dir)?),
+        None => Err(CpuError::NoGroup),
     }
 }
 
 /// CPU time of process `pid` with all its threads, ended ones included, its children not.
-fn process_cpu_ns(pid: i32) -> Result<u64, String> {
+fn process_cpu_ns(pid: i32) -> Result<u64, CpuError> {
     let read = || {
         let time = clock_gettime(ClockId::pid_cpu_clock_id(Pid::from_raw(pid))?)?;
         Ok(time.tv_sec().unsigned_abs() * 1_000_000_000 + time.tv_nsec().unsigned_abs())
     };
-    read().map_err(|e: nix::Error| format!("cannot read the CPU clock of process {pid}: {e}"))
+    read().map_err(|errno| CpuError::Clock { pid, errno })
 }
 
 /// Disk I/O from one reading to the next.
@@ -102,12 +132,9 @@ impl<'a> DiskMeter<'a> {
     ///
     /// # Errors
     /// Neither the processes nor the cgroup can tell.
-    pub fn read(self) -> Result<Bytes, String> {
+    pub fn read(self) -> Result<Bytes, DiskIoError> {
         let since = Reading::of(self.scope).since(&self.before);
-        since
-            .best()
-            .map(|(bytes, _)| bytes)
-            .map_err(|e| e.to_string())
+        since.best().map(|(bytes, _)| bytes)
     }
 }
 
@@ -132,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_scope_without_groups_says_why_it_has_no_cpu_time() {
-        let error = scope_cpu_ns(&Scope::default()).expect_err("nothing to read");
+        let error = scope_cpu_ns(&Scope::default())
+            .expect_err("nothing to read")
+            .to_string();
         assert!(error.contains("run as root"), "{error}");
     }
 }

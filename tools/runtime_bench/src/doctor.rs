@@ -9,7 +9,6 @@ use measure_core::contract::Probe;
 use measure_core::driver_kit::cgroup::{Controller, Group};
 use nix::unistd::geteuid;
 use probes::disk_io::may_drop_caches;
-use probes::environment::Environment;
 use probes::memory::Sampler;
 use probes::perf::{Counters, Event};
 
@@ -33,7 +32,7 @@ pub(crate) fn run() -> Result<Exit, BenchError> {
         }
     }
     for (driver, why) in &ladder.missing {
-        line(driver, Err(why));
+        line(driver, Err(&why.to_string()));
     }
     println!("\nMeasurements");
     facilities();
@@ -45,7 +44,7 @@ pub(crate) fn run() -> Result<Exit, BenchError> {
         }
     }
     println!("\nThis host");
-    let concerns = Environment::capture().concerns();
+    let concerns = probes::environment::capture().concerns();
     if concerns.is_empty() {
         line("fitness", Ok("nothing stands against measuring here"));
     }

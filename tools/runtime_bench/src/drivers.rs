@@ -1,7 +1,7 @@
 //! Which drivers there are, and which rungs each offers: found by asking them.
 
 use std::env;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use measure_core::base::ids;
 use measure_core::base::interrupt;
-use measure_core::contract::protocol::{Message, parse_line};
+use measure_core::contract::protocol::{Message, ProtocolError, parse_line};
 use measure_core::contract::{Description, Probe};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -68,12 +68,12 @@ impl Offer {
 }
 
 /// All rungs that can be had, and the drivers that cannot.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Ladder {
     /// In order.
     pub offers: Vec<Offer>,
-    /// Name of a driver and why nothing can be had from it.
-    pub missing: Vec<(String, String)>,
+    /// Name of a driver, and what is wrong with it.
+    pub missing: Vec<(String, DriverError)>,
 }
 
 impl Ladder {
@@ -89,9 +89,7 @@ impl Ladder {
             match answer.join() {
                 Ok(Ok(offers)) => ladder.offers.extend(offers),
                 Ok(Err(why)) => ladder.missing.push((name.to_owned(), why)),
-                Err(_) => ladder
-                    .missing
-                    .push((name.to_owned(), "asking it failed".into())),
+                Err(_) => ladder.missing.push((name.to_owned(), DriverError::Asking)),
             }
         }
         ladder
@@ -145,9 +143,51 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
-fn offers_of(name: &str) -> Result<Vec<Offer>, String> {
-    let driver =
-        find(name).ok_or("it is neither beside this program nor on PATH, build or install it")?;
+/// Why nothing can be had from a driver.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// There is none.
+    #[error("it is neither beside this program nor on PATH, build or install it")]
+    Absent,
+    /// It does not start.
+    #[error("cannot start {}: {source}", driver.display())]
+    Start {
+        /// The executable.
+        driver: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// It was ended.
+    #[error("`{command}` did not end in {} s", limit.as_secs())]
+    Late {
+        /// Its arguments.
+        command: String,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// It ended wrongly.
+    #[error("`{command}` ended with {status}: {said}")]
+    Failed {
+        /// Its arguments.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// Its standard error.
+        said: String,
+    },
+    /// It does not speak our language.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// It says something else than its rungs.
+    #[error("unexpected answer: {0}")]
+    Unexpected(String),
+    /// Our own thread that asked it.
+    #[error("asking it failed")]
+    Asking,
+}
+
+fn offers_of(name: &str) -> Result<Vec<Offer>, DriverError> {
+    let driver = find(name).ok_or(DriverError::Absent)?;
     let answer = run(&driver, &["info", "--json"], INFO_LIMIT)?;
     answer
         .lines()
@@ -157,7 +197,7 @@ fn offers_of(name: &str) -> Result<Vec<Offer>, String> {
                 description,
                 probe,
             }),
-            other => Err(format!("unexpected answer: {other:?}")),
+            other => Err(DriverError::Unexpected(format!("{other:?}"))),
         })
         .collect()
 }
@@ -165,8 +205,9 @@ fn offers_of(name: &str) -> Result<Vec<Offer>, String> {
 /// Runs a driver's short command to its end and returns what it printed.
 ///
 /// # Errors
-/// It cannot be started, fails, or takes longer than `limit`, in words.
-pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String, String> {
+/// It cannot be started, fails, or takes longer than `limit`.
+pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String, DriverError> {
+    let command = arguments.join(" ");
     let mut child = Command::new(driver)
         .args(arguments)
         .stdin(Stdio::null())
@@ -174,16 +215,15 @@ pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String,
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
-        .map_err(|e| format!("cannot start {}: {e}", driver.display()))?;
+        .map_err(|source| DriverError::Start {
+            driver: driver.to_owned(),
+            source,
+        })?;
     // Both pipes are read while it runs, so that it cannot block on a full one.
     let output = child.stdout.take().map(slurp);
     let errors = child.stderr.take().map(slurp);
     let Some(status) = end_of(&mut child, limit) else {
-        return Err(format!(
-            "`{}` did not end in {} s",
-            arguments.join(" "),
-            limit.as_secs()
-        ));
+        return Err(DriverError::Late { command, limit });
     };
     let text = |reader: Option<thread::JoinHandle<String>>| {
         reader.and_then(|r| r.join().ok()).unwrap_or_default()
@@ -192,11 +232,11 @@ pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String,
     if status.success() {
         Ok(output)
     } else {
-        Err(format!(
-            "`{}` ended with {status}: {}",
-            arguments.join(" "),
-            errors.trim()
-        ))
+        Err(DriverError::Failed {
+            command,
+            status,
+            said: errors.trim().to_owned(),
+        })
     }
 }
 

@@ -1,7 +1,12 @@
 //! What can go wrong with a run as a whole, and with one driver.
 
+use std::io;
+
 use measure_core::base::exit::{Exit, HasExit};
+use measure_core::contract::protocol::ProtocolError;
 use measure_core::contract::run_dir::RunDirError;
+use probes::kernel_memory::KernelMemoryError;
+use probes::memory::MemoryError;
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
@@ -18,11 +23,17 @@ pub enum BenchError {
     /// A rung failed; the others were measured.
     #[error("{rung}: {error}")]
     Rung {
-        /// Which.
+        /// Ladder id.
         rung: String,
-        /// Why.
+        /// What happened to its driver.
         error: SessionError,
     },
+    /// The memory of processes cannot be read here.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The host's own memory cannot be read.
+    #[error(transparent)]
+    KernelMemory(#[from] KernelMemoryError),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -35,13 +46,13 @@ impl HasExit for BenchError {
             Self::Unavailable(_) => Exit::Unavailable,
             Self::RunDir(error) => error.exit(),
             Self::Rung { error, .. } => error.exit(),
-            Self::Failed(_) => Exit::Failed,
+            Self::Memory(_) | Self::KernelMemory(_) | Self::Failed(_) => Exit::Failed,
         }
     }
 }
 
 /// What can go wrong with a driver.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// A signal came to us.
     #[error("interrupted")]
@@ -57,7 +68,7 @@ pub enum SessionError {
     /// The driver is gone without a word.
     #[error("the driver died ({status}){}", said(stderr))]
     Died {
-        /// How.
+        /// Exit code or signal, in words.
         status: String,
         /// The end of its standard error.
         stderr: String,
@@ -77,14 +88,20 @@ pub enum SessionError {
     },
     /// It does not speak our language.
     #[error("the driver said something unexpected: {0}")]
-    Protocol(String),
+    Protocol(#[from] ProtocolError),
+    /// It says what does not belong here.
+    #[error("the driver said something unexpected: {0}")]
+    Unexpected(String),
+    /// What it says cannot be read.
+    #[error("the driver said something unexpected: {0}")]
+    Unreadable(#[source] io::Error),
     /// It cannot be started.
-    #[error("cannot start {driver}: {why}")]
+    #[error("cannot start {driver}: {source}")]
     Start {
         /// The executable.
         driver: String,
         /// What the kernel says.
-        why: String,
+        source: io::Error,
     },
     /// Every one of the first starts failed.
     #[error("every start failed: {0}")]
@@ -105,8 +122,40 @@ impl HasExit for SessionError {
             Self::Interrupted(exit) | Self::Said { exit, .. } => *exit,
             Self::Died { .. } | Self::Stuck { .. } => Exit::EngineLost,
             Self::AllFailed(_) => Exit::StartFailed,
-            Self::Protocol(_) | Self::Start { .. } => Exit::Failed,
+            Self::Protocol(_) | Self::Unexpected(_) | Self::Unreadable(_) | Self::Start { .. } => {
+                Exit::Failed
+            }
         }
+    }
+}
+
+/// What ended a step of a measurement.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The rung's driver: the other rungs go on.
+    #[error(transparent)]
+    Rung(#[from] SessionError),
+    /// What the whole run cannot do without.
+    #[error(transparent)]
+    Run(#[from] BenchError),
+}
+
+impl StepError {
+    /// The rung's failure, after which the run goes on.
+    ///
+    /// # Errors
+    /// It is the run's.
+    pub fn of_rung(self) -> Result<SessionError, BenchError> {
+        match self {
+            Self::Rung(error) => Ok(error),
+            Self::Run(error) => Err(error),
+        }
+    }
+}
+
+impl From<RunDirError> for StepError {
+    fn from(error: RunDirError) -> Self {
+        Self::Run(error.into())
     }
 }
 

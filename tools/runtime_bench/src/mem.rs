@@ -10,13 +10,13 @@ use measure_core::base::progress::Progress;
 use measure_core::contract::Probe;
 use measure_core::contract::Scope;
 use measure_core::contract::sample::Value;
-use measure_core::contract::vocabulary as word;
+use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use probes::cgroup::{memory_current_bytes, memory_peak_bytes};
 use probes::kernel_memory::{KernelMemory, page_tables_of_all};
 use stats::schedule::{Block, interleave};
 
 use crate::drivers::Offer;
-use crate::error::{BenchError, SessionError};
+use crate::error::{BenchError, StepError};
 use crate::recorder::{About, Recorder};
 use crate::sampler::{Life, Watcher};
 use crate::session::{Job, Session, Start};
@@ -76,7 +76,7 @@ pub fn measure(
             break;
         }
         progress.show(&format!("{}: trial", offer.rung()));
-        match point(recorder, offer, job, TRIAL, Some(sweep))? {
+        match point(recorder, offer, job, TRIAL, Some(sweep)) {
             Ok(cost) => {
                 let rung = sized(offer, sweep, &cost);
                 progress.expect(
@@ -89,7 +89,10 @@ pub fn measure(
                 recorder.about_rung(offer.rung(), |info| info.plan = Some(rung.in_words()));
                 rungs.push(rung);
             }
-            Err(error) => trouble.add(recorder, &mut progress, offer, job.function, &error)?,
+            Err(error) => {
+                let error = error.of_rung()?;
+                trouble.add(recorder, &mut progress, offer, job.named(), error)?;
+            }
         }
     }
     recorder.save()?;
@@ -110,9 +113,10 @@ pub fn measure(
         let rung = &mut rungs[index];
         if !rung.failed {
             progress.show(&format!("{}: {count} workers", rung.offer.rung()));
-            if let Err(error) = point(recorder, rung.offer, job, count, None)? {
+            if let Err(error) = point(recorder, rung.offer, job, count, None) {
+                let error = error.of_rung()?;
                 rung.failed = true;
-                trouble.add(recorder, &mut progress, rung.offer, job.function, &error)?;
+                trouble.add(recorder, &mut progress, rung.offer, job.named(), error)?;
             }
         }
         progress.done(rung.expected(count));
@@ -184,11 +188,11 @@ fn point(
     job: &Job<'_>,
     count: usize,
     trial_of: Option<&Sweep>,
-) -> Result<Result<Cost, SessionError>, BenchError> {
+) -> Result<Cost, StepError> {
     recorder.next_block();
     let begun = Instant::now();
     let before = settled()?;
-    let started = Session::start(Start {
+    let mut session = Session::start(Start {
         driver: &offer.driver,
         command: "hold",
         count: count as u64,
@@ -197,28 +201,22 @@ fn point(
         workers: None,
         log: recorder.log("mem", offer.rung()),
         patience: job.patience,
-    });
-    let mut session = match started {
-        Ok(session) => session,
-        Err(error) => return Ok(Err(error)),
-    };
+    })?;
     let (scope, function) = (session.scope.clone(), session.function.clone());
     recorder.about_rung(offer.rung(), |info| {
         info.function = Some(function.clone());
         info.scope = Some(scope.includes.clone());
         info.description = session.description.clone();
     });
-    let watcher = Watcher::start(scope.clone()).map_err(|e| BenchError::Failed(e.to_string()))?;
+    let watcher = Watcher::start(scope.clone()).map_err(BenchError::from)?;
     watcher.ready();
     let parking = Instant::now();
     let expected = PARKING * u32::try_from(count).unwrap_or(u32::MAX);
-    if let Err(error) = session.park(expected) {
-        return Ok(Err(error));
-    }
+    session.park(expected)?;
     let parking = parking.elapsed();
     watcher.parked();
     let kernel = counters()?;
-    let group = Group::of(&scope);
+    let group = Group::read_from(&scope);
     let life = watcher.finish();
     let tables = page_tables_of_all(&life.pids);
     let closed = session.close();
@@ -228,8 +226,8 @@ fn point(
         rung: offer.rung(),
         function: &function,
         measure: match trial_of {
-            Some(sweep) if !sweep.includes(parking) => word::TRIAL,
-            _ => word::HOLD,
+            Some(sweep) if !sweep.includes(parking) => &Measure::Trial,
+            _ => &Measure::Hold,
         },
         n: count as u64,
         workers: u32::try_from(count).unwrap_or(u32::MAX),
@@ -238,16 +236,16 @@ fn point(
     write_life(recorder, about, &life)?;
     recorder.value(
         about,
-        word::PARKED,
-        word::SCOPE_PAGE_TABLES_BYTES,
+        phase::PARKED,
+        Metric::ScopePageTablesBytes,
         tables.into(),
     )?;
-    recorder.value(about, word::PARKED, word::CGROUP_BYTES, group.now)?;
-    recorder.value(about, word::PEAK, word::CGROUP_PEAK_BYTES, group.peak)?;
+    recorder.value(about, phase::PARKED, Metric::CgroupBytes, group.now)?;
+    recorder.value(about, phase::PEAK, Metric::CgroupPeakBytes, group.peak)?;
     for (phase, counters) in [
-        (word::BEFORE, before),
-        (word::PARKED, kernel),
-        (word::AFTER, after),
+        (phase::BEFORE, before),
+        (phase::PARKED, kernel),
+        (phase::AFTER, after),
     ] {
         for (metric, value) in counters.metrics() {
             if let Some(value) = value {
@@ -255,14 +253,15 @@ fn point(
             }
         }
     }
-    Ok(closed.map(|()| Cost {
+    closed?;
+    Ok(Cost {
         parking,
         whole: begun.elapsed(),
-    }))
+    })
 }
 
 fn counters() -> Result<KernelMemory, BenchError> {
-    KernelMemory::now().map_err(|e| BenchError::Failed(e.to_string()))
+    Ok(KernelMemory::now()?)
 }
 
 /// The host's counters once they have settled, or at last as they are.
@@ -296,7 +295,7 @@ struct Group {
 }
 
 impl Group {
-    fn of(scope: &Scope) -> Self {
+    fn read_from(scope: &Scope) -> Self {
         let Some(dir) = scope
             .cgroups
             .get("memory")
@@ -317,46 +316,46 @@ impl Group {
 
 fn write_life(recorder: &mut Recorder, about: About<'_>, life: &Life) -> Result<(), BenchError> {
     if let Some(why) = &life.unreadable {
-        for phase in [word::PARKED, word::PEAK] {
+        for phase in [phase::PARKED, phase::PEAK] {
             recorder.value(
                 about,
                 phase,
-                word::PSS_BYTES,
+                Metric::PssBytes,
                 Value::Unavailable(why.clone()),
             )?;
         }
         return Ok(());
     }
-    for (phase, walks) in [(word::READY, &life.ready), (word::PARKED, &life.parked)] {
+    for (phase, walks) in [(phase::READY, &life.ready), (phase::PARKED, &life.parked)] {
         for (order, walk) in (0..).zip(walks) {
             let about = About { order, ..about };
-            recorder.value(about, phase, word::PSS_BYTES, walk.memory.pss_bytes.into())?;
-            recorder.value(about, phase, word::USS_BYTES, walk.memory.uss_bytes.into())?;
-            recorder.value(about, phase, word::RSS_BYTES, walk.memory.rss_bytes.into())?;
+            recorder.value(about, phase, Metric::PssBytes, walk.memory.pss_bytes.into())?;
+            recorder.value(about, phase, Metric::UssBytes, walk.memory.uss_bytes.into())?;
+            recorder.value(about, phase, Metric::RssBytes, walk.memory.rss_bytes.into())?;
             recorder.value(
                 about,
                 phase,
-                word::SWAP_BYTES,
+                Metric::SwapBytes,
                 walk.memory.swap_bytes.into(),
             )?;
-            recorder.value(about, phase, word::PROCESSES, walk.processes.into())?;
+            recorder.value(about, phase, Metric::Processes, walk.processes.into())?;
             recorder.value(
                 about,
                 phase,
-                word::WALK_NS,
+                Metric::WalkNs,
                 (walk.end_ns - walk.start_ns).into(),
             )?;
             if let Some(client) = walk.client_pss_bytes {
-                recorder.value(about, phase, word::CLIENT_PSS_BYTES, client.into())?;
+                recorder.value(about, phase, Metric::ClientPssBytes, client.into())?;
             }
         }
     }
     recorder.value(
         about,
-        word::PEAK,
-        word::PSS_BYTES,
+        phase::PEAK,
+        Metric::PssBytes,
         life.peak_pss_bytes.into(),
     )?;
-    recorder.value(about, word::PEAK, word::WALKS, life.walks.into())?;
+    recorder.value(about, phase::PEAK, Metric::Walks, life.walks.into())?;
     Ok(())
 }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::protocol::StartSample;
 use measure_core::contract::run_dir::{RESULTS, RunDir, RunDirError};
 use measure_core::contract::run_info::{Part, RUN_INFO, RunInfo};
-use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
-use measure_core::contract::vocabulary as word;
-use probes::environment::Environment;
-use report::Records;
+use measure_core::contract::sample::{SCHEMA, Sample, Value};
+use measure_core::contract::vocabulary::{Measure, Metric, phase};
+use report::{Records, RunSummary};
 
 use crate::error::BenchError;
 
@@ -30,8 +30,8 @@ pub struct About<'a> {
     pub rung: &'a str,
     /// `user/function`.
     pub function: &'a str,
-    /// A word of [`measure_core::contract::vocabulary`].
-    pub measure: &'a str,
+    /// What was being done.
+    pub measure: &'a Measure,
     /// How many starts or parked workers the value covers.
     pub n: u64,
     /// How many worked at once.
@@ -142,7 +142,7 @@ impl Recorder {
         text.push('\n');
         self.dir.write(RUN_INFO, text.as_bytes())?;
         self.dir
-            .write("environment.json", self.environment.to_json().as_bytes())
+            .write(ENVIRONMENT, self.environment.to_json().as_bytes())
     }
 
     /// Appends one value.
@@ -153,22 +153,22 @@ impl Recorder {
         &mut self,
         about: About<'_>,
         phase: &str,
-        metric: &str,
+        metric: Metric,
         value: Value,
     ) -> Result<(), RunDirError> {
         let sample = self.sample(about, phase, metric, value);
         self.dir.append(&sample)
     }
 
-    fn sample(&self, about: About<'_>, phase: &str, metric: &str, value: Value) -> Sample {
+    fn sample(&self, about: About<'_>, phase: &str, metric: Metric, value: Value) -> Sample {
         Sample {
             schema: SCHEMA,
             run: self.run.clone(),
             rung: about.rung.to_owned(),
             function: about.function.to_owned(),
-            measure: about.measure.to_owned(),
+            measure: about.measure.clone(),
             phase: phase.to_owned(),
-            metric: metric.to_owned(),
+            metric,
             value,
             n: about.n,
             workers: about.workers,
@@ -194,12 +194,12 @@ impl Recorder {
             Some(error) => Value::Unavailable(error.clone()),
             None => start.total_ns.into(),
         };
-        let mut total = self.sample(about, TOTAL, word::WALL_NS, value);
+        let mut total = self.sample(about, phase::TOTAL, Metric::WallNs, value);
         total.warmup = start.warmup;
         total.error.clone_from(&start.error);
         self.dir.append(&total)?;
         for (phase, ns) in &start.phases {
-            let mut sample = self.sample(about, phase, word::WALL_NS, (*ns).into());
+            let mut sample = self.sample(about, phase, Metric::WallNs, (*ns).into());
             sample.warmup = start.warmup;
             self.dir.append(&sample)?;
         }
@@ -219,35 +219,39 @@ impl Recorder {
         let about = About {
             rung,
             function,
-            measure: word::PROBE,
+            measure: &Measure::Probe,
             n: 0,
             workers: 0,
             order: 0,
         };
-        self.value(about, TOTAL, "ready", Value::Unavailable(why.to_owned()))
+        self.value(
+            about,
+            phase::TOTAL,
+            Metric::Ready,
+            Value::Unavailable(why.to_owned()),
+        )
     }
 
-    /// Notes the load after the run, reads the records back and writes every table that is made of
-    /// them.
+    /// Notes the load after the run, reads the records back, writes every table that is made of them, and
+    /// returns the one for a terminal.
     ///
     /// # Errors
     /// The tables cannot be written.
-    pub fn finish(mut self) -> Result<Records, RunDirError> {
-        self.environment.finish();
+    pub fn finish(mut self) -> Result<String, RunDirError> {
+        probes::environment::finish(&mut self.environment);
         self.save()?;
-        let records = Records::read(self.dir.path())?;
-        write_tables(&self.dir, &records)?;
-        Ok(records)
+        write_tables(&self.dir, &Records::read(self.dir.path())?)
     }
 }
 
-/// Writes every table of `records` into `dir`.
+/// Writes every table of `records` into `dir`, and returns the one for a terminal.
 ///
 /// # Errors
 /// One cannot be written.
-pub fn write_tables(dir: &RunDir, records: &Records) -> Result<(), RunDirError> {
-    for file in report::render(records) {
+pub fn write_tables(dir: &RunDir, records: &Records) -> Result<String, RunDirError> {
+    let summary = RunSummary::from_records(records);
+    for file in report::render(&summary) {
         dir.write(file.name, file.content.as_bytes())?;
     }
-    Ok(())
+    Ok(report::terminal(&summary))
 }

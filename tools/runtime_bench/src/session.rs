@@ -9,13 +9,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::protocol::{BatchEnd, Go, Message, StartSample, parse_line};
 use measure_core::contract::{Description, Scope};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
-use crate::error::{BenchError, SessionError, exit_of};
+use crate::error::{BenchError, SessionError, StepError, exit_of};
 
 /// How long a driver may take to make everything ready: a container engine that loads its image.
 const READY_LIMIT: Duration = Duration::from_secs(180);
@@ -34,9 +35,17 @@ const LAST_WORDS: usize = 600;
 #[derive(Debug, Clone, Copy)]
 pub struct Job<'a> {
     /// What to run; each rung's default if `None`.
-    pub function: Option<&'a str>,
+    pub function: Option<&'a FunctionId>,
     /// See [`Start::patience`].
     pub patience: Duration,
+}
+
+impl Job<'_> {
+    /// What was asked for by name.
+    #[must_use]
+    pub fn named(&self) -> Option<String> {
+        self.function.map(ToString::to_string)
+    }
 }
 
 /// What to start.
@@ -51,7 +60,7 @@ pub struct Start<'a> {
     /// Ladder id.
     pub rung: &'a str,
     /// What to run; the rung's default if `None`.
-    pub function: Option<&'a str>,
+    pub function: Option<&'a FunctionId>,
     /// `--workers`, for `time`.
     pub workers: Option<usize>,
     /// Where its standard error goes.
@@ -96,7 +105,7 @@ impl Session {
             }
         }
         let (description, function, scope) =
-            scope.ok_or_else(|| SessionError::Protocol("ready without a scope".into()))?;
+            scope.ok_or_else(|| SessionError::Unexpected("ready without a scope".into()))?;
         Ok(Self {
             link,
             description,
@@ -110,17 +119,15 @@ impl Session {
     /// and what it had measured is handed on before the error.
     ///
     /// # Errors
-    /// As of [`Session::start`], inside; or `on_sample` failed, outside.
+    /// As of [`Session::start`]; or `on_sample` failed.
     pub fn batch(
         &mut self,
         go: &Go,
         expected: Duration,
         on_sample: &mut dyn FnMut(StartSample) -> Result<(), BenchError>,
-    ) -> Result<Result<BatchEnd, SessionError>, BenchError> {
+    ) -> Result<BatchEnd, StepError> {
         self.starts += go.starts.unwrap_or(0);
-        if let Err(error) = self.link.go(go) {
-            return Ok(Err(error));
-        }
+        self.link.go(go)?;
         let mut until = Instant::now() + self.link.patience + expected * SLOWER_THAN_EXPECTED;
         let mut interrupted = None;
         loop {
@@ -132,17 +139,17 @@ impl Session {
                 Ok(Message::Sample(sample)) => {
                     if let Err(error) = on_sample(sample) {
                         self.link.signal(Signal::SIGTERM);
-                        return Err(error);
+                        return Err(error.into());
                     }
                 }
-                Ok(Message::Batch(end)) => return Ok(interrupted.map_or(Ok(end), Err)),
-                Ok(other) => return Ok(Err(unexpected(&other))),
+                Ok(Message::Batch(end)) => return Ok(interrupted.map_or(Ok(end), Err)?),
+                Ok(other) => return Err(unexpected(&other).into()),
                 Err(error @ SessionError::Interrupted(_)) if interrupted.is_none() => {
                     interrupted = Some(error);
                     until = Instant::now() + self.link.patience;
                     self.link.signal(Signal::SIGTERM);
                 }
-                Err(error) => return Ok(Err(interrupted.unwrap_or(error))),
+                Err(error) => return Err(interrupted.unwrap_or(error).into()),
             }
         }
     }
@@ -179,7 +186,7 @@ impl Session {
 
 fn unexpected(message: &Message) -> SessionError {
     let text = format!("{message:?}");
-    SessionError::Protocol(text.chars().take(200).collect())
+    SessionError::Unexpected(text.chars().take(200).collect())
 }
 
 /// The process and its two pipes.
@@ -187,7 +194,7 @@ fn unexpected(message: &Message) -> SessionError {
 struct Link {
     child: Child,
     stdin: Option<ChildStdin>,
-    lines: Receiver<Result<Message, String>>,
+    lines: Receiver<Result<Message, SessionError>>,
     log: PathBuf,
     patience: Duration,
     reaped: bool,
@@ -195,11 +202,11 @@ struct Link {
 
 impl Link {
     fn spawn(start: Start<'_>) -> Result<Self, SessionError> {
-        let cannot = |why: &dyn std::fmt::Display| SessionError::Start {
+        let cannot = |source| SessionError::Start {
             driver: start.driver.display().to_string(),
-            why: why.to_string(),
+            source,
         };
-        let stderr = File::create(&start.log).map_err(|e| cannot(&e))?;
+        let stderr = File::create(&start.log).map_err(cannot)?;
         let mut command = Command::new(start.driver);
         command
             .arg(start.command)
@@ -211,12 +218,12 @@ impl Link {
             // A Ctrl-C on the terminal is ours; we release the drivers in order.
             .process_group(0);
         if let Some(function) = start.function {
-            command.args(["--function", function]);
+            command.args(["--function", &function.to_string()]);
         }
         if let Some(workers) = start.workers {
             command.args(["--workers", &workers.to_string()]);
         }
-        let mut child = command.spawn().map_err(|e| cannot(&e))?;
+        let mut child = command.spawn().map_err(cannot)?;
         let stdin = child.stdin.take();
         let (sender, lines) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
@@ -270,7 +277,7 @@ impl Link {
                     });
                 }
                 Ok(Ok(message)) => return Ok(message),
-                Ok(Err(bad)) => return Err(SessionError::Protocol(bad)),
+                Ok(Err(bad)) => return Err(bad),
                 Err(RecvTimeoutError::Disconnected) => return Err(self.gone()),
                 Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
                 Err(RecvTimeoutError::Timeout) => {
@@ -407,11 +414,11 @@ impl Drop for Link {
     }
 }
 
-fn read_lines(stdout: ChildStdout, sender: &mpsc::Sender<Result<Message, String>>) {
+fn read_lines(stdout: ChildStdout, sender: &mpsc::Sender<Result<Message, SessionError>>) {
     for line in BufReader::new(stdout).lines() {
         let message = match line {
-            Ok(line) => parse_line(&line),
-            Err(error) => Err(error.to_string()),
+            Ok(line) => parse_line(&line).map_err(SessionError::from),
+            Err(error) => Err(SessionError::Unreadable(error)),
         };
         if sender.send(message).is_err() {
             return;

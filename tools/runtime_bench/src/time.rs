@@ -11,14 +11,14 @@ use measure_core::base::interrupt;
 use measure_core::base::progress::Progress;
 use measure_core::contract::Probe;
 use measure_core::contract::protocol::{BatchEnd, Go};
-use measure_core::contract::sample::{TOTAL, Value};
-use measure_core::contract::vocabulary as word;
+use measure_core::contract::sample::Value;
+use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use probes::disk_io::drop_caches;
 use stats::schedule::{Block, interleave};
 
 use crate::counters::{CpuMeter, DiskMeter};
 use crate::drivers::Offer;
-use crate::error::{BenchError, SessionError};
+use crate::error::{BenchError, SessionError, StepError};
 use crate::plan::{Pass, Sizes, Task, estimate, in_words, share_until, tasks};
 use crate::recorder::{About, Recorder};
 use crate::session::{Job, Session, Start};
@@ -62,12 +62,15 @@ pub fn measure(
         }
         recorder.next_block();
         progress.show(&format!("{}: getting ready", offer.rung()));
-        match open(recorder, offer, job, sizes)? {
+        match open(recorder, offer, job, sizes) {
             Ok(rung) => {
                 progress.expect(estimate(&rung.tasks, rung.start_ns));
                 live.push(rung);
             }
-            Err(error) => trouble.add(recorder, &mut progress, offer, job.function, &error)?,
+            Err(error) => {
+                let error = error.of_rung()?;
+                trouble.add(recorder, &mut progress, offer, job.named(), error)?;
+            }
         }
     }
     recorder.save()?;
@@ -133,7 +136,7 @@ fn open<'a>(
     offer: &'a Offer,
     job: &Job<'_>,
     sizes: &Sizes,
-) -> Result<Result<Live<'a>, SessionError>, BenchError> {
+) -> Result<Live<'a>, StepError> {
     let most = offer.description.max_workers.max(1);
     let workers = sizes
         .workers
@@ -142,7 +145,7 @@ fn open<'a>(
         .filter(|&w| w <= most)
         .max()
         .unwrap_or(1);
-    let started = Session::start(Start {
+    let mut session = Session::start(Start {
         driver: &offer.driver,
         command: "time",
         count: 1,
@@ -151,17 +154,13 @@ fn open<'a>(
         workers: Some(workers),
         log: recorder.log("time", offer.rung()),
         patience: job.patience,
-    });
-    let mut session = match started {
-        Ok(session) => session,
-        Err(error) => return Ok(Err(error)),
-    };
+    })?;
     let (mut times, mut first_error) = (Vec::new(), None);
     let function = session.function.clone();
     let about = About {
         rung: offer.rung(),
         function: &function,
-        measure: word::CALIBRATE,
+        measure: &Measure::Calibrate,
         n: 1,
         workers: 1,
         order: 0,
@@ -171,20 +170,17 @@ fn open<'a>(
         workers: Some(1),
         ..Go::default()
     };
-    let end = session.batch(&go, Duration::ZERO, &mut |sample| {
+    session.batch(&go, Duration::ZERO, &mut |sample| {
         match &sample.error {
             Some(error) => first_error = first_error.take().or_else(|| Some(error.clone())),
             None => times.push(sample.total_ns),
         }
         Ok(recorder.start(about, &sample)?)
     })?;
-    if let Err(error) = end {
-        return Ok(Err(error));
-    }
     // The least: the first start in a process is slow, and other load only adds.
     let Some(start_ns) = times.into_iter().min() else {
         let error = first_error.unwrap_or_else(|| "no start was made".into());
-        return Ok(Err(SessionError::AllFailed(error)));
+        return Err(SessionError::AllFailed(error).into());
     };
     let tasks = tasks(sizes, start_ns, most);
     recorder.about_rung(offer.rung(), |info| {
@@ -194,12 +190,12 @@ fn open<'a>(
         // With what it knows once it is prepared, for example the image's digest.
         info.description = session.description.clone();
     });
-    Ok(Ok(Live {
+    Ok(Live {
         offer,
         session: Some(session),
         start_ns,
         tasks,
-    }))
+    })
 }
 
 /// Measures one block; a rung that fails is out of the rest.
@@ -218,12 +214,13 @@ fn block(
             task.pass,
             task.starts
         ));
-        match batch(recorder, &mut session, rung.offer.rung(), task, expected)? {
+        match batch(recorder, &mut session, rung.offer.rung(), task, expected) {
             Ok(()) => rung.session = Some(session),
             Err(error) => {
+                let error = error.of_rung()?;
                 let function = session.function.clone();
                 drop(session);
-                trouble.add(recorder, progress, rung.offer, Some(&function), &error)?;
+                trouble.add(recorder, progress, rung.offer, Some(function), error)?;
             }
         }
     }
@@ -237,7 +234,7 @@ fn batch(
     rung: &str,
     task: Task,
     expected: Duration,
-) -> Result<Result<(), SessionError>, BenchError> {
+) -> Result<(), StepError> {
     let (function, scope) = (session.function.clone(), session.scope.clone());
     let about = About {
         rung,
@@ -250,10 +247,15 @@ fn batch(
     if task.pass == Pass::DropCaches
         && let Err(why) = drop_caches()
     {
-        for metric in [word::READ_BYTES, word::WRITE_BYTES, word::WALL_NS] {
-            recorder.value(about, TOTAL, metric, Value::Unavailable(why.to_string()))?;
+        for metric in [Metric::ReadBytes, Metric::WriteBytes, Metric::WallNs] {
+            recorder.value(
+                about,
+                phase::TOTAL,
+                metric,
+                Value::Unavailable(why.to_string()),
+            )?;
         }
-        return Ok(Ok(()));
+        return Ok(());
     }
     let cpu = (task.pass == Pass::Cpu).then(|| CpuMeter::open(&scope));
     let disk = matches!(task.pass, Pass::Disk | Pass::DropCaches).then(|| DiskMeter::open(&scope));
@@ -265,7 +267,7 @@ fn batch(
     };
     let one = About {
         measure: match task.pass {
-            Pass::Wall | Pass::Throughput => word::START,
+            Pass::Wall | Pass::Throughput => &Measure::Start,
             Pass::Cpu | Pass::Disk | Pass::DropCaches => about.measure,
         },
         ..about
@@ -273,48 +275,67 @@ fn batch(
     let end = session.batch(&go, expected, &mut |sample| {
         Ok(recorder.start(one, &sample)?)
     })?;
-    let end = match end {
-        Ok(end) => end,
-        Err(error) => return Ok(Err(error)),
-    };
     let about = About {
         n: end.starts,
         ..about
     };
-    let ok = |value: Result<u64, String>| good(&end, value);
-    recorder.value(about, TOTAL, word::WALL_NS, ok(Ok(end.elapsed_ns)))?;
+    let of_all = |value| unless_failed(&end, value);
+    recorder.value(
+        about,
+        phase::TOTAL,
+        Metric::WallNs,
+        of_all(end.elapsed_ns.into()),
+    )?;
     if let Some(cost) = cpu.map(CpuMeter::read) {
-        recorder.value(about, TOTAL, word::CPU_NS, ok(cost.scope_ns))?;
-        recorder.value(about, TOTAL, word::CPU_CYCLES, ok(cost.cycles))?;
+        recorder.value(
+            about,
+            phase::TOTAL,
+            Metric::CpuNs,
+            of_all(cost.scope_ns.into()),
+        )?;
+        recorder.value(
+            about,
+            phase::TOTAL,
+            Metric::CpuCycles,
+            of_all(cost.cycles.into()),
+        )?;
         if let Some(client) = cost.client_ns {
-            recorder.value(about, TOTAL, word::CLIENT_CPU_NS, ok(client))?;
+            recorder.value(
+                about,
+                phase::TOTAL,
+                Metric::ClientCpuNs,
+                of_all(client.into()),
+            )?;
         }
     }
     if let Some(bytes) = disk.map(DiskMeter::read) {
-        let (read, write) = (
-            bytes.clone().map(|b| b.read_bytes),
-            bytes.map(|b| b.write_bytes),
-        );
-        recorder.value(about, TOTAL, word::READ_BYTES, ok(read))?;
-        recorder.value(about, TOTAL, word::WRITE_BYTES, ok(write))?;
+        let bytes = bytes.as_ref();
+        let (read, write) = (bytes.map(|b| b.read_bytes), bytes.map(|b| b.write_bytes));
+        recorder.value(about, phase::TOTAL, Metric::ReadBytes, of_all(read.into()))?;
+        recorder.value(
+            about,
+            phase::TOTAL,
+            Metric::WriteBytes,
+            of_all(write.into()),
+        )?;
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// A batch's total, unless starts of it failed: those did not do the work.
-fn good(end: &BatchEnd, value: Result<u64, String>) -> Value {
+fn unless_failed(end: &BatchEnd, value: Value) -> Value {
     if end.failed > 0 {
         return Value::Unavailable(format!("{} of {} starts failed", end.failed, end.starts));
     }
-    value.into()
+    value
 }
 
-fn measure_of(pass: Pass) -> &'static str {
+fn measure_of(pass: Pass) -> &'static Measure {
     match pass {
-        Pass::Wall | Pass::Throughput => word::BATCH,
-        Pass::Cpu => word::CPU,
-        Pass::Disk => word::DISK,
-        Pass::DropCaches => word::DROP_CACHES,
+        Pass::Wall | Pass::Throughput => &Measure::Batch,
+        Pass::Cpu => &Measure::Cpu,
+        Pass::Disk => &Measure::Disk,
+        Pass::DropCaches => &Measure::DropCaches,
     }
 }
 
@@ -341,7 +362,7 @@ fn close(
         });
         match session.close() {
             Err(error) if error.exit() != Exit::Interrupted => {
-                trouble.add(recorder, progress, rung.offer, Some(&function), &error)?;
+                trouble.add(recorder, progress, rung.offer, Some(function), error)?;
             }
             _ => {}
         }

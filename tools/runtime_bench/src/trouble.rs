@@ -28,14 +28,14 @@ impl Trouble {
         recorder: &mut Recorder,
         progress: &mut Progress,
         offer: &Offer,
-        function: Option<&str>,
-        error: &SessionError,
+        function: Option<String>,
+        error: SessionError,
     ) -> Result<(), BenchError> {
         if matches!(error, SessionError::Interrupted(_)) {
             return Ok(());
         }
-        let function = function.unwrap_or(&offer.description.default_function);
-        recorder.unavailable(offer.rung(), function, &error.to_string())?;
+        let function = function.unwrap_or_else(|| offer.description.default_function.clone());
+        recorder.unavailable(offer.rung(), &function, &error.to_string())?;
         recorder.about_rung(offer.rung(), |info| info.failure = Some(error.to_string()));
         recorder.save()?;
         progress.warn(&format!("{}: {error}", offer.rung()));
@@ -50,7 +50,7 @@ impl Trouble {
         }
         // What a host cannot do is a row of the table, not a failure of the run.
         if error.exit() != Exit::Unavailable && self.first.is_none() {
-            self.first = Some((offer.rung().to_owned(), error.clone()));
+            self.first = Some((offer.rung().to_owned(), error));
         }
         Ok(())
     }

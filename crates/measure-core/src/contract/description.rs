@@ -54,7 +54,7 @@ pub enum Probe {
     Ready,
     /// It cannot.
     Unavailable {
-        /// Why.
+        /// What stands against it.
         why: String,
         /// What to do about it.
         mend: String,

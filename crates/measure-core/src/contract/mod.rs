@@ -1,6 +1,8 @@
 //! What passes between a driver and whoever started it, and from a run to its readers.
 
 mod description;
+pub mod environment;
+mod fitness;
 pub mod protocol;
 pub mod run_dir;
 pub mod run_info;

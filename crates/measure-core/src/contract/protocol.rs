@@ -124,25 +124,44 @@ pub struct Go {
     pub quiet: bool,
 }
 
+/// What is wrong with a driver's line.
+#[derive(Debug, thiserror::Error)]
+pub enum ProtocolError {
+    /// No JSON, or not of the form of any message.
+    #[error("not a protocol line ({source}): {line:.200}")]
+    Malformed {
+        /// The line.
+        line: String,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// Of a driver that was built from other sources.
+    #[error("protocol version {0}, this side speaks {VERSION}: build both from one checkout")]
+    Version(u64),
+    /// JSON that says no version.
+    #[error("a line without a version: {0:.200}")]
+    NoVersion(String),
+}
+
 /// Parses a driver's line.
 ///
 /// # Errors
 /// Not a line of this protocol, or of another version.
-pub fn parse_line(line: &str) -> Result<Message, String> {
-    let value: BTreeMap<String, serde_json::Value> = serde_json::from_str(line)
-        .map_err(|e| format!("not a protocol line ({e}): {line:.200}"))?;
+pub fn parse_line(line: &str) -> Result<Message, ProtocolError> {
+    let malformed = |source| ProtocolError::Malformed {
+        line: line.to_owned(),
+        source,
+    };
+    let value: BTreeMap<String, serde_json::Value> =
+        serde_json::from_str(line).map_err(malformed)?;
     match value.get("v").and_then(serde_json::Value::as_u64) {
         Some(v) if v == u64::from(VERSION) => {}
-        Some(v) => {
-            return Err(format!(
-                "protocol version {v}, this side speaks {VERSION}: build both from one checkout"
-            ));
-        }
-        None => return Err(format!("a line without a version: {line:.200}")),
+        Some(v) => return Err(ProtocolError::Version(v)),
+        None => return Err(ProtocolError::NoVersion(line.to_owned())),
     }
     serde_json::from_str::<Line>(line)
         .map(|line| line.message)
-        .map_err(|e| format!("not a protocol line ({e}): {line:.200}"))
+        .map_err(malformed)
 }
 
 /// The line that says `message`, without its newline.
@@ -182,14 +201,15 @@ mod tests {
             },
         ];
         for message in messages {
-            assert_eq!(parse_line(&to_line(message.clone())).as_ref(), Ok(&message));
+            let line = to_line(message.clone());
+            assert_eq!(parse_line(&line).expect("its own form"), message);
         }
     }
 
     #[test]
     fn another_version_is_refused() {
         let error = parse_line(r#"{"v":2,"msg":"ready"}"#).expect_err("refused");
-        assert!(error.contains("version 2"), "{error}");
+        assert!(error.to_string().contains("version 2"), "{error}");
     }
 
     proptest! {

@@ -2,17 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::vocabulary::{Measure, Metric};
+
 /// Version of [`Sample`]'s form; a reader refuses what is newer.
 pub const SCHEMA: u32 = 1;
-
-/// The phase that spans all others, from asked for to torn down.
-pub const TOTAL: &str = "total";
 
 /// A value as measured, or why there is none. Never zero in place of "unknown".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Value {
-    /// In the unit that the metric's name ends in.
+    /// In [`Metric::unit`].
     Value(i64),
     /// Why it could not be measured, and how to mend it.
     Unavailable(String),
@@ -55,12 +54,12 @@ pub struct Sample {
     pub rung: String,
     /// `user/function`.
     pub function: String,
-    /// What was being done: `start` (one cold start), `batch` (n of them), `drop-caches`, `hold`, ...
-    pub measure: String,
-    /// [`TOTAL`] or the name of a phase of it.
+    /// What was being done.
+    pub measure: Measure,
+    /// [`super::vocabulary::phase::TOTAL`] or the name of a phase of it.
     pub phase: String,
-    /// Name with its unit: `wall_ns`, `cpu_ns`, `cpu_cycles`, `pss_bytes`, ...
-    pub metric: String,
+    /// What the value is of.
+    pub metric: Metric,
     /// The raw total.
     #[serde(flatten)]
     pub value: Value,
@@ -85,6 +84,7 @@ pub struct Sample {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::vocabulary::phase;
 
     #[test]
     fn a_value_or_its_absence_survives_a_line() {
@@ -93,9 +93,9 @@ mod tests {
             run: "r".into(),
             rung: "wasm".into(),
             function: "demo/noop".into(),
-            measure: "start".into(),
-            phase: TOTAL.into(),
-            metric: "wall_ns".into(),
+            measure: Measure::Start,
+            phase: phase::TOTAL.into(),
+            metric: Metric::WallNs,
             value: Value::Value(12_600),
             n: 1,
             workers: 1,

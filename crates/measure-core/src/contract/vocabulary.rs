@@ -1,71 +1,264 @@
-//! The words of the records: what `measure`, `phase` and `metric` of a sample can say. Written by
-//! `runtime_bench`, read here; docs/records.md explains each.
+//! The words of the records: what `measure`, `metric` and the fixed `phase`s of a sample can say.
+//! docs/records.md explains each; a test holds the two together.
 
-/// The first starts of a driver process, by which the number of starts is chosen.
-pub const CALIBRATE: &str = "calibrate";
-/// One start of the wall-time pass.
-pub const START: &str = "start";
-/// A whole batch of the wall-time pass.
-pub const BATCH: &str = "batch";
-/// A batch of the CPU pass.
-pub const CPU: &str = "cpu";
-/// A batch of the disk I/O pass.
-pub const DISK: &str = "disk";
-/// A single start right after the page caches were dropped.
-pub const DROP_CACHES: &str = "drop-caches";
-/// Parked workers.
-pub const HOLD: &str = "hold";
-/// A few parked workers, by which the sizes of the sweep are chosen; not in its fit.
-pub const TRIAL: &str = "trial";
-/// Whether the rung can run.
-pub const PROBE: &str = "probe";
+use std::fmt;
 
-/// Wall time.
-pub const WALL_NS: &str = "wall_ns";
-/// CPU time of the scope.
-pub const CPU_NS: &str = "cpu_ns";
-/// CPU cycles of the scope, user and kernel.
-pub const CPU_CYCLES: &str = "cpu_cycles";
-/// CPU time of the client of an engine, apart from the scope's.
-pub const CLIENT_CPU_NS: &str = "client_cpu_ns";
-/// Bytes that the scope fetched from storage.
-pub const READ_BYTES: &str = "read_bytes";
-/// Bytes that the scope caused to be sent to storage.
-pub const WRITE_BYTES: &str = "write_bytes";
+use serde::{Deserialize, Serialize};
 
-/// Proportional set size of the whole scope.
-pub const PSS_BYTES: &str = "pss_bytes";
-/// The kernel's own peak of the memory charged to the scope's cgroup, page cache included.
-pub const CGROUP_PEAK_BYTES: &str = "cgroup_peak_bytes";
-/// The host's MemAvailable.
-pub const MEM_AVAILABLE_BYTES: &str = "mem_available_bytes";
+/// An enum of words, each spelled once, and `Other` for what a later version may have written.
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$means:meta])* $word:ident = $text:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        pub enum $name {
+            $($(#[$means])* $word,)+
+            /// A word that this version does not know; kept as it is, and in no table that needs its meaning.
+            Other(String),
+        }
 
-/// Phase of `hold`: before the driver was started.
-pub const BEFORE: &str = "before";
-/// Phase of `hold`: everything is ready, no worker yet.
-pub const READY: &str = "ready";
-/// Phase of `hold`: all workers are blocked inside the function.
-pub const PARKED: &str = "parked";
-/// Phase of `hold`: the driver has ended.
-pub const AFTER: &str = "after";
-/// Phase of `hold`: the largest value seen over the scope's whole life.
-pub const PEAK: &str = "peak";
+        impl $name {
+            /// Every word that this version knows.
+            pub const ALL: &'static [Self] = &[$(Self::$word,)+];
 
-/// Unique set size of the whole scope.
-pub const USS_BYTES: &str = "uss_bytes";
-/// Resident set size, shared pages counted once per process.
-pub const RSS_BYTES: &str = "rss_bytes";
-/// Swapped out.
-pub const SWAP_BYTES: &str = "swap_bytes";
-/// Proportional set size of the client, apart from the scope.
-pub const CLIENT_PSS_BYTES: &str = "client_pss_bytes";
-/// How many processes the scope has.
-pub const PROCESSES: &str = "processes";
-/// How long the pass over the scope took.
-pub const WALK_NS: &str = "walk_ns";
-/// How many passes were made over the scope's life.
-pub const WALKS: &str = "walks";
-/// Memory charged to the scope's cgroup, page cache included.
-pub const CGROUP_BYTES: &str = "cgroup_bytes";
-/// Page tables of the scope's processes.
-pub const SCOPE_PAGE_TABLES_BYTES: &str = "scope_page_tables_bytes";
+            /// The word, as in files.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$word => $text,)+
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                match word.as_str() {
+                    $($text => Self::$word,)+
+                    _ => Self::Other(word),
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(word: $name) -> Self {
+                match word {
+                    $name::Other(word) => word,
+                    known => known.as_str().to_owned(),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What was being done when a sample was taken.
+    Measure {
+        /// The first starts of a driver process, by which the number of starts is chosen.
+        Calibrate = "calibrate",
+        /// One start of the wall-time pass.
+        Start = "start",
+        /// A whole batch of the wall-time pass.
+        Batch = "batch",
+        /// A batch of the CPU pass.
+        Cpu = "cpu",
+        /// A batch of the disk I/O pass.
+        Disk = "disk",
+        /// A single start right after the page caches were dropped.
+        DropCaches = "drop-caches",
+        /// Parked workers.
+        Hold = "hold",
+        /// A few parked workers, by which the sizes of the sweep are chosen; not in its fit.
+        Trial = "trial",
+        /// Whether the rung can run.
+        Probe = "probe",
+        /// Of a comparison: a timed run of one program.
+        Run = "run",
+        /// Of a comparison: an untimed run that shows whether the columns agree.
+        Verify = "verify",
+    }
+}
+
+words! {
+    /// What a sample's number is of; the name ends in its [`Unit`].
+    Metric {
+        /// Of [`Measure::Probe`], never with a number: why the rung cannot run.
+        Ready = "ready",
+        /// Wall time.
+        WallNs = "wall_ns",
+        /// Phase [`phase::KERNEL`], by the program's own clock.
+        KernelNs = "kernel_ns",
+        /// CPU time of the scope.
+        CpuNs = "cpu_ns",
+        /// CPU cycles of the scope, user and kernel.
+        CpuCycles = "cpu_cycles",
+        /// CPU time of the client of an engine, apart from the scope's.
+        ClientCpuNs = "client_cpu_ns",
+        /// Bytes that the scope fetched from storage.
+        ReadBytes = "read_bytes",
+        /// Bytes that the scope caused to be sent to storage.
+        WriteBytes = "write_bytes",
+        /// Proportional set size of the whole scope.
+        PssBytes = "pss_bytes",
+        /// Unique set size of the whole scope.
+        UssBytes = "uss_bytes",
+        /// Resident set size, shared pages counted once per process.
+        RssBytes = "rss_bytes",
+        /// Swapped out.
+        SwapBytes = "swap_bytes",
+        /// Proportional set size of the client, apart from the scope.
+        ClientPssBytes = "client_pss_bytes",
+        /// How many processes the scope has.
+        Processes = "processes",
+        /// How long the pass over the scope took.
+        WalkNs = "walk_ns",
+        /// How many passes were made over the scope's life.
+        Walks = "walks",
+        /// Memory charged to the scope's cgroup, page cache included.
+        CgroupBytes = "cgroup_bytes",
+        /// The kernel's own peak of it.
+        CgroupPeakBytes = "cgroup_peak_bytes",
+        /// Page tables of the scope's processes.
+        ScopePageTablesBytes = "scope_page_tables_bytes",
+        /// The host's MemAvailable.
+        MemAvailableBytes = "mem_available_bytes",
+        /// The host's page tables.
+        PageTablesBytes = "page_tables_bytes",
+        /// The host's kernel stacks.
+        KernelStacksBytes = "kernel_stacks_bytes",
+        /// The host's slabs that are given back under pressure.
+        SlabReclaimableBytes = "slab_reclaimable_bytes",
+        /// The host's slabs that are not.
+        SlabUnreclaimableBytes = "slab_unreclaimable_bytes",
+        /// The host's per-CPU areas.
+        PercpuBytes = "percpu_bytes",
+        /// What the host's kernel allocated with vmalloc.
+        VmallocBytes = "vmalloc_bytes",
+    }
+}
+
+/// What a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// `_ns`.
+    Nanoseconds,
+    /// `_bytes`.
+    Bytes,
+    /// Cycles, processes, passes: a plain number.
+    Count,
+}
+
+impl Metric {
+    /// The unit that its name ends in; so one that this version does not know has one too.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        match self.as_str() {
+            name if name.ends_with("_ns") => Unit::Nanoseconds,
+            name if name.ends_with("_bytes") => Unit::Bytes,
+            _ => Unit::Count,
+        }
+    }
+}
+
+/// The phases that are no rung's own.
+pub mod phase {
+    /// Spans all others, from asked for to torn down.
+    pub const TOTAL: &str = "total";
+    /// Of a comparison: the kernel alone; `n` is how often it ran.
+    pub const KERNEL: &str = "kernel";
+    /// Of `hold`: before the driver was started.
+    pub const BEFORE: &str = "before";
+    /// Of `hold`: everything is ready, no worker yet.
+    pub const READY: &str = "ready";
+    /// Of `hold`: all workers are blocked inside the function.
+    pub const PARKED: &str = "parked";
+    /// Of `hold`: the driver has ended.
+    pub const AFTER: &str = "after";
+    /// Of `hold`: the largest value seen over the scope's whole life.
+    pub const PEAK: &str = "peak";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_word_is_read_as_it_is_written_and_an_unknown_one_is_kept() {
+        for measure in Measure::ALL {
+            let json = serde_json::to_string(measure).expect("a word");
+            assert_eq!(json, format!("\"{measure}\""));
+            assert_eq!(
+                &serde_json::from_str::<Measure>(&json).expect("known"),
+                measure
+            );
+        }
+        for metric in Metric::ALL {
+            assert_eq!(&Metric::from(metric.to_string()), metric);
+        }
+        let later: Metric = serde_json::from_str("\"joule_ns\"").expect("read all the same");
+        assert_eq!(later, Metric::Other("joule_ns".into()));
+        assert_eq!(
+            serde_json::to_string(&later).expect("a word"),
+            "\"joule_ns\""
+        );
+        assert_eq!(later.unit(), Unit::Nanoseconds);
+    }
+
+    #[test]
+    fn units_are_those_of_the_names() {
+        assert_eq!(Metric::PssBytes.unit(), Unit::Bytes);
+        assert_eq!(Metric::CpuNs.unit(), Unit::Nanoseconds);
+        assert_eq!(Metric::Walks.unit(), Unit::Count);
+        assert_eq!(Metric::CpuCycles.unit(), Unit::Count);
+    }
+
+    /// The first cells of the rows under headings that begin with `| column |`, or all cells of it.
+    #[test]
+    fn the_page_on_records_explains_every_word_and_no_other() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/records.md");
+        let page = fs::read_to_string(page).expect("docs/records.md");
+        let quoted = |cell: &str| -> Vec<String> {
+            let words = cell.split('`').skip(1).step_by(2);
+            words.map(str::to_owned).collect()
+        };
+        let (mut measures, mut metrics) = (BTreeSet::new(), BTreeSet::new());
+        let mut table = "";
+        for line in page.lines() {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            match cells[..] {
+                [_, "measure", ..] => table = "measure",
+                [_, "metric", ..] => table = "metric",
+                [_, first, .., last, _] if table == "measure" => {
+                    measures.extend(quoted(first));
+                    metrics.extend(quoted(last));
+                }
+                [_, first, ..] if table == "metric" => metrics.extend(quoted(first)),
+                _ => table = "",
+            }
+        }
+        let known = |words: &[String]| words.iter().cloned().collect::<BTreeSet<_>>();
+        let all: Vec<String> = Measure::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(measures, known(&all));
+        // The last column of the measures also names measures and phases.
+        let all: Vec<String> = Metric::ALL.iter().map(ToString::to_string).collect();
+        let missing: Vec<_> = all.iter().filter(|m| !metrics.contains(*m)).collect();
+        assert!(missing.is_empty(), "not explained: {missing:?}");
+        let unknown: Vec<_> = metrics
+            .iter()
+            .filter(|word| {
+                Metric::from((*word).clone()).unit() != Unit::Count && !all.contains(word)
+            })
+            .collect();
+        assert!(unknown.is_empty(), "explained and not there: {unknown:?}");
+    }
+}

@@ -115,38 +115,56 @@ impl Column for NativeColumn<'_> {
         }))
     }
 
-    fn hash(&self, benchmark: &Benchmark) -> Result<String, String> {
-        sha256_of(&(self.locate)(benchmark).path).map_err(|e| e.to_string())
+    fn hash(&self, benchmark: &Benchmark) -> io::Result<String> {
+        sha256_of(&(self.locate)(benchmark).path)
     }
 }
 
+/// Why a file is no program for this host, in words that go on from its name.
+#[derive(Debug, thiserror::Error)]
+enum Foreign {
+    #[error("cannot be judged ({0})")]
+    Unjudged(#[source] io::Error),
+    #[error("cannot be read ({0})")]
+    Unreadable(#[source] io::Error),
+    #[error("is not an executable of this system (no ELF header)")]
+    NoElf,
+    #[error(
+        "is foreign: built for ELF machine {machine} ({bits} bit), this host is {own_machine} ({own_bits} bit)"
+    )]
+    Machine {
+        machine: u16,
+        bits: u32,
+        own_machine: u16,
+        own_bits: u32,
+    },
+}
+
 /// Whether `path` is an ELF executable of our own kind, by comparing its header with our own.
-fn runs_here(path: &Path) -> Result<(), String> {
+fn runs_here(path: &Path) -> Result<(), Foreign> {
     let header = |path: &Path| -> io::Result<[u8; 20]> {
         let mut bytes = [0; 20];
         File::open(path)?.read_exact(&mut bytes)?;
         Ok(bytes)
     };
-    let ours =
-        header(Path::new("/proc/self/exe")).map_err(|e| format!("cannot be judged ({e})"))?;
+    let ours = header(Path::new("/proc/self/exe")).map_err(Foreign::Unjudged)?;
     let theirs = match header(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => [0; 20],
-        Err(error) => return Err(format!("cannot be read ({error})")),
+        Err(error) => return Err(Foreign::Unreadable(error)),
     };
     if theirs[..4] != ours[..4] {
-        return Err("is not an executable of this system (no ELF header)".to_owned());
+        return Err(Foreign::NoElf);
     }
     // Word size and byte order, and the machine.
     if theirs[4..6] != ours[4..6] || theirs[18..20] != ours[18..20] {
         let machine = |header: [u8; 20]| u16::from_le_bytes([header[18], header[19]]);
-        return Err(format!(
-            "is foreign: built for ELF machine {} ({} bit), this host is {} ({} bit)",
-            machine(theirs),
-            32 * u32::from(theirs[4]),
-            machine(ours),
-            32 * u32::from(ours[4]),
-        ));
+        return Err(Foreign::Machine {
+            machine: machine(theirs),
+            bits: 32 * u32::from(theirs[4]),
+            own_machine: machine(ours),
+            own_bits: 32 * u32::from(ours[4]),
+        });
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use faaslet::settings::GUARD_BYTES;
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
-use second_engine::Toolchain;
+use second_engine::{Toolchain, Wasm2cError};
 
 use crate::column::NotReady;
 
@@ -26,7 +26,7 @@ const LARGE_BYTES: usize = 1 << 20;
 
 /// The tools, and the libraries that they made.
 pub struct SecondEngine {
-    toolchain: Result<Toolchain, String>,
+    toolchain: Result<Toolchain, Wasm2cError>,
     cache: PathBuf,
 }
 
@@ -36,7 +36,7 @@ impl SecondEngine {
     pub fn find() -> Self {
         let home = home::root();
         Self {
-            toolchain: Toolchain::find(&home, COMPILER).map_err(|e| e.to_string()),
+            toolchain: Toolchain::find(&home, COMPILER),
             cache: home.join(CACHE),
         }
     }
@@ -83,7 +83,7 @@ impl SecondEngine {
 
     fn toolchain(&self) -> Result<&Toolchain, NotReady> {
         self.toolchain.as_ref().map_err(|why| NotReady {
-            why: why.clone(),
+            why: why.to_string(),
             mend: "`make wasm2c` installs wasm2c".to_owned(),
         })
     }

@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::thread::{self, Builder};
@@ -14,7 +15,7 @@ use faaslet::thread::STACK_BYTES;
 use faaslet::{EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError, Store};
 use measure_core::base::clock::PhaseClock;
 use measure_core::base::files::sha256_of;
-use measure_core::base::ids::FunctionId;
+use measure_core::base::ids::{FunctionId, FunctionIdError};
 use measure_core::base::interrupt;
 
 use super::{OUTPUT_LIMIT_BYTES, SecondEngine, Words, phase};
@@ -33,8 +34,8 @@ pub struct WasmProgram {
     pub grants: Grants,
 }
 
-/// Says which function a benchmark is and what it is given, or why it has none.
-pub type Locate<'a> = Box<dyn Fn(&Benchmark) -> Result<WasmProgram, String> + 'a>;
+/// Says which function a benchmark is and what it is given, or that its name is none of a function.
+pub type Locate<'a> = Box<dyn Fn(&Benchmark) -> Result<WasmProgram, FunctionIdError> + 'a>;
 
 /// The store's functions under one engine.
 pub struct WasmColumn<'a> {
@@ -189,9 +190,9 @@ impl Column for WasmColumn<'_> {
         }))
     }
 
-    fn hash(&self, benchmark: &Benchmark) -> Result<String, String> {
-        let id = (self.locate)(benchmark)?.id;
-        sha256_of(&self.store.module_path(&id)).map_err(|e| e.to_string())
+    fn hash(&self, benchmark: &Benchmark) -> io::Result<String> {
+        let id = (self.locate)(benchmark).map_err(io::Error::other)?.id;
+        sha256_of(&self.store.module_path(&id))
     }
 }
 

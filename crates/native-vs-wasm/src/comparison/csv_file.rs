@@ -1,6 +1,7 @@
 //! The CSV files: the rows that old scripts read, and the ratios.
 
-use super::{Comparison, KERNEL, Row};
+use super::{Comparison, Row};
+use measure_core::contract::vocabulary::phase::KERNEL;
 use stats::Interval;
 
 /// `benchmark,type,microseconds`, a row per run: the kernel's time. In the order of the run's list, within

@@ -17,7 +17,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
     if comparison.records.torn {
         text += "The last sample was torn: its writer was killed; every whole one is in the tables.\n\n";
     }
-    text += &environment::warnings(&comparison.records);
+    text += &environment::warnings(comparison.records.environment.as_ref());
     let troubles = table::troubles(comparison, "- ");
     if !troubles.is_empty() {
         let _ = writeln!(text, "## Not measured, or not to the end\n\n{troubles}");
@@ -42,7 +42,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
     }
     text += &odd(rows);
     text += &how(comparison);
-    text + &environment::section(&comparison.records)
+    text + &environment::section(comparison.records.environment.as_ref())
 }
 
 fn suffix(group: &str) -> String {

@@ -1,7 +1,7 @@
 //! Benchmarks that ran in several columns (native, Wasm, ...): their ratios as tables, plots, bars and CSV.
 //!
 //! A run of `poly_bench` or `py_bench` writes samples whose `rung` is the column and whose measure is
-//! [`RUN`], and [`COMPARISON`], which says what it set out to do. From these two everything here is made.
+//! [`Measure::Run`], and [`COMPARISON`], which says what it set out to do. From these two everything here is made.
 
 mod bars;
 mod csv_file;
@@ -14,6 +14,7 @@ use std::path::Path;
 
 use measure_core::contract::run_dir::RunDirError;
 use measure_core::contract::sample::{SCHEMA, Sample};
+use measure_core::contract::vocabulary::Measure;
 use serde::{Deserialize, Serialize};
 
 use report::{Records, read_json};
@@ -24,15 +25,6 @@ pub use table::{line, terminal};
 
 /// What a comparison set out to do: the file's name.
 pub const COMPARISON: &str = "comparison.json";
-
-/// Measure of the samples of one program run.
-pub const RUN: &str = "run";
-/// Measure of the untimed runs that show whether the columns agree.
-pub const VERIFY: &str = "verify";
-/// The kernel alone, by the program's own clock; `n` is how often it ran.
-pub const KERNEL: &str = "kernel";
-/// Metric of [`KERNEL`]; the phases of the whole run are `wall_ns` and sum to `total`.
-pub const KERNEL_NS: &str = "kernel_ns";
 
 /// What a run set out to do, and what came of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +138,7 @@ impl Comparison {
             s.function == benchmark.function
                 && s.rung == column
                 && s.phase == phase
-                && s.measure == RUN
+                && s.measure == Measure::Run
                 && !s.warmup
                 && s.error.is_none()
         })

@@ -1,9 +1,10 @@
 //! What the samples say of each benchmark, column by column, and the means over a group.
 
-use measure_core::contract::sample::{Sample, TOTAL};
+use measure_core::contract::sample::Sample;
+use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
 use stats::{Flag, GeometricMean, Ratio, Summary, flags, geometric_mean_of_ratios, median_ratio};
 
-use super::{BenchmarkInfo, Comparison, KERNEL, seed_of};
+use super::{BenchmarkInfo, Comparison, seed_of};
 
 /// A benchmark.
 #[derive(Debug, Clone)]
@@ -65,7 +66,7 @@ pub(super) fn row<'a>(comparison: &'a Comparison, benchmark: &'a BenchmarkInfo) 
             median_ratio(&values, &below, seed)
         });
         Times {
-            summary: Summary::of(&values, seed),
+            summary: Summary::from_values(&values, seed),
             ratio,
             flags: flags(&values),
             values,

@@ -3,103 +3,38 @@
 use std::thread;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use measure_core::contract::environment::{CpuTime, Load};
 
-use super::{Fact, Host};
+use super::Host;
 
 /// How long the machine is watched before a run. The kernel counts in ticks of 1 to 10 ms, so a
 /// shorter time would not tell idle from busy.
 pub const WATCH: Duration = Duration::from_millis(250);
 
-/// Load at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Load {
-    /// Seconds since 1970.
-    pub unix_seconds: u64,
-    /// The kernel's 1, 5 and 15 minute load averages, which lag behind.
-    pub average: Fact,
-    /// CPU time of all CPUs since boot.
-    pub cpu: Option<CpuTime>,
-    /// Pages swapped in and out since boot.
-    pub swapped_pages: Option<u64>,
-    /// What all CPUs did while the machine was watched, if it was.
-    pub watched: Option<Activity>,
-}
-
-/// CPU time in ticks, from the first line of /proc/stat.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CpuTime {
-    /// CPUs that were online.
-    pub cpus: u64,
-    /// At work, for anyone of this machine.
-    pub busy: u64,
-    /// Idle or waiting for I/O.
-    pub idle: u64,
-    /// Ready to run while the hypervisor ran something else.
-    pub steal: u64,
-}
-
-/// Shares of the machine's CPU time between two moments.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Activity {
-    /// How many CPUs' worth of work was done.
-    pub busy_cpus: f64,
-    /// Share of the CPU time wanted that the hypervisor withheld, 0 to 1.
-    pub steal_share: f64,
-}
-
-impl Load {
-    pub(super) fn now(host: &Host) -> Self {
-        Self {
-            unix_seconds: std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
-            average: average(host).into(),
-            cpu: host
-                .text("/proc/stat")
-                .ok()
-                .and_then(|text| parse_stat(&text)),
-            swapped_pages: host
-                .text("/proc/vmstat")
-                .ok()
-                .and_then(|text| parse_swapped(&text)),
-            watched: None,
-        }
-    }
-
-    pub(super) fn watch(host: &Host) -> Self {
-        let first = Self::now(host);
-        thread::sleep(WATCH);
-        let mut load = Self::now(host);
-        load.watched = load.since(&first);
-        load
-    }
-
-    /// What all CPUs did since `earlier`; `None` if no tick has passed.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Option<Activity> {
-        self.cpu?.activity_since(earlier.cpu?)
+pub(super) fn now(host: &Host) -> Load {
+    Load {
+        unix_seconds: std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
+        average: average(host).into(),
+        cpu: host
+            .text("/proc/stat")
+            .ok()
+            .and_then(|text| parse_stat(&text)),
+        swapped_pages: host
+            .text("/proc/vmstat")
+            .ok()
+            .and_then(|text| parse_swapped(&text)),
+        watched: None,
     }
 }
 
-impl CpuTime {
-    fn activity_since(self, earlier: Self) -> Option<Activity> {
-        let busy = self.busy.saturating_sub(earlier.busy) as f64;
-        let idle = self.idle.saturating_sub(earlier.idle) as f64;
-        let steal = self.steal.saturating_sub(earlier.steal) as f64;
-        let total = busy + idle + steal;
-        if total <= 0.0 {
-            return None;
-        }
-        Some(Activity {
-            busy_cpus: self.cpus as f64 * busy / total,
-            steal_share: if busy + steal > 0.0 {
-                steal / (busy + steal)
-            } else {
-                0.0
-            },
-        })
-    }
+pub(super) fn watch(host: &Host) -> Load {
+    let first = now(host);
+    thread::sleep(WATCH);
+    let mut load = now(host);
+    load.watched = load.since(&first);
+    load
 }
 
 fn average(host: &Host) -> Result<Vec<f64>, String> {

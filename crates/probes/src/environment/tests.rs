@@ -1,6 +1,7 @@
 //! On this machine, and on made-up ones.
 
-use super::load::CpuTime;
+use measure_core::contract::environment::{Activity, CpuTime, Load, Severity};
+
 use super::*;
 
 /// A machine whose files are `files`.
@@ -53,11 +54,11 @@ fn about(environment: &Environment, severity: Severity) -> Vec<String> {
 
 #[test]
 fn this_machine_is_described_and_survives_json() {
-    let mut environment = Environment::capture();
+    let mut environment = capture();
     environment.note_run("seed", 7_u64);
     environment.note_engine("wasmtime", "version", "48.0.8");
     environment.note_engine("docker", "image", Err::<String, _>("no daemon"));
-    environment.finish();
+    finish(&mut environment);
     let read: Environment = serde_json::from_str(&environment.to_json()).expect("its own form");
     assert_eq!(read, environment);
     for name in [

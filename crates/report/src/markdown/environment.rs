@@ -2,21 +2,15 @@
 
 use std::fmt::Write;
 
-use probes::environment::{Fact, Facts};
+use measure_core::contract::environment::{Environment, Fact, Facts};
 use serde_json::Value;
-
-use crate::records::Records;
 
 /// More fields of one fact than this are not repeated.
 const MANY: usize = 8;
 
 /// What makes the numbers less trustworthy, near the top.
-pub fn warnings(records: &Records) -> String {
-    let concerns = records
-        .environment
-        .as_ref()
-        .map(probes::environment::Environment::concerns)
-        .unwrap_or_default();
+pub fn warnings(environment: Option<&Environment>) -> String {
+    let concerns = environment.map(Environment::concerns).unwrap_or_default();
     if concerns.is_empty() {
         return String::new();
     }
@@ -28,8 +22,8 @@ pub fn warnings(records: &Records) -> String {
 }
 
 /// The facts, as lists.
-pub fn section(records: &Records) -> String {
-    let Some(environment) = &records.environment else {
+pub fn section(environment: Option<&Environment>) -> String {
+    let Some(environment) = environment else {
         return String::new();
     };
     let mut text = String::from("## Environment\n");

@@ -3,33 +3,32 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use stats::LinearFit;
-
 use super::{fit_bytes, range};
 use crate::format::bytes;
-use crate::memory::MemoryRow;
+use crate::memory::{MemoryRow, Quantity};
 use crate::records::Records;
+use crate::summary::RunSummary;
 use crate::table::{Align, Table};
-use measure_core::contract::vocabulary::{MEM_AVAILABLE_BYTES, PSS_BYTES};
+use measure_core::contract::vocabulary::Metric;
 
-/// Measures whose slopes add up to what one more worker costs beyond PSS.
-const BEYOND_PSS: [&str; 5] = [
-    "host_page_tables_bytes_gained",
-    "host_kernel_stacks_bytes_gained",
-    "host_slab_reclaimable_bytes_gained",
-    "host_slab_unreclaimable_bytes_gained",
-    "host_percpu_bytes_gained",
+/// The host's, whose slopes add up to what one more worker costs beyond PSS.
+const BEYOND_PSS: [Metric; 5] = [
+    Metric::PageTablesBytes,
+    Metric::KernelStacksBytes,
+    Metric::SlabReclaimableBytes,
+    Metric::SlabUnreclaimableBytes,
+    Metric::PercpuBytes,
 ];
 
-pub(super) fn section(records: &Records, rows: &[MemoryRow]) -> String {
+pub(super) fn section(summary: &RunSummary<'_>) -> String {
     let mut text = String::from(
         "## Memory of parked workers\n\nEach worker is blocked inside the function's `main`. The whole scope is weighed, the engine's daemon included, and a line is \
          fitted over the number of workers: its slope is what one more worker costs, its value at 0 is what is fixed. In brackets 95 % t intervals of the fit.\n\n",
     );
-    text += &headline(records, rows).markdown();
+    text += &headline(summary).markdown();
     text += "\nPSS does not see what the kernel keeps for a worker. The kernel's own counters are the whole host's: the change from before the driver started until all \
              were parked, so other load on the host is in them, and in the change of MemAvailable most of all.\n\n";
-    let (table, reasons) = details(rows);
+    let (table, reasons) = details(summary);
     let _ = write!(text, "### Every quantity\n\n{}\n", table.markdown());
     text += "`pss_bytes` is the median while all were parked, `peak_pss_bytes` the largest pass over the scope's life, `cgroup_peak_bytes` the kernel's own peak \
              of what was charged to the scope's cgroup (page cache included), `host_` the change of a counter of the whole host.\n\n";
@@ -37,18 +36,12 @@ pub(super) fn section(records: &Records, rows: &[MemoryRow]) -> String {
         text += &reasons;
         text.push('\n');
     }
-    text += &client(records);
+    text += &client(summary.records);
     text
 }
 
-fn fit_of(rows: &[MemoryRow], rung: &str, measure: &str) -> Option<LinearFit> {
-    rows.iter()
-        .find(|row| row.rung == rung && row.measure == measure)
-        .and_then(|row| row.fit)
-}
-
 /// A row per rung: PSS, and what it does not see.
-fn headline(records: &Records, rows: &[MemoryRow]) -> Table {
+fn headline(summary: &RunSummary<'_>) -> Table {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("PSS of one more", Align::Left),
@@ -60,17 +53,17 @@ fn headline(records: &Records, rows: &[MemoryRow]) -> Table {
         ("Kernel's in all", Align::Right),
         ("MemAvailable lost", Align::Left),
     ]);
-    for rung in records.rungs() {
-        let Some(pss) = fit_of(rows, &rung, PSS_BYTES) else {
+    for rung in &summary.rungs {
+        let Some(pss) = rung.fit(&Quantity::PSS) else {
             continue;
         };
-        let slope = |measure: &str| fit_of(rows, &rung, measure).map(|fit| fit.slope);
-        let beyond: Vec<Option<f64>> = BEYOND_PSS.iter().map(|m| slope(m)).collect();
+        let host = |metric: Metric| rung.fit(&Quantity::host_change(metric));
+        let beyond = BEYOND_PSS.map(|metric| host(metric).map(|fit| fit.slope));
         let say = |value: Option<f64>| value.map_or("-".to_owned(), bytes);
         let sum = |parts: &[Option<f64>]| parts.iter().copied().sum::<Option<f64>>();
-        let available = fit_of(rows, &rung, &format!("host_{MEM_AVAILABLE_BYTES}_lost"));
+        let available = host(Metric::MemAvailableBytes);
         table.row([
-            rung.clone(),
+            rung.rung.to_owned(),
             fit_bytes(&pss),
             bytes(pss.intercept),
             say(beyond[0]),
@@ -85,7 +78,7 @@ fn headline(records: &Records, rows: &[MemoryRow]) -> Table {
 }
 
 /// Every row, and why some have no value.
-fn details(rows: &[MemoryRow]) -> (Table, String) {
+fn details(summary: &RunSummary<'_>) -> (Table, String) {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Quantity", Align::Left),
@@ -95,12 +88,12 @@ fn details(rows: &[MemoryRow]) -> (Table, String) {
         ("Workers", Align::Left),
     ]);
     let mut reasons = String::new();
-    for row in rows {
+    for row in summary.memories() {
         if let Some(why) = &row.unavailable {
             let _ = writeln!(
                 reasons,
                 "- {} of {}: unavailable: {why}",
-                row.measure, row.rung
+                row.quantity, row.rung
             );
             continue;
         }
@@ -118,7 +111,7 @@ fn details(rows: &[MemoryRow]) -> (Table, String) {
         };
         table.row([
             row.rung.clone(),
-            row.measure.clone(),
+            row.quantity.to_string(),
             slope,
             fixed,
             r2,

@@ -7,13 +7,14 @@ use stats::{Flag, Summary};
 
 use super::range;
 use crate::format::{bytes, count, duration_ns, ratio};
-use crate::records::Records;
+use crate::summary::RunSummary;
 use crate::table::{Align, Table};
 use crate::time::{PerStart, REFERENCE, TimeRow};
 
-pub(super) fn section(records: &Records, rows: &[TimeRow]) -> String {
+pub(super) fn section(summary: &RunSummary<'_>) -> String {
+    let rows: &[&TimeRow] = &summary.times().collect::<Vec<_>>();
     let mut text = String::from("## Time\n\n");
-    text += &starts(records, rows);
+    text += &starts(summary, rows);
     text += &phases(rows);
     text += &throughput(rows);
     text += &cpu(rows);
@@ -26,7 +27,7 @@ fn opt(value: Option<f64>, format: fn(f64) -> String) -> String {
     value.map_or("-".into(), format)
 }
 
-fn starts(records: &Records, rows: &[TimeRow]) -> String {
+fn starts(summary: &RunSummary<'_>, rows: &[&TimeRow]) -> String {
     let reference = rows.iter().any(|r| r.rung == REFERENCE && r.wall.is_some());
     let mut columns = vec![
         ("Runtime", Align::Left),
@@ -69,8 +70,9 @@ fn starts(records: &Records, rows: &[TimeRow]) -> String {
     text += &table.markdown();
     text += "\nIntervals are bootstrap percentile intervals of the median. p90 needs 10 starts, p99 needs 100.\n";
     if !reference {
-        let why = records
-            .unavailable(REFERENCE)
+        let why = summary
+            .rung(REFERENCE)
+            .and_then(|rung| rung.unavailable)
             .map_or("it was not among the rungs".to_owned(), str::to_owned);
         let _ = writeln!(
             text,
@@ -81,7 +83,7 @@ fn starts(records: &Records, rows: &[TimeRow]) -> String {
     text
 }
 
-fn phases(rows: &[TimeRow]) -> String {
+fn phases(rows: &[&TimeRow]) -> String {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Phase", Align::Left),
@@ -110,7 +112,7 @@ fn phases(rows: &[TimeRow]) -> String {
     )
 }
 
-fn throughput(rows: &[TimeRow]) -> String {
+fn throughput(rows: &[&TimeRow]) -> String {
     let workers: BTreeSet<u32> = rows
         .iter()
         .flat_map(|r| r.throughput.iter().map(|t| t.workers))
@@ -165,7 +167,7 @@ fn spread(summary: &Summary, format: fn(f64) -> String) -> String {
 /// A quantity's name and where it is in a row.
 type Quantity<'a> = (&'a str, fn(&TimeRow) -> &PerStart);
 
-fn reasons(rows: &[TimeRow], quantities: &[Quantity<'_>]) -> String {
+fn reasons(rows: &[&TimeRow], quantities: &[Quantity<'_>]) -> String {
     let mut text = String::new();
     for (name, of) in quantities {
         let mut said: Vec<(String, Vec<&str>)> = Vec::new();
@@ -185,7 +187,7 @@ fn reasons(rows: &[TimeRow], quantities: &[Quantity<'_>]) -> String {
     if text.is_empty() { text } else { text + "\n" }
 }
 
-fn cpu(rows: &[TimeRow]) -> String {
+fn cpu(rows: &[&TimeRow]) -> String {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("CPU time", Align::Left),
@@ -225,7 +227,7 @@ fn cpu(rows: &[TimeRow]) -> String {
     )
 }
 
-fn disk(rows: &[TimeRow]) -> String {
+fn disk(rows: &[&TimeRow]) -> String {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Read", Align::Left),
@@ -268,7 +270,7 @@ fn disk(rows: &[TimeRow]) -> String {
     )
 }
 
-fn oddities(rows: &[TimeRow]) -> String {
+fn oddities(rows: &[&TimeRow]) -> String {
     let mut text = String::new();
     for row in rows {
         if let Some(error) = &row.first_error {

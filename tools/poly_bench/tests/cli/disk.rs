@@ -126,7 +126,7 @@ fn a_full_disk_keeps_the_rows_measured_so_far() {
     assert!(!recorded.torn);
     let kernels = recorded.samples.iter();
     let kernels = kernels
-        .filter(|s| s.measure == "run" && s.phase == "kernel")
+        .filter(|s| s.measure.as_str() == "run" && s.phase == "kernel")
         .count();
     assert!(kernels > 10, "{kernels}");
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 
-use measure_core::contract::sample::TOTAL;
+use measure_core::contract::vocabulary::phase::TOTAL;
 
 use crate::bench::{Bench, put_executable};
 
@@ -43,7 +43,7 @@ fn samples_say_what_was_measured() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let samples = bench.samples();
     let mut runs: BTreeMap<u32, (i64, i64, i64)> = BTreeMap::new();
-    for sample in samples.iter().filter(|s| s.measure == "run") {
+    for sample in samples.iter().filter(|s| s.measure.as_str() == "run") {
         assert_eq!(
             (sample.seed, &*sample.function),
             (7, "polybench/poly_gemm-mini")
@@ -68,7 +68,7 @@ fn samples_say_what_was_measured() {
     for measure in ["verify", "calibrate"] {
         let found: HashSet<&str> = samples
             .iter()
-            .filter(|s| s.measure == measure && s.warmup)
+            .filter(|s| s.measure.as_str() == measure && s.warmup)
             .map(|s| &*s.rung)
             .collect();
         assert_eq!(found, HashSet::from(["native", "wasm"]), "{measure}");
@@ -84,7 +84,7 @@ fn a_seed_repeats_the_order() {
         let samples = bench.samples();
         let runs = samples
             .iter()
-            .filter(|s| s.measure == "run" && s.phase == TOTAL);
+            .filter(|s| s.measure.as_str() == "run" && s.phase == TOTAL);
         runs.map(|s| s.rung.clone()).collect::<Vec<_>>()
     };
     let (first, again, other) = (order("1"), order("1"), order("2"));
@@ -131,7 +131,12 @@ fn a_side_without_iterations_is_left_out() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(bench.rows().iter().all(|row| row[1] == "wasm"));
     assert_eq!(bench.rows().len(), 3);
-    assert!(bench.samples().iter().all(|s| s.measure != "verify"));
+    assert!(
+        bench
+            .samples()
+            .iter()
+            .all(|s| s.measure.as_str() != "verify")
+    );
 }
 
 #[test]

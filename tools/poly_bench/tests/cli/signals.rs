@@ -60,7 +60,7 @@ fn a_signal_ends_a_run_with_all_its_rows_and_tables() {
         let kernels = bench
             .samples()
             .iter()
-            .filter(|s| s.measure == "run" && s.phase == "kernel")
+            .filter(|s| s.measure.as_str() == "run" && s.phase == "kernel")
             .count();
         assert_eq!(bench.rows().len(), kernels);
         let report = fs::read_to_string(bench.path("run/report.md")).expect("a report");

@@ -78,9 +78,9 @@ fn a_driver_that_dies_costs_its_own_rung_only() {
         stderr(&output)
     );
     let samples = samples(&out);
-    let pooled = samples
-        .iter()
-        .filter(|s| s.rung == "thread-pooled" && s.measure == "start" && s.phase == "total");
+    let pooled = samples.iter().filter(|s| {
+        s.rung == "thread-pooled" && s.measure.as_str() == "start" && s.phase == "total"
+    });
     assert_eq!(pooled.count(), 20 * 2000, "the other rung is complete");
     let report = std::fs::read_to_string(out.join("report.md")).expect("a report");
     assert!(report.contains("the driver died"), "{report}");

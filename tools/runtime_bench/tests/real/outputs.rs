@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use measure_core::base::exit::Exit;
-use measure_core::contract::sample::{Sample, TOTAL};
+use measure_core::contract::sample::Sample;
+use measure_core::contract::vocabulary::phase::TOTAL;
 
 use crate::tool::{can_run, code, host, run, samples, stderr, stdout};
 
@@ -31,7 +32,7 @@ fn count<'a>(
 ) -> impl Iterator<Item = &'a Sample> {
     samples
         .iter()
-        .filter(move |s| s.rung == rung && s.measure == measure)
+        .filter(move |s| s.rung == rung && s.measure.as_str() == measure)
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn a_time_run_keeps_every_start_and_makes_its_tables_from_them() {
 fn interleaved(samples: &[Sample]) {
     let mut order: Vec<&str> = Vec::new();
     let mut seen = HashSet::new();
-    for sample in samples.iter().filter(|s| s.measure == "batch") {
+    for sample in samples.iter().filter(|s| s.measure.as_str() == "batch") {
         if seen.insert(sample.block) {
             order.push(&sample.rung);
         }
@@ -247,9 +248,9 @@ fn a_mem_run_sweeps_and_fits() {
         samples.iter().filter(move |s| {
             s.rung == "process"
                 && s.phase == "parked"
-                && s.metric == "processes"
+                && s.metric.as_str() == "processes"
                 && s.n == n
-                && s.measure == "hold"
+                && s.measure.as_str() == "hold"
         })
     };
     for n in [20, 40, 80] {
@@ -264,7 +265,7 @@ fn a_mem_run_sweeps_and_fits() {
         assert!(
             samples
                 .iter()
-                .any(|s| s.phase == phase && s.measure == "hold"),
+                .any(|s| s.phase == phase && s.measure.as_str() == "hold"),
             "{phase}"
         );
     }
@@ -309,10 +310,10 @@ fn wasm_and_docker_stand_in_one_table() {
     );
     let samples = samples(&out);
     let client = count(&samples, "docker-none", "cpu")
-        .find(|s| s.metric == "client_cpu_ns")
+        .find(|s| s.metric.as_str() == "client_cpu_ns")
         .expect("the client is apart");
     let daemon = count(&samples, "docker-none", "cpu")
-        .find(|s| s.metric == "cpu_ns")
+        .find(|s| s.metric.as_str() == "cpu_ns")
         .expect("the daemon is in the scope");
     assert!(
         daemon.value.number() > client.value.number(),
@@ -320,7 +321,7 @@ fn wasm_and_docker_stand_in_one_table() {
     );
     // runc and the shim alone are more than what a Wasm start can cost.
     let wasm = count(&samples, "wasm", "cpu")
-        .find(|s| s.metric == "cpu_ns")
+        .find(|s| s.metric.as_str() == "cpu_ns")
         .expect("CPU time");
     assert!(
         daemon.value.number().expect("a time") / i64::try_from(daemon.n).expect("small")

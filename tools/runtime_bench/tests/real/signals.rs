@@ -31,7 +31,7 @@ fn end_by(test: &str, signal: Signal, exit: Exit) {
         drivers.iter().all(|&pid| cgroups_of(pid).is_empty()),
         "their cgroups are gone"
     );
-    assert!(samples(&out).iter().any(|s| s.measure == "start"));
+    assert!(samples(&out).iter().any(|s| s.measure.as_str() == "start"));
     let report = std::fs::read_to_string(out.join("report.md")).expect("a partial report");
     assert!(report.contains("ended early by"), "{report}");
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Environment, Fact};
+use super::environment::{Environment, Fact};
 
 /// Work of others, in CPUs, from which a machine is not idle.
 const BUSY_CPUS: f64 = 0.15;
@@ -40,23 +40,30 @@ impl fmt::Display for Concern {
     }
 }
 
+/// Why a host is refused under `--strict`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this host is not fit to measure on (--strict): {}", self.words())]
+pub struct Unfit(pub Vec<Concern>);
+
+impl Unfit {
+    /// What is so and what to do about it, one concern after the other.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let words: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        words.join("; ")
+    }
+}
+
 impl Environment {
     /// Warns on standard error of what makes this host unfit to measure on.
     ///
     /// # Errors
-    /// It is unfit and `strict` says to refuse it: why, in words.
-    pub fn heed(&self, strict: bool) -> Result<(), String> {
-        let unfit: Vec<String> = self
-            .concerns()
-            .iter()
-            .filter(|c| c.severity == Severity::Unfit)
-            .map(ToString::to_string)
-            .collect();
+    /// It is unfit and `strict` says to refuse it.
+    pub fn heed(&self, strict: bool) -> Result<(), Unfit> {
+        let mut unfit = self.concerns();
+        unfit.retain(|concern| concern.severity == Severity::Unfit);
         if strict && !unfit.is_empty() {
-            return Err(format!(
-                "this host is not fit to measure on (--strict): {}",
-                unfit.join("; ")
-            ));
+            return Err(Unfit(unfit));
         }
         for what in unfit {
             eprintln!("warning: {what}");

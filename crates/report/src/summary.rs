@@ -1,0 +1,129 @@
+//! What the records say of each rung, from one look through them: every table is made of this.
+
+use std::collections::BTreeMap;
+
+use measure_core::contract::run_info::RungInfo;
+use measure_core::contract::sample::{Sample, Value};
+use measure_core::contract::vocabulary::Measure;
+
+use crate::memory::{MemoryRow, memory_rows};
+use crate::records::Records;
+use crate::time::{REFERENCE, TimeRow, time_row, wall_times};
+
+/// A run in brief.
+#[derive(Debug)]
+pub struct RunSummary<'a> {
+    /// What it was made from, for the words that go with the numbers.
+    pub records: &'a Records,
+    /// In the order of the ladder where it is known, else of appearance; a pooled rung right behind its twin.
+    pub rungs: Vec<RungSummary<'a>>,
+}
+
+/// A rung in brief.
+#[derive(Debug)]
+pub struct RungSummary<'a> {
+    /// Ladder id.
+    pub rung: &'a str,
+    /// What the run says of it.
+    pub info: Option<&'a RungInfo>,
+    /// The first reason why it has nothing to show, if it never could run.
+    pub unavailable: Option<&'a str>,
+    /// How long starts take; `None` without any sample of the time part.
+    pub time: Option<TimeRow>,
+    /// What parked workers weigh, a row per quantity in the order in which they were recorded.
+    pub memory: Vec<MemoryRow>,
+    /// What all this was made from.
+    pub(crate) samples: RungSamples<'a>,
+}
+
+/// The samples of one rung that count (no warm-up), by what was being done, in the order of measurement.
+#[derive(Debug, Default)]
+pub(crate) struct RungSamples<'a>(BTreeMap<&'a Measure, Vec<&'a Sample>>);
+
+impl<'a> RungSamples<'a> {
+    pub(crate) fn measured(&self, measure: &Measure) -> &[&'a Sample] {
+        self.0.get(measure).map_or(&[], Vec::as_slice)
+    }
+
+    fn unavailable(&self) -> Option<&'a str> {
+        let probes = self.measured(&Measure::Probe).iter();
+        probes.copied().find_map(|s| match &s.value {
+            Value::Unavailable(why) => Some(why.as_str()),
+            Value::Value(_) => None,
+        })
+    }
+}
+
+impl<'a> RunSummary<'a> {
+    /// Looks through `records`.
+    #[must_use]
+    pub fn from_records(records: &'a Records) -> Self {
+        let known = records.info.rungs();
+        let mut order: Vec<&str> = known.iter().map(|r| r.description.rung.as_str()).collect();
+        let mut sorted: BTreeMap<&str, RungSamples<'a>> = BTreeMap::new();
+        for sample in &records.samples {
+            let rung = sorted.entry(&sample.rung).or_insert_with(|| {
+                if !order.contains(&sample.rung.as_str()) {
+                    order.push(&sample.rung);
+                }
+                RungSamples::default()
+            });
+            if !sample.warmup {
+                rung.0.entry(&sample.measure).or_default().push(sample);
+            }
+        }
+        let reference = sorted.get(REFERENCE).map(wall_times).unwrap_or_default();
+        let rungs = behind_their_twins(&order).into_iter().map(|rung| {
+            let samples = sorted.remove(rung).unwrap_or_default();
+            RungSummary {
+                rung,
+                info: known.iter().copied().find(|r| r.description.rung == rung),
+                unavailable: samples.unavailable(),
+                time: time_row(rung, &samples, &reference),
+                memory: memory_rows(rung, &samples),
+                samples,
+            }
+        });
+        Self {
+            records,
+            rungs: rungs.collect(),
+        }
+    }
+
+    /// The rung `id`.
+    #[must_use]
+    pub fn rung(&self, id: &str) -> Option<&RungSummary<'a>> {
+        self.rungs.iter().find(|rung| rung.rung == id)
+    }
+
+    /// The rows of the time part.
+    pub fn times(&self) -> impl Iterator<Item = &TimeRow> {
+        self.rungs.iter().filter_map(|rung| rung.time.as_ref())
+    }
+
+    /// The rows of the mem part.
+    pub fn memories(&self) -> impl Iterator<Item = &MemoryRow> {
+        self.rungs.iter().flat_map(|rung| &rung.memory)
+    }
+
+    pub(crate) fn has_times(&self) -> bool {
+        self.times().next().is_some()
+    }
+
+    pub(crate) fn has_memories(&self) -> bool {
+        self.memories().next().is_some()
+    }
+}
+
+fn behind_their_twins<'a>(found: &[&'a str]) -> Vec<&'a str> {
+    let twin_of = |rung: &'a str| {
+        let twin = rung.strip_suffix("-pooled")?;
+        found.contains(&twin).then_some(twin)
+    };
+    let mut ordered = Vec::with_capacity(found.len());
+    for &rung in found.iter().filter(|rung| twin_of(rung).is_none()) {
+        ordered.push(rung);
+        ordered.extend(found.iter().filter(|other| twin_of(other) == Some(rung)));
+    }
+    ordered
+}

@@ -23,10 +23,11 @@ use measure_core::base::clock::now_ns;
 use measure_core::base::interrupt;
 use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use second_engine::abi::Status;
 use slab::Slab;
 use wasmtime::{Engine, Module};
 
-use crate::library::{Escape, Status};
+use crate::escape::Escape;
 use crate::registers;
 
 /// Ignored where nobody handles it, and rarely used for what it was meant for: out-of-band data on a socket.

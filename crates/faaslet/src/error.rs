@@ -123,3 +123,17 @@ fn suffix(note: &str) -> String {
         format!(" ({note})")
     }
 }
+
+/// How a program ends by itself: `proc_exit` unwinds it with this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("exit code {0}")]
+pub(crate) struct ProcExit(pub(crate) i32);
+
+/// Why a call does not return to its program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error("the deadline passed in a call to the host")]
+    Deadline,
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -12,11 +12,13 @@ use wasmtime::{
 
 use crate::deadline::{Code, Deadlines, Watched};
 use crate::engine::FaasletEngine;
-use crate::error::{FaasletError, StartError};
-use crate::host::{Grants, Host};
+use crate::error::{FaasletError, ProcExit, StartError, Stop};
+use crate::files::descriptors::Descriptors;
+use crate::grants::Grants;
+use crate::host::Host;
 use crate::library::{self, Library};
 use crate::store::{Store, within_limits};
-use crate::wasi::{self, Files, ProcExit, Stop};
+use crate::wasi;
 
 /// Names of the phases of a start that every rung has.
 pub mod phase {
@@ -233,7 +235,8 @@ impl Function {
         let watch = Deadlines::watch(&inner.code, settings.deadline);
         let mut host = Host::new(&inner.grants, settings, watch);
         if inner.needs_files {
-            let files = Files::open(&inner.grants).map_err(|e| StartError::Setup(e.to_string()))?;
+            let files =
+                Descriptors::open(&inner.grants).map_err(|e| StartError::Setup(e.to_string()))?;
             host.files = Some(files);
         }
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);

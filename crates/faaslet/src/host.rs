@@ -1,8 +1,6 @@
 //! What a store holds for its one Faaslet: limits, standard streams, and, only for programs that deal
 //! with files, their descriptors.
 
-use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,37 +8,9 @@ use measure_core::base::words::one_line;
 use wasmtime::ResourceLimiter;
 
 use crate::deadline::Watch;
+use crate::files::descriptors::Descriptors;
+use crate::grants::Grants;
 use crate::settings::EngineSettings;
-use crate::stdin::Stdin;
-use crate::wasi::Files;
-
-/// What a program is given. Nothing else of the host is within its reach.
-#[derive(Debug, Clone, Default)]
-pub struct Grants {
-    /// Its arguments, the program's name first.
-    pub args: Vec<String>,
-    /// Its environment; nothing is inherited.
-    pub env: Vec<(String, String)>,
-    /// Directories, and whether it may write to them.
-    pub dirs: Vec<DirGrant>,
-    /// What it reads; nothing is an empty file.
-    pub stdin: Option<Arc<Stdin>>,
-    /// Where its output goes; nothing is a sink.
-    pub stdout: Option<Arc<OwnedFd>>,
-    /// Where its standard error goes; nothing keeps the beginning of it for the message of a failure.
-    pub stderr: Option<Arc<OwnedFd>>,
-}
-
-/// A directory of the host that a program may use.
-#[derive(Debug, Clone)]
-pub struct DirGrant {
-    /// On the host.
-    pub host: PathBuf,
-    /// What the program calls it.
-    pub guest: String,
-    /// Whether it may change anything below it.
-    pub writable: bool,
-}
 
 /// The first so many bytes of what a program writes to standard error are kept for its error message.
 const STDERR_KEPT_BYTES: usize = 1024;
@@ -54,8 +24,8 @@ pub(crate) struct Host {
     pub(crate) stderr: Vec<u8>,
     pub(crate) deadline: Duration,
     pub(crate) watch: Arc<Watch>,
-    /// For programs that need more than [`crate::wasi::LIGHT`].
-    pub(crate) files: Option<Box<Files>>,
+    /// What a program that deals with files has open.
+    pub(crate) files: Option<Box<Descriptors>>,
 }
 
 impl Host {

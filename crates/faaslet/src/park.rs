@@ -11,8 +11,9 @@ use measure_core::base::interrupt;
 use crate::error::StartError;
 use crate::function::{Function, Untimed};
 use crate::seat::Seats;
+use crate::settings::STACK_BYTES;
 use crate::stdin::Stdin;
-use crate::thread::{STACK_BYTES, no_thread};
+use crate::thread::no_thread;
 
 /// How often it is looked at whether all are blocked.
 const LOOK: Duration = Duration::from_millis(2);

@@ -13,7 +13,7 @@ use crate::altstack::AltStack;
 use crate::error::{FaasletError, StartError};
 use crate::function::Laps;
 use crate::netns;
-use crate::thread::STACK_BYTES;
+use crate::settings::STACK_BYTES;
 
 /// Name of the driver's own scope group (see [`OwnScope::enter`]).
 pub const SCOPE: &str = "faasm-driver";

@@ -105,6 +105,8 @@ impl Default for EngineSettings {
     }
 }
 
+/// Stack of a Faaslet's thread: the Wasm stack limit and room for the host's calls below it.
+pub const STACK_BYTES: usize = 1 << 20;
 /// The largest memory limit: what a 32-bit linear memory can address.
 pub const MAX_MEMORY_LIMIT_BYTES: u64 = 4 * GIB;
 /// Address space per slot: with all of 4 GiB reserved, compiled code needs no bounds check.

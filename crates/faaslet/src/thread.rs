@@ -14,9 +14,7 @@ use crate::error::StartError;
 use crate::function::Function;
 use crate::netns;
 use crate::seat::{self, Namespaces, Seats};
-
-/// Stack of a Faaslet's thread: the Wasm stack limit and room for the host's calls below it.
-pub const STACK_BYTES: usize = 1 << 20;
+pub use crate::settings::STACK_BYTES;
 
 /// Phases of the thread.
 pub mod phase {

@@ -98,7 +98,7 @@ fn no_state_of_one_start_is_seen_by_the_next() {
         ..EngineSettings::default()
     })
     .expect("an engine");
-    let plan = Plan::of("it", &wasm, &Names::default()).expect("a plan");
+    let plan = Plan::from_exports("it", &wasm, &Names::default()).expect("a plan");
     let snapshot = snapshot::take(&engine, "it", &wasm, &grants, &plan).expect("a snapshot");
     let module = Module::new(engine.wasmtime(), snapshot).expect("code");
     let function = Function::new(&engine, "it", &module, grants).expect("a function");

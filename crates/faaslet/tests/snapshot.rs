@@ -49,7 +49,7 @@ fn program(more: &str, initialise: &str, resume: &str) -> Vec<u8> {
 const MEMORY: &str = r#"(memory (export "memory") 1)"#;
 
 fn take(engine: &FaasletEngine, wasm: &[u8], grants: &Grants) -> Result<Vec<u8>, FaasletError> {
-    let plan = Plan::of("it", wasm, &Names::default())?;
+    let plan = Plan::from_exports("it", wasm, &Names::default())?;
     snapshot::take(engine, "it", wasm, grants, &plan)
 }
 

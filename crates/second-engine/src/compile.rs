@@ -15,11 +15,12 @@ use measure_core::base::interrupt;
 use measure_core::base::words::one_line;
 use measure_core::driver_kit::spawn;
 use nix::sys::wait::WaitStatus;
+use wasm_interface::Interface;
 
-use crate::error::Wasm2cError;
-use crate::interface;
+use crate::error::SecondEngineError;
+use crate::interface::{calls, calls_in_c, check};
 use crate::relaxed::without_relaxed;
-use crate::toolchain::{SOURCES, Toolchain};
+use crate::toolchain::{Toolchain, sources};
 
 /// Kept of what a failed tool says.
 const LAST_WORDS_CHARS: usize = 400;
@@ -43,20 +44,21 @@ impl Toolchain {
         to: &Path,
         guard_bytes: u64,
         limit: Duration,
-    ) -> Result<(), Wasm2cError> {
-        interface::check(wasm, guard_bytes)?;
+    ) -> Result<(), SecondEngineError> {
+        let interface = Interface::read(wasm)?;
+        check(&interface, wasm, guard_bytes)?;
         let lowered = without_relaxed(wasm)?;
-        let imports = interface::imports(wasm)?;
+        let calls = calls(&interface)?;
         let work = Work::beside(to)?;
         let file = |name: &str| work.0.join(name);
         let write = |name: &str, bytes: &[u8]| {
-            fs::write(file(name), bytes).map_err(Wasm2cError::file(file(name)))
+            fs::write(file(name), bytes).map_err(SecondEngineError::file(file(name)))
         };
         write("module.wasm", &lowered)?;
-        for (name, text) in SOURCES {
+        for (name, text) in sources() {
             write(name, text.as_bytes())?;
         }
-        write("imports.c", interface::in_c(&imports).as_bytes())?;
+        write("imports.c", calls_in_c(&calls).as_bytes())?;
         let files = wasm.len().div_ceil(FILE_BYTES).clamp(1, FILES_MAX);
         let outputs = PathBuf::from(format!("--num-outputs={files}"));
         let (module, c, library) = (file("module.wasm"), file("module.c"), file("library.so"));
@@ -71,10 +73,10 @@ impl Toolchain {
         ];
         run("wasm2c", &self.wasm2c(), &arguments, &work.0, limit)?;
 
-        let import_count = interface::import_count(&lowered)?;
+        let import_count = Interface::read(&lowered)?.imports.len();
         let has_imports = import_count > 0;
         // Those that were added are the multiply-adds. That the bytes differ would say nothing: every module is written anew.
-        let has_relaxed = import_count > imports.len();
+        let has_relaxed = import_count > calls.len();
         let mut sources: Vec<PathBuf> = match files {
             1 => vec![c],
             n => (0..n).map(|i| file(&format!("module_{i}.c"))).collect(),
@@ -92,7 +94,7 @@ impl Toolchain {
         // Whatever the umask: a library that others can write to is not loaded.
         fs::set_permissions(&library, Permissions::from_mode(0o755))
             .and_then(|()| fs::rename(&library, to))
-            .map_err(Wasm2cError::file(to))
+            .map_err(SecondEngineError::file(to))
     }
 
     fn run_compiler(
@@ -100,7 +102,7 @@ impl Toolchain {
         arguments: &[PathBuf],
         work: &Path,
         limit: Duration,
-    ) -> Result<(), Wasm2cError> {
+    ) -> Result<(), SecondEngineError> {
         let arguments: Vec<&Path> = arguments.iter().map(PathBuf::as_path).collect();
         run("the C compiler", self.compiler(), &arguments, work, limit)
     }
@@ -109,11 +111,11 @@ impl Toolchain {
 /// `work` on each item, as many at once as there are processors; the results in the order of the items.
 fn side_by_side<T: Sync, R: Send>(
     items: &[T],
-    work: impl Fn(&T) -> Result<R, Wasm2cError> + Sync,
-) -> Result<Vec<R>, Wasm2cError> {
+    work: impl Fn(&T) -> Result<R, SecondEngineError> + Sync,
+) -> Result<Vec<R>, SecondEngineError> {
     let workers = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<Result<R, Wasm2cError>>>> =
+    let results: Mutex<Vec<Option<Result<R, SecondEngineError>>>> =
         Mutex::new(items.iter().map(|_| None).collect());
     thread::scope(|scope| {
         for _ in 0..workers.min(items.len()) {
@@ -139,15 +141,15 @@ fn side_by_side<T: Sync, R: Send>(
 struct Work(PathBuf);
 
 impl Work {
-    fn beside(to: &Path) -> Result<Self, Wasm2cError> {
+    fn beside(to: &Path) -> Result<Self, SecondEngineError> {
         let parent = to.parent().unwrap_or(Path::new("."));
         let made = DirBuilder::new().recursive(true).mode(0o755).create(parent);
-        made.map_err(Wasm2cError::file(parent))?;
+        made.map_err(SecondEngineError::file(parent))?;
         remove_left_behind(parent);
         let name = to.file_name().unwrap_or_default().to_string_lossy();
         let dir = parent.join(format!("{WORK_PREFIX}{}-{name}", std::process::id()));
         let made = DirBuilder::new().mode(0o700).create(&dir);
-        made.map_err(Wasm2cError::file(&dir))?;
+        made.map_err(SecondEngineError::file(&dir))?;
         Ok(Self(dir))
     }
 }
@@ -183,11 +185,8 @@ fn run(
     arguments: &[&Path],
     work: &Path,
     limit: Duration,
-) -> Result<(), Wasm2cError> {
-    let failed = |error: io::Error| Wasm2cError::Tool {
-        tool,
-        said: error.to_string(),
-    };
+) -> Result<(), SecondEngineError> {
+    let failed = |source: io::Error| SecondEngineError::Run { tool, source };
     let path = std::env::var("PATH").unwrap_or_default();
     let temporary = work.to_string_lossy();
     // A killed compiler leaves its temporary files where they are removed.
@@ -199,7 +198,7 @@ fn run(
     let arguments = arguments.iter().map(|path| path.as_os_str());
     let program = spawn::Program::new(program, arguments, environment).map_err(failed)?;
     let log = work.join(format!("log-{}", next_log()));
-    let output = File::create(&log).map_err(Wasm2cError::file(&log))?;
+    let output = File::create(&log).map_err(SecondEngineError::file(&log))?;
     let null = OpenOptions::new()
         .read(true)
         .open("/dev/null")
@@ -213,10 +212,10 @@ fn run(
     }
     let status = child.reap().map_err(failed)?;
     if interrupt::received().is_some() {
-        return Err(Wasm2cError::Interrupted);
+        return Err(SecondEngineError::Interrupted);
     }
     if !ended {
-        return Err(Wasm2cError::Timeout { tool, limit });
+        return Err(SecondEngineError::Timeout { tool, limit });
     }
     if let WaitStatus::Exited(_, 0) = status {
         return Ok(());
@@ -227,7 +226,7 @@ fn run(
         other => format!("{other:?}"),
     };
     let said = last_words(&log).unwrap_or_default();
-    Err(Wasm2cError::Tool {
+    Err(SecondEngineError::Tool {
         tool,
         said: format!("{how} (it said: {said})"),
     })
@@ -284,6 +283,9 @@ mod tests {
         let error = sh("kill -ABRT $$", patience).expect_err("failed");
         assert!(error.to_string().contains("SIGABRT"), "{error}");
         let error = sh("sleep 100", Duration::from_millis(100)).expect_err("ended");
-        assert!(matches!(error, Wasm2cError::Timeout { .. }), "{error}");
+        assert!(
+            matches!(error, SecondEngineError::Timeout { .. }),
+            "{error}"
+        );
     }
 }

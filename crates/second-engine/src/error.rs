@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use wasm_encoder::reencode;
 
-/// Why there is no executable of a module.
+/// Why there is no library of a module.
 #[derive(Debug, thiserror::Error)]
-pub enum Wasm2cError {
+pub enum SecondEngineError {
     /// A part of the tool chain is missing or does not run.
     #[error("{0}")]
     Toolchain(String),
@@ -24,7 +24,7 @@ pub enum Wasm2cError {
     /// A tool ended wrongly.
     #[error("{tool} failed: {said}")]
     Tool {
-        /// Which.
+        /// The tool's name, or what it is.
         tool: &'static str,
         /// How it ended and what it wrote last.
         said: String,
@@ -32,7 +32,7 @@ pub enum Wasm2cError {
     /// A tool took too long and was ended.
     #[error("{tool} was still running after {limit:?} and was ended")]
     Timeout {
-        /// Which.
+        /// The tool's name, or what it is.
         tool: &'static str,
         /// How long it had.
         limit: Duration,
@@ -41,18 +41,26 @@ pub enum Wasm2cError {
     #[error("interrupted")]
     Interrupted,
     /// A file or directory.
-    #[error("{}: {cause}", path.display())]
+    #[error("{}: {source}", path.display())]
     File {
-        /// Which.
+        /// What was to be read, written or made.
         path: PathBuf,
-        /// Why.
-        cause: io::Error,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A tool cannot be run at all.
+    #[error("{tool} failed: {source}")]
+    Run {
+        /// The tool's name, or what it is.
+        tool: &'static str,
+        /// The system's answer.
+        source: io::Error,
     },
 }
 
-impl Wasm2cError {
+impl SecondEngineError {
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |cause| Self::File { path, cause }
+        move |source| Self::File { path, source }
     }
 }

@@ -1,69 +1,62 @@
 //! What a module must offer and may ask for.
 
+use wasm_interface::{Interface, WASI};
 use wasmparser::{ExternalKind, FunctionBody, MemArg, Operator, Parser, Payload, TypeRef, ValType};
 
-use crate::error::Wasm2cError;
-
-/// The only module to import from.
-pub(crate) const WASI: &str = "wasi_snapshot_preview1";
+use crate::abi::PARAMS_MAX;
+use crate::error::SecondEngineError;
 
 /// Bytes that the widest access takes.
 const WIDEST_BYTES: u64 = 16;
 
-/// A function that a module imports from [`WASI`].
+/// A function of [`WASI`] that a library calls, by its place among its module's imports.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Import {
-    name: String,
-    params: Vec<ValType>,
-    result: Option<ValType>,
+pub struct Call {
+    /// What it is called there.
+    pub name: String,
+    /// Integers alone, at most [`PARAMS_MAX`].
+    pub params: Vec<ValType>,
+    /// An integer.
+    pub result: Option<ValType>,
 }
 
-/// Checks that `wasm` is a WASI program that a library can be made of: it exports `_start` and `memory`, imports functions of
-/// [`WASI`] alone, has one memory, none of whose accesses reaches beyond `guard_bytes` behind what an index can reach, and does not
-/// grow its table.
-pub(crate) fn check(wasm: &[u8], guard_bytes: u64) -> Result<(), Wasm2cError> {
-    let (mut start, mut memory) = (false, false);
-    let mut foreign = Vec::new();
+/// Checks that `wasm`, of which `interface` was read, is a WASI program that a library can be made of: it exports `_start` and
+/// `memory`, imports functions of [`WASI`] alone, has one memory, none of whose accesses reaches beyond `guard_bytes` behind what
+/// an index can reach, and does not grow its table.
+pub(crate) fn check(
+    interface: &Interface,
+    wasm: &[u8],
+    guard_bytes: u64,
+) -> Result<(), SecondEngineError> {
+    // The name becomes one in C.
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
+    let foreign: Vec<String> = interface
+        .imports
+        .iter()
+        .filter(|import| {
+            import.module != WASI
+                || !matches!(import.ty, TypeRef::Func(_))
+                || !import.name.bytes().all(plain)
+        })
+        .map(|import| format!("{}.{}", import.module, import.name.escape_debug()))
+        .collect();
+    if interface.memories.iter().any(|memory| memory.memory64) {
+        return Err(unsupported("its memory is one of 64 bits"));
+    }
     for payload in Parser::new(0).parse_all(wasm) {
-        match payload? {
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    // The name becomes one in C.
-                    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
-                    if import.module != WASI
-                        || !matches!(import.ty, TypeRef::Func(_))
-                        || !import.name.bytes().all(plain)
-                    {
-                        foreign.push(format!("{}.{}", import.module, import.name.escape_debug()));
-                    }
-                }
-            }
-            Payload::MemorySection(section) => {
-                for memory in section {
-                    if memory?.memory64 {
-                        return Err(unsupported("its memory is one of 64 bits"));
-                    }
-                }
-            }
-            Payload::ExportSection(section) => {
-                for export in section {
-                    let export = export?;
-                    start |= export.name == "_start" && export.kind == ExternalKind::Func;
-                    memory |= export.name == "memory" && export.kind == ExternalKind::Memory;
-                }
-            }
-            Payload::CodeSectionEntry(body) => check_body(&body, guard_bytes)?,
-            _ => {}
+        if let Payload::CodeSectionEntry(body) = payload? {
+            check_body(&body, guard_bytes)?;
         }
     }
     if !foreign.is_empty() {
-        return Err(Wasm2cError::Unsupported(format!(
+        return Err(SecondEngineError::Unsupported(format!(
             "it imports {}; this engine provides functions of {WASI} only",
             foreign.join(", ")
         )));
     }
-    if !(start && memory) {
+    if !(interface.exports("_start", ExternalKind::Func)
+        && interface.exports("memory", ExternalKind::Memory))
+    {
         return Err(unsupported(
             "it is no WASI program: it must export _start and memory",
         ));
@@ -71,11 +64,11 @@ pub(crate) fn check(wasm: &[u8], guard_bytes: u64) -> Result<(), Wasm2cError> {
     Ok(())
 }
 
-fn unsupported(why: &str) -> Wasm2cError {
-    Wasm2cError::Unsupported(why.to_owned())
+fn unsupported(why: &str) -> SecondEngineError {
+    SecondEngineError::Unsupported(why.to_owned())
 }
 
-fn check_body(body: &FunctionBody<'_>, guard_bytes: u64) -> Result<(), Wasm2cError> {
+fn check_body(body: &FunctionBody<'_>, guard_bytes: u64) -> Result<(), SecondEngineError> {
     for op in body.get_operators_reader()? {
         let op = op?;
         if matches!(op, Operator::TableGrow { .. }) {
@@ -84,7 +77,7 @@ fn check_body(body: &FunctionBody<'_>, guard_bytes: u64) -> Result<(), Wasm2cErr
         if let Some(memarg) = memarg(&op)
             && memarg.offset + WIDEST_BYTES > guard_bytes
         {
-            return Err(Wasm2cError::Unsupported(format!(
+            return Err(SecondEngineError::Unsupported(format!(
                 "it has an access at an offset of {} bytes, beyond the guard of {guard_bytes}",
                 memarg.offset
             )));
@@ -113,72 +106,60 @@ fn memarg(op: &Operator<'_>) -> Option<MemArg> {
     wasmparser::for_each_operator!(find)
 }
 
-/// The functions that `wasm` imports, in its order.
-pub(crate) fn imports(wasm: &[u8]) -> Result<Vec<Import>, Wasm2cError> {
-    let mut types = Vec::new();
-    let mut imports = Vec::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload? {
-            Payload::TypeSection(section) => {
-                for ty in section.into_iter_err_on_gc_types() {
-                    types.push(ty?);
-                }
-            }
-            Payload::ImportSection(section) => {
-                for import in section.into_imports() {
-                    let import = import?;
-                    let TypeRef::Func(ty) = import.ty else {
-                        continue;
-                    };
-                    let ty = types
-                        .get(ty as usize)
-                        .ok_or_else(|| unsupported("an import has no type"))?;
-                    let numbers = ty.params().iter().chain(ty.results());
-                    if ty.results().len() > 1
-                        || !numbers
-                            .clone()
-                            .all(|ty| matches!(ty, ValType::I32 | ValType::I64))
-                    {
-                        return Err(Wasm2cError::Unsupported(format!(
-                            "{} of {WASI} takes and returns integers only",
-                            import.name
-                        )));
-                    }
-                    imports.push(Import {
-                        name: import.name.to_owned(),
-                        params: ty.params().to_vec(),
-                        result: ty.results().first().copied(),
-                    });
-                }
-            }
-            _ => {}
+/// The functions that a module of this `interface` calls, in the order of its imports.
+///
+/// # Errors
+/// It imports something else, or a function of other types than WASI's are.
+pub fn calls(interface: &Interface) -> Result<Vec<Call>, SecondEngineError> {
+    let call = |import: &wasm_interface::Import| {
+        let refused = |why: String| Err(SecondEngineError::Unsupported(why));
+        let ty = interface
+            .import_type(import)
+            .filter(|_| import.module == WASI);
+        let Some(ty) = ty else {
+            return refused(format!("it imports {}.{}", import.module, import.name));
+        };
+        let mut numbers = ty.params().iter().chain(ty.results());
+        if !numbers.all(|ty| matches!(ty, ValType::I32 | ValType::I64))
+            || ty.results().len() > 1
+            || ty.params().len() > PARAMS_MAX
+        {
+            return refused(format!(
+                "{} of {WASI} takes at most {PARAMS_MAX} integers and returns one",
+                import.name
+            ));
         }
-    }
-    Ok(imports)
+        Ok(Call {
+            name: import.name.clone(),
+            params: ty.params().to_vec(),
+            result: ty.results().first().copied(),
+        })
+    };
+    interface.imports.iter().map(call).collect()
 }
 
-/// The functions that the C code of a module calls `imports` by.
-pub(crate) fn in_c(imports: &[Import]) -> String {
+/// The functions that the C code of a module makes `calls` by.
+pub(crate) fn calls_in_c(calls: &[Call]) -> String {
     let mut c = String::from("#include \"library.h\"\n#include \"module.h\"\n\n");
     let name_of = |ty: ValType| if ty == ValType::I64 { "u64" } else { "u32" };
-    for (i, import) in imports.iter().enumerate() {
-        let params: String = import
+    for (i, call) in calls.iter().enumerate() {
+        let params: String = call
             .params
             .iter()
             .enumerate()
             .map(|(n, ty)| format!(", {} a{n}", name_of(*ty)))
             .collect();
-        let values: Vec<String> = (0..import.params.len().max(1))
+        let values: Vec<String> = (0..call.params.len().max(1))
             .map(|n| {
-                if n < import.params.len() {
+                if n < call.params.len() {
                     format!("a{n}")
                 } else {
                     "0".to_owned()
                 }
             })
             .collect();
-        let result = import.result.map_or("void", name_of);
-        let returned = if import.result.is_some() {
+        let result = call.result.map_or("void", name_of);
+        let returned = if call.result.is_some() {
             format!(" return ({result})values[0];")
         } else {
             String::new()
@@ -187,21 +168,11 @@ pub(crate) fn in_c(imports: &[Import]) -> String {
         c.push_str(&format!(
             "{result} w2c_wasi__snapshot__preview1_{}(struct w2c_wasi__snapshot__preview1 *host{params})\n\
              {{ uint64_t values[] = {{{}}}; call_host(host, {i}, values);{returned} }}\n",
-            import.name,
+            call.name,
             values.join(", "),
         ));
     }
     c
-}
-
-/// How many things `wasm` imports, of whatever kind.
-pub(crate) fn import_count(wasm: &[u8]) -> Result<usize, Wasm2cError> {
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let Payload::ImportSection(section) = payload? {
-            return Ok(section.into_imports().count());
-        }
-    }
-    Ok(0)
 }
 
 #[cfg(test)]
@@ -212,7 +183,8 @@ mod tests {
 
     fn refusal(text: &str) -> Option<String> {
         let wasm = wat::parse_str(text).expect("a module");
-        check(&wasm, GUARD_BYTES)
+        let interface = Interface::read(&wasm).expect("an interface");
+        check(&interface, &wasm, GUARD_BYTES)
             .err()
             .map(|error| error.to_string())
     }
@@ -280,8 +252,8 @@ mod tests {
             (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
             (import "wasi_snapshot_preview1" "fd_seek" (func (param i32 i64 i32 i32) (result i32)))
             (import "wasi_snapshot_preview1" "sched_yield" (func (result i32))))"#;
-        let imports = imports(&wat::parse_str(text).expect("a module")).expect("imports");
-        let c = in_c(&imports);
+        let interface = Interface::read(&wat::parse_str(text).expect("a module")).expect("read");
+        let c = calls_in_c(&calls(&interface).expect("calls"));
         for line in [
             "void w2c_wasi__snapshot__preview1_proc_exit(struct w2c_wasi__snapshot__preview1 *host, u32 a0)\n\
              { uint64_t values[] = {a0}; call_host(host, 0, values); }",

@@ -1,24 +1,8 @@
-/* What a library of a module and its loader agree on: the same as in library.rs of the crate faaslet. */
+/* What a library of a module and its loader agree on, as abi.rs states it, which writes abi.h. */
 #pragma once
 #include <stdint.h>
 
-/* How a start came back. */
-enum {
-    STATUS_DONE = 0,
-    /* A call to the host said that the program is not to go on. */
-    STATUS_STOPPED = 1,
-    STATUS_LATE = 2,
-    STATUS_MEMORY = 3,
-    STATUS_STACK = 4,
-    STATUS_UNREACHABLE = 5,
-    STATUS_INDIRECT_CALL = 6,
-    STATUS_DIVISION_BY_ZERO = 7,
-    STATUS_OVERFLOW = 8,
-    STATUS_CONVERSION = 9,
-    STATUS_NULL = 10,
-    STATUS_OTHER_TRAP = 11,
-    STATUS_NO_INSTANCE = 12,
-};
+#include "abi.h"
 
 /* One start. */
 struct faaslet_start {
@@ -36,6 +20,7 @@ struct faaslet_start {
     volatile uintptr_t escape_sp;
     void *back;
 };
+CHECK_FAASLET_START
 
 /* Runs the module once, in a fresh instance. */
 __attribute__((visibility("default"))) int32_t faaslet_run(struct faaslet_start *start);

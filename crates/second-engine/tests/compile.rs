@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use measure_core::base::home;
-use second_engine::{Toolchain, Wasm2cError};
+use second_engine::{SecondEngineError, Toolchain};
 use tempfile::TempDir;
 
 /// Far longer than the compiler takes on a busy host.
@@ -18,7 +18,7 @@ fn toolchain(test: &str) -> Option<Toolchain> {
         .ok()
 }
 
-fn compile(tools: &Toolchain, text: &str, to: &Path) -> Result<(), Wasm2cError> {
+fn compile(tools: &Toolchain, text: &str, to: &Path) -> Result<(), SecondEngineError> {
     tools.compile(
         &wat::parse_str(text).expect("a module"),
         to,
@@ -73,7 +73,10 @@ fn what_cannot_run_here_is_refused_before_anything_is_made() {
         r#"(memory (export "memory") 1)"#,
     ] {
         let error = compile(&tools, &format!("(module {body})"), &library).expect_err("refused");
-        assert!(matches!(error, Wasm2cError::Unsupported(_)), "{error}");
+        assert!(
+            matches!(error, SecondEngineError::Unsupported(_)),
+            "{error}"
+        );
     }
     assert!(
         tools

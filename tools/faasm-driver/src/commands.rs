@@ -1,51 +1,20 @@
 //! The commands beside the contract's.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr};
 
-use faaslet::netns::{self, NetnsError};
+use faaslet::FaasletEngine;
+use faaslet::netns;
 use faaslet::store::Codegen;
-use faaslet::{FaasletEngine, FaasletError};
-use measure_core::base::exit::{Exit, HasExit};
-use measure_core::base::ids::FunctionId;
+use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
 use measure_core::driver_kit::DriverError;
 
-use crate::Settings;
+use crate::answers::{driver_error, function_id, netns_error, say};
+use crate::settings::Settings;
 use crate::snapshot::{self, SnapshotFlags};
-
-/// What an error of the library means to a user.
-pub(crate) fn driver_error(error: FaasletError) -> DriverError {
-    match error {
-        FaasletError::UnknownFunction(message) => DriverError::Usage(message),
-        FaasletError::Host { why, mend } => DriverError::Unavailable { why, mend },
-        other => DriverError::Failed(other.to_string()),
-    }
-}
-
-fn netns_error(error: NetnsError) -> DriverError {
-    match error.exit() {
-        Exit::Usage => DriverError::Usage(error.to_string()),
-        Exit::Busy => DriverError::Busy(error.to_string()),
-        Exit::Unavailable => DriverError::Unavailable {
-            why: "no network namespaces to be had".to_owned(),
-            mend: error.to_string(),
-        },
-        _ => DriverError::Failed(error.to_string()),
-    }
-}
-
-pub(crate) fn id(text: &str) -> Result<FunctionId, DriverError> {
-    text.parse()
-        .map_err(|e: measure_core::base::ids::FunctionIdError| DriverError::Usage(e.to_string()))
-}
 
 fn catch_signals() -> Result<(), DriverError> {
     interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))
-}
-
-pub(crate) fn say(line: &str) -> Result<(), DriverError> {
-    writeln!(stdout(), "{line}")
-        .map_err(|e| DriverError::failed("cannot write to standard output", e))
 }
 
 pub(crate) fn codegen(
@@ -60,7 +29,7 @@ pub(crate) fn codegen(
     } else if functions.is_empty() {
         settings.store.list().map_err(driver_error)?
     } else {
-        functions.iter().map(|f| id(f)).collect::<Result<_, _>>()?
+        functions.iter().map(|f| function_id(f)).collect::<Result<_, _>>()?
     };
     if ids.is_empty() && !flags.snapshot {
         eprintln!(

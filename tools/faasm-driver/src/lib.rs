@@ -1,12 +1,15 @@
 //! The Wasm rungs of the ladder, and the care of the function store and the network namespaces that they
 //! use.
 
+mod answers;
 mod commands;
+mod driver;
 mod limits;
 mod remote;
 mod rung;
 mod rungs;
 mod serve;
+mod settings;
 mod snapshot;
 mod token;
 mod uploads;
@@ -20,8 +23,9 @@ use measure_core::base::home;
 use measure_core::driver_kit::{self, ContractCommand, DriverError};
 use structopt::StructOpt;
 
-use rungs::Faaslets;
+use driver::Faaslets;
 use serve::ServeOptions;
+use settings::Settings;
 use snapshot::{GrantOptions, SnapshotFlags};
 use uploads::{UploadAllOptions, UploadOptions};
 
@@ -86,13 +90,6 @@ enum Command {
     },
     /// Removes the pool of network namespaces; touches nothing without our label
     NetnsClean,
-}
-
-/// What the options before the command say.
-#[derive(Debug, Clone)]
-struct Settings {
-    store: Store,
-    engine: EngineSettings,
 }
 
 impl Options {

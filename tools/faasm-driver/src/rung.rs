@@ -14,10 +14,10 @@ use measure_core::contract::{Description, Probe, Scope};
 use measure_core::driver_kit::cgroup::{Controller, Group, OwnScope};
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
-use crate::Settings;
-use crate::commands::driver_error;
+use crate::answers::driver_error;
 use crate::limits;
 use crate::rungs::Kind;
+use crate::settings::Settings;
 
 pub(crate) struct FaasletRung {
     kind: Kind,

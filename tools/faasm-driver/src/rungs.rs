@@ -1,14 +1,11 @@
-//! The rungs of this driver.
+//! Which rungs there are, and what each is.
 
 use std::fmt;
 
 use faaslet::settings::ENGINE;
 use measure_core::contract::{Description, Isolation};
-use measure_core::driver_kit::cgroup;
-use measure_core::driver_kit::{Cleaned, Driver, DriverError, Rung};
 
-use crate::Settings;
-use crate::rung::FaasletRung;
+use crate::settings::Settings;
 
 /// What starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,42 +155,5 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())
-    }
-}
-
-/// The driver.
-pub(crate) struct Faaslets {
-    settings: Settings,
-}
-
-impl Faaslets {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings }
-    }
-}
-
-impl Driver for Faaslets {
-    fn name(&self) -> &'static str {
-        "faasm-driver"
-    }
-
-    fn rungs(&self) -> Vec<String> {
-        Kind::ALL.iter().map(ToString::to_string).collect()
-    }
-
-    fn open(&self, id: &str) -> Result<Box<dyn Rung>, DriverError> {
-        Kind::ALL
-            .into_iter()
-            .find(|kind| kind.id() == id)
-            .map(|kind| Box::new(FaasletRung::new(kind, self.settings.clone())) as Box<dyn Rung>)
-            .ok_or_else(|| DriverError::Usage(format!("no rung `{id}`")))
-    }
-
-    fn clean(&self) -> Result<Cleaned, DriverError> {
-        // Namespaces of a killed run are gone with it: they have no name but a descriptor. The named
-        // pool is `netns-clean`'s.
-        Ok(Cleaned {
-            removed: cgroup::remove_orphans(),
-        })
     }
 }

@@ -10,8 +10,8 @@ use measure_core::base::ids::FunctionId;
 use measure_core::driver_kit::DriverError;
 use structopt::StructOpt;
 
-use crate::Settings;
-use crate::commands::{driver_error, id, say};
+use crate::answers::{driver_error, function_id, say};
+use crate::settings::Settings;
 
 // Options of `codegen` that concern snapshots. No doc comment: it would take the place of the command's own in its --help.
 #[derive(Debug, StructOpt)]
@@ -106,7 +106,7 @@ pub(crate) struct GrantOptions {
 
 /// Writes down what a function is given from now on.
 pub(crate) fn grant(settings: &Settings, options: &GrantOptions) -> Result<Exit, DriverError> {
-    let id = id(&options.function)?;
+    let id = function_id(&options.function)?;
     let dirs = |those: &[String], writable| {
         those
             .iter()

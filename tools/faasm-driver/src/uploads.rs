@@ -13,9 +13,9 @@ use measure_core::base::interrupt;
 use measure_core::driver_kit::DriverError;
 use structopt::StructOpt;
 
-use crate::Settings;
-use crate::commands::{driver_error, say};
+use crate::answers::{driver_error, say};
 use crate::remote::Remote;
+use crate::settings::Settings;
 use crate::token::Token;
 
 const SUFFIX: &str = ".wasm";

@@ -104,7 +104,7 @@ pub(crate) fn copy(
         let read = match input.read(&mut chunk) {
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) => return Err(SymError::Input(error.to_string())),
+            Err(error) => return Err(SymError::Input(error)),
         };
         text.extend_from_slice(&chunk[..read]);
         // No name goes over the end of a line, and none is longer than the longest.
@@ -121,7 +121,7 @@ pub(crate) fn copy(
             Ok(()) if read > 0 => {}
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(SymError::Output(error.to_string())),
+            Err(error) => return Err(SymError::Output(error)),
         }
     }
 }

@@ -40,23 +40,33 @@ pub(crate) enum Role {
     Engine,
 }
 
+/// Why compiled code tells no pieces.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError {
+    /// It is no such image, or a broken one.
+    #[error("its compiled code cannot be read: {0}")]
+    Unreadable(#[from] object::Error),
+    /// It has no symbol of code.
+    #[error("its compiled code has no symbols")]
+    NoSymbols,
+}
+
 const FUNCTION: &str = "wasm[0]::function[";
 const ENTRY: &str = "wasm[0]::array_to_wasm_trampoline[";
 
 /// The pieces of the compiled module `image`, in the order of their offsets.
-pub(crate) fn symbols(image: &[u8]) -> Result<Vec<Piece>, String> {
-    let unreadable = |e: object::Error| format!("its compiled code cannot be read: {e}");
-    let file = ElfFile::<FileHeader64<Endianness>>::parse(image).map_err(unreadable)?;
+pub(crate) fn symbols(image: &[u8]) -> Result<Vec<Piece>, CodeError> {
+    let file = ElfFile::<FileHeader64<Endianness>>::parse(image)?;
     let mut pieces = Vec::new();
     for symbol in file.symbols() {
         if symbol.kind() != SymbolKind::Text || !symbol.is_definition() || symbol.size() == 0 {
             continue;
         }
-        let name = symbol.name().map_err(unreadable)?;
+        let name = symbol.name()?;
         pieces.push(piece(name, symbol.address(), symbol.size()));
     }
     if pieces.is_empty() {
-        return Err("its compiled code has no symbols".to_owned());
+        return Err(CodeError::NoSymbols);
     }
     pieces.sort_by_key(|piece| piece.offset);
     Ok(pieces)

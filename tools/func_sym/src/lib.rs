@@ -27,7 +27,8 @@ use measure_core::base::home;
 use measure_core::base::ids::{self, FunctionId};
 use structopt::StructOpt;
 
-pub use error::SymError;
+pub use code::CodeError;
+pub use error::{SymError, Unreadable};
 
 use module::WasmModule;
 use table::{Columns, Table};
@@ -96,7 +97,7 @@ pub fn run(options: &Options) -> Result<Exit, SymError> {
     advise(&table, columns, &id);
     store
         .write_beside(&id, SYMBOLS, text.as_bytes())
-        .map_err(|e| SymError::NotKept(e.to_string()))?;
+        .map_err(SymError::NotKept)?;
     Ok(Exit::Ok)
 }
 
@@ -132,9 +133,9 @@ fn resolve(store: &Store, user: &str, name: &str) -> Result<FunctionId, SymError
 }
 
 fn table_of(store: &Store, id: &FunctionId) -> Result<Table, SymError> {
-    let unreadable = |cause: String| SymError::Unreadable {
+    let unreadable = |source: Unreadable| SymError::Unreadable {
         what: id.to_string(),
-        cause,
+        source,
     };
     // The same code as every run's; only what may be loaded differs.
     let engine = FaasletEngine::new(EngineSettings {
@@ -145,10 +146,10 @@ fn table_of(store: &Store, id: &FunctionId) -> Result<Table, SymError> {
     let compiled = store.load(&engine, id)?;
     let image = compiled
         .serialize()
-        .map_err(|e| unreadable(format!("{e:#}")))?;
-    let code = code::symbols(&image).map_err(unreadable)?;
+        .map_err(|e| unreadable(Unreadable::Engine(format!("{e:#}"))))?;
+    let code = code::symbols(&image).map_err(|e| unreadable(e.into()))?;
     let wasm = store.wasm(id)?;
-    let module = WasmModule::parse(&wasm).map_err(|e| unreadable(e.to_string()))?;
+    let module = WasmModule::parse(&wasm).map_err(|e| unreadable(e.into()))?;
     Ok(Table::new(code, &module))
 }
 
@@ -172,9 +173,7 @@ fn print(text: &str) -> Result<(), SymError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads has seen enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(SymError::Output(error.to_string()))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(SymError::Output(error)),
         _ => Ok(()),
     }
 }

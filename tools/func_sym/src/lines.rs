@@ -16,23 +16,19 @@ impl<'a> Lines<'a> {
     ///
     /// # Errors
     /// They are not DWARF.
-    pub(crate) fn new(sections: &HashMap<&'a str, &'a [u8]>) -> Result<Option<Self>, String> {
+    pub(crate) fn new(sections: &HashMap<&'a str, &'a [u8]>) -> gimli::Result<Option<Self>> {
         if !sections.contains_key(".debug_line") {
             return Ok(None);
         }
-        let damaged = |e: gimli::Error| format!("its debug info is damaged: {e}");
         let dwarf = gimli::Dwarf::load(|id| {
             let data = sections.get(id.name()).copied().unwrap_or_default();
             Ok(EndianSlice::new(data, LittleEndian))
-        })
-        .map_err(damaged)?;
-        Context::from_dwarf(dwarf)
-            .map(|context| Some(Self(context)))
-            .map_err(damaged)
+        })?;
+        Context::from_dwarf(dwarf).map(|context| Some(Self(context)))
     }
 
     /// `file:line` where the function at `body` of the code section begins.
-    pub(crate) fn of(&self, body: &Range<u64>) -> Option<String> {
+    pub(crate) fn first_line(&self, body: &Range<u64>) -> Option<String> {
         let locations = self.0.find_location_range(body.start, body.end).ok()?;
         for (_, _, location) in locations {
             if let (Some(file), Some(line @ 1..)) = (location.file, location.line) {

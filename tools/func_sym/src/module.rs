@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::ops::Range;
 
-use wasmparser::{
-    BinaryReader, ExternalKind, Name, NameSectionReader, Parser, Payload, Result, TypeRef,
-};
+use wasm_interface::Interface;
+use wasmparser::{BinaryReader, Name, NameSectionReader, Parser, Payload, Result};
 
 /// What a module says of its functions.
 #[derive(Default)]
 pub(crate) struct WasmModule<'a> {
-    imported: u32,
+    imported: usize,
     names: HashMap<u32, String>,
     exports: HashMap<u32, String>,
     bodies: Vec<Range<u64>>,
@@ -25,28 +24,20 @@ impl<'a> WasmModule<'a> {
     /// # Errors
     /// It is no module.
     pub(crate) fn parse(wasm: &'a [u8]) -> Result<Self> {
-        let mut module = Self::default();
+        let interface = Interface::read(wasm)?;
+        let mut module = Self {
+            imported: interface.imported_functions(),
+            ..Self::default()
+        };
+        for export in interface.exported_functions() {
+            let exports = &mut module.exports;
+            exports
+                .entry(export.index)
+                .or_insert_with(|| printable(&export.name));
+        }
         let mut code_start = 0;
         for payload in Parser::new(0).parse_all(wasm) {
             match payload? {
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        if matches!(import?.ty, TypeRef::Func(_)) {
-                            module.imported += 1;
-                        }
-                    }
-                }
-                Payload::ExportSection(section) => {
-                    for export in section {
-                        let export = export?;
-                        if export.kind == ExternalKind::Func {
-                            module
-                                .exports
-                                .entry(export.index)
-                                .or_insert_with(|| printable(export.name));
-                        }
-                    }
-                }
                 Payload::CodeSectionStart { range, .. } => code_start = range.start,
                 Payload::CodeSectionEntry(body) => {
                     let range = body.range();
@@ -95,8 +86,8 @@ impl<'a> WasmModule<'a> {
 
     /// Where the body of function `index` lies in the code section; debug info counts from there too.
     pub(crate) fn body(&self, index: u32) -> Option<&Range<u64>> {
-        let defined = index.checked_sub(self.imported)?;
-        self.bodies.get(defined as usize)
+        let defined = (index as usize).checked_sub(self.imported)?;
+        self.bodies.get(defined)
     }
 }
 

@@ -36,12 +36,12 @@ impl Table {
     pub(crate) fn new(code: Vec<Piece>, module: &WasmModule<'_>) -> Self {
         let (lines, damaged) = match Lines::new(&module.debug) {
             Ok(lines) => (lines, None),
-            Err(cause) => (None, Some(cause)),
+            Err(e) => (None, Some(format!("its debug info is damaged: {e}"))),
         };
         let rows = code.into_iter().map(|piece| match piece.role {
             Role::Function(index) => Row {
                 symbol: module.name(index).map(str::to_owned),
-                line: module.body(index).and_then(|body| lines.as_ref()?.of(body)),
+                line: module.body(index).and_then(|body| lines.as_ref()?.first_line(body)),
                 piece,
             },
             Role::Entry(index) => Row {

@@ -3,30 +3,21 @@
 //! So a library gets its memory, its files, its limits and its deadline exactly as any module does: it is the host function
 //! that this module calls. It calls the host back through functions that this module exports, by number.
 
+use second_engine::{Call, SecondEngineError};
 use wasm_encoder::{
     CodeSection, EntityType, ExportKind, ExportSection, Function, FunctionSection, ImportSection,
     Instruction, MemorySection, MemoryType, Module, TypeSection, ValType,
 };
-use wasmparser::{Parser, Payload, TypeRef};
+use wasm_interface::Interface;
 
 use crate::wasi;
 
 /// Where `run` is imported from.
 pub(super) const MODULE: &str = "faaslet";
 pub(super) const RUN: &str = "run";
-/// More than any function of WASI takes.
-pub(super) const PARAMS_MAX: usize = 16;
-
-/// A function of WASI that the library calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Call {
-    pub(super) name: String,
-    pub(super) params: Vec<ValType>,
-    pub(super) results: Vec<ValType>,
-}
 
 /// What of a module its library does not bring along.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outline {
     pub(super) calls: Vec<Call>,
     /// Initial and greatest number of pages.
@@ -34,49 +25,13 @@ pub(super) struct Outline {
 }
 
 impl Outline {
-    /// Of `wasm`, or why it has none.
-    pub(super) fn of(wasm: &[u8]) -> Result<Self, String> {
-        let broken = |e: wasmparser::BinaryReaderError| format!("it is not a valid module: {e}");
-        let mut types = Vec::new();
-        let mut outline = Self::default();
-        for payload in Parser::new(0).parse_all(wasm) {
-            match payload.map_err(broken)? {
-                Payload::TypeSection(section) => {
-                    for ty in section.into_iter_err_on_gc_types() {
-                        types.push(ty.map_err(broken)?);
-                    }
-                }
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        let import = import.map_err(broken)?;
-                        let ty = match import.ty {
-                            TypeRef::Func(ty) if import.module == wasi::MODULE => {
-                                types.get(ty as usize)
-                            }
-                            _ => None,
-                        };
-                        let ty = ty.ok_or_else(|| {
-                            format!("it imports {}.{}", import.module, import.name)
-                        })?;
-                        outline.calls.push(Call {
-                            name: import.name.to_owned(),
-                            params: integers(ty.params())?,
-                            results: integers(ty.results())?,
-                        });
-                    }
-                }
-                Payload::MemorySection(section) => {
-                    for memory in section {
-                        let memory = memory.map_err(broken)?;
-                        outline.memory = Some((memory.initial, memory.maximum));
-                    }
-                }
-                // Nothing of interest comes after.
-                Payload::CodeSectionStart { .. } => break,
-                _ => {}
-            }
-        }
-        Ok(outline)
+    /// That of a module of this `interface`.
+    pub(super) fn new(interface: &Interface) -> Result<Self, SecondEngineError> {
+        let memory = interface.memories.last();
+        Ok(Self {
+            calls: second_engine::calls(interface)?,
+            memory: memory.map(|memory| (memory.initial, memory.maximum)),
+        })
     }
 
     /// The adapter.
@@ -87,9 +42,10 @@ impl Outline {
         let count = index(self.calls.len());
         for (i, call) in self.calls.iter().enumerate() {
             let i = index(i);
-            types
-                .ty()
-                .function(call.params.iter().copied(), call.results.iter().copied());
+            types.ty().function(
+                call.params.iter().map(integer),
+                call.result.iter().map(integer),
+            );
             imports.import(wasi::MODULE, &call.name, EntityType::Function(i));
             functions.function(i);
             let mut body = Function::new([]);
@@ -131,18 +87,12 @@ impl Outline {
     }
 }
 
-fn integers(types: &[wasmparser::ValType]) -> Result<Vec<ValType>, String> {
-    if types.len() > PARAMS_MAX {
-        return Err("it imports a function of more parameters than any has".to_owned());
+/// The two kinds of value that a call passes.
+fn integer(ty: &wasmparser::ValType) -> ValType {
+    match ty {
+        wasmparser::ValType::I64 => ValType::I64,
+        _ => ValType::I32,
     }
-    types
-        .iter()
-        .map(|ty| match ty {
-            wasmparser::ValType::I32 => Ok(ValType::I32),
-            wasmparser::ValType::I64 => Ok(ValType::I64),
-            other => Err(format!("it imports a function of {other}")),
-        })
-        .collect()
 }
 
 fn index(n: usize) -> u32 {
@@ -153,6 +103,10 @@ fn index(n: usize) -> u32 {
 mod tests {
     use super::*;
 
+    fn outline(wasm: &[u8]) -> Result<Outline, SecondEngineError> {
+        Outline::new(&Interface::read(wasm)?)
+    }
+
     #[test]
     fn an_adapter_has_the_memory_and_the_calls_of_its_module() {
         let wasm = wat::parse_str(
@@ -162,17 +116,17 @@ mod tests {
                 (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
                 (memory (export "memory") 2 9) (func (export "_start")))"#,
         );
-        let outline = Outline::of(&wasm.expect("a module")).expect("an outline");
+        let outline = outline(&wasm.expect("a module")).expect("an outline");
         let adapter = outline.adapter();
         wasmparser::validate(&adapter).expect("valid");
-        let mut of_adapter = Outline::of(&adapter[..]);
+        assert_eq!(outline.calls.len(), 3);
+        assert_eq!(outline.memory, Some((2, Some(9))));
+        let adapter = Interface::read(&adapter).expect("an interface");
+        let memory = adapter.memories[0];
+        assert_eq!((memory.initial, memory.maximum), (2, Some(9)));
         // Its last import is not of WASI.
-        assert_eq!(of_adapter, Err(format!("it imports {MODULE}.{RUN}")));
-        of_adapter = Ok(outline);
-        assert_eq!(
-            of_adapter.map(|o| (o.calls.len(), o.memory)),
-            Ok((3, Some((2, Some(9)))))
-        );
+        let error = Outline::new(&adapter).expect_err("refused").to_string();
+        assert_eq!(error, format!("it imports {MODULE}.{RUN}"));
     }
 
     #[test]
@@ -183,7 +137,7 @@ mod tests {
             r#"(import "wasi_snapshot_preview1" "f" (func (param f64)))"#,
         ] {
             let wasm = wat::parse_str(format!("(module {import})")).expect("a module");
-            assert!(Outline::of(&wasm).is_err(), "{import}");
+            assert!(outline(&wasm).is_err(), "{import}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Functions whose module was compiled to a shared library by way of C (the crate `wasm2c`): the second ahead-of-time engine.
+//! Functions whose module was compiled to a shared library by way of C (the crate `second-engine`).
 //!
 //! Such a function is a Faaslet as any other: thread, memory slot, files, limits and deadline are the same, made by the same
 //! code. Only the module's own code is the library's, called by a small module that stands for it ([`adapter`]).
@@ -8,7 +8,7 @@
 //! * The deadline interrupts the library's code at any instruction, as it does the engine's.
 
 mod adapter;
-mod escape;
+mod fault;
 
 use std::ffi::c_void;
 use std::fmt;
@@ -19,42 +19,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
+use second_engine::abi::{self, PARAMS_MAX, Start, Status};
+use wasm_interface::Interface;
 use wasmtime::{Caller, Engine, Extern, Func, Linker, Memory, Module, Trap, ValRaw};
 
 use crate::error::FaasletError;
+use crate::escape::Escape;
 use crate::host::Host;
 use crate::settings::{GUARD_BYTES, RESERVATION_BYTES};
-use crate::store::open_trusted;
-use adapter::{Outline, PARAMS_MAX};
-pub(crate) use escape::{Escape, fault};
-
-/// One start, as a library sees it: the same as in `library.h` of the crate `wasm2c`.
-#[repr(C)]
-struct Start {
-    context: *mut c_void,
-    call: unsafe extern "C" fn(*mut c_void, u32, *mut u64) -> i32,
-    grow: unsafe extern "C" fn(*mut c_void, u64) -> i64,
-    memory: *mut u8,
-    memory_bytes: u64,
-    stack_limit: usize,
-    escape_sp: usize,
-    back: *mut c_void,
-}
-
-/// How a start came back: the same as in `library.h`, which has more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub(crate) enum Status {
-    Late = 2,
-    Memory = 3,
-    Stack = 4,
-}
-
-type Entry = unsafe extern "C" fn(*mut Start) -> i32;
+use crate::trust::open_trusted;
+use adapter::Outline;
+pub(crate) use fault::fault;
 
 /// A library, loaded.
 pub(crate) struct Library {
-    entry: Entry,
+    entry: abi::Run,
     exit: usize,
     code: Range<usize>,
     outline: Outline,
@@ -80,25 +59,26 @@ impl Library {
     pub(crate) fn open(path: &Path, wasm: &[u8]) -> Result<Self, FaasletError> {
         let file = open_trusted(path)?;
         let what = path.display().to_string();
-        let refused = |cause: String| FaasletError::refused(&what, cause);
-        let outline = Outline::of(wasm).map_err(refused)?;
+        let refused = |cause: &dyn fmt::Display| FaasletError::refused(&what, cause);
+        let interface = Interface::read(wasm).map_err(|e| refused(&e))?;
+        let outline = Outline::new(&interface).map_err(|e| refused(&e))?;
         // It is loaded from the very descriptor that was checked.
         let checked = format!("/proc/self/fd/{}", file.as_raw_fd());
         // SAFETY: as with all compiled code of a trusted place, its initialisers are those of our own compiler.
         let handle = unsafe { Handle::open(Some(checked), RTLD_NOW | RTLD_LOCAL) }
-            .map_err(|e| refused(e.to_string()))?;
-        // SAFETY: the types are those of `library.h`.
+            .map_err(|e| refused(&e))?;
+        // SAFETY: the types are those that the library was compiled against.
         let (entry, exit) = unsafe {
-            let entry = handle.get::<Entry>(b"faaslet_run\0");
-            let exit = handle.get::<*const c_void>(b"faaslet_escape\0");
+            let entry = handle.get::<abi::Run>(abi::RUN.to_bytes_with_nul());
+            let exit = handle.get::<*const c_void>(abi::ESCAPE.to_bytes_with_nul());
             match (entry, exit) {
                 (Ok(entry), Ok(exit)) => (*entry, exit.into_raw().addr()),
-                (Err(e), _) | (_, Err(e)) => return Err(refused(e.to_string())),
+                (Err(e), _) | (_, Err(e)) => return Err(refused(&e)),
             }
         };
         let code = mapping_of(entry as usize)
             .filter(|(_, inode)| file.metadata().is_ok_and(|meta| meta.ino() == *inode))
-            .ok_or_else(|| refused("another library was loaded in its place".to_owned()))?
+            .ok_or_else(|| refused(&"another library was loaded in its place"))?
             .0;
         Ok(Self {
             entry,
@@ -192,22 +172,21 @@ enum Outcome {
     NoInstance,
 }
 
-/// What the statuses of `library.h` mean.
-fn outcome(status: i32) -> Outcome {
-    Outcome::Trap(match status {
-        0 => return Outcome::Done,
-        1 => return Outcome::Stopped,
-        2 => Trap::Interrupt,
-        3 => Trap::MemoryOutOfBounds,
-        4 => Trap::StackOverflow,
-        5 => Trap::UnreachableCodeReached,
-        6 => Trap::BadSignature,
-        7 => Trap::IntegerDivisionByZero,
-        8 => Trap::IntegerOverflow,
-        9 => Trap::BadConversionToInteger,
-        10 => Trap::NullReference,
-        12 => return Outcome::NoInstance,
-        _ => Trap::UnreachableCodeReached,
+/// What the [`Status`] of this number means.
+fn outcome(number: i32) -> Outcome {
+    Outcome::Trap(match Status::from_number(number) {
+        Some(Status::Done) => return Outcome::Done,
+        Some(Status::Stopped) => return Outcome::Stopped,
+        Some(Status::NoInstance) => return Outcome::NoInstance,
+        Some(Status::Late) => Trap::Interrupt,
+        Some(Status::Memory) => Trap::MemoryOutOfBounds,
+        Some(Status::Stack) => Trap::StackOverflow,
+        Some(Status::IndirectCall) => Trap::BadSignature,
+        Some(Status::DivisionByZero) => Trap::IntegerDivisionByZero,
+        Some(Status::Overflow) => Trap::IntegerOverflow,
+        Some(Status::Conversion) => Trap::BadConversionToInteger,
+        Some(Status::Null) => Trap::NullReference,
+        Some(Status::Unreachable | Status::OtherTrap) | None => Trap::UnreachableCodeReached,
     })
 }
 

@@ -7,10 +7,8 @@ use std::str::FromStr;
 
 use measure_core::base::label::LABEL;
 
-use super::NetnsError;
+use super::error::{NetnsError, RANGE_VARIABLE};
 
-/// Environment variable that overrides [`Config::range`], for example `10.96.0.0/15`.
-pub const RANGE_VARIABLE: &str = "FAASM_BENCH_NETNS_RANGE";
 /// Environment variable that overrides [`Config::rate_bits_per_s`]; 0 leaves the shaping out.
 pub const RATE_VARIABLE: &str = "FAASM_BENCH_NETNS_RATE";
 /// What each direction is shaped to unless told otherwise: 1 Gbit/s.
@@ -157,6 +155,17 @@ pub fn persistent_index(name: &str) -> Option<u32> {
     let index = digits.parse().ok().filter(|&i| i < MAX_PERSISTENT)?;
     // Only the one spelling that `persistent_name` has: `faasm-bench-007` is somebody else's.
     (persistent_name(index) == name).then_some(index)
+}
+
+/// The mark of persistent namespace `index`. It holds what the namespace was made with, so that another
+/// range or rate is noticed.
+pub(super) fn persistent_alias(index: u32, config: &Config) -> String {
+    format!(
+        "{} {} {}",
+        persistent_name(index),
+        config.range,
+        config.rate_bits_per_s
+    )
 }
 
 /// Name of the host end of pair `index`: at most 15 characters, as the kernel wants it.

@@ -4,6 +4,9 @@ use std::io;
 
 use measure_core::base::exit::{Exit, HasExit};
 
+/// Environment variable that overrides [`Config::range`](super::Config::range), for example `10.96.0.0/15`.
+pub const RANGE_VARIABLE: &str = "FAASM_BENCH_NETNS_RANGE";
+
 /// Why a network namespace could not be made, found or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,7 +32,7 @@ pub enum NetnsError {
     /// Our addresses would clash with a route of the host.
     #[error(
         "the address range {range} clashes with this host's route {route}; set {} to a free IPv4 range, for example 10.96.0.0/15",
-        super::RANGE_VARIABLE
+        RANGE_VARIABLE
     )]
     RangeTaken {
         /// Our range.

@@ -5,7 +5,7 @@
 //! * [`Namespace`]: one new anonymous namespace, for the rung that makes its own at every start.
 //! * [`ensure_persistent`], [`remove_persistent`]: the namespaces that outlive a process, under
 //!   `/run/netns` where `ip netns list` sees them.
-//! * [`enter`]: moves the calling thread into a namespace.
+//! * [`enter()`]: moves the calling thread into a namespace.
 //!
 //! Design constraints:
 //! * no process is started and no text of `ip` or `tc` is parsed;
@@ -15,6 +15,7 @@
 //!   it after SIGKILL; a persistent one gets its name last, so a killed run leaves no half-made one.
 
 mod config;
+mod enter;
 mod error;
 mod namespace;
 mod persistent;
@@ -24,10 +25,11 @@ mod socket;
 mod survey;
 
 pub use config::{
-    Config, DEFAULT_RATE_BITS_PER_S, MAX_PERSISTENT, RANGE_VARIABLE, RATE_VARIABLE, Range,
-    host_end_name, persistent_index, persistent_name,
+    Config, DEFAULT_RATE_BITS_PER_S, MAX_PERSISTENT, RATE_VARIABLE, Range, host_end_name,
+    persistent_index, persistent_name,
 };
-pub use error::NetnsError;
-pub use namespace::{Cost, Namespace, enter, probe};
+pub use enter::enter;
+pub use error::{NetnsError, RANGE_VARIABLE};
+pub use namespace::{Cost, Namespace};
 pub use persistent::{Ensured, ensure_persistent, remove_orphans, remove_persistent};
-pub use pool::Pool;
+pub use pool::{Pool, probe};

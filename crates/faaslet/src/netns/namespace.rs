@@ -1,7 +1,6 @@
 //! One network namespace.
 
 use std::fs::File;
-use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,13 +8,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use measure_core::base::clock::now_ns;
 use measure_core::base::label;
 use nix::fcntl::Flock;
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, unshare};
 use nix::unistd::getpid;
 
-use super::config::{MAX_PERSISTENT, persistent_name};
+use super::config::{Config, MAX_PERSISTENT};
+use super::enter::{enter, open_socket, own_namespace};
+use super::error::NetnsError;
+use super::requests;
 use super::socket::{Netlink, Refused};
-use super::survey::check_range;
-use super::{Config, NetnsError, requests};
 
 /// What making one namespace cost, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -169,17 +169,6 @@ pub(super) fn delete_host_end(index: u32) -> Result<(), NetnsError> {
     }
 }
 
-/// The mark of persistent namespace `index`. It holds what the namespace was made with, so that another
-/// range or rate is noticed.
-pub(super) fn persistent_alias(index: u32, config: &Config) -> String {
-    format!(
-        "{} {} {}",
-        persistent_name(index),
-        config.range,
-        config.rate_bits_per_s
-    )
-}
-
 /// Anonymous indices in a round, each process beginning elsewhere, so that two seldom meet.
 fn next_index(pairs: u32) -> u32 {
     let span = pairs.saturating_sub(MAX_PERSISTENT).max(1);
@@ -194,10 +183,6 @@ fn is_taken(error: &NetnsError) -> bool {
         // The name and the interface index, respectively.
         Some(libc::EEXIST | libc::EBUSY)
     )
-}
-
-pub(super) fn open_socket() -> Result<Netlink, NetnsError> {
-    Netlink::open().map_err(|e| NetnsError::os("cannot open a netlink socket", e))
 }
 
 /// What a refusal means.
@@ -218,13 +203,6 @@ pub(super) fn refused(error: Refused) -> NetnsError {
     }
 }
 
-/// The calling thread's own network namespace.
-pub(super) fn own_namespace() -> Result<OwnedFd, NetnsError> {
-    File::open("/proc/thread-self/ns/net")
-        .map(OwnedFd::from)
-        .map_err(|e| NetnsError::os("cannot open the thread's network namespace", e))
-}
-
 /// A new namespace: a socket in the thread's own, a socket in the new one, and the new one.
 fn new_namespace() -> Result<(Netlink, Netlink, OwnedFd), NetnsError> {
     let host = open_socket()?;
@@ -242,32 +220,4 @@ fn new_namespace() -> Result<(Netlink, Netlink, OwnedFd), NetnsError> {
     enter(own.as_fd())?;
     let (inside, fd) = inside?;
     Ok((host, inside, fd))
-}
-
-/// A socket in the namespace `fd`; the calling thread stays in its own.
-pub(super) fn socket_in(fd: BorrowedFd<'_>) -> Result<Netlink, NetnsError> {
-    let own = own_namespace()?;
-    enter(fd)?;
-    let socket = open_socket();
-    enter(own.as_fd())?;
-    socket
-}
-
-/// Moves the calling thread into the namespace `fd`.
-///
-/// # Errors
-/// `fd` is no network namespace, or no permission.
-pub fn enter(fd: BorrowedFd<'_>) -> Result<(), NetnsError> {
-    setns(fd, CloneFlags::CLONE_NEWNET)
-        .map_err(|e| NetnsError::os("cannot enter a network namespace", io::Error::from(e)))
-}
-
-/// Whether this process and this kernel can make namespaces: makes one and removes it.
-///
-/// # Errors
-/// Why not.
-pub fn probe() -> Result<(), NetnsError> {
-    let config = Config::from_env()?;
-    check_range(&config)?;
-    Namespace::create(&config)?.remove()
 }

@@ -16,10 +16,12 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::statfs::{FsType, fstatfs};
 
-use super::config::{MAX_PERSISTENT, host_ifindex, persistent_index, persistent_name};
-use super::namespace::{delete_host_end, persistent_alias};
+use super::config::{
+    Config, MAX_PERSISTENT, host_ifindex, persistent_alias, persistent_index, persistent_name,
+};
+use super::error::NetnsError;
+use super::namespace::{Namespace, delete_host_end};
 use super::survey::{Survey, check_range, inside_is_complete};
-use super::{Config, Namespace, NetnsError};
 
 /// Where `ip netns` has its namespaces.
 const DIRECTORY: &str = "/run/netns";

@@ -7,8 +7,11 @@ use std::thread;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::config::Config;
+use super::error::NetnsError;
+use super::namespace::Namespace;
+use super::persistent;
 use super::survey::check_range;
-use super::{Config, Namespace, NetnsError, persistent};
 
 /// Descriptors that the rest of the process may want beside the namespaces'.
 const SPARE_DESCRIPTORS: u64 = 512;
@@ -68,7 +71,7 @@ impl Pool {
         self.persistent
     }
 
-    /// Namespace `i`, for [`super::enter`]; wraps around, so `i` may be any worker's number.
+    /// Namespace `i`, for [`super::enter()`]; wraps around, so `i` may be any worker's number.
     #[must_use]
     pub fn fd(&self, i: usize) -> BorrowedFd<'_> {
         self.namespaces[i % self.namespaces.len()].fd()
@@ -94,6 +97,16 @@ impl Pool {
             self.config.range
         )
     }
+}
+
+/// Whether this process and this kernel can make namespaces: makes one and removes it.
+///
+/// # Errors
+/// What is missing: permission, a part of the kernel, free addresses.
+pub fn probe() -> Result<(), NetnsError> {
+    let config = Config::from_env()?;
+    check_range(&config)?;
+    Namespace::create(&config)?.remove()
 }
 
 /// `n` anonymous namespaces, made on every CPU: half of the work is outside the kernel's one lock for network

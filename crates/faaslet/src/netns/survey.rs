@@ -10,10 +10,10 @@ use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::config::{INSIDE_IFINDEX, Range, host_end_name, host_ifindex};
-use super::namespace::{open_socket, persistent_alias, socket_in};
+use super::config::{Config, INSIDE_IFINDEX, Range, host_end_name, host_ifindex, persistent_alias};
+use super::enter::{open_socket, socket_in};
+use super::error::NetnsError;
 use super::socket::Netlink;
-use super::{Config, NetnsError};
 
 /// A network device.
 #[derive(Debug, Default)]

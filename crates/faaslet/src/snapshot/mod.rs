@@ -23,11 +23,11 @@ use wasmtime_wizer::Wizer;
 pub use names::{ENTRIES, INITIALIZERS, Names, Plan};
 
 use crate::engine::FaasletEngine;
-use crate::error::{FaasletError, StartError};
+use crate::error::{FaasletError, ProcExit, StartError};
 use crate::function::Function;
-use crate::host::{Grants, Host};
+use crate::grants::Grants;
+use crate::host::Host;
 use crate::settings::EngineSettings;
-use crate::wasi::ProcExit;
 use state::Initialized;
 
 /// Calls the constructors of a WASI reactor.

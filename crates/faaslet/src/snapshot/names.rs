@@ -2,7 +2,7 @@
 
 use measure_core::base::ids;
 use serde::{Deserialize, Serialize};
-use wasmparser::{ExternalKind, Parser, Payload};
+use wasm_interface::Interface;
 
 use super::REACTOR;
 use crate::error::FaasletError;
@@ -40,8 +40,10 @@ impl Plan {
     /// # Errors
     /// A name that it does not export; an initialiser without an entry, since its `_start` would run the
     /// constructors a second time.
-    pub fn of(what: &str, wasm: &[u8], names: &Names) -> Result<Self, FaasletError> {
-        let exports = functions(wasm).map_err(|e| FaasletError::snapshot(what, e))?;
+    pub fn from_exports(what: &str, wasm: &[u8], names: &Names) -> Result<Self, FaasletError> {
+        let interface = Interface::read(wasm).map_err(|e| FaasletError::snapshot(what, e))?;
+        let functions = interface.exported_functions();
+        let exports: Vec<String> = functions.map(|export| export.name.clone()).collect();
         let find = |kind: &str, named: &Option<String>, usual: &[&str]| match named {
             Some(name) if exports.contains(name) => Ok(Some(name.clone())),
             Some(name) => Err(FaasletError::snapshot(
@@ -79,22 +81,6 @@ impl Plan {
     }
 }
 
-/// Names of the exported functions.
-fn functions(wasm: &[u8]) -> wasmparser::Result<Vec<String>> {
-    let mut names = Vec::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let Payload::ExportSection(section) = payload? {
-            for export in section {
-                let export = export?;
-                if export.kind == ExternalKind::Func {
-                    names.push(export.name.to_owned());
-                }
-            }
-        }
-    }
-    Ok(names)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,7 +93,7 @@ mod tests {
             .collect();
         let wat = format!(r#"(module (memory (export "memory") 1) {exports})"#);
         let wasm = wat::parse_str(wat).expect("a module");
-        Plan::of("it", &wasm, names).map_err(|e| e.to_string())
+        Plan::from_exports("it", &wasm, names).map_err(|e| e.to_string())
     }
 
     fn named(initializer: &str, entry: &str) -> Names {
@@ -156,7 +142,7 @@ mod tests {
         fn no_bytes_panic(tail in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut wasm = b"\0asm\x01\0\0\0".to_vec();
             wasm.extend(tail);
-            let _ = Plan::of("it", &wasm, &Names::default());
+            let _ = Plan::from_exports("it", &wasm, &Names::default());
         }
     }
 }

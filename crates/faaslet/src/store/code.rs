@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
 use super::dir::Dir;
-use super::trust;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::settings::ENGINE;
+use crate::trust;
 
 const SUFFIX: &str = ".cwasm";
 

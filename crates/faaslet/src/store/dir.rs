@@ -12,8 +12,8 @@ use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::trust;
 use crate::error::FaasletError;
+use crate::trust;
 
 pub(super) struct Dir {
     fd: OwnedFd,

@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use measure_core::base::ids::FunctionId;
 use serde::{Deserialize, Serialize};
 
+use super::Store;
 use super::dir::Dir;
-use super::{Store, trust};
 use crate::error::FaasletError;
-use crate::host::{DirGrant, Grants};
+use crate::grants::{DirGrant, Grants};
+use crate::trust;
 
 /// The file's name.
 const FILE: &str = "grants.json";

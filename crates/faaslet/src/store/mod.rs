@@ -12,7 +12,6 @@ mod code;
 mod dir;
 mod manifest;
 mod snapshots;
-mod trust;
 mod validate;
 
 use std::fs::File;
@@ -28,7 +27,6 @@ use dir::Dir;
 
 pub use manifest::{Manifest, ManifestDir};
 pub use snapshots::{MAX_SNAPSHOTS, SnapshotOptions, Snapshots};
-pub(crate) use trust::open_trusted;
 pub(crate) use validate::within_limits;
 pub use validate::{MAX_MODULE_BYTES, validate};
 

@@ -16,11 +16,12 @@ use wasmtime::Module;
 
 use super::code::{self, Kind};
 use super::dir::Dir;
-use super::{Codegen, Store, gone, read_module, trust, validate};
+use super::{Codegen, Store, gone, read_module, validate};
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
-use crate::host::{DirGrant, Grants};
+use crate::grants::{DirGrant, Grants};
 use crate::snapshot::{self, Names, Plan};
+use crate::trust;
 
 const INDEX: &str = "snapshots.json";
 const VERSION: u32 = 1;
@@ -125,7 +126,8 @@ impl Store {
     /// No such function, or it cannot be read.
     pub fn has_initializer(&self, id: &FunctionId) -> Result<bool, FaasletError> {
         let wasm = self.wasm(id)?;
-        Plan::of(&id.to_string(), &wasm, &Names::default()).map(|plan| plan.initializer.is_some())
+        Plan::from_exports(&id.to_string(), &wasm, &Names::default())
+            .map(|plan| plan.initializer.is_some())
     }
 }
 
@@ -162,7 +164,7 @@ impl Snapshotted {
                 ),
             ));
         }
-        let plan = Plan::of(&self.what, &self.wasm, &options.names)?;
+        let plan = Plan::from_exports(&self.what, &self.wasm, &options.names)?;
         let mut sha = Sha256::new();
         let mut add = |part: &[u8]| {
             sha.update((part.len() as u64).to_le_bytes());
@@ -231,7 +233,7 @@ impl Snapshotted {
         options: &SnapshotOptions,
         key: String,
     ) -> Result<Snapshots, FaasletError> {
-        let plan = Plan::of(&self.what, &self.wasm, &options.names)?;
+        let plan = Plan::from_exports(&self.what, &self.wasm, &options.names)?;
         let mut index = Index {
             version: VERSION,
             key,

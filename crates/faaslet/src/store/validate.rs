@@ -1,6 +1,7 @@
 //! What a module must be before it is installed or compiled.
 
-use wasmparser::{ExternalKind, FuncType, Parser, Payload, TypeRef};
+use wasm_interface::Interface;
+use wasmparser::{ExternalKind, TypeRef};
 use wasmtime::Module;
 
 use crate::engine::FaasletEngine;
@@ -12,6 +13,37 @@ use crate::wasi;
 pub const MAX_MODULE_BYTES: u64 = 128 << 20;
 /// A list in an error message ends after this many.
 const SHOWN: usize = 8;
+const PAGE_BYTES: u64 = 64 << 10;
+
+/// Why a valid module is not accepted.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error(
+        "its memory begins with {bytes} bytes and the limit is {limit}; raise it with --memory-limit"
+    )]
+    Memory { bytes: u64, limit: u64 },
+    #[error("its table begins with {elements} elements and the limit is {limit}")]
+    Table { elements: u64, limit: u32 },
+    #[error(
+        "it imports {}, which is not offered: only the functions of {} are",
+        shown(.0),
+        wasi::MODULE
+    )]
+    Imports(Vec<String>),
+    #[error(
+        "it is not a WASI program: it must export `_start` (no parameters, no results) and `memory`; build it as a command, with a main"
+    )]
+    NoProgram,
+}
+
+/// The first of `names`, and how many more there are.
+fn shown(names: &[String]) -> String {
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
 
 /// Checks that `wasm`, called `what` in errors, is a valid module, is a WASI program (exports `_start`
 /// and `memory`), and imports nothing but functions of `wasi_snapshot_preview1`.
@@ -30,12 +62,11 @@ pub fn validate(engine: &FaasletEngine, what: &str, wasm: &[u8]) -> Result<(), F
     }
     Module::validate(engine.wasmtime(), wasm)
         .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e:#}")))?;
-    let interface = Interface::of(wasm)
+    let interface = Interface::read(wasm)
         .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e}")))?;
-    interface
-        .check()
-        .and_then(|()| interface.within(engine.settings()))
-        .map_err(|cause| FaasletError::refused(what, cause))
+    is_program(&interface)
+        .and_then(|()| is_within(&interface, engine.settings()))
+        .map_err(|unfit| FaasletError::refused(what, unfit))
 }
 
 /// Checks only that `wasm`, which is valid, begins within the limits: they may be lower than when it was
@@ -45,10 +76,8 @@ pub(crate) fn within_limits(
     what: &str,
     wasm: &[u8],
 ) -> Result<(), FaasletError> {
-    Interface::of(wasm)
-        .map_err(|e| e.to_string())
-        .and_then(|interface| interface.within(engine.settings()))
-        .map_err(|cause| FaasletError::refused(what, cause))
+    let interface = Interface::read(wasm).map_err(|e| FaasletError::refused(what, e))?;
+    is_within(&interface, engine.settings()).map_err(|unfit| FaasletError::refused(what, unfit))
 }
 
 pub(super) fn too_large(what: &str, bytes: u64) -> FaasletError {
@@ -58,128 +87,59 @@ pub(super) fn too_large(what: &str, bytes: u64) -> FaasletError {
     )
 }
 
-/// What a module wants and offers.
-#[derive(Default)]
-struct Interface {
-    foreign: Vec<String>,
-    start: bool,
-    memory: bool,
-    memory_bytes: u64,
-    table_elements: u64,
+fn is_within(interface: &Interface, settings: &EngineSettings) -> Result<(), Unfit> {
+    let pages = interface.memories.iter().map(|memory| memory.initial).max();
+    let bytes = pages.unwrap_or(0).saturating_mul(PAGE_BYTES);
+    if bytes > settings.memory_limit_bytes {
+        return Err(Unfit::Memory {
+            bytes,
+            limit: settings.memory_limit_bytes,
+        });
+    }
+    let elements = interface.tables.iter().map(|table| table.initial).max();
+    let elements = elements.unwrap_or(0);
+    if elements > u64::from(settings.table_limit_elements) {
+        return Err(Unfit::Table {
+            elements,
+            limit: settings.table_limit_elements,
+        });
+    }
+    Ok(())
 }
 
-impl Interface {
-    fn of(wasm: &[u8]) -> wasmparser::Result<Self> {
-        let mut found = Self::default();
-        let mut types: Vec<FuncType> = Vec::new();
-        let mut functions: Vec<u32> = Vec::new();
-        for payload in Parser::new(0).parse_all(wasm) {
-            match payload? {
-                Payload::TypeSection(section) => {
-                    for ty in section.into_iter_err_on_gc_types() {
-                        types.push(ty?);
-                    }
-                }
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        let import = import?;
-                        if let TypeRef::Func(ty) = import.ty {
-                            functions.push(ty);
-                            if import.module == wasi::MODULE && wasi::offered(import.name) {
-                                continue;
-                            }
-                        }
-                        found
-                            .foreign
-                            .push(format!("{}.{}", import.module, import.name));
-                    }
-                }
-                Payload::MemorySection(section) => {
-                    for memory in section {
-                        let pages = memory?.initial;
-                        found.memory_bytes = found.memory_bytes.max(pages.saturating_mul(64 << 10));
-                    }
-                }
-                Payload::TableSection(section) => {
-                    for table in section {
-                        found.table_elements = found.table_elements.max(table?.ty.initial);
-                    }
-                }
-                Payload::FunctionSection(section) => {
-                    for ty in section {
-                        functions.push(ty?);
-                    }
-                }
-                Payload::ExportSection(section) => {
-                    for export in section {
-                        let export = export?;
-                        match (export.name, export.kind) {
-                            ("memory", ExternalKind::Memory) => found.memory = true,
-                            ("_start", ExternalKind::Func) => {
-                                found.start = functions
-                                    .get(export.index as usize)
-                                    .and_then(|&ty| types.get(ty as usize))
-                                    .is_some_and(|ty| {
-                                        ty.params().is_empty() && ty.results().is_empty()
-                                    });
-                            }
-                            _ => {}
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(found)
+fn is_program(interface: &Interface) -> Result<(), Unfit> {
+    let foreign: Vec<String> = interface
+        .imports
+        .iter()
+        .filter(|import| {
+            !matches!(import.ty, TypeRef::Func(_))
+                || import.module != wasi::MODULE
+                || !wasi::offered(&import.name)
+        })
+        .map(|import| {
+            let name = format!("{}.{}", import.module, import.name);
+            name.escape_debug().to_string()
+        })
+        .collect();
+    if !foreign.is_empty() {
+        return Err(Unfit::Imports(foreign));
     }
-
-    fn within(&self, settings: &EngineSettings) -> Result<(), String> {
-        if self.memory_bytes > settings.memory_limit_bytes {
-            return Err(format!(
-                "its memory begins with {} bytes and the limit is {}; raise it with --memory-limit",
-                self.memory_bytes, settings.memory_limit_bytes
-            ));
-        }
-        if self.table_elements > u64::from(settings.table_limit_elements) {
-            return Err(format!(
-                "its table begins with {} elements and the limit is {}",
-                self.table_elements, settings.table_limit_elements
-            ));
-        }
+    let starts = interface.exported_functions().any(|export| {
+        export.name == "_start"
+            && interface
+                .function_type(export.index)
+                .is_some_and(|ty| ty.params().is_empty() && ty.results().is_empty())
+    });
+    if starts && interface.exports("memory", ExternalKind::Memory) {
         Ok(())
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if !self.foreign.is_empty() {
-            let shown: Vec<String> = self
-                .foreign
-                .iter()
-                .take(SHOWN)
-                .map(|name| name.escape_debug().to_string())
-                .collect();
-            let more = self.foreign.len().saturating_sub(SHOWN);
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            return Err(format!(
-                "it imports {}{more}, which is not offered: only the functions of {} are",
-                shown.join(", "),
-                wasi::MODULE
-            ));
-        }
-        if !self.start || !self.memory {
-            return Err("it is not a WASI program: it must export `_start` (no parameters, no results) and `memory`; build it as a command, with a main".to_owned());
-        }
-        Ok(())
+    } else {
+        Err(Unfit::NoProgram)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn engine() -> FaasletEngine {
         FaasletEngine::new(EngineSettings {
@@ -233,15 +193,6 @@ mod tests {
                 verdict(&wat).expect_err("foreign").contains("not offered"),
                 "{import}"
             );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_panic(tail in prop::collection::vec(any::<u8>(), 0..200)) {
-            let mut wasm = b"\0asm\x01\0\0\0".to_vec();
-            wasm.extend(tail);
-            let _ = Interface::of(&wasm);
         }
     }
 }

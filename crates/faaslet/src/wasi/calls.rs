@@ -7,11 +7,13 @@ use nix::errno::Errno as Os;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_getres, clock_gettime};
 use nix::unistd::{read, write};
-use wasmtime::{Caller, Linker};
+use wasmtime::Linker;
 
-use super::memory::{Answer, Errno, Guest, code};
-use super::{MODULE, ProcExit};
-use crate::host::{Grants, Host};
+use super::memory::{Answer, Call, Errno, Guest, code};
+use super::preview1::MODULE;
+use crate::error::ProcExit;
+use crate::grants::Grants;
+use crate::host::Host;
 use crate::stack;
 
 const STDIN: u32 = 0;
@@ -26,8 +28,6 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     link_streams(linker)?;
     link_system(linker)
 }
-
-type Call<'a> = Caller<'a, Host>;
 
 fn link_exit(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "proc_exit", |status: i32| -> wasmtime::Result<()> {
@@ -151,7 +151,7 @@ fn env(grants: &Grants, each: &mut dyn FnMut(&[&str])) {
 type Strings = fn(&Grants, &mut dyn FnMut(&[&str]));
 
 fn sizes(c: &mut Call<'_>, list: Strings, count_at: u32, size_at: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let (mut count, mut size) = (0_u32, 0_u32);
     list(&guest.host.grants, &mut |parts| {
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
@@ -163,7 +163,7 @@ fn sizes(c: &mut Call<'_>, list: Strings, count_at: u32, size_at: u32) -> Answer
 }
 
 fn strings(c: &mut Call<'_>, list: Strings, mut list_at: u32, mut at: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let grants = Arc::clone(&guest.host.grants);
     let mut answer = Ok(());
     let mut put = |parts: &[&str]| -> Answer {
@@ -200,7 +200,7 @@ pub(super) fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32
     }
     let stdin = c.data().grants.stdin.clone();
     let waited = stdin.as_ref().is_some_and(|stdin| must_wait(stdin.fd()));
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let mut got = 0;
     if let Some(stdin) = stdin {
         // The first buffer that holds anything; a short read is a read.
@@ -249,7 +249,7 @@ pub(super) fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u3
     if n > IOVECS_MAX {
         return Err(Errno::Inval);
     }
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let grants = &guest.host.grants;
     let to = if fd == STDERR {
         grants.stderr.clone()
@@ -291,7 +291,7 @@ pub(super) fn fdstat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
     let rights = POLL | if fd == STDIN { FD_READ } else { FD_WRITE };
     let mut stat = [0_u8; 24];
     stat[8..16].copy_from_slice(&rights.to_le_bytes());
-    Guest::of(c)?.write(at, &stat)
+    Guest::from_caller(c)?.write(at, &stat)
 }
 
 fn clock_ns(id: u32, ask: fn(ClockId) -> nix::Result<nix::sys::time::TimeSpec>) -> Answer<u64> {
@@ -306,11 +306,11 @@ fn clock_ns(id: u32, ask: fn(ClockId) -> nix::Result<nix::sys::time::TimeSpec>) 
 }
 
 fn put_u64(c: &mut Call<'_>, at: u32, value: u64) -> Answer {
-    Guest::of(c)?.write(at, &value.to_le_bytes())
+    Guest::from_caller(c)?.write(at, &value.to_le_bytes())
 }
 
 fn random(c: &mut Call<'_>, at: u32, len: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let mut rest = guest.bytes(at, len)?;
     while !rest.is_empty() {
         // SAFETY: pointer and length are those of a live, exclusively borrowed slice.

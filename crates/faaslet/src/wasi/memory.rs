@@ -2,11 +2,15 @@
 
 use wasmtime::{Caller, Extern};
 
-pub(super) use super::errno::Errno;
+use crate::files::descriptors::Descriptors;
+pub(super) use crate::files::errno::{Answer, Errno};
 use crate::host::Host;
 
-/// The outcome of a call as its program sees it.
-pub(super) type Answer<T = ()> = Result<T, Errno>;
+/// A program that calls.
+pub(super) type Call<'a> = Caller<'a, Host>;
+
+/// Linux's limit for a path, its final NUL included.
+const PATH_MAX_BYTES: usize = 4096;
 
 /// What a call returns for `answer`.
 pub(super) fn code(answer: Answer) -> i32 {
@@ -27,7 +31,7 @@ pub(super) struct IoVec {
 }
 
 impl<'a> Guest<'a> {
-    pub(super) fn of(caller: &'a mut Caller<'_, Host>) -> Answer<Self> {
+    pub(super) fn from_caller(caller: &'a mut Caller<'_, Host>) -> Answer<Self> {
         // A module without a memory of this name is refused at load; a call during its
         // instantiation finds it too.
         let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
@@ -76,5 +80,36 @@ impl<'a> Guest<'a> {
             at: self.read_u32(at)?,
             len: self.read_u32(len_at)?,
         })
+    }
+    pub(super) fn descriptors(&mut self) -> Answer<&mut Descriptors> {
+        descriptors_of(self.host)
+    }
+
+    /// The path of `len` bytes at `at`: not yet resolved, and not to be trusted.
+    pub(super) fn path(&mut self, at: u32, len: u32) -> Answer<String> {
+        let bytes = self.bytes(at, len)?;
+        // The kernel's own limit, which a copy of the guest's gigabytes need not be made to find out.
+        if bytes.len() >= PATH_MAX_BYTES {
+            return Err(Errno::Nametoolong);
+        }
+        let path = std::str::from_utf8(bytes).map_err(|_| Errno::Ilseq)?;
+        if path.contains('\0') {
+            return Err(Errno::Inval);
+        }
+        Ok(path.to_owned())
+    }
+}
+
+pub(super) fn descriptors_of(host: &mut Host) -> Answer<&mut Descriptors> {
+    // Every store of a linker that offers files has them.
+    host.files.as_deref_mut().ok_or(Errno::Nosys)
+}
+
+/// `bits` if it has none beyond `known`: what preview 1 does not define is refused rather than ignored.
+pub(super) fn known(bits: u32, known: u32) -> Answer<u32> {
+    if bits & !known == 0 {
+        Ok(bits)
+    } else {
+        Err(Errno::Inval)
     }
 }

@@ -8,7 +8,8 @@ use nix::time::{ClockId, clock_gettime};
 use wasmtime::{Caller, Linker};
 
 use super::memory::{Answer, Errno, Guest, code};
-use super::{MODULE, Stop};
+use super::preview1::MODULE;
+use crate::error::Stop;
 use crate::host::Host;
 
 /// Sizes of WASI's structs.
@@ -54,7 +55,7 @@ fn poll_oneoff(
     count_at: u32,
 ) -> Result<Answer, Stop> {
     let begun = Instant::now();
-    let read = Guest::of(c).and_then(|mut guest| {
+    let read = Guest::from_caller(c).and_then(|mut guest| {
         if n == 0 || n > SUBSCRIPTIONS_MAX {
             return Err(Errno::Inval);
         }
@@ -104,7 +105,7 @@ fn poll_oneoff(
         };
         std::thread::sleep(step);
     };
-    let answer = Guest::of(c).and_then(|mut guest| {
+    let answer = Guest::from_caller(c).and_then(|mut guest| {
         for (i, subscription) in (0_u32..).zip(&ready) {
             let mut event = [0_u8; EVENT_BYTES as usize];
             event[..8].copy_from_slice(&subscription.userdata.to_le_bytes());

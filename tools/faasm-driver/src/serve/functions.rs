@@ -21,7 +21,7 @@ use measure_core::base::ids::FunctionId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::body::{BodyError, Incoming};
-use super::{Limits, log};
+use super::log::log;
 use crate::remote::etag;
 use crate::token::Token;
 use crate::uploads::done;
@@ -32,6 +32,14 @@ const MAX_BODIES: usize = 4;
 const MAX_COMPILES: usize = 2;
 
 type FunctionPath = Result<Path<(String, String)>, PathRejection>;
+
+/// What a client may do.
+pub(super) struct Limits {
+    /// The largest module.
+    pub(super) max_bytes: usize,
+    /// How long a client may stall.
+    pub(super) timeout: Duration,
+}
 
 /// What all requests share.
 pub(super) struct App {

@@ -14,7 +14,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-use super::{connection, log};
+use super::connection;
+use super::log::log;
 use crate::token::TOKEN_VARIABLE;
 
 /// After a signal, how long requests under way may take.

@@ -9,8 +9,8 @@ mod body;
 mod connection;
 mod functions;
 mod listen;
+mod log;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,9 +21,10 @@ use measure_core::base::interrupt;
 use measure_core::driver_kit::DriverError;
 use structopt::StructOpt;
 
-use crate::Settings;
-use crate::commands::driver_error;
+use crate::answers::driver_error;
+use crate::settings::Settings;
 use crate::token::Token;
+use functions::Limits;
 
 /// Options of `serve`.
 #[derive(Debug, StructOpt)]
@@ -41,12 +42,6 @@ pub(crate) struct ServeOptions {
     /// Seconds after which a client that stalls is sent away
     #[structopt(long, default_value = "30", value_name = "SECONDS")]
     timeout: f64,
-}
-
-/// What the options mean.
-struct Limits {
-    max_bytes: usize,
-    timeout: Duration,
 }
 
 impl ServeOptions {
@@ -99,9 +94,4 @@ pub(crate) fn run(settings: &Settings, options: &ServeOptions) -> Result<Exit, D
     // A module being compiled may be finished; one that takes longer is not installed.
     runtime.shutdown_timeout(listen::GRACE);
     exit
-}
-
-/// A line for whoever runs the server; if nobody reads it, the server goes on.
-fn log(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -9,13 +9,12 @@ use rustix::fs::{
 use rustix::io::Errno as Os;
 use wasmtime::Linker;
 
-use super::descriptors::{Descriptor, Dir, File};
 use super::fds::{self, FDFLAGS, FDFLAGS_SYNC};
-use super::{Call, known, resolve, stat};
+use super::memory::{Answer, Call, Errno, Guest, code, known};
+use super::preview1::MODULE;
+use crate::files::descriptors::{Descriptor, Dir, File};
+use crate::files::{resolve, stat};
 use crate::host::Host;
-use crate::wasi::MODULE;
-use crate::wasi::errno::Errno;
-use crate::wasi::memory::{Answer, Guest, code};
 
 /// Address and length of a path.
 type Text = (u32, u32);
@@ -209,7 +208,7 @@ impl How {
 }
 
 fn path_open(c: &mut Call<'_>, fd: u32, path: Text, how: &How, at: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let path = guest.path(path.0, path.1)?;
     guest.bytes(at, 4)?;
     let table = guest.descriptors()?;
@@ -251,7 +250,7 @@ fn path_open(c: &mut Call<'_>, fd: u32, path: Text, how: &How, at: u32) -> Answe
 }
 
 fn create_directory(c: &mut Call<'_>, fd: u32, path: Text) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let path = guest.path(path.0, path.1)?;
     let dir = guest.descriptors()?.dir(fd)?.for_changes()?;
     // "a/" is no other name than "a" here, though there is no "a" yet.
@@ -260,7 +259,7 @@ fn create_directory(c: &mut Call<'_>, fd: u32, path: Text) -> Answer {
 }
 
 fn filestat(c: &mut Call<'_>, fd: u32, lookup: u32, path: Text, at: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let path = guest.path(path.0, path.1)?;
     let dir = guest.descriptors()?.dir(fd)?;
     let stat = resolve::stat(dir.fd.as_fd(), &path, follows(lookup)?)?;
@@ -275,7 +274,7 @@ fn set_times(
     (atim, mtim, which): (u64, u64, u32),
 ) -> Answer {
     let times = fds::times(atim, mtim, which)?;
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let path = guest.path(path.0, path.1)?;
     let dir = guest.descriptors()?.dir(fd)?.for_changes()?;
     if !follows(lookup)? {
@@ -294,7 +293,7 @@ fn set_times(
 }
 
 fn readlink(c: &mut Call<'_>, fd: u32, path: Text, room: (u32, u32), used_at: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let path = guest.path(path.0, path.1)?;
     let dir = guest.descriptors()?.dir(fd)?.fd.as_fd();
     let (parent, name) = resolve::parent(dir, &path)?;
@@ -314,7 +313,7 @@ fn readlink(c: &mut Call<'_>, fd: u32, path: Text, room: (u32, u32), used_at: u3
 }
 
 fn unlink(c: &mut Call<'_>, fd: u32, path: Text, flags: AtFlags) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let path = guest.path(path.0, path.1)?;
     let dir = guest.descriptors()?.dir(fd)?.for_changes()?;
     let (parent, name) = resolve::parent(dir, &path)?;
@@ -328,7 +327,7 @@ fn hard_link(
     from: Text,
     to: Text,
 ) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let from = guest.path(from.0, from.1)?;
     let to = guest.path(to.0, to.1)?;
     let (from_dir, to_dir) = guest.descriptors()?.two_dirs(from_fd, to_fd)?;
@@ -349,7 +348,7 @@ fn hard_link(
 }
 
 fn rename(c: &mut Call<'_>, (from_fd, to_fd): (u32, u32), from: Text, to: Text) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let from = guest.path(from.0, from.1)?;
     let to = guest.path(to.0, to.1)?;
     let (from_dir, to_dir) = guest.descriptors()?.two_dirs(from_fd, to_fd)?;
@@ -367,7 +366,7 @@ fn rename(c: &mut Call<'_>, (from_fd, to_fd): (u32, u32), from: Text, to: Text) 
 }
 
 fn symlink(c: &mut Call<'_>, text: Text, fd: u32, path: Text) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let text = guest.path(text.0, text.1)?;
     let path = guest.path(path.0, path.1)?;
     let dir = guest.descriptors()?.dir(fd)?.for_changes()?;

@@ -1,18 +1,22 @@
 //! The table of one program's descriptors.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
+use rustix::fs::{Mode, OFlags};
+
+use super::errno::{Answer, Errno};
 use super::listing::Listing;
-use crate::wasi::errno::Errno;
-use crate::wasi::memory::Answer;
+use crate::grants::Grants;
 
 /// A program may have this many open at once, its streams and granted directories included: the usual limit of a
 /// process, kept per program because all Faaslets of a worker share the process's.
-pub(super) const DESCRIPTORS_MAX: usize = 1024;
+pub(crate) const DESCRIPTORS_MAX: usize = 1024;
 
 /// What a number of the program's stands for.
 #[derive(Debug)]
-pub(super) enum Descriptor {
+pub(crate) enum Descriptor {
     Stream(Stream),
     File(File),
     /// Boxed: they are few, and larger.
@@ -21,7 +25,7 @@ pub(super) enum Descriptor {
 
 /// A standard stream, wherever `fd_renumber` has put it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Stdin = 0,
     Stdout = 1,
     Stderr = 2,
@@ -29,38 +33,38 @@ pub(super) enum Stream {
 
 /// A file that is open. Its position is ours, so that reading at it is one call.
 #[derive(Debug)]
-pub(super) struct File {
-    pub(super) fd: OwnedFd,
+pub(crate) struct File {
+    pub(crate) fd: OwnedFd,
     /// Whether the grant that it was opened under allows changes.
-    pub(super) writable: bool,
-    pub(super) read: bool,
-    pub(super) write: bool,
-    pub(super) append: bool,
+    pub(crate) writable: bool,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) append: bool,
     /// Kept only to be told again: no file makes its reader wait.
-    pub(super) nonblock: bool,
-    pub(super) position: u64,
+    pub(crate) nonblock: bool,
+    pub(crate) position: u64,
 }
 
 /// A directory that is open.
 #[derive(Debug)]
-pub(super) struct Dir {
-    pub(super) fd: OwnedFd,
+pub(crate) struct Dir {
+    pub(crate) fd: OwnedFd,
     /// Whether the grant that it was opened under allows changes.
-    pub(super) writable: bool,
+    pub(crate) writable: bool,
     /// Which grant it is, if it was not opened by the program.
-    pub(super) grant: Option<usize>,
-    pub(super) listing: Listing,
+    pub(crate) grant: Option<usize>,
+    pub(crate) listing: Listing,
 }
 
 impl Dir {
-    pub(super) fn granted(fd: OwnedFd, writable: bool, grant: usize) -> Self {
+    pub(crate) fn granted(fd: OwnedFd, writable: bool, grant: usize) -> Self {
         Self {
             grant: Some(grant),
             ..Self::opened(fd, writable)
         }
     }
 
-    pub(super) fn opened(fd: OwnedFd, writable: bool) -> Self {
+    pub(crate) fn opened(fd: OwnedFd, writable: bool) -> Self {
         Self {
             fd,
             writable,
@@ -70,7 +74,7 @@ impl Dir {
     }
 
     /// Fails unless things below it may be changed.
-    pub(super) fn for_changes(&self) -> Answer<BorrowedFd<'_>> {
+    pub(crate) fn for_changes(&self) -> Answer<BorrowedFd<'_>> {
         if self.writable {
             Ok(self.fd.as_fd())
         } else {
@@ -79,12 +83,32 @@ impl Dir {
     }
 }
 
+fn open_granted(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
 /// Numbers are handed out from the lowest free one on.
 #[derive(Debug)]
-pub(super) struct Descriptors(Vec<Option<Descriptor>>);
+pub(crate) struct Descriptors(Vec<Option<Descriptor>>);
 
 impl Descriptors {
-    pub(super) fn with_streams() -> Self {
+    /// The standard streams and the directories of `grants`, under the numbers that WASI gives them.
+    pub(crate) fn open(grants: &Grants) -> io::Result<Box<Self>> {
+        let mut descriptors = Self::with_streams();
+        for (i, grant) in grants.dirs.iter().enumerate() {
+            let named =
+                |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", grant.host.display()));
+            let fd = open_granted(&grant.host).map_err(named)?;
+            let dir = Dir::granted(fd, grant.writable, i);
+            descriptors
+                .insert(Descriptor::Dir(Box::new(dir)))
+                .map_err(|_| io::Error::other("too many directories are granted"))?;
+        }
+        Ok(Box::new(descriptors))
+    }
+
+    fn with_streams() -> Self {
         let streams = [Stream::Stdin, Stream::Stdout, Stream::Stderr];
         Self(
             streams
@@ -95,7 +119,7 @@ impl Descriptors {
 
     /// # Errors
     /// As many as there may be are open.
-    pub(super) fn insert(&mut self, descriptor: Descriptor) -> Answer<u32> {
+    pub(crate) fn insert(&mut self, descriptor: Descriptor) -> Answer<u32> {
         let at = match self.0.iter().position(Option::is_none) {
             Some(at) => at,
             None if self.0.len() < DESCRIPTORS_MAX => {
@@ -109,7 +133,7 @@ impl Descriptors {
     }
 
     /// Fails before something is opened or created for which there would be no number.
-    pub(super) fn has_room(&self) -> Answer {
+    pub(crate) fn has_room(&self) -> Answer {
         if self.0.len() < DESCRIPTORS_MAX || self.0.iter().any(Option::is_none) {
             Ok(())
         } else {
@@ -124,17 +148,17 @@ impl Descriptors {
             .ok_or(Errno::Badf)
     }
 
-    pub(super) fn get(&mut self, fd: u32) -> Answer<&mut Descriptor> {
+    pub(crate) fn get(&mut self, fd: u32) -> Answer<&mut Descriptor> {
         self.slot(fd)?.as_mut().ok_or(Errno::Badf)
     }
 
-    pub(super) fn close(&mut self, fd: u32) -> Answer {
+    pub(crate) fn close(&mut self, fd: u32) -> Answer {
         *self.slot(fd)? = None;
         Ok(())
     }
 
     /// Moves `from` to `to`, which is closed; both must be open.
-    pub(super) fn renumber(&mut self, from: u32, to: u32) -> Answer {
+    pub(crate) fn renumber(&mut self, from: u32, to: u32) -> Answer {
         self.slot(from)?;
         self.slot(to)?;
         if from != to {
@@ -144,7 +168,7 @@ impl Descriptors {
         Ok(())
     }
 
-    pub(super) fn stream(&mut self, fd: u32) -> Option<Stream> {
+    pub(crate) fn stream(&mut self, fd: u32) -> Option<Stream> {
         match self.get(fd) {
             Ok(Descriptor::Stream(stream)) => Some(*stream),
             _ => None,
@@ -153,7 +177,7 @@ impl Descriptors {
 
     /// # Errors
     /// Not open, or no file.
-    pub(super) fn file(&mut self, fd: u32) -> Answer<&mut File> {
+    pub(crate) fn file(&mut self, fd: u32) -> Answer<&mut File> {
         match self.get(fd)? {
             Descriptor::File(file) => Ok(file),
             _ => Err(Errno::Badf),
@@ -162,7 +186,7 @@ impl Descriptors {
 
     /// # Errors
     /// Not open, or no directory.
-    pub(super) fn dir(&mut self, fd: u32) -> Answer<&mut Dir> {
+    pub(crate) fn dir(&mut self, fd: u32) -> Answer<&mut Dir> {
         match self.get(fd)? {
             Descriptor::Dir(dir) => Ok(dir),
             _ => Err(Errno::Badf),
@@ -171,7 +195,7 @@ impl Descriptors {
 
     /// # Errors
     /// One of them is not open, or no directory.
-    pub(super) fn two_dirs(&self, one: u32, other: u32) -> Answer<(&Dir, &Dir)> {
+    pub(crate) fn two_dirs(&self, one: u32, other: u32) -> Answer<(&Dir, &Dir)> {
         let dir = |fd: u32| match self.0.get(fd as usize) {
             Some(Some(Descriptor::Dir(dir))) => Ok(&**dir),
             _ => Err(Errno::Badf),

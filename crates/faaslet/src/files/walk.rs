@@ -8,8 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno as Os;
 
-use crate::wasi::errno::Errno;
-use crate::wasi::memory::Answer;
+use super::errno::{Answer, Errno};
 
 /// As many links as the kernel follows in one path.
 const LINKS_MAX: u32 = 40;
@@ -24,7 +23,7 @@ struct Walk<'a> {
 }
 
 /// Opens `path` beneath `root`.
-pub(super) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Answer<OwnedFd> {
+pub(crate) fn open(root: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Answer<OwnedFd> {
     let mut walk = Walk {
         root,
         below: Vec::new(),

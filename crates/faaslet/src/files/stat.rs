@@ -3,10 +3,10 @@
 use rustix::fs::{FileType, Stat};
 
 /// `struct filestat`: device, inode, kind, links, size, three times.
-pub(super) const FILESTAT_BYTES: usize = 64;
+pub(crate) const FILESTAT_BYTES: usize = 64;
 
 /// WASI's number for a kind of file. It has none for a FIFO, and none for a socket without its type.
-pub(super) fn kind(of: FileType) -> u8 {
+pub(crate) fn kind(of: FileType) -> u8 {
     match of {
         FileType::BlockDevice => 1,
         FileType::CharacterDevice => 2,
@@ -19,7 +19,7 @@ pub(super) fn kind(of: FileType) -> u8 {
 }
 
 /// `stat` as the program reads it.
-pub(super) fn encode(stat: &Stat) -> [u8; FILESTAT_BYTES] {
+pub(crate) fn encode(stat: &Stat) -> [u8; FILESTAT_BYTES] {
     let mut out = [0_u8; FILESTAT_BYTES];
     let mut put = |at: usize, value: u64| out[at..at + 8].copy_from_slice(&value.to_le_bytes());
     put(0, stat.st_dev);

@@ -5,7 +5,7 @@ use rustix::io::Errno as Os;
 /// WASI's error numbers, as far as we answer with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
-pub(super) enum Errno {
+pub(crate) enum Errno {
     Acces = 2,
     Again = 6,
     Badf = 8,
@@ -44,6 +44,9 @@ pub(super) enum Errno {
     Txtbsy = 74,
     Xdev = 75,
 }
+
+/// The outcome of a call as its program sees it.
+pub(crate) type Answer<T = ()> = Result<T, Errno>;
 
 impl From<Os> for Errno {
     fn from(os: Os) -> Self {

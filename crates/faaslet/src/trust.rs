@@ -13,7 +13,7 @@ const OTHER_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
 /// Fails if anyone but the trusted owns `meta` (of `path`) or may write to it.
-pub(super) fn require(path: &Path, meta: &Metadata) -> Result<(), FaasletError> {
+pub(crate) fn require(path: &Path, meta: &Metadata) -> Result<(), FaasletError> {
     require_owner(path, meta)?;
     if meta.mode() & (GROUP_WRITE | OTHER_WRITE) == 0 {
         return Ok(());
@@ -37,7 +37,7 @@ pub(crate) fn open_trusted(path: &Path) -> Result<File, FaasletError> {
 
 /// The same for every directory above `root`, where the sticky bit is enough: whoever can rename a
 /// directory above can put another in its place.
-pub(super) fn require_ancestors(root: &Path) -> Result<(), FaasletError> {
+pub(crate) fn require_ancestors(root: &Path) -> Result<(), FaasletError> {
     for dir in root.ancestors().skip(1) {
         let meta = fs::symlink_metadata(dir).map_err(|e| FaasletError::io(dir, e))?;
         require_owner(dir, &meta)?;

@@ -14,9 +14,8 @@ use std::sync::OnceLock;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat};
 use rustix::io::Errno as Os;
 
+use super::errno::{Answer, Errno};
 use super::walk;
-use crate::wasi::errno::Errno;
-use crate::wasi::memory::Answer;
 
 /// No way out, and no links of the kernel's own (`/proc/self/fd/3`), which are not paths at all.
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
@@ -25,7 +24,7 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGIC
 const TRIES: u32 = 32;
 
 /// Opens `path` beneath `dir`. Never waits: for a FIFO's other end, or for a terminal to become ours.
-pub(super) fn open(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Answer<OwnedFd> {
+pub(crate) fn open(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> Answer<OwnedFd> {
     let mut flags = flags | OFlags::CLOEXEC;
     if !flags.contains(OFlags::PATH) {
         flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -54,7 +53,7 @@ fn has_openat2(dir: BorrowedFd<'_>) -> bool {
 }
 
 /// What `path` beneath `dir` is; of a link in its last place, what it leads to if `follow`.
-pub(super) fn stat(dir: BorrowedFd<'_>, path: &str, follow: bool) -> Answer<Stat> {
+pub(crate) fn stat(dir: BorrowedFd<'_>, path: &str, follow: bool) -> Answer<Stat> {
     if is_name(path) {
         // A name in the directory itself leads nowhere else unless it is a link that is followed.
         let stat = statat(dir, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT)?;
@@ -66,7 +65,7 @@ pub(super) fn stat(dir: BorrowedFd<'_>, path: &str, follow: bool) -> Answer<Stat
 }
 
 /// Opens `path` beneath `dir` to be looked at only, which needs no right to read it.
-pub(super) fn open_path(dir: BorrowedFd<'_>, path: &str, follow: bool) -> Answer<OwnedFd> {
+pub(crate) fn open_path(dir: BorrowedFd<'_>, path: &str, follow: bool) -> Answer<OwnedFd> {
     let flags = if follow {
         OFlags::PATH
     } else {
@@ -81,7 +80,7 @@ fn is_name(path: &str) -> bool {
 }
 
 /// A directory that was given, or opened on the way.
-pub(super) enum Parent<'a> {
+pub(crate) enum Parent<'a> {
     Given(BorrowedFd<'a>),
     Opened(OwnedFd),
 }
@@ -97,7 +96,7 @@ impl AsFd for Parent<'_> {
 
 /// The directory that `path` names something in, and that name: one component, `.` where the path's last is no name
 /// (`a/`, `a/.`, `..`).
-pub(super) fn parent<'a, 'p>(dir: BorrowedFd<'a>, path: &'p str) -> Answer<(Parent<'a>, &'p str)> {
+pub(crate) fn parent<'a, 'p>(dir: BorrowedFd<'a>, path: &'p str) -> Answer<(Parent<'a>, &'p str)> {
     let (above, name) = split(path)?;
     let parent = if above.is_empty() {
         Parent::Given(dir)
@@ -125,7 +124,7 @@ fn split(path: &str) -> Answer<(&str, &str)> {
 }
 
 /// `path` without the slashes at its end.
-pub(super) fn without_slashes(path: &str) -> &str {
+pub(crate) fn without_slashes(path: &str) -> &str {
     match path.trim_end_matches('/') {
         "" if !path.is_empty() => "/",
         trimmed => trimmed,

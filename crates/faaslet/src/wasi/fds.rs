@@ -9,12 +9,12 @@ use rustix::fs::{
 };
 use wasmtime::Linker;
 
-use super::descriptors::{Descriptor, Descriptors};
-use super::{Call, descriptors_of, known, stat};
+use super::calls;
+use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of, known};
+use super::preview1::MODULE;
+use crate::files::descriptors::{Descriptor, Descriptors};
+use crate::files::stat;
 use crate::host::Host;
-use crate::wasi::errno::Errno;
-use crate::wasi::memory::{Answer, Guest, code};
-use crate::wasi::{MODULE, calls};
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     link_table(linker)?;
@@ -172,7 +172,7 @@ fn granted_name<'a>(guest: &'a mut Guest<'_>, fd: u32, otherwise: Errno) -> Answ
 
 fn prestat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
     const DIRECTORY: u32 = 0;
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let len = granted_name(&mut guest, fd, Errno::Badf)?.len();
     let len = u32::try_from(len).map_err(|_| Errno::Overflow)?;
     let mut prestat = [0_u8; 8];
@@ -182,7 +182,7 @@ fn prestat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
 }
 
 fn prestat_dir_name(c: &mut Call<'_>, fd: u32, at: u32, len: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let name = granted_name(&mut guest, fd, Errno::Notdir)?.to_owned();
     if name.len() > len as usize {
         return Err(Errno::Nametoolong);
@@ -256,7 +256,7 @@ fn fdstat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
     out[2..4].copy_from_slice(&flags.to_le_bytes()[..2]);
     out[8..16].copy_from_slice(&rights.to_le_bytes());
     out[16..].copy_from_slice(&inheriting.to_le_bytes());
-    Guest::of(c)?.write(at, &out)
+    Guest::from_caller(c)?.write(at, &out)
 }
 
 fn set_flags(table: &mut Descriptors, fd: u32, flags: u32) -> Answer {
@@ -282,7 +282,7 @@ fn filestat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
         Descriptor::File(file) => stat::encode(&fstat(&file.fd)?),
         Descriptor::Dir(dir) => stat::encode(&fstat(&dir.fd)?),
     };
-    Guest::of(c)?.write(at, &stat)
+    Guest::from_caller(c)?.write(at, &stat)
 }
 
 /// The times to set, in ns since 1970, as far as `which` says so.
@@ -342,7 +342,7 @@ fn advise(table: &mut Descriptors, fd: u32, range: (u64, u64), advice: u32) -> A
 }
 
 fn readdir(c: &mut Call<'_>, fd: u32, buffer: (u32, u32), cookie: u64, used_at: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let (at, len) = buffer;
     guest.bytes(at, len)?;
     let Guest { memory, host } = &mut guest;

@@ -6,12 +6,11 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::{Errno as Os, ReadWriteFlags, pread, pwrite, pwritev2, write};
 use wasmtime::Linker;
 
-use super::descriptors::{Descriptor, File, Stream};
-use super::{Call, descriptors_of};
+use super::calls;
+use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of};
+use super::preview1::MODULE;
+use crate::files::descriptors::{Descriptor, File, Stream};
 use crate::host::Host;
-use crate::wasi::errno::Errno;
-use crate::wasi::memory::{Answer, Guest, code};
-use crate::wasi::{MODULE, calls};
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker
@@ -113,7 +112,7 @@ fn transfer(
     which: Move,
     done_at: u32,
 ) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     guest.descriptors()?.file(fd)?;
     let (list, n) = buffers;
     check(&mut guest, list, n)?;
@@ -178,7 +177,7 @@ const WHENCE_CURRENT: u32 = 1;
 const WHENCE_END: u32 = 2;
 
 fn fd_seek(c: &mut Call<'_>, fd: u32, offset: i64, whence: u32, at: u32) -> Answer {
-    let mut guest = Guest::of(c)?;
+    let mut guest = Guest::from_caller(c)?;
     let file = match guest.descriptors()?.get(fd)? {
         Descriptor::File(file) => file,
         Descriptor::Stream(_) => return Err(Errno::Spipe),

@@ -8,9 +8,8 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, FileType, RawDir, SeekFrom, fstat, seek, statat};
 use rustix::io::Errno as Os;
 
+use super::errno::{Answer, Errno};
 use super::stat::kind;
-use crate::wasi::errno::Errno;
-use crate::wasi::memory::Answer;
 
 /// A batch is what fits here: about a thousand entries.
 const BATCH_BYTES: usize = 32 << 10;
@@ -23,7 +22,7 @@ const DIRENT_BYTES: usize = 24;
 
 /// How far a directory has been read.
 #[derive(Debug, Default)]
-pub(super) struct Listing {
+pub(crate) struct Listing {
     begun: bool,
     ended: bool,
     /// Number of the first entry of the batch, not counting [`DOTS`].
@@ -43,7 +42,7 @@ struct Entry {
 impl Listing {
     /// Fills `out` with entries of `dir` from the number `cookie` on, the last one perhaps in part, and says how much
     /// it filled: less than all of it after the last entry.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         dir: BorrowedFd<'_>,
         cookie: u64,

@@ -1,0 +1,35 @@
+//! What a program is given.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::stdin::Stdin;
+
+/// What a program is given. Nothing else of the host is within its reach.
+#[derive(Debug, Clone, Default)]
+pub struct Grants {
+    /// Its arguments, the program's name first.
+    pub args: Vec<String>,
+    /// Its environment; nothing is inherited.
+    pub env: Vec<(String, String)>,
+    /// Directories, and whether it may write to them.
+    pub dirs: Vec<DirGrant>,
+    /// What it reads; nothing is an empty file.
+    pub stdin: Option<Arc<Stdin>>,
+    /// Where its output goes; nothing is a sink.
+    pub stdout: Option<Arc<OwnedFd>>,
+    /// Where its standard error goes; nothing keeps the beginning of it for the message of a failure.
+    pub stderr: Option<Arc<OwnedFd>>,
+}
+
+/// A directory of the host that a program may use.
+#[derive(Debug, Clone)]
+pub struct DirGrant {
+    /// On the host.
+    pub host: PathBuf,
+    /// What the program calls it.
+    pub guest: String,
+    /// Whether it may change anything below it.
+    pub writable: bool,
+}

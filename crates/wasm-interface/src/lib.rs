@@ -1,0 +1,195 @@
+//! What a module says of itself before its code: types, imports, functions, memories, tables and exports, read once and
+//! for whoever checks, stands for or compiles it. Nothing is validated beyond its form.
+
+use wasmparser::{ExternalKind, FuncType, MemoryType, Parser, Payload, TableType, TypeRef};
+
+/// The only module that programs may import from: preview 1 of WASI.
+pub const WASI: &str = "wasi_snapshot_preview1";
+
+/// What a module imports, exports and declares.
+#[derive(Debug, Default)]
+pub struct Interface {
+    /// Its function types, in the order of their indices.
+    pub types: Vec<FuncType>,
+    /// What it imports, of whatever kind, in its order.
+    pub imports: Vec<Import>,
+    /// The type index of each function, imported ones first.
+    functions: Vec<u32>,
+    /// The memories that it defines.
+    pub memories: Vec<MemoryType>,
+    /// The tables that it defines.
+    pub tables: Vec<TableType>,
+    /// What it exports, in its order.
+    pub exports: Vec<Export>,
+}
+
+/// Something imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The module it comes from.
+    pub module: String,
+    /// What it is called there.
+    pub name: String,
+    /// A function by the index of its type, or a global, memory, table or tag.
+    pub ty: TypeRef,
+}
+
+/// Something exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// What it is called.
+    pub name: String,
+    /// A function, global, memory, table or tag.
+    pub kind: ExternalKind,
+    /// Among the module's things of that kind, imported ones first.
+    pub index: u32,
+}
+
+impl Interface {
+    /// Reads `wasm` up to its code.
+    ///
+    /// # Errors
+    /// It is no core module, or a broken one.
+    pub fn read(wasm: &[u8]) -> wasmparser::Result<Self> {
+        let mut found = Self::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::TypeSection(section) => {
+                    for ty in section.into_iter_err_on_gc_types() {
+                        found.types.push(ty?);
+                    }
+                }
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        if let TypeRef::Func(ty) = import.ty {
+                            found.functions.push(ty);
+                        }
+                        found.imports.push(Import {
+                            module: import.module.to_owned(),
+                            name: import.name.to_owned(),
+                            ty: import.ty,
+                        });
+                    }
+                }
+                Payload::FunctionSection(section) => {
+                    for ty in section {
+                        found.functions.push(ty?);
+                    }
+                }
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        found.memories.push(memory?);
+                    }
+                }
+                Payload::TableSection(section) => {
+                    for table in section {
+                        found.tables.push(table?.ty);
+                    }
+                }
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        let export = export?;
+                        found.exports.push(Export {
+                            name: export.name.to_owned(),
+                            kind: export.kind,
+                            index: export.index,
+                        });
+                    }
+                }
+                Payload::CodeSectionStart { .. } => break,
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// How many functions it imports, which come before its own.
+    #[must_use]
+    pub fn imported_functions(&self) -> usize {
+        let functions = self.imports.iter();
+        functions
+            .filter(|import| matches!(import.ty, TypeRef::Func(_)))
+            .count()
+    }
+
+    /// The type of `import`, if it is a function of a type that there is.
+    #[must_use]
+    pub fn import_type(&self, import: &Import) -> Option<&FuncType> {
+        match import.ty {
+            TypeRef::Func(ty) => self.types.get(ty as usize),
+            _ => None,
+        }
+    }
+
+    /// The type of function `index`.
+    #[must_use]
+    pub fn function_type(&self, index: u32) -> Option<&FuncType> {
+        let ty = *self.functions.get(index as usize)?;
+        self.types.get(ty as usize)
+    }
+
+    /// The exported functions, in the order of the exports.
+    pub fn exported_functions(&self) -> impl Iterator<Item = &Export> {
+        self.exports
+            .iter()
+            .filter(|export| export.kind == ExternalKind::Func)
+    }
+
+    /// Whether it exports `name`, of `kind`.
+    #[must_use]
+    pub fn exports(&self, name: &str, kind: ExternalKind) -> bool {
+        let mut exports = self.exports.iter();
+        exports.any(|export| export.name == name && export.kind == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use wasmparser::ValType;
+
+    #[test]
+    fn imports_come_first_and_have_their_types() {
+        let wasm = wat::parse_str(
+            r#"(module
+                (import "a" "f" (func (param i64)))
+                (import "a" "m" (memory 1))
+                (import "b" "g" (func (result i32)))
+                (table 7 funcref)
+                (func $own (param f32))
+                (export "own" (func $own)) (export "f" (func 0)))"#,
+        )
+        .expect("a module");
+        let interface = Interface::read(&wasm).expect("read");
+        let names: Vec<&str> = interface.imports.iter().map(|i| &*i.name).collect();
+        assert_eq!(names, ["f", "m", "g"]);
+        assert_eq!(interface.imported_functions(), 2);
+        let result = |i: usize| interface.import_type(&interface.imports[i]);
+        assert_eq!(result(1), None);
+        assert_eq!(result(2).map(FuncType::results), Some(&[ValType::I32][..]));
+        let params = |index| interface.function_type(index).map(FuncType::params);
+        assert_eq!(params(0), Some(&[ValType::I64][..]));
+        assert_eq!(params(2), Some(&[ValType::F32][..]));
+        assert_eq!(params(3), None);
+        assert_eq!(interface.tables[0].initial, 7);
+        let exported: Vec<_> = interface.exported_functions().map(|e| e.index).collect();
+        assert_eq!(exported, [2, 0]);
+        assert!(interface.exports("own", ExternalKind::Func));
+        assert!(!interface.exports("own", ExternalKind::Memory));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(tail in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut wasm = b"\0asm\x01\0\0\0".to_vec();
+            wasm.extend(tail);
+            if let Ok(interface) = Interface::read(&wasm) {
+                for export in interface.exported_functions() {
+                    let _ = interface.function_type(export.index);
+                }
+            }
+        }
+    }
+}

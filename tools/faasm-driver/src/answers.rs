@@ -1,0 +1,43 @@
+//! What users are told, whichever command they gave.
+
+use std::io::{Write, stdout};
+
+use faaslet::FaasletError;
+use faaslet::netns::NetnsError;
+use measure_core::base::exit::{Exit, HasExit};
+use measure_core::base::ids::{FunctionId, FunctionIdError};
+use measure_core::driver_kit::DriverError;
+
+/// What an error of the library means to a user.
+pub(crate) fn driver_error(error: FaasletError) -> DriverError {
+    match error {
+        FaasletError::UnknownFunction(message) => DriverError::Usage(message),
+        FaasletError::Host { why, mend } => DriverError::Unavailable { why, mend },
+        other => DriverError::Failed(other.to_string()),
+    }
+}
+
+/// What an error of the network namespaces means to a user.
+pub(crate) fn netns_error(error: NetnsError) -> DriverError {
+    match error.exit() {
+        Exit::Usage => DriverError::Usage(error.to_string()),
+        Exit::Busy => DriverError::Busy(error.to_string()),
+        Exit::Unavailable => DriverError::Unavailable {
+            why: "no network namespaces to be had".to_owned(),
+            mend: error.to_string(),
+        },
+        _ => DriverError::Failed(error.to_string()),
+    }
+}
+
+/// The function that an argument names.
+pub(crate) fn function_id(text: &str) -> Result<FunctionId, DriverError> {
+    text.parse()
+        .map_err(|e: FunctionIdError| DriverError::Usage(e.to_string()))
+}
+
+/// A line of the command's own output.
+pub(crate) fn say(line: &str) -> Result<(), DriverError> {
+    writeln!(stdout(), "{line}")
+        .map_err(|e| DriverError::failed("cannot write to standard output", e))
+}

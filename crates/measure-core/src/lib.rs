@@ -15,6 +15,9 @@
 //! * nothing is substituted silently: what cannot be measured is a reason, not a zero;
 //! * everything that is made carries [`base::label::LABEL`], and only that is ever removed.
 
+// The one crate here that may have users elsewhere: drivers.
+#![warn(missing_docs)]
+
 pub mod base;
 pub mod contract;
 pub mod driver_kit;

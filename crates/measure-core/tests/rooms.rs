@@ -118,6 +118,52 @@ fn the_ground_depends_on_nothing_of_ours_and_each_tool_on_the_ground() {
     }
 }
 
+/// Arrows between packages of ours, without those that others make superfluous, as lines of the drawing.
+fn arrows(metadata: &Metadata) -> BTreeSet<String> {
+    let packages = metadata.workspace_packages();
+    let ours: BTreeSet<&str> = packages.iter().map(|p| p.name.as_str()).collect();
+    let mut arrows = BTreeSet::new();
+    for package in &packages {
+        let direct: BTreeSet<&str> = package
+            .dependencies
+            .iter()
+            .filter(|d| d.kind == DependencyKind::Normal && ours.contains(d.name.as_str()))
+            .map(|d| d.name.as_str())
+            .collect();
+        let beyond: BTreeSet<String> = direct
+            .iter()
+            .flat_map(|d| linked_with(metadata, d))
+            .collect();
+        let drawn = direct.into_iter().filter(|d| !beyond.contains(*d));
+        arrows.extend(drawn.map(|d| format!("{} --> {d}", package.name)));
+    }
+    arrows
+}
+
+#[test]
+fn the_page_draws_the_crates_as_they_are() {
+    let metadata = workspace();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/architecture.md");
+    let page = fs::read_to_string(page).expect("docs/architecture.md");
+    let drawn: BTreeSet<String> = page
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains(" --> "))
+        .map(str::to_owned)
+        .collect();
+    let real = arrows(&metadata);
+    let missing: Vec<_> = real.difference(&drawn).collect();
+    let wrong: Vec<_> = drawn.difference(&real).collect();
+    assert!(
+        missing.is_empty() && wrong.is_empty(),
+        "docs/architecture.md lacks {missing:#?}\nand draws {wrong:#?}"
+    );
+    for package in metadata.workspace_packages() {
+        let row = format!("\n| `{}` | ", package.name);
+        assert!(page.contains(&row), "docs/architecture.md has no{row}");
+    }
+}
+
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir)
         .expect("readable")

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+use measure_core::base::exit;
+
 fn main() -> ExitCode {
-    measure_core::base::exit::report(func_sym::run(&measure_core::base::exit::parse_args()))
+    exit::report(func_sym::run(&exit::parse_args(option_env!(
+        "FAASM_BENCH_COMMIT"
+    ))))
 }

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+use measure_core::base::exit;
+
 fn main() -> ExitCode {
-    measure_core::base::exit::report(pss_walker::run(&measure_core::base::exit::parse_args()))
+    exit::report(pss_walker::run(&exit::parse_args(option_env!(
+        "FAASM_BENCH_COMMIT"
+    ))))
 }

@@ -56,15 +56,32 @@ pub fn report<E: HasExit>(outcome: Result<Exit, E>) -> std::process::ExitCode {
 
 /// Parses the command line; help and version print and end with 0, a wrong line ends with
 /// [`Exit::Usage`] (the parser's own choice would be 1).
-pub fn parse_args<T: structopt::StructOpt>() -> T {
+///
+/// `commit` is what the tool was built from, for `--version`: `option_env!("FAASM_BENCH_COMMIT")` in a tool's `main.rs`,
+/// so that another commit builds anew nothing but the few lines there. The Makefile sets it.
+pub fn parse_args<T: structopt::StructOpt>(commit: Option<&str>) -> T {
     use structopt::clap::ErrorKind::{HelpDisplayed, VersionDisplayed};
-    T::from_iter_safe(std::env::args_os()).unwrap_or_else(|error| match error.kind {
-        HelpDisplayed | VersionDisplayed => error.exit(),
-        _ => {
-            eprintln!("{}", without_colours(&error.message));
-            std::process::exit(Exit::Usage as i32)
-        }
-    })
+    let version = version(commit);
+    let app = T::clap().version(&*version);
+    let matches = app
+        .get_matches_from_safe(std::env::args_os())
+        .unwrap_or_else(|error| match error.kind {
+            HelpDisplayed | VersionDisplayed => error.exit(),
+            _ => {
+                eprintln!("{}", without_colours(&error.message));
+                std::process::exit(Exit::Usage as i32)
+            }
+        });
+    T::from_clap(&matches)
+}
+
+/// The version of all crates here, which they share, and the commit if it is known.
+fn version(commit: Option<&str>) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match commit {
+        Some(commit) if !commit.is_empty() => format!("{version} ({commit})"),
+        _ => version.to_owned(),
+    }
 }
 
 /// The parser colours its suggestions even where there is no terminal.
@@ -79,6 +96,15 @@ fn without_colours(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_names_the_commit_if_it_is_known() {
+        let plain = env!("CARGO_PKG_VERSION");
+        assert_eq!(version(None), plain);
+        assert_eq!(version(Some("")), plain);
+        let full = version(Some("180ba56, clean"));
+        assert_eq!(full, format!("{plain} (180ba56, clean)"));
+    }
 
     #[test]
     fn colours_are_taken_out_and_nothing_else() {

@@ -1,6 +1,8 @@
 # Two commands do it all on a fresh Debian 12, as root:
 #   make bench   installs what is missing, builds, runs the quick profile, prints the table and where it lies
 #   make test    installs what is missing, builds, runs every test
+# A third is for who changes something here, as any user (CONTRIBUTING.md):
+#   make check   format, clippy and the tests that need nothing but Rust and a C compiler
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -33,6 +35,17 @@ help: ## List the targets
 
 setup: ## Install missing system packages (root), or say what is missing
 	@tools/setup
+
+setup-dev: ## Install what `make check` needs: a C compiler, nothing else (root), or say what is missing
+	@tools/setup dev
+
+setup-lint: ## The same and what `make lint` needs: cargo-machete and cargo-deny, compiled once
+	@tools/setup lint
+
+# What `--version` of the tools says they were built from; nothing where there is no git. Not for `make check`, whose tools
+# nobody keeps: their `main.rs` would be compiled again at the first edit after each commit.
+COMMIT := $(shell c=$$(git rev-parse --short HEAD 2>/dev/null) && if git diff --quiet HEAD; then echo "$$c, clean"; else echo "$$c, modified"; fi)
+build test bench: export FAASM_BENCH_COMMIT := $(COMMIT)
 
 build: setup ## Build all tools (release)
 	cargo build --release --workspace --locked
@@ -95,11 +108,25 @@ overhead: prepare ## Print our own overhead as ratios to bare loops and to peers
 	cargo bench --workspace --locked --bench overhead
 
 test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Install, build, run every test
-	@# A passing test's output is hidden by default, and with it the reason why it skipped something.
-	@status=0; cargo test --release --workspace --locked -- --show-output 2>&1 | tee $(BUILD)/test.log || status=$$?; \
-	echo; grep '^CONFORMANCE' $(BUILD)/test.log | sort -u || true; grep '^SKIPPED' $(BUILD)/test.log || true; \
-	awk '/^test result/ { p += $$4; f += $$6 } /^SKIPPED/ { s++ } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' $(BUILD)/test.log; \
-	exit $$status
+	@$(call run_tests,--release)
+
+# What `make check` leaves to `make test`: these test targets start docker, emulators or command-line runtimes, run playbooks,
+# time real kernels, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
+CHECK_LEAVES_OUT := docker runtimes ansible real qemu firecracker profiling sources python_snapshot
+TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/tests/*.rs $d/*/tests/*/main.rs)))))
+CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
+
+check: setup-dev ## Format, clippy and all tests that need no root, docker, PolyBench or CPython: minutes, then seconds
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@$(call run_tests,--lib $(addprefix --test ,$(CHECK_TESTS)))
+
+# $1 is which tests, and how they are built. A passing test's output is hidden by default, and with it why it skipped something.
+define run_tests
+mkdir -p $(BUILD); status=0; \
+cargo test --workspace --locked --no-fail-fast $1 -- --show-output 2>&1 | tee $(BUILD)/test.log || status=$$?; \
+echo; tools/count-tests $(BUILD)/test.log || status=$$(( status ? status : $$? )); exit $$status
+endef
 
 # What `poly_bench quick` runs.
 polybench-quick: build
@@ -117,10 +144,12 @@ python-if-possible: build
 	+@$(MAKE) --no-print-directory python python-functions || \
 	  echo "make python failed, see above: the Python rows read unavailable, the Python tests skip, all else goes on" >&2
 
-lint: setup ## rustfmt, clippy and rustdoc, warnings are errors
+lint: setup-lint ## rustfmt, clippy and rustdoc, warnings are errors; no dependency too many, none of another licence or source
 	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps --locked
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	cargo machete
+	cargo deny --workspace check licenses bans sources
 
 install: build functions ## Put the tools on PATH and the functions beside them (PREFIX=/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/faasm-bench
@@ -147,5 +176,5 @@ include tools/microvm-driver/guest/build.mk
 include pybench-src/build.mk
 include pybench-src/functions.mk
 
-.PHONY: help setup build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead test polybench-quick polybench-for-tests python-if-possible lint install clean-runtime
+.PHONY: help setup setup-dev setup-lint build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
+	runtime-bench-time runtime-bench-mem doctor overhead test check polybench-quick polybench-for-tests python-if-possible lint install clean-runtime

@@ -6,6 +6,7 @@ use crate::comparison::{
     BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, KERNEL, KERNEL_NS, csv_rows, render,
 };
 use measure_core::base::clock::Phases;
+use measure_core::base::files::OutputFile;
 use measure_core::contract::run_dir::{RESULTS, RunDir};
 use measure_core::contract::sample::{SCHEMA, Sample, TOTAL, Value};
 use measure_core::contract::vocabulary::WALL_NS;
@@ -13,7 +14,7 @@ use probes::environment::Environment;
 use report::Records;
 
 use crate::error::CompareError;
-use crate::output::CsvFile;
+use crate::output::refused;
 
 /// What a sample is about.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +29,7 @@ pub(crate) struct About<'a> {
 
 pub(crate) struct Recorder {
     dir: RunDir,
-    csv: CsvFile,
+    csv: OutputFile,
     comparison: Comparison,
     /// Position of the next run among all.
     block: u32,
@@ -38,7 +39,7 @@ impl Recorder {
     /// Makes the run directory, which must not hold samples yet.
     pub(crate) fn open(
         dir: Option<&Path>,
-        csv: CsvFile,
+        csv: OutputFile,
         environment: Environment,
         mut info: ComparisonInfo,
     ) -> Result<Self, CompareError> {
@@ -158,7 +159,9 @@ impl Recorder {
     pub(crate) fn keep(&self) -> Result<(), CompareError> {
         self.save()?;
         let rows = csv_rows(&self.comparison);
-        self.csv.write(&rows)?;
+        self.csv
+            .write(rows.as_bytes())
+            .map_err(refused(self.csv.path()))?;
         let name = format!("{}.csv", self.comparison.info.suite);
         Ok(self.dir.write(&name, rows.as_bytes())?)
     }
@@ -181,7 +184,9 @@ impl Recorder {
         }
         self.save()?;
         write_tables(&self.dir, &self.comparison)?;
-        self.csv.finish(&csv_rows(&self.comparison))?;
+        self.csv
+            .finish(csv_rows(&self.comparison).as_bytes())
+            .map_err(refused(self.csv.path()))?;
         Ok(self.comparison)
     }
 }

@@ -1,6 +1,6 @@
 //! The commands beside the contract's.
 
-use std::io::{IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr};
 
 use faaslet::netns::{self, NetnsError};
 use faaslet::store::Codegen;
@@ -9,6 +9,7 @@ use measure_core::base::exit::{Exit, HasExit};
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::cli::print_lines;
 
 use crate::Settings;
 use crate::snapshot::{self, SnapshotFlags};
@@ -44,8 +45,7 @@ fn catch_signals() -> Result<(), DriverError> {
 }
 
 pub(crate) fn say(line: &str) -> Result<(), DriverError> {
-    writeln!(stdout(), "{line}")
-        .map_err(|e| DriverError::failed("cannot write to standard output", e))
+    print_lines(line)
 }
 
 pub(crate) fn codegen(

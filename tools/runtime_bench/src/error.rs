@@ -1,6 +1,7 @@
 //! What can go wrong with a run as a whole, and with one driver.
 
 use measure_core::base::exit::{Exit, HasExit};
+use measure_core::base::range::OutOfRange;
 use measure_core::contract::run_dir::RunDirError;
 
 /// Why a run ended early.
@@ -23,9 +24,18 @@ pub enum BenchError {
         /// Why.
         error: SessionError,
     },
+    /// The tables cannot be printed.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] std::io::Error),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<OutOfRange> for BenchError {
+    fn from(error: OutOfRange) -> Self {
+        Self::Usage(error.to_string())
+    }
 }
 
 impl HasExit for BenchError {
@@ -35,6 +45,7 @@ impl HasExit for BenchError {
             Self::Unavailable(_) => Exit::Unavailable,
             Self::RunDir(error) => error.exit(),
             Self::Rung { error, .. } => error.exit(),
+            Self::Output(_) => Exit::Output,
             Self::Failed(_) => Exit::Failed,
         }
     }

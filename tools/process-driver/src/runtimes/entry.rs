@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use measure_core::base::range::in_range;
 use measure_core::contract::Isolation;
 use serde::Deserialize;
 
@@ -141,10 +142,10 @@ impl RawEntry {
         };
         check_uses(&command, &setup, &cleanup)?;
         let timeout_s = self.timeout_s.unwrap_or(TIMEOUT_S);
-        in_range("timeout_s", timeout_s, MAX_TIMEOUT_S)?;
+        in_range("timeout_s", timeout_s, 1..=MAX_TIMEOUT_S).map_err(|e| e.to_string())?;
         let max_workers = self.max_workers.unwrap_or(MAX_WORKERS);
-        let most = measure_core::driver_kit::cli::MAX_WORKERS as u64;
-        in_range("max_workers", max_workers as u64, most)?;
+        let most = measure_core::driver_kit::cli::MAX_WORKERS;
+        in_range("max_workers", max_workers, 1..=most).map_err(|e| e.to_string())?;
         if let Some(name) = self.files.keys().find(|name| !is_file_name(name)) {
             return Err(format!("files: `{name}` is no plain file name"));
         }
@@ -230,13 +231,6 @@ fn check_id(id: &str) -> Result<(), String> {
 
 fn is_file_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0'])
-}
-
-fn in_range(field: &str, value: u64, max: u64) -> Result<(), String> {
-    if (1..=max).contains(&value) {
-        return Ok(());
-    }
-    Err(format!("{field} is {value}, it must be 1 to {max}"))
 }
 
 fn templates(field: &str, words: &[String]) -> Result<Vec<Template>, String> {

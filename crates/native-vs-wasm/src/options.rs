@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use faaslet::Profiling;
+use measure_core::base::range::in_range;
 use structopt::StructOpt;
 
 use crate::error::CompareError;
@@ -63,15 +64,9 @@ impl CommonOptions {
     /// # Errors
     /// Out of range.
     pub fn timeout(&self) -> Result<Duration, CompareError> {
-        Duration::try_from_secs_f64(self.timeout)
-            .ok()
-            .filter(|t| (Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(t))
-            .ok_or_else(|| {
-                CompareError::Usage(format!(
-                    "--timeout is {}, it must be 0.01 to 86400 (seconds)",
-                    self.timeout
-                ))
-            })
+        in_range("--timeout", self.timeout, 0.01..=86_400.0)
+            .map_err(|e| CompareError::Usage(e.in_unit("seconds").to_string()))?;
+        Ok(Duration::from_secs_f64(self.timeout))
     }
 
     /// [`CommonOptions::profile`], or what the environment says.

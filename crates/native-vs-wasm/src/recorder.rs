@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::comparison::{BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, csv_rows, render};
 use measure_core::base::clock::Phases;
+use measure_core::base::files::OutputFile;
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RESULTS, RunDir};
 use measure_core::contract::sample::{SCHEMA, Sample, Value};
@@ -12,7 +13,7 @@ use measure_core::contract::vocabulary::{Measure, Metric};
 use report::Records;
 
 use crate::error::CompareError;
-use crate::output::CsvFile;
+use crate::output::refused;
 
 /// What a sample is about.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ pub(crate) struct About<'a> {
 
 pub(crate) struct Recorder {
     dir: RunDir,
-    csv: CsvFile,
+    csv: OutputFile,
     comparison: Comparison,
     /// Position of the next run among all.
     block: u32,
@@ -37,7 +38,7 @@ impl Recorder {
     /// Makes the run directory, which must not hold samples yet.
     pub(crate) fn open(
         dir: Option<&Path>,
-        csv: CsvFile,
+        csv: OutputFile,
         environment: Environment,
         mut info: ComparisonInfo,
     ) -> Result<Self, CompareError> {
@@ -157,7 +158,9 @@ impl Recorder {
     pub(crate) fn keep(&self) -> Result<(), CompareError> {
         self.save()?;
         let rows = csv_rows(&self.comparison);
-        self.csv.write(&rows)?;
+        self.csv
+            .write(rows.as_bytes())
+            .map_err(refused(self.csv.path()))?;
         let name = format!("{}.csv", self.comparison.info.suite);
         Ok(self.dir.write(&name, rows.as_bytes())?)
     }
@@ -180,7 +183,9 @@ impl Recorder {
         }
         self.save()?;
         write_tables(&self.dir, &self.comparison)?;
-        self.csv.finish(&csv_rows(&self.comparison))?;
+        self.csv
+            .finish(csv_rows(&self.comparison).as_bytes())
+            .map_err(refused(self.csv.path()))?;
         Ok(self.comparison)
     }
 }

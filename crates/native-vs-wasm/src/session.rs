@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::comparison::{Comparison, terminal};
 use measure_core::base::exit::Exit;
+use measure_core::base::files::OutputFile;
 use measure_core::base::interrupt;
 use measure_core::base::progress::Progress;
 use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
@@ -14,7 +15,7 @@ use stats::schedule::interleave;
 use crate::column::{Benchmark, Program, RunError, Task};
 use crate::error::CompareError;
 use crate::options::CommonOptions;
-use crate::output::{CsvFile, say};
+use crate::output::{refused, say};
 use crate::recorder::{About, Recorder, write_tables};
 use crate::suite::Suite;
 use crate::{plan, times};
@@ -27,7 +28,8 @@ use crate::{plan, times};
 pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareError> {
     options.timeout()?;
     let default = Path::new("/tmp").join(format!("{}.csv", suite.name));
-    let csv = CsvFile::open(options.output.as_deref().unwrap_or(&default))?;
+    let output = options.output.as_deref().unwrap_or(&default);
+    let csv = OutputFile::open(output).map_err(refused(output))?;
     suite.check()?;
     interrupt::install().map_err(|e| CompareError::Failed(format!("cannot catch signals: {e}")))?;
     let _lock = lock(options.strict)?;
@@ -64,8 +66,7 @@ pub fn report(dir: &Path) -> Result<Exit, CompareError> {
         "{}tables and samples: {}\n",
         terminal(&comparison),
         dir.display()
-    )
-    .as_bytes())?;
+    ))?;
     Ok(Exit::Ok)
 }
 
@@ -299,7 +300,7 @@ impl<'a> Session<'a> {
             }
             progress.clear();
             let line = crate::comparison::line(self.recorder.comparison(), one.index);
-            say(format!("{line}\n").as_bytes())?;
+            say(format!("{line}\n"))?;
         }
         Ok(())
     }
@@ -350,7 +351,9 @@ impl<'a> Session<'a> {
         let comparison = self.recorder.finish(interrupt::ended_early())?;
         let tables = terminal(&comparison);
         let (path, csv) = (path.display(), csv.display());
-        say(format!("\n{tables}\nrows: {csv}\ntables, plots and samples: {path}\n").as_bytes())?;
+        say(format!(
+            "\n{tables}\nrows: {csv}\ntables, plots and samples: {path}\n"
+        ))?;
         if let Some(exit) = interrupt::received() {
             return Ok(exit);
         }

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 use measure_core::base::exit::{Exit, after_help};
 use measure_core::base::interrupt;
+use measure_core::base::range::in_range;
+use measure_core::driver_kit::cli::print_lines;
 use measure_core::driver_kit::{Cleaned, ContractCommand, Driver, DriverError, Rung};
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
@@ -68,16 +70,8 @@ impl Options {
     }
 
     fn check(&self) -> Result<(), DriverError> {
-        for (name, value, max) in [
-            ("--api-timeout", self.api_timeout, 3600),
-            ("--park-at-once", self.park_at_once as u64, 64),
-        ] {
-            if !(1..=max).contains(&value) {
-                return Err(DriverError::Usage(format!(
-                    "{name} is {value}, it must be 1 to {max}"
-                )));
-            }
-        }
+        in_range("--api-timeout", self.api_timeout, 1..=3600)?;
+        in_range("--park-at-once", self.park_at_once, 1..=64)?;
         Ok(())
     }
 }
@@ -160,7 +154,10 @@ fn build_image(base: BaseChoice, force: bool) -> Result<Exit, DriverError> {
         }
         built => built?,
     };
-    println!("{}", built.in_words());
-    println!("archive {}", image::archive().display());
+    print_lines(&format!(
+        "{}\narchive {}",
+        built.in_words(),
+        image::archive().display()
+    ))?;
     Ok(Exit::Ok)
 }

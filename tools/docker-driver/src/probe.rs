@@ -1,15 +1,14 @@
 //! What a private engine needs of the host.
 
-use std::env;
-use std::ffi::OsString;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use measure_core::base::programs::{find_in, search_path};
 use measure_core::contract::Probe;
-use nix::unistd::{AccessFlags, access, geteuid};
+use nix::unistd::geteuid;
 
 use crate::engine::{self, cgroups};
 use crate::image;
@@ -129,24 +128,10 @@ fn pipe() -> nix::Result<(File, File)> {
     Ok((write.into(), read.into()))
 }
 
-/// Where daemons are installed, which not every PATH has.
-const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
-
-/// The search path of the engine and its parts: ours, then the system's directories.
-#[must_use]
-pub fn search_path() -> OsString {
-    let given = env::var_os("PATH").unwrap_or_default();
-    let dirs = env::split_paths(&given).chain(SYSTEM_DIRS.iter().map(PathBuf::from));
-    // Only a directory with a colon in its name cannot be joined.
-    env::join_paths(dirs).unwrap_or(given)
-}
-
 /// Where the executable `name` is, of an engine or of what it starts.
 #[must_use]
 pub fn find(name: &str) -> Option<PathBuf> {
-    env::split_paths(&search_path())
-        .map(|dir| dir.join(name))
-        .find(|file| access(file, AccessFlags::X_OK).is_ok())
+    find_in(name, &search_path(&[]))
 }
 
 /// Versions of the engine's parts, from the executables.

@@ -1,12 +1,11 @@
 //! What users are told, whichever command they gave.
 
-use std::io::{Write, stdout};
-
 use faaslet::FaasletError;
 use faaslet::netns::NetnsError;
 use measure_core::base::exit::{Exit, HasExit};
 use measure_core::base::ids::{FunctionId, FunctionIdError};
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::cli::print_lines;
 
 /// What an error of the library means to a user.
 pub(crate) fn driver_error(error: FaasletError) -> DriverError {
@@ -38,6 +37,5 @@ pub(crate) fn function_id(text: &str) -> Result<FunctionId, DriverError> {
 
 /// A line of the command's own output.
 pub(crate) fn say(line: &str) -> Result<(), DriverError> {
-    writeln!(stdout(), "{line}")
-        .map_err(|e| DriverError::failed("cannot write to standard output", e))
+    print_lines(line)
 }

@@ -20,6 +20,7 @@ use std::time::Duration;
 use faaslet::{EngineSettings, Profiling, Store};
 use measure_core::base::exit::{Exit, after_help};
 use measure_core::base::home;
+use measure_core::base::range::in_range;
 use measure_core::driver_kit::{self, ContractCommand, DriverError};
 use structopt::StructOpt;
 
@@ -94,26 +95,14 @@ enum Command {
 
 impl Options {
     fn settings(&self) -> Result<Settings, DriverError> {
-        if !(1..=4096).contains(&self.memory_limit) {
-            return Err(DriverError::Usage(format!(
-                "--memory-limit is {}, it must be 1 to 4096 (MiB)",
-                self.memory_limit
-            )));
-        }
-        let deadline = Duration::try_from_secs_f64(self.deadline)
-            .ok()
-            .filter(|d| (Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(d))
-            .ok_or_else(|| {
-                DriverError::Usage(format!(
-                    "--deadline is {}, it must be 0.001 to 86400 (seconds)",
-                    self.deadline
-                ))
-            })?;
+        in_range("--memory-limit", self.memory_limit, 1..=4096).map_err(|e| e.in_unit("MiB"))?;
+        in_range("--deadline", self.deadline, 0.001..=86_400.0)
+            .map_err(|e| e.in_unit("seconds"))?;
         Ok(Settings {
             store: Store::at(self.store.clone().unwrap_or_else(home::store)),
             engine: EngineSettings {
                 memory_limit_bytes: self.memory_limit << 20,
-                deadline,
+                deadline: Duration::from_secs_f64(self.deadline),
                 profiling: Profiling::from_env().map_err(|e| DriverError::Usage(e.to_string()))?,
                 ..EngineSettings::default()
             },

@@ -18,12 +18,7 @@ const MAX_ANSWER_BYTES: u64 = 4096;
 
 /// The entity tag of a module: quoted hex of its SHA-256.
 pub(crate) fn etag(wasm: &[u8]) -> String {
-    let mut tag = String::from("\"");
-    for byte in Sha256::digest(wasm) {
-        tag.push_str(&format!("{byte:02x}"));
-    }
-    tag.push('"');
-    tag
+    format!("\"{}\"", hex::encode(Sha256::digest(wasm)))
 }
 
 /// An upload server.

@@ -17,7 +17,7 @@ mod lines;
 mod module;
 mod table;
 
-use std::io::{self, ErrorKind, Write};
+use std::io;
 use std::path::PathBuf;
 
 use faaslet::settings::MAX_MEMORY_LIMIT_BYTES;
@@ -25,6 +25,7 @@ use faaslet::{EngineSettings, FaasletEngine, Store};
 use measure_core::base::exit::{Exit, after_help};
 use measure_core::base::home;
 use measure_core::base::ids::{self, FunctionId};
+use measure_core::base::stdout;
 use structopt::StructOpt;
 
 pub use code::CodeError;
@@ -170,10 +171,6 @@ fn advise(table: &Table, columns: Columns, id: &FunctionId) {
 }
 
 fn print(text: &str) -> Result<(), SymError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(SymError::Output(error)),
-        _ => Ok(()),
-    }
+    stdout::print(text).map_err(SymError::Output)?;
+    Ok(())
 }

@@ -24,6 +24,7 @@ use structopt::clap::AppSettings;
 use measure_core::base::exit::{Exit, HasExit, after_help};
 use measure_core::base::ids;
 use measure_core::base::interrupt;
+use measure_core::base::range::{OutOfRange, in_range};
 use output::Output;
 use pass::Session;
 use program::{Program, ProgramError, Streams};
@@ -51,7 +52,7 @@ PASSES:
 #[derive(Debug, StructOpt)]
 #[structopt(
     name = "measure-core",
-    settings = &[AppSettings::TrailingVarArg, AppSettings::DeriveDisplayOrder, AppSettings::ColorNever],
+    settings = &[AppSettings::TrailingVarArg, AppSettings::DeriveDisplayOrder],
     usage = "measure-core [OPTIONS] -- CMD [ARGS]...",
     after_help = after_help(AFTER_HELP),
 )]
@@ -135,8 +136,8 @@ impl FromStr for Pass {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// A number out of range.
-    #[error("{0}")]
-    Usage(String),
+    #[error(transparent)]
+    Usage(#[from] OutOfRange),
     /// The command cannot be started.
     #[error(transparent)]
     Program(#[from] ProgramError),
@@ -155,12 +156,13 @@ pub enum CommandError {
         how: String,
     },
     /// The results cannot be written.
-    #[error("cannot write {}: {why}, choose another file with --json", path.display())]
+    #[error("cannot write {}: {cause}, choose another file with --json", path.display())]
     Output {
         /// The file.
         path: PathBuf,
         /// Why not.
-        why: String,
+        #[source]
+        cause: std::io::Error,
     },
     /// Refused under `--strict`.
     #[error("this machine is not fit to measure on: {0}")]
@@ -221,8 +223,7 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     }
     let mut report = session.report;
     report.finish();
-    output.keep(&report)?;
-    output.print(&report);
+    output.finish(&report)?;
     outcome?;
     Ok(interrupt::received().unwrap_or(Exit::Ok))
 }
@@ -233,13 +234,8 @@ fn number<T: FromStr>(text: &str) -> Result<T, String> {
 }
 
 fn check(options: &Options) -> Result<(), CommandError> {
-    for (name, value, least) in [("-n", options.runs, 1), ("--warmup", options.warmup, 0)] {
-        if !(least..=MAX_RUNS).contains(&value) {
-            return Err(CommandError::Usage(format!(
-                "{name} is {value}, it must be {least} to {MAX_RUNS}"
-            )));
-        }
-    }
+    in_range("-n", options.runs, 1..=MAX_RUNS)?;
+    in_range("--warmup", options.warmup, 0..=MAX_RUNS)?;
     Ok(())
 }
 

@@ -1,19 +1,19 @@
 //! Where results go.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use super::report::Report;
 use super::{CommandError, table};
-use measure_core::base::files::replace_file;
+use measure_core::base::files::OutputFile;
+use measure_core::base::stdout::print;
 
 /// Where results go: a table on standard output, and JSON if asked for.
 pub(super) enum Output {
     Table,
     /// JSON on standard output, in place of the table.
     Json,
-    TableAndFile(PathBuf),
+    TableAndFile(OutputFile),
 }
 
 impl Output {
@@ -22,75 +22,41 @@ impl Output {
         match json {
             None => Ok(Self::Table),
             Some(path) if path == Path::new("-") => Ok(Self::Json),
-            Some(path) => {
-                try_out(path).map_err(|error| refused(path, &error))?;
-                Ok(Self::TableAndFile(path.to_path_buf()))
-            }
+            Some(path) => OutputFile::open(path)
+                .map(Self::TableAndFile)
+                .map_err(refused(path)),
         }
     }
 
-    /// Writes the file, if there is one.
+    /// Writes the file, if there is one, with what there is so far.
     pub(super) fn keep(&self, report: &Report) -> Result<(), CommandError> {
         match self {
-            Self::TableAndFile(path) => {
-                write(path, report.to_json().as_bytes()).map_err(|error| refused(path, &error))
-            }
+            Self::TableAndFile(file) => file
+                .write(report.to_json().as_bytes())
+                .map_err(refused(file.path())),
             Self::Table | Self::Json => Ok(()),
         }
     }
 
-    /// Prints to standard output. A reader that has gone away (`| head`) is no error.
-    pub(super) fn print(&self, report: &Report) {
+    /// Writes the file, if there is one, and prints to standard output.
+    pub(super) fn finish(&self, report: &Report) -> Result<(), CommandError> {
+        if let Self::TableAndFile(file) = self {
+            file.finish(report.to_json().as_bytes())
+                .map_err(refused(file.path()))?;
+        }
         let text = match self {
             Self::Json => report.to_json(),
             Self::Table | Self::TableAndFile(_) => table::render(report),
         };
-        let mut out = io::stdout().lock();
-        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
-            && error.kind() != io::ErrorKind::BrokenPipe
-        {
+        // The command was measured, whether or not anyone reads of it: its outcome is the exit code.
+        if let Err(error) = print(text) {
             eprintln!("error: cannot write to standard output: {error}");
         }
+        Ok(())
     }
 }
 
-fn refused(path: &Path, error: &io::Error) -> CommandError {
-    CommandError::Output {
-        path: path.to_path_buf(),
-        why: error.to_string(),
-    }
-}
-
-/// A device or pipe is written to as it is; anything else is replaced as a whole.
-fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir())
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    path.with_file_name(name)
-}
-
-fn try_out(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Err(io::Error::from_raw_os_error(libc::EISDIR));
-    }
-    if is_special(path) {
-        return OpenOptions::new().write(true).open(path).map(drop);
-    }
-    let temporary = beside(path);
-    fs::write(&temporary, "")?;
-    fs::remove_file(&temporary)
-}
-
-/// Whole or not at all: a reader never sees half a file.
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    if is_special(path) {
-        return OpenOptions::new()
-            .write(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(content));
-    }
-    replace_file(path, content)
+fn refused(path: &Path) -> impl FnOnce(io::Error) -> CommandError {
+    let path = path.to_owned();
+    move |cause| CommandError::Output { path, cause }
 }

@@ -16,6 +16,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{AccessFlags, Pid, access};
 
 use measure_core::base::clock::now_ns;
+use measure_core::base::programs::find_in;
 
 /// Why a program cannot be started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -335,18 +336,14 @@ fn find(name: &OsStr) -> Result<PathBuf, ProgramError> {
         return Err(not_found());
     }
     let directories = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
-    let mut refused = None;
-    for directory in env::split_paths(&directories) {
-        let path = directory.join(name);
-        match executable(&path) {
-            Ok(()) => return Ok(path),
-            Err(Errno::EACCES | Errno::EISDIR) if path.is_file() => {
-                refused.get_or_insert_with(|| not_executable(path, Errno::EACCES));
-            }
-            Err(_) => {}
-        }
+    if let Some(path) = find_in(name, &directories) {
+        return Ok(path);
     }
-    Err(refused.unwrap_or_else(not_found))
+    // The shell names a file that it may not execute rather than saying that there is none.
+    let refused = env::split_paths(&directories)
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file());
+    Err(refused.map_or_else(not_found, |path| not_executable(path, Errno::EACCES)))
 }
 
 fn executable(path: &Path) -> Result<(), Errno> {

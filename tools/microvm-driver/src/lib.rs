@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use measure_core::base::exit::{Exit, after_help};
 use measure_core::base::ids::FunctionId;
+use measure_core::base::range::in_range;
 use measure_core::driver_kit::cgroup;
 use measure_core::driver_kit::{self, Cleaned, ContractCommand, Driver, DriverError, Rung};
 use structopt::StructOpt;
@@ -161,16 +162,8 @@ impl Options {
     }
 
     fn check(&self) -> Result<(), DriverError> {
-        let in_range = |name: &str, value: u32, least: u32, most: u32| {
-            if (least..=most).contains(&value) {
-                return Ok(());
-            }
-            Err(DriverError::Usage(format!(
-                "{name} is {value}, it must be {least} to {most}"
-            )))
-        };
-        in_range("--memory-mib", self.memory_mib, 4, 65536)?;
-        in_range("--timeout", self.timeout.unwrap_or(1), 1, 86400)?;
+        in_range("--memory-mib", self.memory_mib, 4..=65536)?;
+        in_range("--timeout", self.timeout.unwrap_or(1), 1..=86400)?;
         if self.initrd.is_some() && self.rootfs.is_some() {
             return Err(DriverError::Usage(
                 "--initrd and --rootfs are both given: one guest has one root".into(),

@@ -1,28 +1,19 @@
-//! Programs of others: where they are, which version they say they are.
+//! Programs of others: which version they say they are.
 
-use std::env;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use measure_core::driver_kit::spawn::Program;
 use nix::fcntl::OFlag;
-use nix::unistd::{AccessFlags, access, pipe2};
+use nix::unistd::pipe2;
 
 /// How long a program may take to say its version.
 const VERSION_LIMIT: Duration = Duration::from_secs(5);
 /// More than that is no version.
 const VERSION_BYTES: u64 = 4096;
-
-/// The executable named `name` on PATH.
-pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .map(|directory| directory.join(name))
-        .find(|file| file.is_file() && access(file, AccessFlags::X_OK).is_ok())
-}
 
 /// What `program --version` says in its first line; `None` if it says nothing or does not end.
 pub(crate) fn version_line(program: &Path) -> Option<String> {
@@ -76,6 +67,5 @@ mod tests {
         assert_eq!(version("exit 1"), None);
         assert_eq!(version("exec sleep 1000"), None);
         assert_eq!(version_line(Path::new("/nonexistent")), None);
-        assert!(on_path("sh").is_some() && on_path("no-such-program").is_none());
     }
 }

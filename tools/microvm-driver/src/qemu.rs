@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use measure_core::base::clock::PhaseClock;
+use measure_core::base::programs::on_path;
 use measure_core::contract::{Description, Isolation, Probe};
 use measure_core::driver_kit::spawn::Program;
 use measure_core::driver_kit::{DriverError, Plan};
@@ -13,7 +14,7 @@ use crate::guest::linux::{self, Root};
 use crate::guest::{self};
 use crate::launcher::{Launcher, Running};
 use crate::limit::Limit;
-use crate::programs::{on_path, version_line};
+use crate::programs::version_line;
 use crate::scratch::Scratch;
 use crate::vmm::{Input, Vmm};
 use crate::{Options, phase, unprepared};

@@ -46,7 +46,6 @@ poly_bench <BENCHMARK|all> <NATIVE> <WASM> [OPTIONS]
         AppSettings::ArgsNegateSubcommands,
         AppSettings::DeriveDisplayOrder,
     ],
-    global_setting = AppSettings::ColorNever,
     usage = USAGE,
     after_help = after_help(EXAMPLES)
 )]

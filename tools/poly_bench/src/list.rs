@@ -31,7 +31,7 @@ pub(crate) fn list(element: ElementChoice) -> Result<Exit, CompareError> {
         table.row(cells);
     }
     let names = columns::names().join(", ");
-    say(format!("{}columns: {names}\n", table.text()).as_bytes())?;
+    say(format!("{}columns: {names}\n", table.text()))?;
     Ok(Exit::Ok)
 }
 

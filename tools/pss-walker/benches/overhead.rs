@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use measure_core::base::clock::now_ns;
+use measure_core::base::programs::on_path;
 use probes::memory::Sampler;
 use stats::{median, median_ratio};
 
@@ -75,12 +76,6 @@ fn quiet(command: &mut Command) -> Outcome<()> {
         return Ok(());
     }
     Err(format!("{command:?} ended with {status}").into())
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file())
 }
 
 /// A peer's command over the tree, or the line that says how to get it.

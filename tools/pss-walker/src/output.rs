@@ -1,8 +1,8 @@
 //! Lines of the table, and the way to standard output.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 
+use measure_core::base::stdout::{self, Reader};
 use probes::memory::{Memory, Walk};
 
 use crate::WalkerError;
@@ -52,14 +52,9 @@ pub(crate) fn left_out(walk: &Walk) -> String {
     text
 }
 
-/// Writes whole lines at once; `false` if the reader has gone away, as `head` does.
-pub(crate) fn print(text: &str) -> Result<bool, WalkerError> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(WalkerError::Output(error)),
-    }
+/// Writes whole lines at once.
+pub(crate) fn print(text: &str) -> Result<Reader, WalkerError> {
+    stdout::print(text).map_err(WalkerError::Output)
 }
 
 /// One JSON line of kind `kind`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use measure_core::base::clock::now_ns;
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
+use measure_core::base::stdout::Reader;
 use probes::memory::{Memory, Point, Sampler, Series};
 
 use crate::once::refuse_if_all_denied;
@@ -39,7 +40,7 @@ pub(crate) fn run(
         }
         series.push(&walk);
         let point = Point::from(&walk);
-        let read = print(&if options.json {
+        let reader = print(&if options.json {
             json_line("point", &point)
         } else {
             row(
@@ -47,7 +48,7 @@ pub(crate) fn run(
                 &point,
             )
         })?;
-        if !read || !ticks.wait() {
+        if reader == Reader::Gone || !ticks.wait() {
             break;
         }
     }

@@ -49,7 +49,6 @@ py_bench <BENCHMARK|all> <NATIVE> <WASM> [OPTIONS]
         AppSettings::ArgsNegateSubcommands,
         AppSettings::DeriveDisplayOrder,
     ],
-    global_setting = AppSettings::ColorNever,
     usage = USAGE,
     after_help = after_help(EXAMPLES)
 )]
@@ -158,7 +157,9 @@ fn compare(
 ) -> Result<Exit, CompareError> {
     CommonOptions::iterations(native, wasm)?;
     columns::same_version()?;
-    say(format!("native iterations: {native}, Wasm iterations: {wasm}\n").as_bytes())?;
+    say(format!(
+        "native iterations: {native}, Wasm iterations: {wasm}\n"
+    ))?;
     let scratch = Scratch::make()?;
     let setup = setup(options, common, known, &scratch)?;
     let benchmarks = chosen.iter().map(|name| Benchmark {

@@ -34,6 +34,6 @@ pub(crate) fn list(known: &Benchmarks) -> Result<Exit, CompareError> {
         |why| format!("not built: {why}"),
         |version| format!("CPython {version} on both sides"),
     );
-    say(format!("{}{built}\ncolumns: {columns}\n", table.text()).as_bytes())?;
+    say(format!("{}{built}\ncolumns: {columns}\n", table.text()))?;
     Ok(Exit::Ok)
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use measure_core::base::exit::Exit;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
+use measure_core::base::range::in_range;
+use measure_core::base::stdout::print;
 use measure_core::contract::Probe;
 use measure_core::contract::environment::Environment;
 use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, SAMPLES};
@@ -17,7 +19,7 @@ use crate::drivers::{Ladder, Offer};
 use crate::error::BenchError;
 use crate::mem::{self, Sweep};
 use crate::options::{
-    Common, MemOptions, QuickOptions, RUNG_BUDGET_S, TimeOptions, Which, in_range, quick_sweep,
+    Common, MemOptions, QuickOptions, RUNG_BUDGET_S, TimeOptions, Which, quick_sweep,
 };
 use crate::plan::Sizes;
 use crate::recorder::{Recorder, write_tables};
@@ -52,7 +54,7 @@ impl Run {
         let function = function
             .transpose()
             .map_err(|e| BenchError::Usage(e.to_string()))?;
-        in_range("--patience", common.patience, 86_400)?;
+        in_range("--patience", common.patience, 1..=86_400)?;
         let lock = HostLock::take(MEASURING)?;
         let mut environment = probes::environment::capture();
         let ladder = Ladder::discover();
@@ -152,8 +154,7 @@ impl Run {
         let nothing_can_run = self.offers.iter().all(|o| o.probe != Probe::Ready);
         let path = self.recorder.path().to_owned();
         let table = self.recorder.finish()?;
-        println!("{table}");
-        println!("tables and samples: {}", path.display());
+        print_tables(&table, &path)?;
         if let Some(exit) = interrupt::received() {
             return Ok(exit);
         }
@@ -270,7 +271,13 @@ pub(crate) fn report(dir: &Path) -> Result<Exit, BenchError> {
     }
     let locked = RunDir::open(dir)?;
     let table = write_tables(&locked, &records)?;
-    println!("{table}");
-    println!("tables and samples: {}", dir.display());
+    print_tables(&table, dir)?;
     Ok(Exit::Ok)
+}
+
+fn print_tables(tables: &str, dir: &Path) -> Result<(), BenchError> {
+    let dir = dir.display();
+    // A reader that has seen enough changes nothing about how the run ends.
+    print(format!("{tables}\ntables and samples: {dir}\n")).map_err(BenchError::Output)?;
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use measure_core::base::exit::Exit;
 use measure_core::base::label;
 use measure_core::base::programs::version_of;
+use measure_core::base::stdout::{Reader, print};
 use measure_core::contract::Probe;
 use measure_core::driver_kit::cgroup::{Controller, Group};
 use nix::unistd::geteuid;
@@ -18,73 +19,83 @@ use crate::error::BenchError;
 /// Programs that prepare a run or that drivers start.
 const TOOLS: [&str; 4] = ["dockerd", "clang-19", "musl-gcc", "cargo"];
 
-/// Prints what there is to say; always succeeds.
+/// Prints what there is to say, a part at a time.
 ///
 /// # Errors
-/// None so far.
+/// It cannot be printed.
 pub(crate) fn run() -> Result<Exit, BenchError> {
-    println!("Rungs");
-    let ladder = Ladder::discover();
-    for offer in &ladder.offers {
-        match &offer.probe {
-            Probe::Ready => line(offer.rung(), Ok(&offer.description.engine)),
-            Probe::Unavailable { why, mend } => line(offer.rung(), Err(&format!("{why}, {mend}"))),
+    for part in [rungs, measurements, tools, fitness] {
+        if print(part()).map_err(BenchError::Output)? == Reader::Gone {
+            break;
         }
-    }
-    for (driver, why) in &ladder.missing {
-        line(driver, Err(&why.to_string()));
-    }
-    println!("\nMeasurements");
-    facilities();
-    println!("\nTools");
-    for tool in TOOLS {
-        match version_of(tool) {
-            Ok(version) => line(tool, Ok(&version)),
-            Err(why) => line(tool, Err(&format!("{why}, `make setup` installs it"))),
-        }
-    }
-    println!("\nThis host");
-    let concerns = probes::environment::capture().concerns();
-    if concerns.is_empty() {
-        line("fitness", Ok("nothing stands against measuring here"));
-    }
-    for concern in concerns {
-        line(
-            &concern.about,
-            Err(&format!("{}: {}", concern.what, concern.mend)),
-        );
     }
     Ok(Exit::Ok)
 }
 
-fn line(what: &str, state: Result<&str, &str>) {
+/// What can or cannot be done, and how: a line of a part.
+fn line(what: &str, state: Result<&str, &str>) -> String {
     let (mark, words) = match state {
         Ok(words) => ("ok", words),
         Err(words) => ("--", words),
     };
-    println!("  {mark}  {what:<20} {words}");
+    format!("  {mark}  {what:<20} {words}\n")
 }
 
-fn facilities() {
-    if geteuid().is_root() {
-        line("root", Ok("yes"));
-    } else {
-        line(
-            "root",
-            Err("no: no cgroups, no other users' memory, no dropped caches; run with sudo"),
-        );
+fn rungs() -> String {
+    let mut text = "Rungs\n".to_owned();
+    let ladder = Ladder::discover();
+    for offer in &ladder.offers {
+        text += &match &offer.probe {
+            Probe::Ready => line(offer.rung(), Ok(&offer.description.engine)),
+            Probe::Unavailable { why, mend } => line(offer.rung(), Err(&format!("{why}, {mend}"))),
+        };
     }
-    counters();
-    match Sampler::new() {
-        Ok(sampler) => line(
-            "PSS",
-            Ok(&format!(
-                "smaps_rollup, processes found by {}",
-                sampler.source()
-            )),
-        ),
+    for (driver, why) in &ladder.missing {
+        text += &line(driver, Err(&why.to_string()));
+    }
+    text
+}
+
+fn tools() -> String {
+    let mut text = "\nTools\n".to_owned();
+    for tool in TOOLS {
+        text += &match version_of(tool) {
+            Ok(version) => line(tool, Ok(&version)),
+            Err(why) => line(tool, Err(&format!("{why}, `make setup` installs it"))),
+        };
+    }
+    text
+}
+
+fn fitness() -> String {
+    let mut text = "\nThis host\n".to_owned();
+    let concerns = probes::environment::capture().concerns();
+    if concerns.is_empty() {
+        text += &line("fitness", Ok("nothing stands against measuring here"));
+    }
+    for concern in concerns {
+        let words = format!("{}: {}", concern.what, concern.mend);
+        text += &line(&concern.about, Err(&words));
+    }
+    text
+}
+
+fn measurements() -> String {
+    let mut text = "\nMeasurements\n".to_owned();
+    let root = match geteuid().is_root() {
+        true => Ok("yes"),
+        false => Err("no: no cgroups, no other users' memory, no dropped caches; run with sudo"),
+    };
+    text += &line("root", root);
+    text += &counters();
+    text += &match Sampler::new() {
+        Ok(sampler) => {
+            let source = sampler.source();
+            let words = format!("smaps_rollup, processes found by {source}");
+            line("PSS", Ok(&words))
+        }
         Err(error) => line("PSS", Err(&error.to_string())),
-    }
+    };
     for controller in [
         Controller::Cpuacct,
         Controller::Memory,
@@ -92,34 +103,35 @@ fn facilities() {
         Controller::Cpu,
         Controller::Unified,
     ] {
-        cgroup(controller);
+        text += &cgroup(controller);
     }
-    match may_drop_caches() {
+    text += &match may_drop_caches() {
         Ok(()) => line("dropping caches", Ok("allowed")),
         Err(error) => line("dropping caches", Err(&error.to_string())),
-    }
-    if Path::new("/proc/self/ns/net").exists() {
-        line("network namespaces", Ok("this kernel has them"));
+    };
+    let netns = if Path::new("/proc/self/ns/net").exists() {
+        Ok("this kernel has them")
     } else {
-        line(
-            "network namespaces",
-            Err("this kernel has none, build it with CONFIG_NET_NS"),
-        );
-    }
+        Err("this kernel has none, build it with CONFIG_NET_NS")
+    };
+    text += &line("network namespaces", netns);
+    text
 }
 
-fn counters() {
+fn counters() -> String {
     let mut counters = Counters::of_trees(&[std::process::id().cast_signed()], &Event::ALL);
-    for count in counters.take() {
-        match count.value {
+    counters
+        .take()
+        .into_iter()
+        .map(|count| match count.value {
             Ok(_) => line(count.event.metric(), Ok("counts")),
             Err(error) => line(count.event.metric(), Err(&error.to_string())),
-        }
-    }
+        })
+        .collect()
 }
 
 /// Makes a group and removes it again: that a hierarchy is mounted does not say that one may.
-fn cgroup(controller: Controller) {
+fn cgroup(controller: Controller) -> String {
     let what = format!("cgroup {controller}");
     let name = label::name(std::process::id().cast_signed(), "doctor");
     match Group::create_where_possible(&name, &[controller]) {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use measure_core::base::ids;
 use measure_core::base::interrupt;
+use measure_core::base::programs::on_path;
 use measure_core::contract::protocol::{Message, ProtocolError, parse_line};
 use measure_core::contract::{Description, Probe};
 use nix::sys::signal::{Signal, kill};
@@ -123,24 +124,8 @@ impl Ladder {
 /// Where the driver `name` lies: beside this executable, else on PATH.
 #[must_use]
 pub fn find(name: &str) -> Option<PathBuf> {
-    let beside = env::current_exe()
-        .ok()
-        .and_then(|exe| Some(exe.parent()?.join(name)));
-    let on_path = env::var_os("PATH")
-        .map(|path| {
-            env::split_paths(&path)
-                .map(|dir| dir.join(name))
-                .collect::<Vec<_>>()
-        })
-        .unwrap_or_default();
-    beside
-        .into_iter()
-        .chain(on_path)
-        .find(|path| is_executable(path))
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
+    let beside = env::current_exe().ok()?.parent()?.join(name);
+    on_path(beside).or_else(|| on_path(name))
 }
 
 /// Why nothing can be had from a driver.

@@ -3,6 +3,7 @@
 use std::io;
 
 use measure_core::base::exit::{Exit, HasExit};
+use measure_core::base::range::OutOfRange;
 use measure_core::contract::protocol::ProtocolError;
 use measure_core::contract::run_dir::RunDirError;
 use probes::kernel_memory::KernelMemoryError;
@@ -34,9 +35,18 @@ pub enum BenchError {
     /// The host's own memory cannot be read.
     #[error(transparent)]
     KernelMemory(#[from] KernelMemoryError),
+    /// The tables cannot be printed.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<OutOfRange> for BenchError {
+    fn from(error: OutOfRange) -> Self {
+        Self::Usage(error.to_string())
+    }
 }
 
 impl HasExit for BenchError {
@@ -46,6 +56,7 @@ impl HasExit for BenchError {
             Self::Unavailable(_) => Exit::Unavailable,
             Self::RunDir(error) => error.exit(),
             Self::Rung { error, .. } => error.exit(),
+            Self::Output(_) => Exit::Output,
             Self::Memory(_) | Self::KernelMemory(_) | Self::Failed(_) => Exit::Failed,
         }
     }

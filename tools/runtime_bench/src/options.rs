@@ -1,12 +1,13 @@
 //! The command line.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use measure_core::base::exit::EXIT_CODES_HELP;
+use measure_core::base::range::{OutOfRange, in_range};
 use measure_core::driver_kit::cli::{MAX_COUNT, MAX_WORKERS};
 use structopt::StructOpt;
-use structopt::clap::AppSettings;
 
 use crate::error::BenchError;
 use crate::mem::Sweep;
@@ -30,7 +31,7 @@ pub(crate) const RUNG_BUDGET_S: u64 = 25;
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench report results/latest                  all tables again, from the samples
 #[derive(Debug, StructOpt)]
-#[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP, global_setting = AppSettings::ColorNever)]
+#[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP)]
 pub struct Args {
     /// What to do.
     #[structopt(subcommand)]
@@ -151,19 +152,13 @@ pub struct QuickOptions {
     pub(crate) all: bool,
 }
 
-pub(crate) fn in_range(name: &str, value: u64, max: u64) -> Result<(), BenchError> {
-    if (1..=max).contains(&value) {
-        return Ok(());
-    }
-    Err(BenchError::Usage(format!(
-        "{name} is {value}, it must be 1 to {max}"
-    )))
-}
-
-fn all_in_range(name: &str, values: &[u64], max: u64) -> Result<(), BenchError> {
+fn all_in_range<T>(name: &str, values: &[T], max: T) -> Result<(), OutOfRange>
+where
+    T: PartialOrd + Display + Copy + From<u8>,
+{
     values
         .iter()
-        .try_for_each(|&value| in_range(name, value, max))
+        .try_for_each(|&value| in_range(name, value, T::from(1)..=max))
 }
 
 /// Sorted, each once.
@@ -179,11 +174,10 @@ impl TimeOptions {
     pub(crate) fn sizes(&self) -> Result<Sizes, BenchError> {
         let iterations = self.iterations.clone().unwrap_or_else(|| vec![1, 10, 100]);
         all_in_range("--iterations", &iterations, MAX_COUNT)?;
-        let workers: Vec<u64> = self.workers.iter().map(|&w| w as u64).collect();
-        all_in_range("--workers", &workers, MAX_WORKERS as u64)?;
-        in_range("--repetitions", u64::from(self.repetitions), 10_000)?;
+        all_in_range("--workers", &self.workers, MAX_WORKERS)?;
+        in_range("--repetitions", self.repetitions, 1..=10_000)?;
         let budget = self.budget.unwrap_or(RUNG_BUDGET_S);
-        in_range("--budget", budget, 86_400)?;
+        in_range("--budget", budget, 1..=86_400)?;
         Ok(Sizes {
             iterations: distinct(&iterations),
             fixed: self.iterations.is_some(),
@@ -197,13 +191,12 @@ impl TimeOptions {
 
 impl MemOptions {
     pub(crate) fn sweep(&self) -> Result<Sweep, BenchError> {
-        let counts: Vec<u64> = self.counts.iter().flatten().map(|&n| n as u64).collect();
-        all_in_range("--counts", &counts, MAX_WORKERS as u64)?;
-        in_range(
-            "--repetitions",
-            u64::from(self.repetitions.unwrap_or(1)),
-            10_000,
+        all_in_range(
+            "--counts",
+            self.counts.as_deref().unwrap_or_default(),
+            MAX_WORKERS,
         )?;
+        in_range("--repetitions", self.repetitions.unwrap_or(1), 1..=10_000)?;
         let mut sweep = if self.full {
             full_sweep()
         } else {

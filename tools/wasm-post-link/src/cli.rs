@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use measure_core::base::exit::{self, Exit};
+use measure_core::base::stdout::print;
 use structopt::StructOpt;
 
 use crate::error::PostLinkError;
@@ -75,8 +76,8 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
     if options.quiet {
         return Ok(Exit::Ok);
     }
-    println!(
-        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} multiply-adds fused, {} -> {} bytes",
+    print(format!(
+        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} multiply-adds fused, {} -> {} bytes\n",
         options.output.display(),
         done.loops,
         done.carried,
@@ -84,6 +85,10 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         done.fused,
         wasm.len(),
         new.len()
-    );
+    ))
+    .map_err(|cause| PostLinkError::Write {
+        path: "standard output".into(),
+        cause,
+    })?;
     Ok(Exit::Ok)
 }

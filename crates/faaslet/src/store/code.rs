@@ -152,11 +152,7 @@ pub(super) fn hash(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
+/// The first [`HEX`] hexadecimal digits of `digest`.
 pub(super) fn hex(digest: &[u8]) -> String {
-    digest
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|nibble| char::from(b"0123456789abcdef"[usize::from(nibble)]))
-        .take(HEX)
-        .collect()
+    hex::encode(&digest[..HEX / 2])
 }

@@ -44,12 +44,16 @@ pub trait HasExit: Display {
     fn exit(&self) -> Exit;
 }
 
-/// Prints `error: <error>` for a failure and turns the outcome into a process exit code: the last
+/// Prints `error: <error>` for a failure (one whose code is [`Exit::Ok`] is none) and turns the outcome into a process exit code: the last
 /// line of every `main`.
 pub fn report<E: HasExit>(outcome: Result<Exit, E>) -> std::process::ExitCode {
     let exit = outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
-        error.exit()
+        let exit = error.exit();
+        // Such as a reader of standard output that has seen enough.
+        if exit != Exit::Ok {
+            eprintln!("error: {error}");
+        }
+        exit
     });
     std::process::ExitCode::from(exit as u8)
 }
@@ -68,7 +72,7 @@ pub fn parse_args<T: structopt::StructOpt>(commit: Option<&str>) -> T {
         .unwrap_or_else(|error| match error.kind {
             HelpDisplayed | VersionDisplayed => error.exit(),
             _ => {
-                eprintln!("{}", without_colours(&error.message));
+                eprintln!("{}", error.message);
                 std::process::exit(Exit::Usage as i32)
             }
         });
@@ -84,18 +88,18 @@ fn version(commit: Option<&str>) -> String {
     }
 }
 
-/// The parser colours its suggestions even where there is no terminal.
-fn without_colours(text: &str) -> String {
-    let mut parts = text.split('\x1b');
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |plain, part| {
-        plain + part.split_once('m').map_or(part, |(_, rest)| rest)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use structopt::StructOpt;
+
+    use super::version;
+
+    #[derive(Debug, StructOpt)]
+    struct Options {
+        /// What to run
+        #[structopt(long)]
+        function: Option<String>,
+    }
 
     #[test]
     fn a_version_names_the_commit_if_it_is_known() {
@@ -107,9 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_taken_out_and_nothing_else() {
-        let coloured = "Did you mean \x1b[32m--\x1b[0m\x1b[32mfunction\x1b[0m? more";
-        assert_eq!(without_colours(coloured), "Did you mean --function? more");
-        assert_eq!(without_colours("plain man"), "plain man");
+    fn a_mistyped_option_is_told_the_nearest_without_colours() {
+        let given = Options::from_iter_safe(["tool", "--function", "x"]).expect("known");
+        assert_eq!(given.function.as_deref(), Some("x"));
+        let error = Options::from_iter_safe(["tool", "--functio", "x"]).expect_err("unknown");
+        assert!(
+            error.message.contains("Did you mean --function?"),
+            "{error}"
+        );
+        assert!(!error.message.contains('\x1b'), "{error}");
     }
 }

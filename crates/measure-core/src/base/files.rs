@@ -1,22 +1,104 @@
-//! Files that are replaced as a whole.
+//! Files that are replaced as a whole, and their hashes.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::Path;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+/// A new file beside `path` that becomes `path` by [`NamedTempFile::persist`], and goes away if it does not. Its
+/// permissions are those that the umask gives to any new file.
+///
+/// # Errors
+/// The directory is not there or refuses new files.
+pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let mut prefix = OsString::from(".");
+    prefix.push(path.file_name().unwrap_or_default());
+    prefix.push(".");
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .suffix(".tmp")
+        .make_in(directory_of(path), |path| {
+            OpenOptions::new().write(true).create_new(true).open(path)
+        })
+}
+
+/// The directory that `path` lies in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
 
 /// Writes `path` whole, through a temporary file beside it and a rename: a reader sees the old one or the new one.
 ///
 /// # Errors
 /// It cannot be written; the old file is then still there.
 pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let written = fs::write(&temporary, content).and_then(|()| fs::rename(&temporary, path));
-    written.inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
-    })
+    let new = beside(path)?;
+    new.as_file().write_all(content)?;
+    new.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file that a user named for results: replaced as a whole, but a device or pipe is written to as it is, once.
+#[derive(Debug)]
+pub struct OutputFile {
+    path: PathBuf,
+    special: bool,
+}
+
+impl OutputFile {
+    /// Finds out, before anything is measured and without changing what is there, whether it can be written.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let special = fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir());
+        if special {
+            OpenOptions::new().write(true).open(path)?;
+        } else if path.is_dir() || path.file_name().is_none() {
+            return Err(io::Error::from_raw_os_error(libc::EISDIR));
+        } else {
+            beside(path)?.as_file().write_all(b"probe\n")?;
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            special,
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Replaces the file's content, in one step for its readers. Nothing for a device or pipe.
+    ///
+    /// # Errors
+    /// It cannot be written; the old file is then still there.
+    pub fn write(&self, content: &[u8]) -> io::Result<()> {
+        if self.special {
+            return Ok(());
+        }
+        replace_file(&self.path, content)
+    }
+
+    /// The last content: what devices and pipes get too.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(&self, content: &[u8]) -> io::Result<()> {
+        if !self.special {
+            return self.write(content);
+        }
+        OpenOptions::new()
+            .write(true)
+            .open(&self.path)?
+            .write_all(content)
+    }
 }
 
 /// SHA-256 of a file, in hexadecimal.
@@ -34,15 +116,13 @@ pub fn sha256_of(path: &Path) -> io::Result<String> {
         }
         hash.update(&buffer[..n]);
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hex::encode(hash.finalize()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -54,5 +134,51 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert!(sha256_of(Path::new("/nonexistent")).is_err());
+    }
+
+    #[test]
+    fn a_replaced_file_is_as_readable_as_any_new_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode();
+        fs::write(at("plain"), "x").expect("written");
+        replace_file(&at("replaced"), b"old").expect("written");
+        replace_file(&at("replaced"), b"new").expect("written");
+        assert_eq!(fs::read(at("replaced")).expect("there"), b"new");
+        assert_eq!(mode(&at("replaced")), mode(&at("plain")));
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 2);
+    }
+
+    #[test]
+    fn what_the_kernel_says_is_not_hidden() {
+        let error = replace_file(Path::new("/nonexistent/x"), b"x").expect_err("no directory");
+        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("d")).expect("made");
+        replace_file(&dir.path().join("d"), b"x").expect_err("a directory");
+        assert_eq!(fs::read_dir(dir.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn an_output_is_replaced_whole_and_not_before_there_is_something() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("x.csv");
+        fs::write(&path, "old").expect("written");
+        let output = OutputFile::open(&path).expect("writable");
+        assert_eq!(fs::read(&path).expect("there"), b"old");
+        output.write(b"new").expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"new");
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1);
+        for refused in [dir.path(), &dir.path().join("no/x.csv"), Path::new("/")] {
+            OutputFile::open(refused).expect_err("refused");
+        }
+    }
+
+    #[test]
+    fn a_full_device_is_told() {
+        let output = OutputFile::open(Path::new("/dev/full")).expect("opens");
+        output.write(b"kept back").expect("nothing done");
+        let error = output.finish(b"benchmark").expect_err("full");
+        assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
     }
 }

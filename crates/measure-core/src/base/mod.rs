@@ -10,4 +10,6 @@ pub mod label;
 pub mod process_tree;
 pub mod programs;
 pub mod progress;
+pub mod range;
+pub mod stdout;
 pub mod words;

@@ -3,14 +3,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use serde::Deserialize;
 
 use crate::base::exit::{Exit, HasExit};
-use crate::base::files::replace_file;
+use crate::base::files::{self, replace_file};
 use crate::base::home;
 use crate::contract::sample::{SCHEMA, Sample};
 
@@ -153,9 +155,10 @@ impl RunDir {
             len: None,
         };
         // A directory may refuse new files although an old one can be appended to.
-        run.write(".probe", b"probe\n")?;
         let probe = run.path.join(".probe");
-        fs::remove_file(&probe).map_err(|e| write_error(&probe, e))?;
+        files::beside(&probe)
+            .and_then(|file| file.as_file().write_all(b"probe\n"))
+            .map_err(|e| write_error(&probe, e))?;
         Ok(run)
     }
 
@@ -258,11 +261,12 @@ fn drop_torn_tail(file: &mut File) -> io::Result<u64> {
 
 fn point_latest(results: &Path, name: &str) -> Result<(), RunDirError> {
     let link = results.join(LATEST);
-    let temporary = results.join(format!(".{LATEST}.{}", std::process::id()));
-    let _ = fs::remove_file(&temporary);
-    std::os::unix::fs::symlink(name, &temporary)
-        .and_then(|()| fs::rename(&temporary, &link))
-        .map_err(|e| write_error(&link, e))
+    tempfile::Builder::new()
+        .prefix(&format!(".{LATEST}."))
+        .make_in(results, |temporary| symlink(name, temporary))
+        .and_then(|temporary| temporary.persist(&link).map_err(|e| e.error))
+        .map_err(|e| write_error(&link, e))?;
+    Ok(())
 }
 
 fn host() -> String {
@@ -277,31 +281,11 @@ fn host() -> String {
 
 /// Now in UTC as `20261124T034500Z`: sorts by time, and has no character that a shell minds.
 fn utc_now() -> String {
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs());
-    utc(seconds)
+    utc(Timestamp::now())
 }
 
-fn utc(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Years that begin in March have the leap day last (Richards, Explanatory Supplement to the
-    // Astronomical Almanac, ch. 15); day 0 is 0000-03-01.
-    let day = days + 719_468;
-    let (era, day_of_era) = (day / 146_097, day % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+fn utc(time: Timestamp) -> String {
+    time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// What a file of samples holds.
@@ -423,10 +407,15 @@ mod tests {
 
     #[test]
     fn times_are_calendar_times() {
-        assert_eq!(utc(0), "19700101T000000Z");
-        assert_eq!(utc(951_782_399), "20000228T235959Z");
-        assert_eq!(utc(951_782_400), "20000229T000000Z");
-        assert_eq!(utc(4_107_542_400), "21000301T000000Z");
+        for (seconds, name) in [
+            (0, "19700101T000000Z"),
+            (951_782_399, "20000228T235959Z"),
+            (951_782_400, "20000229T000000Z"),
+            (4_107_542_400, "21000301T000000Z"),
+        ] {
+            let time = Timestamp::from_second(seconds).expect("a time");
+            assert_eq!(utc(time), name);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The command line that every driver has, and what its commands do.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::AsFd;
 
 use structopt::StructOpt;
@@ -11,6 +11,8 @@ use super::{Driver, DriverError, Plan, Purpose, Rung, open};
 use crate::base::exit::{Exit, HasExit};
 use crate::base::ids::FunctionId;
 use crate::base::interrupt;
+use crate::base::range::in_range;
+use crate::base::stdout::{Reader, print};
 use crate::contract::Probe;
 use crate::contract::protocol::{Go, Message, StartSample, to_line};
 
@@ -97,7 +99,7 @@ pub fn run(driver: &dyn Driver, command: &ContractCommand) -> Result<Exit, Drive
         ContractCommand::Hold(options) => said(hold(driver, options)),
         ContractCommand::Clean => {
             for removed in driver.clean()?.removed {
-                println!("removed {removed}");
+                print_lines(&format!("removed {removed}"))?;
             }
             Ok(Exit::Ok)
         }
@@ -119,10 +121,19 @@ fn said(outcome: Result<Exit, DriverError>) -> Result<Exit, DriverError> {
 }
 
 fn say(message: Message) -> Result<(), DriverError> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{}", to_line(message))
-        .and_then(|()| out.flush())
-        .map_err(|e| DriverError::failed("cannot write to standard output", e))
+    print_lines(&to_line(message))
+}
+
+/// Prints `lines` and ends the last one; [`DriverError::ReaderGone`] lets the driver tidy up and end.
+///
+/// # Errors
+/// They cannot be written, or nobody reads them.
+pub fn print_lines(lines: &str) -> Result<(), DriverError> {
+    match print(format!("{lines}\n")) {
+        Ok(Reader::There) => Ok(()),
+        Ok(Reader::Gone) => Err(DriverError::ReaderGone),
+        Err(e) => Err(DriverError::failed("cannot write to standard output", e)),
+    }
 }
 
 fn info(driver: &dyn Driver, only: Option<&str>, json: bool) -> Result<Exit, DriverError> {
@@ -134,23 +145,16 @@ fn info(driver: &dyn Driver, only: Option<&str>, json: bool) -> Result<Exit, Dri
             say(Message::Rung { description, probe })?;
             continue;
         }
-        println!("{id}: {} ({})", description.summary, description.engine);
-        println!("    cold: {}", description.cold);
-        match probe {
-            Probe::Ready => println!("    ready"),
-            Probe::Unavailable { why, mend } => println!("    unavailable: {why}, {mend}"),
-        }
+        let state = match probe {
+            Probe::Ready => "ready".to_owned(),
+            Probe::Unavailable { why, mend } => format!("unavailable: {why}, {mend}"),
+        };
+        print_lines(&format!(
+            "{id}: {} ({})\n    cold: {}\n    {state}",
+            description.summary, description.engine, description.cold
+        ))?;
     }
     Ok(Exit::Ok)
-}
-
-fn in_range(name: &str, value: u64, max: u64) -> Result<(), DriverError> {
-    if (1..=max).contains(&value) {
-        return Ok(());
-    }
-    Err(DriverError::Usage(format!(
-        "{name} is {value}, it must be 1 to {max}"
-    )))
 }
 
 /// Opens, probes and prepares a rung, and says its scope and that it is ready.
@@ -190,8 +194,8 @@ fn ready(
 }
 
 fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError> {
-    in_range("N", options.starts, MAX_COUNT)?;
-    in_range("--workers", options.workers as u64, MAX_WORKERS as u64)?;
+    in_range("N", options.starts, 1..=MAX_COUNT)?;
+    in_range("--workers", options.workers, 1..=MAX_WORKERS)?;
     let rung = ready(driver, &options.what, options.workers, Purpose::Time)?;
     let mut gate = Gate::new(options.what.gated)?;
     let (mut any_failed, mut first_error) = (false, None);
@@ -204,8 +208,8 @@ fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError>
             warmup: go.warmup.unwrap_or(options.warmup),
             quiet: go.quiet,
         };
-        in_range("starts", batch.starts, MAX_COUNT)?;
-        in_range("workers", batch.workers as u64, options.workers as u64)?;
+        in_range("starts", batch.starts, 1..=MAX_COUNT)?;
+        in_range("workers", batch.workers, 1..=options.workers)?;
         let end = run_batch(&*rung, batch, &mut |sample: StartSample| {
             if first_error.is_none() {
                 first_error.clone_from(&sample.error);
@@ -230,7 +234,7 @@ fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError>
 }
 
 fn hold(driver: &dyn Driver, options: &HoldOptions) -> Result<Exit, DriverError> {
-    in_range("N", options.count as u64, MAX_WORKERS as u64)?;
+    in_range("N", options.count, 1..=MAX_WORKERS)?;
     let mut rung = ready(driver, &options.what, options.count, Purpose::Hold)?;
     let mut gate = Gate::new(options.what.gated)?;
     if gate.next()?.is_some() {

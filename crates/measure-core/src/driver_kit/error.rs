@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::base::exit::{Exit, HasExit};
+use crate::base::range::OutOfRange;
 
 /// Why a driver could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,9 +28,18 @@ pub enum DriverError {
     /// The engine went away.
     #[error("the engine is gone: {0}")]
     EngineLost(String),
+    /// Nobody reads standard output any more, so there is nothing more to do.
+    #[error("standard output has no reader")]
+    ReaderGone,
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<OutOfRange> for DriverError {
+    fn from(error: OutOfRange) -> Self {
+        Self::Usage(error.to_string())
+    }
 }
 
 impl DriverError {
@@ -42,6 +52,7 @@ impl DriverError {
 impl HasExit for DriverError {
     fn exit(&self) -> Exit {
         match self {
+            Self::ReaderGone => Exit::Ok,
             Self::Usage(_) => Exit::Usage,
             Self::Unavailable { .. } => Exit::Unavailable,
             Self::StartFailed(_) => Exit::StartFailed,

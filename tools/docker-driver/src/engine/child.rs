@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use measure_core::base::interrupt;
+use measure_core::base::programs::search_path;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -165,7 +166,7 @@ fn spawn(log: File) -> io::Result<(Child, ChildStdin)> {
     let mut child = Command::new("/proc/self/exe")
         .arg0("docker-driver")
         .arg(COMMAND)
-        .env("PATH", crate::probe::search_path())
+        .env("PATH", search_path(&[]))
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -7,7 +7,7 @@ use std::process::Command;
 use measure_core::driver_kit::DriverError;
 use sha2::{Digest, Sha256};
 
-use super::context::{Tar, hex, is_static_elf};
+use super::context::{Tar, is_static_elf};
 
 /// A root file system made here.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ pub fn make() -> Result<LocalBase, DriverError> {
     };
     read(&busybox)?;
     let tar = build().map_err(|e| DriverError::failed("cannot make the local base image", e))?;
-    let digest = format!("sha256:{}", hex(&Sha256::digest(&tar)));
+    let digest = format!("sha256:{}", hex::encode(Sha256::digest(&tar)));
     let what = format!("local musl + {}", version(&busybox));
     Ok(LocalBase { tar, digest, what })
 }

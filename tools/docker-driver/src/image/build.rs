@@ -1,7 +1,6 @@
 //! Building the image in an engine of ours.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use bollard::query_parameters::{
     BuildImageOptionsBuilder, CreateImageOptionsBuilder, ImportImageOptionsBuilder,
 };
 use futures_util::TryStreamExt;
+use measure_core::base::files::beside;
 use measure_core::base::label::LABEL;
 use measure_core::driver_kit::DriverError;
 
@@ -128,8 +128,8 @@ where
 }
 
 async fn save(client: &Client, path: &Path) -> io::Result<()> {
-    let temporary = path.with_extension("tar.tmp");
-    let mut file = File::create(&temporary)?;
+    let new = beside(path)?;
+    let mut file = new.as_file();
     let stream = client.api.docker.export_image(TAG);
     let written = client
         .api
@@ -141,14 +141,10 @@ async fn save(client: &Client, path: &Path) -> io::Result<()> {
             Ok(())
         })
         .await;
-    let done = written
-        .map_err(io::Error::other)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&temporary, path));
-    if done.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    done
+    written.map_err(io::Error::other)?;
+    file.sync_all()?;
+    new.persist(path).map_err(|error| error.error)?;
+    Ok(())
 }
 
 fn provide_base(client: &Client, choice: BaseChoice) -> Result<Base, DriverError> {

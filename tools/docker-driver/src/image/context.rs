@@ -164,18 +164,7 @@ fn key(natives: &[Native]) -> String {
         add(native.name.as_bytes());
         add(&native.bytes);
     }
-    hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(hash.finalize())
 }
 
 /// A tar archive that depends on nothing but its content: no times, no owners.

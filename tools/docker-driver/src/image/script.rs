@@ -16,7 +16,7 @@ use measure_core::driver_kit::native_command::NativeCommand;
 use sha2::{Digest, Sha256};
 
 use super::build::provide_layer;
-use super::context::{Tar, hex, path_in_image};
+use super::context::{Tar, path_in_image};
 use crate::api::Client;
 
 const REPOSITORY: &str = "faasm/script";
@@ -69,7 +69,7 @@ impl Script {
         let layer = self.layer().map_err(|e| {
             DriverError::failed(format!("cannot make the image of {}", self.function), e)
         })?;
-        let key: String = hex(&Sha256::digest(&layer)).chars().take(12).collect();
+        let key: String = hex::encode(&Sha256::digest(&layer)[..6]);
         provide_layer(client, REPOSITORY, &key, || Ok(layer))
     }
 

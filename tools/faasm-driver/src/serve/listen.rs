@@ -1,6 +1,6 @@
 //! Where the server listens, and whom it lets wait.
 
-use std::io::{ErrorKind, Write, stdout};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use axum::Router;
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::cli::print_lines;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
@@ -119,10 +120,7 @@ async fn accept(
 fn announce(listener: &TcpListener) -> Result<(), DriverError> {
     let failed = |e| DriverError::failed("cannot say where the server listens", e);
     let address = listener.local_addr().map_err(failed)?;
-    let mut out = stdout().lock();
-    writeln!(out, "listening on http://{address}")
-        .and_then(|()| out.flush())
-        .map_err(failed)
+    print_lines(&format!("listening on http://{address}"))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use faaslet::FaasletEngine;
 use faaslet::store::MAX_MODULE_BYTES;
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
+use measure_core::base::range::in_range;
 use measure_core::driver_kit::DriverError;
 use structopt::StructOpt;
 
@@ -46,24 +47,11 @@ pub(crate) struct ServeOptions {
 
 impl ServeOptions {
     fn limits(&self) -> Result<Limits, DriverError> {
-        if !(1..=MAX_MODULE_BYTES).contains(&self.max_bytes) {
-            return Err(DriverError::Usage(format!(
-                "--max-bytes is {}, it must be 1 to {MAX_MODULE_BYTES}",
-                self.max_bytes
-            )));
-        }
-        let timeout = Duration::try_from_secs_f64(self.timeout)
-            .ok()
-            .filter(|t| (Duration::from_millis(100)..=Duration::from_secs(3600)).contains(t))
-            .ok_or_else(|| {
-                DriverError::Usage(format!(
-                    "--timeout is {}, it must be 0.1 to 3600 (seconds)",
-                    self.timeout
-                ))
-            })?;
+        in_range("--max-bytes", self.max_bytes, 1..=MAX_MODULE_BYTES)?;
+        in_range("--timeout", self.timeout, 0.1..=3600.0).map_err(|e| e.in_unit("seconds"))?;
         Ok(Limits {
             max_bytes: usize::try_from(self.max_bytes).unwrap_or(usize::MAX),
-            timeout,
+            timeout: Duration::from_secs_f64(self.timeout),
         })
     }
 }

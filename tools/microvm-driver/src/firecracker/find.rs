@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access};
 
-use crate::programs::{on_path, version_line};
+use measure_core::base::programs::on_path;
+
+use crate::programs::version_line;
 
 /// Names the executable where it is not on PATH.
 const VARIABLE: &str = "FIRECRACKER";

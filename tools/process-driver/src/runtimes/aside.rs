@@ -1,45 +1,30 @@
 //! Commands outside of the timed path: set-up, clean-up, versions.
 
-use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use measure_core::base::home;
+use measure_core::base::{home, programs};
 use measure_core::driver_kit::spawn::{Child, Program};
 use nix::sys::wait::WaitStatus;
-use nix::unistd::{AccessFlags, access};
 
 use super::error::AsideError;
 use super::error_text::ErrorText;
 use super::tree;
 
-/// Where system tools are that not every PATH has.
-const SYSTEM_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 const POLL: Duration = Duration::from_millis(1);
 
-/// The search path of the commands: ours, then the system's directories and `bin/` of the home directory.
+/// The search path of the commands: that of all programs, then `bin/` of the home directory.
 pub(super) fn search_path() -> OsString {
-    let given = env::var_os("PATH").unwrap_or_default();
-    let dirs = env::split_paths(&given)
-        .chain(SYSTEM_DIRS.iter().map(PathBuf::from))
-        .chain([home::root().join("bin")]);
-    // Only a directory with a colon in its name cannot be joined.
-    env::join_paths(dirs).unwrap_or(given)
+    programs::search_path(&[home::root().join("bin")])
 }
 
 /// The executable `name`: a path, or to be found.
 pub(super) fn find(name: &str) -> Option<PathBuf> {
-    let executable = |path: &Path| path.is_file() && access(path, AccessFlags::X_OK).is_ok();
-    if name.contains('/') {
-        return Some(PathBuf::from(name)).filter(|path| executable(path));
-    }
-    env::split_paths(&search_path())
-        .map(|dir| dir.join(name))
-        .find(|path| executable(path))
+    programs::find_in(name, &search_path())
 }
 
 /// Runs `words` to their end, and kills them with all they started if that takes longer than `limit`.

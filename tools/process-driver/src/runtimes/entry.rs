@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use measure_core::base::range::in_range;
 use measure_core::contract::Isolation;
 use serde::Deserialize;
 
@@ -142,10 +143,10 @@ impl RawEntry {
         };
         check_uses(&command, &setup, &cleanup)?;
         let timeout_s = self.timeout_s.unwrap_or(TIMEOUT_S);
-        in_range("timeout_s", timeout_s, MAX_TIMEOUT_S).map_err(EntryError::OutOfRange)?;
+        in_range("timeout_s", timeout_s, 1..=MAX_TIMEOUT_S)?;
         let max_workers = self.max_workers.unwrap_or(MAX_WORKERS);
-        let most = measure_core::driver_kit::cli::MAX_WORKERS as u64;
-        in_range("max_workers", max_workers as u64, most).map_err(EntryError::OutOfRange)?;
+        let most = measure_core::driver_kit::cli::MAX_WORKERS;
+        in_range("max_workers", max_workers, 1..=most)?;
         if let Some(name) = self.files.keys().find(|name| !is_file_name(name)) {
             return Err(EntryError::FileName(name.clone()));
         }
@@ -229,13 +230,6 @@ fn check_id(id: &str) -> Result<(), EntryError> {
 
 fn is_file_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0'])
-}
-
-fn in_range(field: &str, value: u64, max: u64) -> Result<(), String> {
-    if (1..=max).contains(&value) {
-        return Ok(());
-    }
-    Err(format!("{field} is {value}, it must be 1 to {max}"))
 }
 
 fn templates(field: &'static str, words: &[String]) -> Result<Vec<Template>, EntryError> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use measure_core::base::range::OutOfRange;
 use measure_core::driver_kit::DriverError;
 use nix::sys::wait::WaitStatus;
 
@@ -41,8 +42,8 @@ pub(super) enum EntryError {
     NoCommand,
     #[error("{0} holds an empty command")]
     EmptyCommand(&'static str),
-    #[error("{0}")]
-    OutOfRange(String),
+    #[error(transparent)]
+    OutOfRange(#[from] OutOfRange),
     #[error("files: `{0}` is no plain file name")]
     FileName(String),
     #[error(

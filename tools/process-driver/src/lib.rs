@@ -8,7 +8,6 @@ pub mod native;
 pub mod pooled;
 pub mod process;
 pub mod runtimes;
-pub mod spawn;
 pub mod store;
 pub mod thread;
 

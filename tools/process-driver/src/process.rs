@@ -12,6 +12,7 @@ use measure_core::base::interrupt;
 use measure_core::contract::{Description, Isolation, Probe, Scope};
 use measure_core::driver_kit;
 use measure_core::driver_kit::cgroup::OwnScope;
+use measure_core::driver_kit::spawn::Program;
 use measure_core::driver_kit::{DriverError, Plan, Rung};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -21,7 +22,6 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, pipe2};
 
 use crate::parking::Parking;
-use crate::spawn::{Argv, spawn};
 use crate::store::Store;
 use crate::thread::unprepared;
 use crate::{SCOPE, blocked};
@@ -43,7 +43,7 @@ pub mod phase {
 const GRACE: Duration = Duration::from_secs(1);
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// See the module.
+/// Rung `process`.
 #[derive(Debug)]
 pub struct ProcessRung {
     store: Store,
@@ -56,7 +56,7 @@ struct Ready {
     parked: Option<Parked>,
     _watch: Watch,
     running: Arc<[Running]>,
-    argv: Argv,
+    program: Program,
     function: String,
     null: File,
     _scope: OwnScope,
@@ -106,7 +106,7 @@ impl Rung for ProcessRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
-        let argv = Argv::new(self.store.command(&plan.function)?)
+        let program = Program::from_words(self.store.command(&plan.function)?)
             .map_err(|e| DriverError::failed(&plan.function, e))?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.map_err(|e| DriverError::failed("/dev/null", e))?;
@@ -118,7 +118,7 @@ impl Rung for ProcessRung {
             parked: None,
             _watch: watch,
             running,
-            argv,
+            program,
             function: plan.function.to_string(),
             null,
             _scope: scope,
@@ -131,7 +131,10 @@ impl Rung for ProcessRung {
         let running = ready.running.get(worker).ok_or_else(unprepared)?;
         let null = ready.null.as_fd();
         let mut clock = PhaseClock::start();
-        let pid = spawn(&ready.argv, null, null).map_err(|e| no_process(&ready.argv, &e))?;
+        let pid = ready
+            .program
+            .spawn_bare(null, null)
+            .map_err(|e| no_process(&ready.program, &e))?;
         clock.lap(phase::SPAWN);
         *lock(running) = Some(pid);
         let status = wait(pid, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
@@ -154,8 +157,10 @@ impl Rung for ProcessRung {
                 return Err(DriverError::Failed("interrupted while parking".into()));
             }
             let stdin = parked.parking.as_ref().ok_or_else(unprepared)?.stdin();
-            let pid = spawn(&ready.argv, stdin, ready.null.as_fd())
-                .map_err(|e| no_process(&ready.argv, &e))?;
+            let pid = ready
+                .program
+                .spawn_bare(stdin, ready.null.as_fd())
+                .map_err(|e| no_process(&ready.program, &e))?;
             parked.pids.push(pid);
         }
         let pids = &parked.pids;
@@ -289,7 +294,8 @@ fn wait(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
     }
 }
 
-fn in_words(status: WaitStatus) -> String {
+/// How a process ended, after its name.
+pub(crate) fn in_words(status: WaitStatus) -> String {
     match status {
         WaitStatus::Exited(_, code) => format!("ended with exit code {code}"),
         WaitStatus::Signaled(_, signal, _) => format!("was killed by {signal}"),
@@ -311,8 +317,8 @@ fn cannot_wait(error: Errno) -> DriverError {
     DriverError::failed("cannot wait for a process", error)
 }
 
-fn no_process(argv: &Argv, error: &io::Error) -> DriverError {
-    let program = argv.program().to_string_lossy();
+fn no_process(program: &Program, error: &io::Error) -> DriverError {
+    let program = program.path().to_string_lossy();
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOMEM) => DriverError::Failed(format!(
             "no process to be had: {error}; ulimit -u, kernel.threads-max, kernel.pid_max and the cgroup's pids.max bound them"

@@ -1,8 +1,9 @@
 //! Starting a process as cheaply as `posix_spawn` does, with what that has no words for: the child dies with
-//! this process, even if that is killed, and is known by a descriptor, so that waiting for it has a limit
-//! and ends at a signal.
+//! this process, even if that is killed. Where it is to be waited for with a limit ([`Program::spawn`]), it is
+//! also known by a descriptor and leads a process group; a start that is measured bare
+//! ([`Program::spawn_bare`]) pays for neither.
 
-use std::ffi::{CString, OsStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, killpg, pthread_sigmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, pthread_sigmask};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
@@ -21,13 +22,37 @@ use crate::base::interrupt;
 
 /// What the child needs between clone and exec; the calls below take little.
 const STACK_BYTES: usize = 32 * 1024;
+/// A stream that the child inherits.
+const INHERITED: RawFd = -1;
 
-/// Everything a start needs, laid out beforehand: nothing of it is in the timed path.
+/// Everything a start needs, as the kernel wants it, laid out beforehand: nothing of it is in the timed path.
 #[derive(Debug)]
 pub struct Program {
     path: CString,
-    arguments: Vec<CString>,
-    environment: Vec<CString>,
+    arguments: Strings,
+    environment: Strings,
+}
+
+/// Texts and the null-terminated array of pointers to them.
+#[derive(Debug)]
+struct Strings {
+    _texts: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+// SAFETY: the pointers lead into the heap blocks of `_texts`, which are never changed and move with it.
+unsafe impl Send for Strings {}
+// SAFETY: as above.
+unsafe impl Sync for Strings {}
+
+impl Strings {
+    fn new(texts: Vec<CString>) -> Self {
+        let pointers = texts.iter().map(|text| text.as_ptr());
+        Self {
+            pointers: pointers.chain([ptr::null()]).collect(),
+            _texts: texts,
+        }
+    }
 }
 
 impl Program {
@@ -43,16 +68,34 @@ impl Program {
         let text = |bytes: &[u8]| CString::new(bytes).map_err(io::Error::from);
         let path = text(path.as_os_str().as_bytes())?;
         let given = arguments.into_iter().map(|word| text(word.as_bytes()));
+        let arguments = std::iter::once(Ok(path.clone())).chain(given);
+        let environment = environment
+            .into_iter()
+            .map(|(name, value)| text(format!("{name}={value}").as_bytes()));
         Ok(Self {
-            arguments: std::iter::once(Ok(path.clone()))
-                .chain(given)
-                .collect::<io::Result<_>>()?,
-            environment: environment
-                .into_iter()
-                .map(|(name, value)| text(format!("{name}={value}").as_bytes()))
-                .collect::<io::Result<_>>()?,
+            arguments: Strings::new(arguments.collect::<io::Result<_>>()?),
+            environment: Strings::new(environment.collect::<io::Result<_>>()?),
             path,
         })
+    }
+
+    /// The program that `words` name first, with the others for arguments and an empty environment.
+    ///
+    /// # Errors
+    /// There is no word.
+    pub fn from_words(words: Vec<CString>) -> io::Result<Self> {
+        let path = words.first().ok_or(io::ErrorKind::InvalidInput)?.clone();
+        Ok(Self {
+            arguments: Strings::new(words),
+            environment: Strings::new(Vec::new()),
+            path,
+        })
+    }
+
+    /// Where its executable is.
+    #[must_use]
+    pub fn path(&self) -> &CStr {
+        &self.path
     }
 
     /// Starts it in a process group of its own; returns when it has been loaded (the point up to which a
@@ -62,11 +105,32 @@ impl Program {
     /// # Errors
     /// No process to be had, or it cannot be executed.
     pub fn spawn(&self, streams: [BorrowedFd<'_>; 3]) -> io::Result<Child> {
-        let list = |texts: &[CString]| -> Vec<*const c_char> {
-            let pointers = texts.iter().map(|text| text.as_ptr());
-            pointers.chain(std::iter::once(ptr::null())).collect()
+        let (pid, fd) = self.start(streams.map(|fd| fd.as_raw_fd()), true)?;
+        let Some(fd) = fd else {
+            // Kernels before 5.2 take no notice of the flag.
+            let _ = kill(pid, Signal::SIGKILL);
+            let _ = waitpid(pid, None);
+            return Err(io::ErrorKind::Unsupported.into());
         };
-        let (argv, envp) = (list(&self.arguments), list(&self.environment));
+        Ok(Child {
+            pid,
+            fd,
+            reaped: false,
+        })
+    }
+
+    /// As [`Self::spawn`], but the child stays in this process's group, inherits standard error, and is known
+    /// by its id alone, which is the caller's to collect.
+    ///
+    /// # Errors
+    /// As [`Self::spawn`].
+    pub fn spawn_bare(&self, stdin: BorrowedFd<'_>, stdout: BorrowedFd<'_>) -> io::Result<Pid> {
+        let streams = [stdin.as_raw_fd(), stdout.as_raw_fd(), INHERITED];
+        self.start(streams, false).map(|(pid, _)| pid)
+    }
+
+    /// With a descriptor and a group of its own if it is to be `supervised`.
+    fn start(&self, streams: [RawFd; 3], supervised: bool) -> io::Result<(Pid, Option<OwnedFd>)> {
         let mut mask = SigSet::empty();
         // No handler of ours may run in the child while it shares our memory.
         pthread_sigmask(
@@ -76,9 +140,10 @@ impl Program {
         )?;
         let plan = Plan {
             path: self.path.as_ptr(),
-            argv: argv.as_ptr(),
-            envp: envp.as_ptr(),
-            streams: streams.map(|fd| fd.as_raw_fd()),
+            argv: self.arguments.pointers.as_ptr(),
+            envp: self.environment.pointers.as_ptr(),
+            streams,
+            supervised,
             parent: getpid().as_raw(),
             mask,
             error: AtomicI32::new(0),
@@ -87,11 +152,7 @@ impl Program {
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
         let (pid, fd) = cloned?;
         match plan.error.load(Ordering::Relaxed) {
-            0 => Ok(Child {
-                pid,
-                fd,
-                reaped: false,
-            }),
+            0 => Ok((pid, fd)),
             error => {
                 let _ = waitpid(pid, None);
                 Err(io::Error::from_raw_os_error(error))
@@ -166,7 +227,9 @@ struct Plan {
     path: *const c_char,
     argv: *const *const c_char,
     envp: *const *const c_char,
+    /// What become its standard streams, each a descriptor or [`INHERITED`].
     streams: [RawFd; 3],
+    supervised: bool,
     parent: libc::pid_t,
     mask: SigSet,
     /// Why it could not become the program; 0 if it did.
@@ -175,9 +238,14 @@ struct Plan {
 
 impl Plan {
     /// Returns when the child has called execve or _exit.
-    fn clone_process(&self) -> io::Result<(Pid, OwnedFd)> {
+    fn clone_process(&self) -> io::Result<(Pid, Option<OwnedFd>)> {
         let mut stack = Stack(MaybeUninit::uninit());
-        let mut fd: c_int = -1;
+        let mut fd: RawFd = -1;
+        let pidfd = if self.supervised {
+            libc::CLONE_PIDFD
+        } else {
+            0
+        };
         // SAFETY: with CLONE_VFORK this thread waits until the child has called execve or _exit, so the plan
         // and `stack`, which the child uses meanwhile, outlive their use; the stack grows down from its
         // end, which is aligned to 16. CLONE_PIDFD stores a descriptor through its argument.
@@ -186,7 +254,7 @@ impl Plan {
             libc::clone(
                 child_main,
                 top.cast(),
-                libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD,
+                libc::CLONE_VM | libc::CLONE_VFORK | pidfd | libc::SIGCHLD,
                 ptr::from_ref(self).cast_mut().cast(),
                 &raw mut fd,
             )
@@ -195,7 +263,8 @@ impl Plan {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the kernel has just made this descriptor for us, close-on-exec.
-        Ok((Pid::from_raw(pid), unsafe { OwnedFd::from_raw_fd(fd) }))
+        let fd = (fd >= 0).then(|| unsafe { OwnedFd::from_raw_fd(fd) });
+        Ok((Pid::from_raw(pid), fd))
     }
 }
 
@@ -219,7 +288,7 @@ fn become_program(plan: &Plan) -> c_int {
         if libc::getppid() != plan.parent {
             return libc::ESRCH;
         }
-        if libc::setpgid(0, 0) != 0 {
+        if plan.supervised && libc::setpgid(0, 0) != 0 {
             return Errno::last_raw();
         }
         // What this process catches or ignores (the Rust runtime: SIGPIPE) is not the child's business.
@@ -229,7 +298,7 @@ fn become_program(plan: &Plan) -> c_int {
             }
         }
         for (target, fd) in (0..).zip(plan.streams) {
-            if libc::dup2(fd, target) < 0 {
+            if fd != INHERITED && libc::dup2(fd, target) < 0 {
                 return Errno::last_raw();
             }
         }
@@ -335,7 +404,7 @@ mod tests {
     #[test]
     fn a_dropped_child_leaves_no_process() {
         let pid = start("/bin/sleep", &["1000"]).expect("started").pid;
-        assert_eq!(nix::sys::signal::kill(pid, None), Err(Errno::ESRCH));
+        assert_eq!(kill(pid, None), Err(Errno::ESRCH));
     }
 
     #[test]
@@ -344,5 +413,62 @@ mod tests {
         let mut child = start("/bin/true", &[]).expect("started");
         child.reap().expect("reaped");
         assert_eq!(SigSet::thread_get_mask().expect("a mask"), before);
+        let pid = start_bare(&["/bin/true"]).expect("started");
+        waitpid(pid, None).expect("ended");
+        assert_eq!(SigSet::thread_get_mask().expect("a mask"), before);
+    }
+
+    fn start_bare(words: &[&str]) -> io::Result<Pid> {
+        let null = null();
+        let words = words.iter().map(|word| CString::new(*word));
+        let program = Program::from_words(words.collect::<Result<_, _>>()?)?;
+        program.spawn_bare(null.as_fd(), null.as_fd())
+    }
+
+    #[test]
+    fn exit_codes_of_a_bare_start_come_back() {
+        for (program, code) in [("/bin/true", 0), ("/bin/false", 1)] {
+            let pid = start_bare(&[program]).expect("started");
+            assert_eq!(waitpid(pid, None), Ok(WaitStatus::Exited(pid, code)));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_executed_bare_is_told_and_leaves_no_child() {
+        for (program, error) in [
+            ("/nonexistent", libc::ENOENT),
+            ("/etc/passwd", libc::EACCES),
+            ("/", libc::EACCES),
+        ] {
+            let outcome = start_bare(&[program]).expect_err("no program");
+            assert_eq!(outcome.raw_os_error(), Some(error), "{program}");
+        }
+        let nothing = start_bare(&[]).expect_err("no word");
+        assert_eq!(nothing.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_bare_start_stays_in_the_group_and_any_other_leads_one() {
+        let group = |pid: Pid| nix::unistd::getpgid(Some(pid)).expect("a group");
+        let child = start("/bin/sleep", &["1000"]).expect("started");
+        assert_eq!(group(child.pid), child.pid);
+        let pid = start_bare(&["/bin/sleep", "1000"]).expect("started");
+        assert_eq!(group(pid), group(getpid()));
+        kill(pid, Signal::SIGKILL).expect("killed");
+        waitpid(pid, None).expect("ended");
+    }
+
+    #[test]
+    fn many_threads_start_at_once() {
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let pid = start_bare(&["/bin/true"]).expect("started");
+                        assert_eq!(waitpid(pid, None), Ok(WaitStatus::Exited(pid, 0)));
+                    }
+                });
+            }
+        });
     }
 }

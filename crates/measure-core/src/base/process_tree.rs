@@ -7,17 +7,8 @@ use std::fs;
 
 /// The processes of the trees below `roots`, roots included, from one pass over /proc.
 pub fn processes_below(roots: &[i32]) -> Vec<i32> {
-    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    let mut alive = BTreeSet::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else {
-            continue;
-        };
-        if let Some(parent) = parent_of(pid) {
-            children.entry(parent).or_default().push(pid);
-            alive.insert(pid);
-        }
-    }
+    let children = children_by_parent();
+    let alive: BTreeSet<i32> = children.values().flatten().copied().collect();
     let mut found: BTreeSet<i32> = roots
         .iter()
         .copied()
@@ -32,6 +23,24 @@ pub fn processes_below(roots: &[i32]) -> Vec<i32> {
         }
     }
     found.into_iter().collect()
+}
+
+/// The children of process `pid`, whichever of its threads made them, zombies included.
+pub fn children_of(pid: i32) -> Vec<i32> {
+    children_by_parent().remove(&pid).unwrap_or_default()
+}
+
+fn children_by_parent() -> BTreeMap<i32, Vec<i32>> {
+    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else {
+            continue;
+        };
+        if let Some(parent) = parent_of(pid) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    children
 }
 
 /// The parent in `/proc/PID/stat`; the name before it is in parentheses and may hold any byte.
@@ -63,11 +72,14 @@ mod tests {
         let inner: i32 = line.trim().parse().expect("a pid");
         let me = nix::unistd::getpid().as_raw();
         let found = processes_below(&[me]);
+        let children = children_of(me);
         drop(shell.stdin.take());
         shell.wait().expect("it ends");
         for pid in [me, shell.id().cast_signed(), inner] {
             assert!(found.contains(&pid), "{pid} in {found:?}");
         }
+        assert!(children.contains(&shell.id().cast_signed()) && !children.contains(&inner));
+        assert_eq!(children_of(i32::MAX), Vec::<i32>::new());
         assert_eq!(processes_below(&[i32::MAX]), Vec::<i32>::new());
     }
 }

@@ -44,7 +44,7 @@ struct Finished {
     worker: usize,
     order: u64,
     warmup: bool,
-    result: Result<Phases, String>,
+    result: Result<Phases, DriverError>,
 }
 
 /// Runs one batch and hands every sample to `emit`, in the order in which they ended per worker.
@@ -82,6 +82,7 @@ pub(super) fn run_batch(
                 shared.stop.store(true, Ordering::Relaxed);
             }
             drain(&shared, &mut emitted, emit);
+            rung.tidy();
         }
         for worker in workers {
             match worker.join() {
@@ -164,7 +165,7 @@ fn one(shared: &Shared<'_>, worker: usize, order: u64, warmup: bool) -> Result<b
         worker,
         order,
         warmup,
-        result: result.map_err(|error| error.to_string()),
+        result,
     });
     outcome
 }
@@ -188,7 +189,7 @@ fn to_sample(finished: Finished, batch: u32) -> StartSample {
                 total_ns: 0,
                 phases: Vec::new(),
             },
-            Some(error),
+            Some(error.to_string()),
         ),
     };
     StartSample {
@@ -226,6 +227,7 @@ fn drain(
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicUsize;
+    use std::thread::ThreadId;
 
     use super::super::Plan;
     use super::*;
@@ -236,6 +238,7 @@ mod tests {
     struct Scripted<F> {
         calls: AtomicUsize,
         answer: F,
+        tidied_by: Mutex<Vec<ThreadId>>,
     }
 
     impl<F> Scripted<F> {
@@ -243,6 +246,7 @@ mod tests {
             Self {
                 calls: AtomicUsize::new(0),
                 answer,
+                tidied_by: Mutex::new(Vec::new()),
             }
         }
     }
@@ -274,6 +278,10 @@ mod tests {
             (self.answer)(self.calls.fetch_add(1, Ordering::Relaxed))?;
             clock.lap("run");
             Ok(clock.finish())
+        }
+
+        fn tidy(&self) {
+            lock(&self.tidied_by).push(thread::current().id());
         }
 
         fn park(&mut self, _count: usize) -> Result<(), DriverError> {
@@ -321,6 +329,14 @@ mod tests {
                 sample.total_ns
             );
         }
+    }
+
+    #[test]
+    fn the_thread_that_runs_a_batch_tidies_up() {
+        let rung = Scripted::new(|_| Ok(()));
+        collect(&rung, BATCH).0.expect("a batch");
+        let by = lock(&rung.tidied_by);
+        assert!(!by.is_empty() && by.iter().all(|&id| id == thread::current().id()));
     }
 
     #[test]

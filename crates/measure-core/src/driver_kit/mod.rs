@@ -65,6 +65,10 @@ pub trait Rung: Send + Sync {
     /// The function failed, or the engine is gone.
     fn cold_start(&self, worker: usize) -> Result<Phases, DriverError>;
 
+    /// Called now and then while starts run, by the driver's first thread, beside the workers' time: the chance
+    /// to take leave of what became that thread's children.
+    fn tidy(&self) {}
+
     /// Starts `count` workers that stay blocked inside the function's `main`; returns when all are.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ const SETUP_LIMIT: Duration = Duration::from_secs(120);
 /// How long what the starts have left behind may still tidy up after itself.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// See the module.
+/// Rung of a command-line runtime.
 #[derive(Debug)]
 pub struct RuntimeRung {
     entry: Entry,
@@ -299,6 +299,10 @@ impl Rung for RuntimeRung {
         let seat = ready.seats.get(worker).ok_or_else(unprepared)?;
         let mut errors = seat.lock().unwrap_or_else(PoisonError::into_inner);
         ready.starter.cold_start(worker, &mut errors)
+    }
+
+    fn tidy(&self) {
+        tree::reap_adopted();
     }
 
     fn park(&mut self, count: usize) -> Result<(), DriverError> {

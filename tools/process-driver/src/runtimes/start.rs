@@ -16,20 +16,18 @@ use measure_core::driver_kit::spawn::{Child, Program};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::getpid;
 
-use super::aside::{self, in_words};
+use super::aside;
 use super::entry::Entry;
 use super::error_text::ErrorText;
 use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
-use crate::process::phase;
+use crate::process::{in_words, phase};
 
 /// How long a start under way may go on after SIGINT or SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long a clean-up command may take.
 const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
-/// Adopted processes that have ended are taken leave of every so many starts.
-const REAP_EVERY: u64 = 16;
 
 /// What the placeholders stand for; those that the entry does not use are empty.
 #[derive(Debug, Default)]
@@ -144,13 +142,6 @@ impl Starter {
                 Err(DriverError::failed("cannot wait for a process", error))
             }
         };
-        if self
-            .names
-            .load(Ordering::Relaxed)
-            .is_multiple_of(REAP_EVERY)
-        {
-            tree::reap_adopted();
-        }
         outcome.map(|()| clock.finish())
     }
 

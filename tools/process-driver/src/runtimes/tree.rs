@@ -5,11 +5,11 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use measure_core::base::process_tree::processes_below;
+use measure_core::base::process_tree::{children_of, processes_below};
 use measure_core::driver_kit::spawn::Child;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill as send};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
 /// How long killed processes may take to go.
@@ -79,29 +79,24 @@ pub(super) fn state(pid: i32) -> Option<char> {
     stat.rsplit_once(')')?.1.trim_start().chars().next()
 }
 
-/// Children of the first thread: it starts none while workers do, so these are adopted.
-fn adopted() -> Vec<i32> {
-    let me = getpid();
-    let text = fs::read_to_string(format!("/proc/{me}/task/{me}/children")).unwrap_or_default();
-    text.split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
-}
-
-/// Takes leave of the adopted processes that have ended. Not to be called while the first thread has
-/// children of its own making.
+/// Takes leave of the adopted processes that have ended. To be called by the first thread, whose children they
+/// are, while it has none of its own making.
 pub(super) fn reap_adopted() {
-    for pid in adopted() {
-        let _ = waitpid(Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG));
-    }
+    // Not those of other threads, which wait for their starts themselves.
+    let flags = WaitPidFlag::WNOHANG | WaitPidFlag::__WNOTHREAD;
+    while matches!(
+        waitpid(None, Some(flags)),
+        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))
+    ) {}
 }
 
-/// Gives adopted processes `grace` to end, then kills them.
+/// Gives adopted processes `grace` to end, then kills them. To be called by the first thread, once no start is
+/// under way: every child is adopted then.
 pub(super) fn end_adopted(grace: Duration) {
     let begun = Instant::now();
     loop {
         reap_adopted();
-        let left = adopted();
+        let left = children_of(getpid().as_raw());
         if left.is_empty() || begun.elapsed() > grace + LIMIT {
             return;
         }

@@ -22,15 +22,15 @@ pub enum Native {
     Park,
 }
 
-/// Their ids.
+/// The functions by id, in the order of [`Native`].
 const KNOWN: [(&str, Native); 2] = [("demo/noop", Native::Noop), ("demo/park", Native::Park)];
 
 impl Native {
-    /// The function `id`.
+    /// The function `id`, for `rung`.
     ///
     /// # Errors
     /// It is not one of those linked into this driver.
-    pub fn of(id: &FunctionId, rung: &str) -> Result<Self, DriverError> {
+    pub fn linked(id: &FunctionId, rung: &str) -> Result<Self, DriverError> {
         let id = id.to_string();
         let found = KNOWN.iter().find(|(name, _)| *name == id);
         found.map(|(_, native)| *native).ok_or_else(|| {
@@ -51,7 +51,7 @@ impl Native {
         }
     }
 
-    /// Its id.
+    /// Its id in the store.
     #[must_use]
     pub fn id(self) -> &'static str {
         KNOWN[self as usize].0
@@ -84,7 +84,7 @@ mod tests {
         let directory = File::open("/").expect("/");
         for (id, native) in KNOWN {
             let id: FunctionId = id.parse().expect("an id");
-            assert_eq!(Native::of(&id, "thread"), Ok(native));
+            assert_eq!(Native::linked(&id, "thread"), Ok(native));
             assert_eq!(native.id(), id.to_string());
             assert_eq!(native.run(null.as_fd()), 0);
         }
@@ -95,7 +95,9 @@ mod tests {
     #[test]
     fn other_functions_are_refused_with_the_way_out() {
         let id: FunctionId = "demo/nop".parse().expect("an id");
-        let error = Native::of(&id, "thread").expect_err("refused").to_string();
+        let error = Native::linked(&id, "thread")
+            .expect_err("refused")
+            .to_string();
         assert!(error.contains("did you mean `demo/noop`?"), "{error}");
         assert!(error.contains("rung `process`"), "{error}");
     }

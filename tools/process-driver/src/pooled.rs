@@ -27,7 +27,7 @@ pub mod phase {
     pub const RUN: &str = "run";
 }
 
-/// See the module.
+/// Rung `thread-pooled`.
 #[derive(Debug, Default)]
 pub struct PooledRung {
     ready: Option<Ready>,
@@ -92,7 +92,7 @@ impl Rung for PooledRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
-        let native = Native::of(&plan.function, ID)?;
+        let native = Native::linked(&plan.function, ID)?;
         let null = Arc::new(OwnedFd::from(null_stdin()?));
         let scope = OwnScope::enter(SCOPE);
         let said = scope.scope("this process: its threads run the function");

@@ -105,7 +105,7 @@ impl Store {
     /// The Wasm of `id`.
     ///
     /// # Errors
-    /// There is none.
+    /// The function has no module in the store.
     pub fn wasm(&self, id: &FunctionId) -> Result<PathBuf, DriverError> {
         let path = self.root.join(id.user()).join(id.function()).join(WASM);
         std::path::absolute(&path)

@@ -34,7 +34,7 @@ pub mod phase {
     pub const JOIN: &str = "join";
 }
 
-/// See the module.
+/// Rung `thread`.
 #[derive(Debug, Default)]
 pub struct ThreadRung {
     ready: Option<Ready>,
@@ -88,7 +88,7 @@ impl Rung for ThreadRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
-        let native = Native::of(&plan.function, ID)?;
+        let native = Native::linked(&plan.function, ID)?;
         let stdin = null_stdin()?;
         let attributes = Attributes::new(STACK_BYTES).map_err(|e| no_thread(&e))?;
         let scope = OwnScope::enter(SCOPE);

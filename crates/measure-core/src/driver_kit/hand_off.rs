@@ -163,9 +163,9 @@ impl<J, A> Desk<J, A> {
                 slip.answer = Some(answer);
             }
             // A stop that came meanwhile stays.
-            let done =
-                self.state
-                    .compare_exchange(GO, DONE, Ordering::Release, Ordering::Relaxed);
+            let done = self
+                .state
+                .compare_exchange(GO, DONE, Ordering::Release, Ordering::Relaxed);
             if done.is_ok() {
                 caller.unpark();
             }
@@ -224,9 +224,8 @@ mod tests {
 
     #[test]
     fn jobs_run_on_one_thread_that_is_not_the_callers() {
-        let thread = WaitingThread::start(STACK_BYTES, |(), _: &mut PhaseClock| {
-            thread::current().id()
-        });
+        let thread =
+            WaitingThread::start(STACK_BYTES, |(), _: &mut PhaseClock| thread::current().id());
         let thread = thread.expect("a thread");
         let first = thread.run((), PhaseClock::start()).1;
         let second = thread.run((), PhaseClock::start()).1;
@@ -275,7 +274,11 @@ mod tests {
         }
         let name = thread::current().name().map(str::to_owned);
         let output = Command::new(std::env::current_exe().expect("this test"))
-            .args(["--exact", &name.expect("named after the test"), "--nocapture"])
+            .args([
+                "--exact",
+                &name.expect("named after the test"),
+                "--nocapture",
+            ])
             .env(VARIABLE, "1")
             .output()
             .expect("run");

@@ -13,6 +13,7 @@ use measure_core::driver_kit::spawn::{Child, Program};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::{AccessFlags, access};
 
+use super::error::AsideError;
 use super::error_text::ErrorText;
 use super::tree;
 
@@ -45,17 +46,20 @@ pub(super) fn find(name: &str) -> Option<PathBuf> {
 /// Returns what they printed.
 ///
 /// # Errors
-/// They are not there, fail or hang, in words.
+/// They are not there, fail or hang.
 pub(super) fn run(
     words: &[String],
     environment: &[(String, String)],
     limit: Duration,
-) -> Result<String, String> {
+) -> Result<String, AsideError> {
     let Some(name) = words.first() else {
         return Ok(String::new());
     };
-    let path = find(name).ok_or_else(|| format!("`{name}` is not installed"))?;
-    let cannot = |e: std::io::Error| format!("cannot run `{name}`: {e}");
+    let path = find(name).ok_or_else(|| AsideError::NotInstalled(name.clone()))?;
+    let cannot = |cause| AsideError::Cannot {
+        name: name.clone(),
+        cause,
+    };
     let program = Program::new(
         &path,
         words[1..].iter().map(OsStr::new),
@@ -63,20 +67,23 @@ pub(super) fn run(
     )
     .map_err(cannot)?;
     let null = File::open("/dev/null").map_err(cannot)?;
-    let mut output = ErrorText::new().map_err(|e| e.to_string())?;
+    let mut output = ErrorText::new()?;
     let streams = [null.as_fd(), output.file(), output.file()];
     let mut child = program.spawn(streams).map_err(cannot)?;
     if !wait_for(&child, limit).map_err(cannot)? {
         tree::kill(&mut child, None);
-        return Err(format!("`{name}` did not end within {} s", limit.as_secs()));
+        return Err(AsideError::Hung {
+            name: name.clone(),
+            limit,
+        });
     }
     match child.reap().map_err(cannot)? {
         WaitStatus::Exited(_, 0) => Ok(output.text()),
-        status => Err(format!(
-            "`{name}` {}: {}",
-            in_words(status),
-            output.last_lines()
-        )),
+        status => Err(AsideError::Failed {
+            name: name.clone(),
+            status,
+            said: output.last_lines(),
+        }),
     }
 }
 
@@ -92,32 +99,24 @@ pub(super) fn wait_for(child: &Child, limit: Duration) -> std::io::Result<bool> 
     Ok(true)
 }
 
-pub(super) fn in_words(status: WaitStatus) -> String {
-    match status {
-        WaitStatus::Exited(_, code) => format!("ended with exit code {code}"),
-        WaitStatus::Signaled(_, signal, _) => format!("was killed by {signal}"),
-        other => format!("ended strangely ({other:?})"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sh(script: &str, limit: Duration) -> Result<String, String> {
+    fn sh(script: &str, limit: Duration) -> Result<String, AsideError> {
         run(&["sh", "-c", script].map(str::to_owned), &[], limit)
     }
 
     #[test]
     fn output_failures_and_hangs_are_told() {
         let long = Duration::from_secs(60);
-        assert_eq!(sh("echo a; echo b >&2", long).as_deref(), Ok("a\nb\n"));
+        assert_eq!(sh("echo a; echo b >&2", long).expect("both"), "a\nb\n");
         let error = sh("echo because >&2; exit 3", long).expect_err("fails");
-        assert_eq!(error, "`sh` ended with exit code 3: because");
+        assert_eq!(error.to_string(), "`sh` ended with exit code 3: because");
         let error = sh("sleep 1000 & sleep 1000", Duration::from_millis(50)).expect_err("hangs");
-        assert!(error.contains("did not end"), "{error}");
+        assert!(error.to_string().contains("did not end"), "{error}");
         let error = run(&["no-such-command".to_owned()], &[], long).expect_err("missing");
-        assert_eq!(error, "`no-such-command` is not installed");
+        assert_eq!(error.to_string(), "`no-such-command` is not installed");
         assert!(find("/etc/passwd").is_none() && find("sh").is_some());
     }
 }

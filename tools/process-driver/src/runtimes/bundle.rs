@@ -1,4 +1,9 @@
 //! What runtimes run a function from: a root directory, and OCI bundles on it.
+//!
+//! The bundle's `config.json` stands in for what `runc spec` writes: entries for crun, runsc or youki need one
+//! where no runc is installed, and each version of runc writes another, while every rung is to start from the
+//! same. It is the default of runc 1.1 but for what a function without a terminal does not need; a test holds
+//! the two against each other, line by line.
 
 use std::fs;
 use std::io;
@@ -115,4 +120,101 @@ fn mounts() -> Value {
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::process::Command;
+
+    use driver_testkit::skipped;
+
+    use super::*;
+
+    /// What the configuration says, a line per value; members of lists go by what they are, not by their place.
+    fn lines(at: &str, value: &Value) -> BTreeSet<String> {
+        let named = |item: &Value| {
+            let name = ["destination", "type"].map(|key| item[key].as_str());
+            name.into_iter().flatten().next().map(str::to_owned)
+        };
+        match value {
+            Value::Object(fields) => fields
+                .iter()
+                .flat_map(|(key, value)| lines(&format!("{at}.{key}"), value))
+                .collect(),
+            Value::Array(items) => items
+                .iter()
+                .flat_map(|item| match named(item) {
+                    Some(name) => lines(&format!("{at}[{name}]"), item),
+                    None => lines(&format!("{at}[]"), item),
+                })
+                .collect(),
+            plain => BTreeSet::from([format!("{at} = {plain}")]),
+        }
+    }
+
+    #[test]
+    fn the_configuration_is_that_of_runc_spec_but_for_what_is_stated() {
+        const WHAT: &str = "config.json against runc spec";
+        let Ok(version) = Command::new("runc").arg("--version").output() else {
+            return skipped(WHAT, "no runc; apt-get install runc");
+        };
+        let version = String::from_utf8_lossy(&version.stdout).into_owned();
+        if !version.starts_with("runc version 1.1.") {
+            return skipped(
+                WHAT,
+                format!("another default than that of runc 1.1: {version}"),
+            );
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let spec = Command::new("runc")
+            .args(["spec", "--bundle"])
+            .arg(directory.path())
+            .status();
+        assert!(spec.is_ok_and(|status| status.success()), "runc spec fails");
+        let theirs = fs::read(directory.path().join("config.json")).expect("written");
+        let theirs = lines("", &serde_json::from_slice(&theirs).expect("JSON"));
+        let ours = lines("", &config(Path::new("/root"), "/function/demo/noop", None));
+        let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| -> Vec<String> {
+            // The version of the specification is the runtime's own.
+            let differ = one.difference(other);
+            differ
+                .filter(|line| !line.starts_with(".ociVersion"))
+                .cloned()
+                .collect()
+        };
+        assert_eq!(
+            only(&ours, &theirs),
+            [
+                r#".hostname = "function""#,
+                // runc calls it `shm`, which is only what /proc/mounts shows.
+                r#".mounts[/dev/shm].source = "tmpfs""#,
+                r#".process.args[] = "/function/demo/noop""#,
+                ".process.terminal = false",
+                r#".root.path = "/root""#,
+            ]
+        );
+        let cgroup = |option| format!(r#".mounts[/sys/fs/cgroup].options[] = "{option}""#);
+        let mut theirs_only = vec![
+            r#".hostname = "runc""#.to_owned(),
+            r#".mounts[/dev/shm].source = "shm""#.to_owned(),
+            // No function looks at its cgroup.
+            r#".mounts[/sys/fs/cgroup].destination = "/sys/fs/cgroup""#.to_owned(),
+        ];
+        theirs_only.extend(["nodev", "noexec", "nosuid", "relatime", "ro"].map(cgroup));
+        theirs_only.extend([
+            r#".mounts[/sys/fs/cgroup].source = "cgroup""#.to_owned(),
+            r#".mounts[/sys/fs/cgroup].type = "cgroup""#.to_owned(),
+            r#".process.args[] = "sh""#.to_owned(),
+        ]);
+        // None can be ambient that is not inheritable (capabilities(7)), and none is.
+        let ambient = |name| format!(r#".process.capabilities.ambient[] = "{name}""#);
+        theirs_only.extend(CAPABILITIES.map(ambient));
+        theirs_only.extend([
+            r#".process.env[] = "TERM=xterm""#.to_owned(),
+            ".process.terminal = true".to_owned(),
+            r#".root.path = "rootfs""#.to_owned(),
+        ]);
+        assert_eq!(only(&theirs, &ours), theirs_only);
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use measure_core::contract::Isolation;
 use serde::Deserialize;
 
+use super::error::EntryError;
 use super::template::{Placeholder, Template};
 
 /// A start that takes longer than this has hung, unless the entry says otherwise.
@@ -76,7 +77,7 @@ pub enum ParkedWhen {
     Process,
 }
 
-/// As it stands in the file.
+/// An entry as it stands in the file, before [`RawEntry::check`].
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawEntry {
@@ -127,26 +128,26 @@ impl RawEntry {
         &self.id
     }
 
-    /// Checks it.
+    /// The entry, if every field can be what it says.
     ///
     /// # Errors
-    /// What is wrong, naming the field.
-    pub(super) fn check(self) -> Result<Entry, String> {
+    /// The first that cannot.
+    pub(super) fn check(self) -> Result<Entry, EntryError> {
         check_id(&self.id)?;
         let command = templates("command", &self.command)?;
         let setup = lists("setup", &self.setup)?;
         let cleanup = lists("cleanup", &self.cleanup)?;
         let Some(executable) = self.command.first().filter(|word| !word.is_empty()) else {
-            return Err("command is empty".into());
+            return Err(EntryError::NoCommand);
         };
         check_uses(&command, &setup, &cleanup)?;
         let timeout_s = self.timeout_s.unwrap_or(TIMEOUT_S);
-        in_range("timeout_s", timeout_s, MAX_TIMEOUT_S)?;
+        in_range("timeout_s", timeout_s, MAX_TIMEOUT_S).map_err(EntryError::OutOfRange)?;
         let max_workers = self.max_workers.unwrap_or(MAX_WORKERS);
         let most = measure_core::driver_kit::cli::MAX_WORKERS as u64;
-        in_range("max_workers", max_workers as u64, most)?;
+        in_range("max_workers", max_workers as u64, most).map_err(EntryError::OutOfRange)?;
         if let Some(name) = self.files.keys().find(|name| !is_file_name(name)) {
-            return Err(format!("files: `{name}` is no plain file name"));
+            return Err(EntryError::FileName(name.clone()));
         }
         let isolation = Isolation {
             memory: self.isolation.memory,
@@ -214,7 +215,7 @@ impl Entry {
     }
 }
 
-fn check_id(id: &str) -> Result<(), String> {
+fn check_id(id: &str) -> Result<(), EntryError> {
     let good = (1..=40).contains(&id.len())
         && id.starts_with(|c: char| c.is_ascii_lowercase())
         && id
@@ -223,9 +224,7 @@ fn check_id(id: &str) -> Result<(), String> {
     if good {
         return Ok(());
     }
-    Err(format!(
-        "id `{id}` is no name of a rung: 1 to 40 of a-z 0-9 -, beginning with a letter"
-    ))
+    Err(EntryError::Id(id.to_owned()))
 }
 
 fn is_file_name(name: &str) -> bool {
@@ -239,16 +238,16 @@ fn in_range(field: &str, value: u64, max: u64) -> Result<(), String> {
     Err(format!("{field} is {value}, it must be 1 to {max}"))
 }
 
-fn templates(field: &str, words: &[String]) -> Result<Vec<Template>, String> {
+fn templates(field: &'static str, words: &[String]) -> Result<Vec<Template>, EntryError> {
     words
         .iter()
-        .map(|word| Template::parse(word).map_err(|why| format!("{field}: {why}")))
+        .map(|word| Template::parse(word).map_err(|why| EntryError::Template { field, why }))
         .collect()
 }
 
-fn lists(field: &str, commands: &[Vec<String>]) -> Result<Vec<Vec<Template>>, String> {
+fn lists(field: &'static str, commands: &[Vec<String>]) -> Result<Vec<Vec<Template>>, EntryError> {
     if commands.iter().any(Vec::is_empty) {
-        return Err(format!("{field} holds an empty command"));
+        return Err(EntryError::EmptyCommand(field));
     }
     commands
         .iter()
@@ -265,41 +264,35 @@ fn check_uses(
     command: &[Template],
     setup: &[Vec<Template>],
     cleanup: &[Vec<Template>],
-) -> Result<(), String> {
+) -> Result<(), EntryError> {
     use Placeholder::{Bundle, Function, Name, Program, Root, State, Wasm};
+    let lacks = |given: Placeholder, missing: Placeholder| EntryError::Missing {
+        given: given.word(),
+        missing: missing.word(),
+    };
     let own = uses(command);
     let with_setup = &own | &uses(setup.iter().flatten());
     let runs = [Function, Wasm, Program, Bundle];
     if !runs.iter().any(|p| with_setup.contains(p)) {
-        return Err(
-            "command has no placeholder for what it is to run: put {function}, {wasm}, {program} or {bundle} into it"
-                .into(),
-        );
+        return Err(EntryError::RunsNothing);
     }
     let set_up_elsewhere = own.is_disjoint(&BTreeSet::from(runs)) && !own.contains(&State);
     if set_up_elsewhere {
-        return Err(
-            "command does not use what setup makes: put {state} into it, where setup puts the function"
-                .into(),
-        );
+        return Err(EntryError::SetUpUnused);
     }
     for (given, missing) in [(Bundle, Name), (Program, Root)] {
         if with_setup.contains(&given) && !with_setup.contains(&missing) {
-            return Err(format!(
-                "command has {{{}}} but no {{{}}}",
-                given.word(),
-                missing.word()
-            ));
+            return Err(lacks(given, missing));
         }
     }
     if with_setup.contains(&Root) && !with_setup.contains(&Program) {
-        return Err("command has {root} but no {program}".into());
+        return Err(lacks(Root, Program));
     }
     if uses(setup.iter().flatten()).contains(&Name) {
-        return Err("setup is run once, before any start: it cannot have {name}".into());
+        return Err(EntryError::NameInSetup);
     }
     match cleanup.iter().find(|words| !uses(*words).contains(&Name)) {
-        Some(_) => Err("cleanup ends one start, so it needs that start's {name}".into()),
+        Some(_) => Err(EntryError::NamelessCleanup),
         None => Ok(()),
     }
 }
@@ -310,7 +303,7 @@ mod tests {
 
     fn check(text: &str) -> Result<Entry, String> {
         let raw: RawEntry = toml::from_str(text).map_err(|e| e.to_string())?;
-        raw.check()
+        raw.check().map_err(|e| e.to_string())
     }
 
     #[test]

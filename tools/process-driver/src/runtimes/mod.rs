@@ -8,6 +8,7 @@
 mod aside;
 mod bundle;
 pub mod entry;
+mod error;
 mod error_text;
 mod groups;
 mod hidden;
@@ -28,6 +29,9 @@ use measure_core::driver_kit::DriverError;
 use serde::Deserialize;
 
 use entry::{Entry, RawEntry};
+use error::CatalogueError;
+
+pub use error::TemplateError;
 
 pub use rung::RuntimeRung;
 pub(crate) use workdir::remove_orphans;
@@ -62,8 +66,8 @@ impl Catalogue {
         let Some(path) = file.map(Path::to_path_buf).or_else(users_file) else {
             return Ok(Self { entries });
         };
-        let wrong = |why: String| DriverError::Usage(format!("{}: {why}", path.display()));
-        let text = fs::read_to_string(&path).map_err(|e| wrong(format!("cannot read it: {e}")))?;
+        let wrong = |why| DriverError::Usage(format!("{}: {why}", path.display()));
+        let text = fs::read_to_string(&path).map_err(|e| wrong(CatalogueError::Unreadable(e)))?;
         for entry in parse(&text, taken).map_err(wrong)? {
             match entries.iter_mut().find(|known| known.id == entry.id) {
                 Some(known) => *known = entry,
@@ -97,22 +101,20 @@ fn users_file() -> Option<PathBuf> {
     Some(config.join(LABEL).join("runtimes.toml")).filter(|path| path.is_file())
 }
 
-fn parse(text: &str, taken: &[&str]) -> Result<Vec<Entry>, String> {
-    let file: File = toml::from_str(text).map_err(|e| e.to_string())?;
+fn parse(text: &str, taken: &[&str]) -> Result<Vec<Entry>, CatalogueError> {
+    let file: File = toml::from_str(text)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(file.runtime.len());
     for raw in file.runtime {
         let id = raw.id().to_owned();
         if taken.contains(&id.as_str()) {
-            return Err(format!(
-                "runtime `{id}`: this id is a rung of its own already"
-            ));
+            return Err(CatalogueError::Taken(id));
         }
         if entries.iter().any(|entry| entry.id == id) {
-            return Err(format!("runtime `{id}` is there twice"));
+            return Err(CatalogueError::Twice(id));
         }
         let entry = raw
             .check()
-            .map_err(|why| format!("runtime `{id}`: {why}"))?;
+            .map_err(|why| CatalogueError::Entry { id, why })?;
         entries.push(entry);
     }
     Ok(entries)

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use measure_core::base::ids;
 
+use super::error::TemplateError;
+
 /// What can stand in braces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Placeholder {
@@ -28,7 +30,7 @@ pub enum Placeholder {
 }
 
 impl Placeholder {
-    /// Every one.
+    /// Every placeholder.
     pub const ALL: [Self; 9] = [
         Self::Function,
         Self::Wasm,
@@ -72,8 +74,8 @@ impl Template {
     /// Parses `text`.
     ///
     /// # Errors
-    /// A placeholder that does not exist, or a brace without its partner; in words.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// A placeholder that does not exist, or a brace without its partner.
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
         let (mut parts, mut plain) = (Vec::new(), String::new());
         let mut rest = text;
         while let Some(at) = rest.find(['{', '}']) {
@@ -86,9 +88,10 @@ impl Template {
             }
             let inner = (brace == "{").then(|| after.split_once('}')).flatten();
             let Some((word, after)) = inner else {
-                return Err(format!(
-                    "`{brace}` without its partner in `{text}`; write `{brace}{brace}` for the character itself"
-                ));
+                return Err(TemplateError::LoneBrace {
+                    brace: brace.to_owned(),
+                    text: text.to_owned(),
+                });
             };
             parts.extend(text_part(&mut plain));
             parts.push(Part::Value(placeholder(word)?));
@@ -122,11 +125,11 @@ fn text_part(plain: &mut String) -> Option<Part> {
     (!plain.is_empty()).then(|| Part::Text(std::mem::take(plain)))
 }
 
-fn placeholder(word: &str) -> Result<Placeholder, String> {
+fn placeholder(word: &str) -> Result<Placeholder, TemplateError> {
     let found = Placeholder::ALL.into_iter().find(|p| p.word() == word);
     found.ok_or_else(|| {
         let known = Placeholder::ALL.map(|p| p.word().to_owned());
-        ids::unknown("placeholder", word, &known)
+        TemplateError::UnknownPlaceholder(ids::unknown("placeholder", word, &known))
     })
 }
 
@@ -153,10 +156,12 @@ mod tests {
 
     #[test]
     fn unknown_placeholders_and_lone_braces_are_named() {
-        let error = Template::parse("{bundel}").expect_err("unknown");
+        let error = Template::parse("{bundel}")
+            .expect_err("unknown")
+            .to_string();
         assert!(error.contains("did you mean `bundle`?"), "{error}");
         for text in ["{name", "name}", "{", "a}b{name}"] {
-            let error = Template::parse(text).expect_err("a lone brace");
+            let error = Template::parse(text).expect_err("a lone brace").to_string();
             assert!(error.contains("without its partner"), "{error}");
         }
     }

@@ -1,0 +1,107 @@
+//! What can be wrong with a file of runtimes, and with a command that is run aside.
+
+use std::io;
+use std::time::Duration;
+
+use measure_core::driver_kit::DriverError;
+use nix::sys::wait::WaitStatus;
+
+use crate::process::in_words;
+
+/// What is wrong with a text that may hold placeholders.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A brace that neither begins nor ends a placeholder.
+    #[error(
+        "`{brace}` without its partner in `{text}`; write `{brace}{brace}` for the character itself"
+    )]
+    LoneBrace {
+        /// `{` or `}`.
+        brace: String,
+        /// The whole text.
+        text: String,
+    },
+    /// A placeholder that does not exist; the text suggests the nearest.
+    #[error("{0}")]
+    UnknownPlaceholder(String),
+}
+
+/// What is wrong with an entry, naming the field.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum EntryError {
+    #[error("id `{0}` is no name of a rung: 1 to 40 of a-z 0-9 -, beginning with a letter")]
+    Id(String),
+    #[error("{field}: {why}")]
+    Template {
+        field: &'static str,
+        #[source]
+        why: TemplateError,
+    },
+    #[error("command is empty")]
+    NoCommand,
+    #[error("{0} holds an empty command")]
+    EmptyCommand(&'static str),
+    #[error("{0}")]
+    OutOfRange(String),
+    #[error("files: `{0}` is no plain file name")]
+    FileName(String),
+    #[error(
+        "command has no placeholder for what it is to run: put {{function}}, {{wasm}}, {{program}} or {{bundle}} into it"
+    )]
+    RunsNothing,
+    #[error(
+        "command does not use what setup makes: put {{state}} into it, where setup puts the function"
+    )]
+    SetUpUnused,
+    #[error("command has {{{given}}} but no {{{missing}}}")]
+    Missing {
+        given: &'static str,
+        missing: &'static str,
+    },
+    #[error("setup is run once, before any start: it cannot have {{name}}")]
+    NameInSetup,
+    #[error("cleanup ends one start, so it needs that start's {{name}}")]
+    NamelessCleanup,
+}
+
+/// What is wrong with a file of entries.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CatalogueError {
+    #[error("cannot read it: {0}")]
+    Unreadable(#[source] io::Error),
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    #[error("runtime `{0}`: this id is a rung of its own already")]
+    Taken(String),
+    #[error("runtime `{0}` is there twice")]
+    Twice(String),
+    #[error("runtime `{id}`: {why}")]
+    Entry {
+        id: String,
+        #[source]
+        why: EntryError,
+    },
+}
+
+/// Why a command outside of the timed path did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AsideError {
+    #[error("`{0}` is not installed")]
+    NotInstalled(String),
+    #[error("cannot run `{name}`: {cause}")]
+    Cannot {
+        name: String,
+        #[source]
+        cause: io::Error,
+    },
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    #[error("`{name}` did not end within {} s", limit.as_secs())]
+    Hung { name: String, limit: Duration },
+    #[error("`{name}` {}: {said}", in_words(*status))]
+    Failed {
+        name: String,
+        status: WaitStatus,
+        said: String,
+    },
+}

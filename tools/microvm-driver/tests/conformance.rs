@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::{Server, eventually};
+use common::Server;
+use driver_testkit::eventually;
 use microvm_driver::firecracker::api::{Connection, Request, Response};
 use microvm_driver::firecracker::requests::{self, Boot, Snapshot};
 use microvm_driver::guest::elf;

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::thread;
 
-use common::{Running, Server, batch, code, directories, errors, eventually, run, samples, with};
+use common::{Server, run, start, with};
+use driver_testkit::{eventually, left, skipped};
 use measure_core::base::exit::Exit;
 use measure_core::contract::protocol::Message;
 use nix::sys::signal::{Signal, kill};
@@ -18,12 +19,8 @@ fn a_probe_shows_why_a_start_fails() {
     let server = Server::double();
     server.misbehave("dies-at /boot-source");
     let output = run(&with(&server, &["time", "1", "--rung", "firecracker"]));
-    assert_eq!(code(&output), Exit::Unavailable as i32);
-    assert!(
-        errors(&output).contains("exit code 7"),
-        "{}",
-        errors(&output)
-    );
+    assert_eq!(output.code, Some(Exit::Unavailable as i32));
+    assert!(output.stderr.contains("exit code 7"), "{}", output.stderr);
 }
 
 #[test]
@@ -32,8 +29,8 @@ fn a_probe_of_a_guest_that_never_speaks_has_a_limit() {
     server.misbehave("mute-guest");
     let info = ["--timeout", "1", "info", "--rung", "firecracker"];
     let output = run(&with(&server, &info));
-    assert_eq!(code(&output), 0, "{}", errors(&output));
-    let text = String::from_utf8_lossy(&output.stdout);
+    output.expect(0);
+    let text = output.stdout;
     assert!(text.contains("unavailable"), "{text}");
     assert!(text.contains("not within 1 s"), "{text}");
 }
@@ -97,7 +94,7 @@ fn whatever_goes_wrong_is_that_samples_failure_and_leaves_nothing() {
     thread::scope(|scope| {
         for (rung, fault, words) in FAULTS {
             if rung == "firecracker-jailed" && !geteuid().is_root() {
-                eprintln!("SKIPPED: {rung}, {fault}: the jailer needs root");
+                skipped(format!("{rung}, {fault}"), "the jailer needs root");
                 continue;
             }
             scope.spawn(move || fails(rung, words, |server, _| server.misbehave(fault)));
@@ -119,23 +116,23 @@ fn fails(rung: &str, words: &str, break_it: impl FnOnce(&Server, Pid)) {
         "--rung",
         rung,
     ];
-    let mut driver = Running::start(&with(&server, &options));
+    let mut driver = start(&with(&server, &options));
     driver.until(|m| *m == Message::Ready);
     let pid = driver.pid();
     assert!(
-        !directories(pid).is_empty(),
+        !left::directories_of(pid).is_empty(),
         "{rung}: nothing to leave behind"
     );
     break_it(&server, pid);
     driver.say("");
-    driver.input = None;
-    let (exit, said) = driver.rest();
-    assert_eq!(exit, Some(Exit::StartFailed as i32), "{rung}, {words}");
-    assert_eq!(batch(&said).failed, 1);
-    let error = samples(&said)[0].error.clone().unwrap_or_default();
+    let ended = driver.end();
+    let failed = Some(Exit::StartFailed as i32);
+    assert_eq!(ended.code, failed, "{rung}, {words}");
+    assert_eq!(ended.batch().failed, 1);
+    let error = ended.samples()[0].error.clone().unwrap_or_default();
     assert!(error.contains(words), "wanted `{words}`: {error}");
     assert_eq!(server.processes(pid), Vec::<i32>::new(), "{words}");
-    assert_eq!(directories(pid), Vec::<PathBuf>::new(), "{words}");
+    assert_eq!(left::directories_of(pid), Vec::<PathBuf>::new(), "{words}");
 }
 
 #[test]
@@ -143,7 +140,7 @@ fn a_half_written_snapshot_is_refused() {
     for (name, words) in [("snapshot", "state from file"), ("memory", "guest memory")] {
         let halve = |_: &Server, pid| {
             let find = |directory: PathBuf| Some(directory.join(name)).filter(|p| p.is_file());
-            let path = directories(pid)
+            let path = left::directories_of(pid)
                 .into_iter()
                 .find_map(find)
                 .expect("a snapshot");
@@ -159,7 +156,7 @@ fn a_half_written_snapshot_is_refused() {
 fn a_start_that_fails_does_not_end_the_batch() {
     let server = Server::double();
     let options = ["time", "1", "--gated", "--rung", "firecracker"];
-    let mut driver = Running::start(&with(&server, &options));
+    let mut driver = start(&with(&server, &options));
     driver.until(|m| *m == Message::Ready);
     for (behaviour, failed) in [("fails", 1), ("", 0)] {
         server.misbehave(behaviour);
@@ -190,9 +187,9 @@ fn a_signal_ends_a_start_that_hangs_and_a_hold() {
         (Signal::SIGTERM, Exit::Terminated),
     ] {
         server.misbehave("");
-        let mut held = Running::start(&with(&server, &["hold", "2", "--rung", "firecracker"]));
+        let mut held = start(&with(&server, &["hold", "2", "--rung", "firecracker"]));
         held.until(|m| matches!(m, Message::Parked { .. }));
-        let mut timed = Running::start(&with(&server, &options));
+        let mut timed = start(&with(&server, &options));
         timed.until(|m| *m == Message::Ready);
         server.misbehave("mute-guest");
         timed.say("");
@@ -204,7 +201,7 @@ fn a_signal_ends_a_start_that_hangs_and_a_hold() {
             driver.signal(signal);
             assert_eq!(driver.code(), Some(exit as i32));
             assert_eq!(server.processes(driver.pid()), Vec::<i32>::new());
-            assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
+            assert_eq!(left::directories_of(driver.pid()), Vec::<PathBuf>::new());
         }
     }
 }
@@ -220,17 +217,17 @@ fn a_kill_leaves_no_monitor_and_clean_removes_the_files() {
             "--rung",
             "firecracker-restore",
         ];
-        let mut driver = Running::start(&with(&server, &hold));
+        let mut driver = start(&with(&server, &hold));
         driver.until(|m| matches!(m, Message::Parked { .. }));
         let pid = driver.pid();
         assert_eq!(server.processes(pid).len(), 2);
-        assert!(!directories(pid).is_empty());
+        assert!(!left::directories_of(pid).is_empty());
         driver.signal(Signal::SIGKILL);
         driver.child.wait().expect("ended");
         eventually("its monitors end", || server.processes(pid).is_empty());
         let output = run(&["clean"]);
-        assert_eq!(code(&output), 0, "{}", errors(&output));
-        assert_eq!(directories(pid), Vec::<PathBuf>::new());
+        output.expect(0);
+        assert_eq!(left::directories_of(pid), Vec::<PathBuf>::new());
     }
 }
 
@@ -238,16 +235,16 @@ fn a_kill_leaves_no_monitor_and_clean_removes_the_files() {
 fn a_held_monitor_that_dies_is_told() {
     let server = Server::double();
     let hold = ["hold", "2", "--rung", "firecracker"];
-    let mut driver = Running::start(&with(&server, &hold));
+    let mut driver = start(&with(&server, &hold));
     driver.until(|m| matches!(m, Message::Parked { .. }));
     let victim = server.processes(driver.pid())[0];
     kill(Pid::from_raw(victim), Signal::SIGKILL).expect("killed");
-    driver.input = None;
-    let (exit, said) = driver.rest();
-    assert_eq!(exit, Some(Exit::StartFailed as i32));
+    let ended = driver.end();
+    assert_eq!(ended.code, Some(Exit::StartFailed as i32));
+    let said = ended.messages();
     assert!(
         matches!(said.last(), Some(Message::Failed { error, .. }) if error.contains("firecracker")),
         "{said:?}"
     );
-    assert_eq!(server.processes(driver.pid()), Vec::<i32>::new());
+    assert_eq!(server.processes(ended.pid), Vec::<i32>::new());
 }

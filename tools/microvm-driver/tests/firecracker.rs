@@ -5,7 +5,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Running, Server, alive, check, code, command, directories, errors, run, with};
+use common::{Server, check, command, run, start, with};
+use driver_testkit::{alive, left};
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 use measure_core::contract::protocol::Message;
@@ -60,14 +61,14 @@ fn held_guests_stay_until_standard_input_closes() {
                 &server,
                 &["--memory-mib", "16", "hold", "3", "--rung", rung],
             );
-            let mut driver = Running::start(&arguments);
+            let mut driver = start(&arguments);
             driver.until(|m| matches!(m, Message::Parked { workers: 3 }));
             let monitors = server.processes(driver.pid());
             assert_eq!(monitors.len(), 3, "{rung}");
             driver.input = None;
             assert_eq!(driver.code(), Some(0), "{rung}");
             assert!(!monitors.into_iter().any(alive));
-            assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
+            assert_eq!(left::directories_of(driver.pid()), Vec::<PathBuf>::new());
         }
     }
 }
@@ -84,11 +85,11 @@ fn only_what_blocks_can_be_held() {
             "demo/noop",
         ];
         let output = run(&with(&server, &hold));
-        assert_eq!(code(&output), Exit::StartFailed as i32);
+        assert_eq!(output.code, Some(Exit::StartFailed as i32));
         assert!(
-            errors(&output).contains("instead of staying blocked"),
+            output.stderr.contains("instead of staying blocked"),
             "{}",
-            errors(&output)
+            output.stderr
         );
     }
 }
@@ -142,10 +143,8 @@ fn linux_guests_boot_from_an_initrd_or_a_disk() {
     ];
     for (options, rung, names) in starts {
         let arguments = [options, &["time", "2", "--rung", rung]].concat();
-        let output = command(&with(&server, &arguments))
-            .env(home::HOME_VARIABLE, home.path())
-            .output()
-            .expect("the driver");
+        let mut driver = command(&with(&server, &arguments));
+        let output = driver_testkit::run(driver.env(home::HOME_VARIABLE, home.path()));
         check(&output, 2, names);
     }
 }
@@ -195,8 +194,8 @@ fn options_that_fit_nothing_are_usage_errors() {
     ];
     for (arguments, words) in wrong {
         let output = run(arguments);
-        assert_eq!(code(&output), Exit::Usage as i32, "{arguments:?}");
-        assert!(errors(&output).contains(words), "{}", errors(&output));
+        assert_eq!(output.code, Some(Exit::Usage as i32), "{arguments:?}");
+        assert!(output.stderr.contains(words), "{}", output.stderr);
     }
     let server = Server::double();
     let arguments = [
@@ -208,18 +207,16 @@ fn options_that_fit_nothing_are_usage_errors() {
         "polybench/poly_3mm",
     ];
     let output = run(&with(&server, &arguments));
-    assert_eq!(code(&output), Exit::Usage as i32);
-    assert!(errors(&output).contains("--kernel"), "{}", errors(&output));
+    assert_eq!(output.code, Some(Exit::Usage as i32));
+    assert!(output.stderr.contains("--kernel"), "{}", output.stderr);
 }
 
 #[test]
 fn a_missing_firecracker_is_told_with_the_way_to_one() {
-    let output = command(&["info", "--rung", "firecracker"])
-        .env("PATH", "/nonexistent")
-        .output()
-        .expect("the driver");
-    assert_eq!(code(&output), 0);
-    let text = String::from_utf8_lossy(&output.stdout);
+    let mut driver = command(&["info", "--rung", "firecracker"]);
+    let output = driver_testkit::run(driver.env("PATH", "/nonexistent"));
+    assert_eq!(output.code, Some(0));
+    let text = output.stdout;
     assert!(text.contains("firecracker is not on PATH"), "{text}");
     assert!(text.contains("ansible/firecracker.yml"), "{text}");
     let arguments = [
@@ -231,11 +228,11 @@ fn a_missing_firecracker_is_told_with_the_way_to_one() {
         "firecracker",
     ];
     let output = run(&arguments);
-    assert_eq!(code(&output), Exit::Unavailable as i32);
+    assert_eq!(output.code, Some(Exit::Unavailable as i32));
     assert!(
-        errors(&output).contains("/nonexistent/fc"),
+        output.stderr.contains("/nonexistent/fc"),
         "{}",
-        errors(&output)
+        output.stderr
     );
 }
 
@@ -245,19 +242,17 @@ fn an_initrd_is_written_for_a_function() {
     let file = home.path().join("noop.cpio");
     let write = |function: &str, file: &Path| {
         let path = file.to_str().expect("a path");
-        command(&["initrd", path, "--function", function])
-            .env(home::HOME_VARIABLE, home.path())
-            .output()
-            .expect("the driver")
+        let mut driver = command(&["initrd", path, "--function", function]);
+        driver_testkit::run(driver.env(home::HOME_VARIABLE, home.path()))
     };
-    assert_eq!(code(&write("demo/noop", &file)), 0);
+    write("demo/noop", &file).expect(0);
     let bytes = fs::read(&file).expect("written");
     assert!(bytes.starts_with(b"070701"));
     let output = write("demo/nope", &file);
-    assert_eq!(code(&output), Exit::Usage as i32);
+    assert_eq!(output.code, Some(Exit::Usage as i32));
     assert!(
-        errors(&output).contains("make functions"),
+        output.stderr.contains("make functions"),
         "{}",
-        errors(&output)
+        output.stderr
     );
 }

@@ -7,10 +7,8 @@ use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use common::{
-    Running, Server, alive, check, children, code, command, directories, errors, eventually, run,
-    unavailable, with,
-};
+use common::{Server, check, command, run, start, unavailable, with};
+use driver_testkit::{alive, eventually, left, skipped};
 use measure_core::base::exit::Exit;
 use measure_core::contract::protocol::Message;
 use nix::sys::signal::Signal;
@@ -22,12 +20,12 @@ const FIRST_USER: u32 = 1_900_000_000;
 /// The servers whose jailer can be driven here.
 fn servers(test: &str) -> Vec<Server> {
     if !geteuid().is_root() {
-        eprintln!("SKIPPED: {test}: the jailer needs root");
+        skipped(test, "the jailer needs root");
         return Vec::new();
     }
     let jails = |server: &Server| match unavailable(RUNG, &with(server, &[])) {
         Some(why) if server.is_real => {
-            eprintln!("SKIPPED: {test}, {}: {why}", server.name);
+            skipped(format!("{test}, {}", server.name), why);
             false
         }
         why => {
@@ -79,12 +77,12 @@ fn jails(directories: &[PathBuf]) -> Vec<PathBuf> {
 fn a_jailed_monitor_has_a_root_and_a_user_of_its_own_and_no_capability() {
     for server in servers("what a jail is") {
         let hold = ["--memory-mib", "16", "hold", "2", "--rung", RUNG];
-        let mut driver = Running::start(&with(&server, &hold));
+        let mut driver = start(&with(&server, &hold));
         driver.until(|m| matches!(m, Message::Parked { workers: 2 }));
-        let jails = jails(&directories(driver.pid()));
+        let jails = jails(&left::directories_of(driver.pid()));
         assert_eq!(jails.len(), 2, "{jails:?}");
         let mut users = Vec::new();
-        for pid in children(driver.pid()) {
+        for pid in driver.children() {
             let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
             let field = |name: &str| {
                 let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -109,7 +107,7 @@ fn a_jailed_monitor_has_a_root_and_a_user_of_its_own_and_no_capability() {
         assert_eq!(users, [FIRST_USER, FIRST_USER + 1]);
         driver.input = None;
         assert_eq!(driver.code(), Some(0));
-        assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
+        assert_eq!(left::directories_of(driver.pid()), Vec::<PathBuf>::new());
     }
 }
 
@@ -117,16 +115,16 @@ fn a_jailed_monitor_has_a_root_and_a_user_of_its_own_and_no_capability() {
 fn a_killed_driver_leaves_nothing_that_clean_does_not_remove() {
     for server in servers("a killed driver and its jails") {
         let hold = ["--memory-mib", "16", "hold", "2", "--rung", RUNG];
-        let mut driver = Running::start(&with(&server, &hold));
+        let mut driver = start(&with(&server, &hold));
         driver.until(|m| matches!(m, Message::Parked { .. }));
-        let inmates = children(driver.pid());
+        let inmates = driver.children();
         assert_eq!(inmates.len(), 2);
         driver.signal(Signal::SIGKILL);
         driver.child.wait().expect("ended");
         let output = run(&["clean"]);
-        assert_eq!(code(&output), 0, "{}", errors(&output));
+        output.expect(0);
         eventually("its monitors end", || !inmates.iter().any(|&p| alive(p)));
-        assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
+        assert_eq!(left::directories_of(driver.pid()), Vec::<PathBuf>::new());
     }
 }
 
@@ -134,13 +132,13 @@ fn a_killed_driver_leaves_nothing_that_clean_does_not_remove() {
 fn a_signal_ends_jailed_monitors_and_removes_their_jails() {
     for server in servers("a signal and jails") {
         let hold = ["--memory-mib", "16", "hold", "2", "--rung", RUNG];
-        let mut driver = Running::start(&with(&server, &hold));
+        let mut driver = start(&with(&server, &hold));
         driver.until(|m| matches!(m, Message::Parked { .. }));
-        let inmates = children(driver.pid());
+        let inmates = driver.children();
         driver.signal(Signal::SIGTERM);
         assert_eq!(driver.code(), Some(Exit::Terminated as i32));
         assert!(!inmates.iter().any(|&p| alive(p)));
-        assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
+        assert_eq!(left::directories_of(driver.pid()), Vec::<PathBuf>::new());
     }
 }
 
@@ -148,12 +146,12 @@ fn a_signal_ends_jailed_monitors_and_removes_their_jails() {
 fn a_missing_jailer_is_told_with_the_way_to_one() {
     let server = Server::double();
     fs::remove_file(server.path.with_file_name("jailer")).expect("removed");
-    let output = command(&with(&server, &["info", "--rung", RUNG]))
+    let mut driver = command(&with(&server, &["info", "--rung", RUNG]));
+    driver
         .env("PATH", "/nonexistent")
-        .env_remove("FIRECRACKER_JAILER")
-        .output()
-        .expect("the driver");
-    let text = String::from_utf8_lossy(&output.stdout);
+        .env_remove("FIRECRACKER_JAILER");
+    let output = driver_testkit::run(driver);
+    let text = output.stdout;
     for words in ["no jailer beside", "ansible/firecracker.yml", "--jailer"] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -166,10 +164,10 @@ fn a_missing_jailer_is_told_with_the_way_to_one() {
         RUNG,
     ];
     let output = run(&with(&server, &time));
-    assert_eq!(code(&output), Exit::Unavailable as i32);
+    assert_eq!(output.code, Some(Exit::Unavailable as i32));
     assert!(
-        errors(&output).contains("/nonexistent/jailer"),
+        output.stderr.contains("/nonexistent/jailer"),
         "{}",
-        errors(&output)
+        output.stderr
     );
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use driver_testkit::skipped;
 use nix::unistd::geteuid;
 use tempfile::TempDir;
 
@@ -20,9 +21,8 @@ fn ansible() -> PathBuf {
 fn has(program: &str, test: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
-        eprintln!(
-            "SKIPPED: {test}: {program} is not installed; apt-get install ansible-core ansible-lint"
-        );
+        let why = format!("{program} is not installed; apt-get install ansible-core ansible-lint");
+        skipped(test, why);
     }
     found
 }
@@ -269,9 +269,8 @@ fn a_root_file_system_is_made_and_access_is_asked_for() {
         let script = format!("PATH=$PATH:/usr/sbin:/sbin command -v {program}");
         let found = Command::new("sh").args(["-c", &script]).output();
         if !found.is_ok_and(|output| output.status.success()) {
-            eprintln!(
-                "SKIPPED: making a root file system: no {program}; apt-get install {package}"
-            );
+            let why = format!("no {program}; apt-get install {package}");
+            skipped("making a root file system", why);
             return;
         }
     }
@@ -298,7 +297,7 @@ fn limits_and_settings_are_written_and_put_back() {
         return;
     }
     if !geteuid().is_root() {
-        eprintln!("SKIPPED: provisioning a host: not root");
+        skipped("provisioning a host", "not root");
         return;
     }
     let scratch = tempfile::tempdir().expect("a directory");

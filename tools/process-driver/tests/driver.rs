@@ -5,48 +5,21 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Running, alive, eventually, messages, run, store};
+use common::{run, start, store};
+use driver_testkit::{alive, batches, eventually, samples, skipped};
 use measure_core::base::exit::Exit;
 use measure_core::contract::Probe;
-use measure_core::contract::protocol::{BatchEnd, Message, StartSample};
+use measure_core::contract::protocol::{BatchEnd, Message};
 use nix::sys::signal::Signal;
 
 const RUNGS: [&str; 3] = ["thread", "thread-pooled", "process"];
 const NOWHERE: &str = "/nonexistent/store";
 
-fn samples(messages: &[Message]) -> Vec<&StartSample> {
-    messages
-        .iter()
-        .filter_map(|message| match message {
-            Message::Sample(sample) => Some(sample),
-            _ => None,
-        })
-        .collect()
-}
-
-fn batches(messages: &[Message]) -> Vec<&BatchEnd> {
-    messages
-        .iter()
-        .filter_map(|message| match message {
-            Message::Batch(batch) => Some(batch),
-            _ => None,
-        })
-        .collect()
-}
-
-fn code(output: &std::process::Output) -> i32 {
-    output.status.code().expect("ended by itself")
-}
-
-fn errors(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
 #[test]
 fn info_lists_the_rungs_and_says_what_is_missing() {
     let output = run(Path::new(NOWHERE), &["info", "--json"]);
-    assert_eq!(code(&output), 0);
-    let said = messages(&output);
+    assert_eq!(output.code, Some(0));
+    let said = output.messages();
     let probes: Vec<_> = said
         .iter()
         .map(|m| match m {
@@ -65,8 +38,8 @@ fn info_lists_the_rungs_and_says_what_is_missing() {
     assert!(why.contains(NOWHERE), "{why}");
     assert!(mend.contains("make functions"), "{mend}");
     let output = run(Path::new(NOWHERE), &["time", "1", "--rung", "process"]);
-    assert_eq!(code(&output), Exit::Unavailable as i32);
-    assert!(errors(&output).contains("make functions"));
+    assert_eq!(output.code, Some(Exit::Unavailable as i32));
+    assert!(output.stderr.contains("make functions"));
 }
 
 #[test]
@@ -89,8 +62,8 @@ fn time_counts_marks_and_sums() {
             rung,
         ];
         let output = run(store.path(), &arguments);
-        assert_eq!(code(&output), 0, "{}", errors(&output));
-        let said = messages(&output);
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        let said = output.messages();
         assert!(matches!(said[0], Message::Scope { .. }));
         assert_eq!(said[1], Message::Ready);
         assert_eq!(said.last(), Some(&Message::Ended));
@@ -115,7 +88,7 @@ fn gated_batches_take_their_size_from_the_line() {
     let Some(store) = store("gated") else { return };
     for rung in RUNGS {
         let arguments = ["time", "2", "--workers", "2", "--gated", "--rung", rung];
-        let mut driver = Running::start(store.path(), &arguments);
+        let mut driver = start(store.path(), &arguments);
         driver.until(|m| *m == Message::Ready);
         for (line, starts, workers) in [("", 2, 2), (r#"{"starts":5,"workers":1}"#, 5, 1)] {
             driver.say(line);
@@ -133,7 +106,7 @@ fn gated_batches_take_their_size_from_the_line() {
 fn held_workers_are_blocked_until_standard_input_closes() {
     let Some(store) = store("hold") else { return };
     for rung in RUNGS {
-        let mut driver = Running::start(store.path(), &["hold", "5", "--rung", rung]);
+        let mut driver = start(store.path(), &["hold", "5", "--rung", rung]);
         let parked = driver.until(|m| matches!(m, Message::Parked { .. }));
         assert_eq!(parked, Message::Parked { workers: 5 });
         let children = driver.children();
@@ -176,8 +149,8 @@ fn unknown_names_and_absurd_numbers_are_usage_errors() {
     ];
     for (arguments, words) in wrong {
         let output = run(store.path(), arguments);
-        assert_eq!(code(&output), Exit::Usage as i32, "{arguments:?}");
-        assert!(errors(&output).contains(words), "{}", errors(&output));
+        assert_eq!(output.code, Some(Exit::Usage as i32), "{arguments:?}");
+        assert!(output.stderr.contains(words), "{}", output.stderr);
     }
 }
 
@@ -192,9 +165,9 @@ fn a_function_that_fails_is_told_start_by_start() {
     ] {
         let arguments = ["time", "2", "--rung", "process", "--function", function];
         let output = run(store.path(), &arguments);
-        assert_eq!(code(&output), Exit::StartFailed as i32);
-        assert!(errors(&output).contains(words), "{}", errors(&output));
-        let said = messages(&output);
+        assert_eq!(output.code, Some(Exit::StartFailed as i32));
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+        let said = output.messages();
         assert_eq!(batches(&said)[0].failed, 2);
         for sample in samples(&said) {
             assert!(sample.error.as_ref().is_some_and(|e| e.contains(words)));
@@ -210,11 +183,11 @@ fn what_cannot_be_executed_is_told_with_the_way_out() {
     let native = store.path().join("demo/noop/native");
     fs::write(&native, "no program\n").expect("written");
     let output = run(store.path(), &["time", "3", "--rung", "process"]);
-    assert_eq!(code(&output), Exit::Failed as i32);
+    assert_eq!(output.code, Some(Exit::Failed as i32));
     assert!(
-        errors(&output).contains("make functions"),
+        output.stderr.contains("make functions"),
         "{}",
-        errors(&output)
+        output.stderr
     );
 }
 
@@ -226,9 +199,9 @@ fn only_what_blocks_can_be_held() {
     for rung in RUNGS {
         let arguments = ["hold", "2", "--rung", rung, "--function", "demo/noop"];
         let output = run(store.path(), &arguments);
-        assert_eq!(code(&output), Exit::StartFailed as i32, "{rung}");
+        assert_eq!(output.code, Some(Exit::StartFailed as i32), "{rung}");
         assert!(
-            errors(&output).contains("instead of staying blocked"),
+            output.stderr.contains("instead of staying blocked"),
             "{rung}"
         );
     }
@@ -244,7 +217,7 @@ fn signals_end_a_run_with_its_samples_and_nothing_left() {
         (Signal::SIGTERM, Exit::Terminated),
     ] {
         for rung in RUNGS {
-            let mut timed = Running::start(store.path(), &["time", "10000000", "--rung", rung]);
+            let mut timed = start(store.path(), &["time", "10000000", "--rung", rung]);
             timed.until(|m| matches!(m, Message::Sample(_)));
             timed.signal(signal);
             let batch = timed.until(|m| matches!(m, Message::Batch(_)));
@@ -256,7 +229,7 @@ fn signals_end_a_run_with_its_samples_and_nothing_left() {
                 })
             ));
             assert_eq!(timed.code(), Some(exit as i32), "time {rung}");
-            let mut held = Running::start(store.path(), &["hold", "3", "--rung", rung]);
+            let mut held = start(store.path(), &["hold", "3", "--rung", rung]);
             held.until(|m| matches!(m, Message::Parked { .. }));
             let children = held.children();
             held.signal(signal);
@@ -279,7 +252,7 @@ fn a_function_that_never_ends_does_not_outlive_a_signal() {
         "--function",
         "test/forever",
     ];
-    let mut driver = Running::start(store.path(), &arguments);
+    let mut driver = start(store.path(), &arguments);
     driver.until(|m| *m == Message::Ready);
     eventually("the function runs", || driver.children().len() == 1);
     let children = driver.children();
@@ -294,7 +267,7 @@ fn a_kill_leaves_no_process_and_clean_removes_the_groups() {
     // One that ends with its standard input, and one that does not.
     for function in ["demo/park", "test/deaf"] {
         let arguments = ["hold", "3", "--rung", "process", "--function", function];
-        let mut driver = Running::start(store.path(), &arguments);
+        let mut driver = start(store.path(), &arguments);
         let Message::Scope { scope, .. } = driver.until(|m| matches!(m, Message::Scope { .. }))
         else {
             unreachable!()
@@ -307,7 +280,7 @@ fn a_kill_leaves_no_process_and_clean_removes_the_groups() {
         eventually("its processes end", || {
             !children.iter().any(|&pid| alive(pid))
         });
-        assert_eq!(code(&run(store.path(), &["clean"])), 0);
+        run(store.path(), &["clean"]).expect(0);
         for (controller, directory) in &scope.cgroups {
             assert!(!directory.exists(), "{controller}: {}", directory.display());
         }
@@ -317,8 +290,8 @@ fn a_kill_leaves_no_process_and_clean_removes_the_groups() {
 #[test]
 fn help_teaches() {
     let output = run(Path::new(NOWHERE), &["--help"]);
-    assert_eq!(code(&output), 0);
-    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.code, Some(0));
+    let text = output.stdout;
     for part in ["EXAMPLES", "EXIT CODES", "hold", "--store", "--runtimes"] {
         assert!(text.contains(part), "{part} in {text}");
     }
@@ -329,21 +302,26 @@ fn python_functions_run_in_their_interpreter() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build");
     let interpreter = home.join("python/native/bin/python3.13");
     if !interpreter.is_file() || !home.join("store/python/json/command").is_file() {
-        eprintln!(
-            "SKIPPED: Python as a process: not built in {} (make python python-functions)",
+        let why = format!(
+            "not built in {} (make python python-functions)",
             home.display()
         );
+        skipped("Python as a process", why);
         return;
     }
     for function in ["python/noop", "python/json"] {
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_process-driver"))
-            .env("FAASM_BENCH_HOME", &home)
-            .args(["time", "2", "--rung", "process", "--function", function])
-            .stdin(std::process::Stdio::null())
-            .output()
-            .expect("the driver");
-        assert_eq!(code(&output), 0, "{function}: {}", errors(&output));
-        let said = messages(&output);
+        let mut driver = std::process::Command::new(env!("CARGO_BIN_EXE_process-driver"));
+        driver.env("FAASM_BENCH_HOME", &home).args([
+            "time",
+            "2",
+            "--rung",
+            "process",
+            "--function",
+            function,
+        ]);
+        let output = driver_testkit::run(driver);
+        assert_eq!(output.code, Some(0), "{function}: {}", output.stderr);
+        let said = output.messages();
         assert_eq!(samples(&said).len(), 2, "{function}: {said:?}");
         assert_eq!(batches(&said)[0].failed, 0, "{function}: {said:?}");
     }

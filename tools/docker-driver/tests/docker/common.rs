@@ -1,19 +1,16 @@
-//! What the tests share: a store with functions of the real sources, the driver as a child, and the
-//! search for what it might have left behind.
+//! What the tests share: a store with functions of the real sources, the driver on it, and the processes of
+//! its engine.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use driver_testkit::{Running, functions, left, skipped};
 use measure_core::contract::Scope;
-use measure_core::contract::protocol::{Message, StartSample, parse_line};
+use measure_core::contract::protocol::Message;
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 pub const DRIVER: &str = env!("CARGO_BIN_EXE_docker-driver");
@@ -43,13 +40,9 @@ pub fn home() -> &'static Path {
 }
 
 pub fn make_store(home: &Path) {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker");
     for name in ["noop", "park"] {
-        compile(
-            home,
-            name,
-            &fs::read_to_string(sources.join(format!("{name}.c"))).unwrap(),
-        );
+        let text = fs::read_to_string(functions::demo_source(name)).unwrap();
+        compile(home, name, &text);
     }
     for (name, text) in EXTRA {
         compile(home, name, text);
@@ -66,13 +59,8 @@ pub fn compile(home: &Path, name: &str, text: &str) {
     }
     let fresh = dir.join("fresh.c");
     fs::write(&fresh, text).unwrap();
-    let done = Command::new("musl-gcc")
-        .args(["-static", "-O2", "-o"])
-        .arg(dir.join("native"))
-        .arg(&fresh)
-        .status()
-        .expect("musl-gcc (apt-get install musl-tools)");
-    assert!(done.success());
+    let compiled = functions::compile_native(&fresh, &dir.join("native"));
+    assert!(compiled, "{}", functions::NO_MUSL);
     fs::rename(fresh, source).unwrap();
 }
 
@@ -83,7 +71,7 @@ pub fn can_run(test: &str) -> bool {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     if text.contains(r#""unavailable""#) {
-        eprintln!("SKIPPED: {test}: {text}");
+        skipped(test, text);
         return false;
     }
     true
@@ -110,165 +98,13 @@ pub fn driver_at(home: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// A run that ended: its lines, what it said on standard error, and how it ended.
-pub struct Ended {
-    pub pid: i32,
-    pub lines: Vec<Message>,
-    pub stderr: String,
-    pub status: ExitStatus,
-}
-
-impl Ended {
-    pub fn samples(&self) -> Vec<&StartSample> {
-        self.lines
-            .iter()
-            .filter_map(|line| match line {
-                Message::Sample(sample) => Some(sample),
-                _ => None,
-            })
-            .collect()
-    }
-
-    pub fn scope(&self) -> &Scope {
-        self.lines
-            .iter()
-            .find_map(|line| match line {
-                Message::Scope { scope, .. } => Some(scope),
-                _ => None,
-            })
-            .expect("a scope")
-    }
-
-    /// The exit code; the whole run is shown if it is not as expected.
-    pub fn expect(&self, code: i32) -> &Self {
-        assert_eq!(
-            self.status.code(),
-            Some(code),
-            "lines: {:?}\nstderr: {}",
-            self.lines,
-            self.stderr
-        );
-        self
-    }
-}
-
-/// A running driver.
-pub struct Running {
-    pub child: Child,
-    pub input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-    pub lines: Vec<Message>,
-}
-
-impl Running {
-    pub fn start(mut command: Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-        Self {
-            input: child.stdin.take(),
-            output: BufReader::new(child.stdout.take().unwrap()),
-            child,
-            lines: Vec::new(),
-        }
-    }
-
-    pub fn pid(&self) -> i32 {
-        self.child.id().cast_signed()
-    }
-
-    pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid()), signal).unwrap();
-    }
-
-    fn read(&mut self) -> Option<Message> {
-        let mut line = String::new();
-        (self.output.read_line(&mut line).unwrap() > 0)
-            .then(|| parse_line(line.trim_end()).unwrap())
-    }
-
-    /// Reads lines until one is `wanted`; returns it.
-    pub fn until(&mut self, wanted: impl Fn(&Message) -> bool) -> Message {
-        while let Some(message) = self.read() {
-            self.lines.push(message.clone());
-            if wanted(&message) {
-                return message;
-            }
-        }
-        let mut stderr = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
-        panic!("the driver ended early: {:?}\n{stderr}", self.lines);
-    }
-
-    pub fn scope(&mut self) -> Scope {
-        match self.until(|line| matches!(line, Message::Scope { .. })) {
-            Message::Scope { scope, .. } => scope,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub fn go(&mut self) {
-        self.input.as_mut().unwrap().write_all(b"\n").unwrap();
-    }
-
-    pub fn end(mut self) -> Ended {
-        self.input = None;
-        while let Some(message) = self.read() {
-            self.lines.push(message);
-        }
-        let mut stderr = String::new();
-        self.child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut stderr)
-            .unwrap();
-        Ended {
-            pid: self.pid(),
-            status: self.child.wait().unwrap(),
-            lines: self.lines,
-            stderr,
-        }
-    }
-}
-
-pub fn run(command: Command) -> Ended {
-    let mut running = Running::start(command);
-    running.input = None;
-    running.end()
-}
-
-/// What is left of the driver that had process id `pid`: processes in its groups, and the groups.
-pub fn left_over(pid: i32) -> Vec<String> {
-    let mark = format!("faasm-bench.{pid}.");
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let groups = fs::read_to_string(entry.path().join("cgroup")).unwrap_or_default();
-        if groups.contains(&mark) {
-            let name = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            found.push(format!("process {:?} {}", entry.file_name(), name.trim()));
-        }
-    }
-    for hierarchy in fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
-        for group in fs::read_dir(hierarchy.path())
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            if group.file_name().to_string_lossy().starts_with(&mark) {
-                found.push(format!("cgroup {}", group.path().display()));
-            }
-        }
-    }
-    found
+pub fn start(arguments: &[&str]) -> Running {
+    Running::start(driver(arguments))
 }
 
 /// Nothing of the driver is left, and the host's mounts and network are as they were.
 pub fn assert_clean(pid: i32) {
-    assert_eq!(left_over(pid), Vec::<String>::new());
+    assert_eq!(left::behind(pid), Vec::<String>::new());
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let ours: Vec<&str> = mounts
         .lines()
@@ -293,18 +129,6 @@ pub fn processes_named(dir: &Path, name: &str) -> Vec<i32> {
         }
     }
     pids
-}
-
-/// Waits until `done`, for at most ten seconds.
-pub fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !done() {
-        assert!(
-            Instant::now() < deadline,
-            "{what} did not come to pass in 10 s"
-        );
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// The word of `text` that begins with `prefix`.

@@ -5,10 +5,11 @@ use std::os::unix::net::UnixListener;
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{Running, assert_clean, can_run, daemon, driver, run, turn, word};
+use crate::common::{assert_clean, can_run, daemon, driver, start, turn, word};
 use bollard::models::ContainerCreateBody;
 use docker_driver::api::Client;
 use docker_driver::container;
+use driver_testkit::run;
 use measure_core::base::label::LABEL;
 use measure_core::contract::protocol::Message;
 
@@ -53,7 +54,7 @@ fn an_engine_elsewhere_keeps_its_other_containers() {
     }
     let _turn = turn();
     // One driver's engine is another's foreign engine.
-    let mut holder = Running::start(driver(&["hold", "1", "--gated", "--rung", "docker-none"]));
+    let mut holder = start(&["hold", "1", "--gated", "--rung", "docker-none"]);
     let scope = holder.scope();
     holder.until(|line| matches!(line, Message::Ready));
     let (host, image) = (

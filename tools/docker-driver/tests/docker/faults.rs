@@ -4,9 +4,10 @@ use std::fs;
 use std::process::Command;
 
 use crate::common::{
-    Running, as_nobody, assert_clean, can_run, daemon, driver, driver_at, is_sample,
-    processes_named, run, turn, wait_for,
+    as_nobody, assert_clean, can_run, daemon, driver, driver_at, is_sample, processes_named, start,
+    turn,
 };
+use driver_testkit::{eventually, run};
 use measure_core::contract::protocol::Message;
 use nix::sys::signal::{Signal, kill};
 
@@ -256,14 +257,7 @@ fn a_daemon_that_dies_in_mid_run_loses_no_sample() {
         return;
     }
     let _turn = turn();
-    let mut timer = Running::start(driver(&[
-        "time",
-        "1000",
-        "--workers",
-        "2",
-        "--rung",
-        "docker-none",
-    ]));
+    let mut timer = start(&["time", "1000", "--workers", "2", "--rung", "docker-none"]);
     let scope = timer.scope();
     for _ in 0..2 {
         timer.until(is_sample);
@@ -278,7 +272,7 @@ fn a_daemon_that_dies_in_mid_run_loses_no_sample() {
         ended.stderr
     );
     assert!(matches!(
-        ended.lines.last(),
+        ended.messages().last(),
         Some(Message::Failed { exit: 7, .. })
     ));
     assert_clean(ended.pid);
@@ -290,11 +284,11 @@ fn a_daemon_that_dies_under_parked_containers_takes_them_along() {
         return;
     }
     let _turn = turn();
-    let mut holder = Running::start(driver(&["hold", "2", "--rung", "docker-none"]));
+    let mut holder = start(&["hold", "2", "--rung", "docker-none"]);
     let scope = holder.scope();
     holder.until(|line| matches!(line, Message::Parked { .. }));
     kill(daemon(&scope), Signal::SIGKILL).unwrap();
-    wait_for("the end of the engine", || {
+    eventually("the end of the engine", || {
         processes_named(&scope.cgroups["memory"], "park").is_empty()
     });
     let ended = holder.end();
@@ -308,14 +302,14 @@ fn a_daemon_that_hangs_is_reported() {
         return;
     }
     let _turn = turn();
-    let mut timer = Running::start(driver(&[
+    let mut timer = start(&[
         "time",
         "1000",
         "--rung",
         "docker-host",
         "--api-timeout",
         "3",
-    ]));
+    ]);
     let scope = timer.scope();
     timer.until(is_sample);
     kill(daemon(&scope), Signal::SIGSTOP).unwrap();

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::common::{
-    Running, assert_clean, can_run, driver, driver_at, processes_named, run, turn, word,
-};
+use crate::common::{assert_clean, can_run, driver, driver_at, processes_named, start, turn, word};
+use driver_testkit::{run, skipped};
 use measure_core::contract::protocol::Message;
 
 #[test]
@@ -29,7 +28,7 @@ fn every_rung_starts_and_its_phases_sum_to_the_total() {
         let info = driver(&["info", "--rung", rung]).output().unwrap();
         let text = String::from_utf8(info.stdout).unwrap();
         if let Some((_, why)) = text.split_once("unavailable: ") {
-            eprintln!("SKIPPED: {rung}: {}", why.trim());
+            skipped(rung, why.trim());
             continue;
         }
         let ended = run(driver(&["time", "2", "--warmup", "1", "--rung", rung]));
@@ -80,7 +79,7 @@ fn parked_containers_are_blocked_in_their_main_and_end_well() {
     }
     let _turn = turn();
     for rung in ["docker-none", "docker-bridge", "docker-unpause"] {
-        let mut holder = Running::start(driver(&["hold", "3", "--gated", "--rung", rung]));
+        let mut holder = start(&["hold", "3", "--gated", "--rung", rung]);
         let scope = holder.scope();
         holder.until(|line| matches!(line, Message::Ready));
         let group = &scope.cgroups["memory"];
@@ -104,7 +103,7 @@ fn parked_containers_are_blocked_in_their_main_and_end_well() {
         assert_eq!(processes_named(group, "dockerd").len(), 1);
         let ended = holder.end();
         ended.expect(0);
-        assert_eq!(ended.lines.last(), Some(&Message::Ended));
+        assert_eq!(ended.messages().last(), Some(&Message::Ended));
         assert_clean(ended.pid);
     }
 }
@@ -144,10 +143,13 @@ fn the_scope_counts_processes_that_have_exited() {
         return;
     }
     let _turn = turn();
-    let mut timer = Running::start(driver(&["time", "3", "--gated", "--rung", "docker-none"]));
+    let mut timer = start(&["time", "3", "--gated", "--rung", "docker-none"]);
     let scope = timer.scope();
     let Some(group) = scope.cgroups.get("cpuacct") else {
-        eprintln!("SKIPPED: the_scope_counts_processes_that_have_exited: no cpuacct group");
+        skipped(
+            "the_scope_counts_processes_that_have_exited",
+            "no cpuacct group",
+        );
         return;
     };
     timer.until(|line| matches!(line, Message::Ready));
@@ -182,8 +184,8 @@ fn two_drivers_side_by_side_have_an_engine_each() {
         return;
     }
     let _turn = turn();
-    let start = || Running::start(driver(&["time", "2", "--gated", "--rung", "docker-bridge"]));
-    let (mut first, mut second) = (start(), start());
+    let begin = || start(&["time", "2", "--gated", "--rung", "docker-bridge"]);
+    let (mut first, mut second) = (begin(), begin());
     let scopes = [first.scope(), second.scope()];
     assert_ne!(scopes[0].roots, scopes[1].roots);
     assert_ne!(
@@ -227,7 +229,7 @@ fn the_host_network_is_left_alone() {
         ])
     };
     let before = state();
-    let mut holder = Running::start(driver(&["hold", "1", "--rung", "docker-bridge"]));
+    let mut holder = start(&["hold", "1", "--rung", "docker-bridge"]);
     holder.until(|line| matches!(line, Message::Parked { .. }));
     assert_eq!(state(), before);
     let ended = holder.end();
@@ -302,7 +304,7 @@ fn a_small_image_holds_the_functions_alone_and_a_large_one_its_files_and_neither
     }
     let _turn = turn();
     for (rung, large) in [("docker-small", false), ("docker-large", true)] {
-        let mut holder = Running::start(driver(&["hold", "1", "--rung", rung]));
+        let mut holder = start(&["hold", "1", "--rung", rung]);
         let scope = holder.scope();
         holder.until(|line| matches!(line, Message::Parked { .. }));
         let parked = processes_named(&scope.cgroups["memory"], "park");

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{assert_clean, can_run, driver_at, home, run, turn};
+use crate::common::{assert_clean, can_run, driver_at, home, turn};
+use driver_testkit::{run, skipped};
 
 /// Succeeds if it finds what its image is to hold, and nothing else.
 const SCRIPT: &str = "\
@@ -89,9 +90,9 @@ fn a_script_whose_interpreter_is_not_of_this_build_is_refused() {
                 "script/foreign",
             ],
         ));
-        assert_ne!(ended.status.code(), Some(0), "{}", ended.stderr);
+        assert_ne!(ended.code, Some(0), "{}", ended.stderr);
         assert!(ended.samples().is_empty());
-        let said = format!("{:?} {}", ended.lines, ended.stderr);
+        let said = format!("{} {}", ended.stdout, ended.stderr);
         assert!(said.contains("which is no file below"), "{said}");
         assert!(said.contains("make python"), "{said}");
         assert_clean(ended.pid);
@@ -107,7 +108,10 @@ fn a_python_function_starts_in_a_container() {
     let built = build.join("store/python/noop/command").is_file()
         && build.join("python/native/bin/python3.13").is_file();
     if !built {
-        eprintln!("SKIPPED: Python in a container: not built (make python python-functions)");
+        skipped(
+            "Python in a container",
+            "not built (make python python-functions)",
+        );
         return;
     }
     let _turn = turn();

@@ -3,11 +3,9 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::common::{
-    Running, assert_clean, can_run, driver, driver_at, is_sample, left_over, run, turn, wait_for,
-    word,
-};
+use crate::common::{assert_clean, can_run, driver, driver_at, is_sample, start, turn, word};
 use docker_driver::api::Client;
+use driver_testkit::{eventually, left, run};
 use measure_core::contract::protocol::Message;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -25,18 +23,13 @@ fn signals_at_any_moment_leave_nothing() {
     {
         let (signal, code) = [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)][index % 2];
         let command = [&["time", "1000"][..], &["hold", "8"]][(index / 2) % 2];
-        let timer = Running::start(driver(&[command, &["--rung", "docker-bridge"]].concat()));
+        let timer = start(&[command, &["--rung", "docker-bridge"]].concat());
         thread::sleep(Duration::from_millis(delay_ms));
         timer.signal(signal);
         let ended = timer.end();
         // Within the first milliseconds the signal finds no handler yet.
         if delay_ms > 50 {
-            assert_eq!(
-                ended.status.code(),
-                Some(code),
-                "{delay_ms} ms: {}",
-                ended.stderr
-            );
+            assert_eq!(ended.code, Some(code), "{delay_ms} ms: {}", ended.stderr);
         }
         assert_clean(ended.pid);
     }
@@ -69,13 +62,13 @@ fn a_killed_driver_takes_its_engine_along_and_the_next_run_tidies_up() {
     }
     let _turn = turn();
     let kill_one = || {
-        let mut holder = Running::start(driver(&["hold", "2", "--rung", "docker-bridge"]));
+        let mut holder = start(&["hold", "2", "--rung", "docker-bridge"]);
         holder.until(|line| matches!(line, Message::Parked { .. }));
         holder.signal(Signal::SIGKILL);
         let pid = holder.pid();
         let _ = holder.end();
-        wait_for("the death of the engine", || {
-            !left_over(pid)
+        eventually("the death of the engine", || {
+            !left::behind(pid)
                 .iter()
                 .any(|what| what.starts_with("process"))
         });
@@ -99,7 +92,7 @@ fn clean_leaves_a_running_engine_alone() {
         return;
     }
     let _turn = turn();
-    let mut timer = Running::start(driver(&["time", "1", "--gated", "--rung", "docker-none"]));
+    let mut timer = start(&["time", "1", "--gated", "--rung", "docker-none"]);
     let scope = timer.scope();
     assert!(driver(&["clean"]).status().unwrap().success());
     let ping = Client::connect(word(&scope.includes, "unix://"), Duration::from_secs(5));

@@ -1,7 +1,9 @@
 //! Programs that misbehave: each start fails with a clear message, the next one is made all the same, and
 //! nothing is left.
 
-use crate::common::{Bench, assert_mentions, cgroups_of, ready_rungs};
+use driver_testkit::left;
+
+use crate::common::{Bench, assert_mentions, ready_rungs};
 use crate::modules as m;
 
 const STARTS: usize = 3;
@@ -98,10 +100,9 @@ fn one_failing_program_leaves_the_next_alone() {
 fn nothing_is_left_after_failures() {
     let bench = Bench::with(&[("trap", m::TRAP)]);
     for rung in ready_rungs("nothing left after failures") {
-        let running = bench.spawn(&["time", "5", "--rung", &rung, "--function", "demo/trap"]);
-        let pid = running.pid();
-        let (code, _) = running.end();
-        assert_eq!(code, Some(4));
-        assert_eq!(cgroups_of(pid), Vec::<std::path::PathBuf>::new());
+        let running = bench.start(&["time", "5", "--rung", &rung, "--function", "demo/trap"]);
+        let ended = running.end();
+        assert_eq!(ended.code, Some(4));
+        assert_eq!(left::behind(ended.pid), Vec::<String>::new());
     }
 }

@@ -1,11 +1,11 @@
 //! The Python functions as `make python-functions` installs them.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
+use driver_testkit::{Running, run, skipped};
 use measure_core::contract::protocol::Message;
 
-use crate::common::{Ran, Running, ready_rungs, spawn};
+use crate::common::{driver_at, ready_rungs};
 
 const RUNGS: [&str; 3] = ["faaslet", "proto-faaslet", "proto-faaslet-pooled"];
 
@@ -15,23 +15,12 @@ fn home() -> Option<PathBuf> {
     for name in ["noop", "json", "park"] {
         let index = home.join("store/python").join(name).join("snapshots.json");
         if !index.is_file() {
-            eprintln!(
-                "SKIPPED: Python functions: no {} (make python python-functions)",
-                index.display()
-            );
+            let why = format!("no {} (make python python-functions)", index.display());
+            skipped("Python functions", why);
             return None;
         }
     }
     Some(home)
-}
-
-fn driver(home: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_faasm-driver"));
-    command
-        .env("FAASM_BENCH_HOME", home)
-        .args(args)
-        .stdin(Stdio::null());
-    command
 }
 
 #[test]
@@ -43,17 +32,19 @@ fn python_functions_start_and_park_with_and_without_a_snapshot() {
         }
         let args = |name| ["--rung", rung.as_str(), "--function", name];
         for name in ["python/noop", "python/json"] {
-            let mut command = driver(&home, &[&["time", "3"], &args(name)[..]].concat());
-            let ran = Ran::from(command.output().expect("the driver"));
+            let ran = run(driver_at(
+                &home,
+                &[&["time", "3"], &args(name)[..]].concat(),
+            ));
             assert_eq!(ran.code, Some(0), "{name} on {rung}: {ran:?}");
             assert_eq!((ran.samples().len(), ran.batch().failed), (3, 0));
         }
         for name in ["python/park", "python/json"] {
-            let command = driver(&home, &[&["hold", "2"], &args(name)[..]].concat());
-            let mut held: Running = spawn(command);
+            let command = driver_at(&home, &[&["hold", "2"], &args(name)[..]].concat());
+            let mut held = Running::start(command);
             held.until(|message| matches!(message, Message::Parked { .. }));
-            let (code, rest) = held.end();
-            assert_eq!(code, Some(0), "{name} on {rung}: {rest:?}");
+            let ended = held.end();
+            assert_eq!(ended.code, Some(0), "{name} on {rung}: {ended:?}");
         }
     }
 }

@@ -1,11 +1,9 @@
 //! Runs that go well, and command lines that do not.
 
-use std::path::Path;
-use std::process::Command;
-
+use driver_testkit::{functions, left, skipped};
 use measure_core::contract::protocol::Message;
 
-use crate::common::{Bench, assert_mentions, cgroups_of, ready_rungs};
+use crate::common::{Bench, assert_mentions, ready_rungs};
 use crate::modules as m;
 
 #[test]
@@ -47,11 +45,10 @@ fn phases_sum_to_the_total_on_every_rung() {
 fn parked_workers_wait_inside_and_end_when_released() {
     let bench = Bench::with(&[("park", m::PARK)]);
     for rung in ready_rungs("parking") {
-        let mut running = bench.spawn(&["hold", "40", "--rung", &rung, "--gated"]);
+        let mut running = bench.start(&["hold", "40", "--rung", &rung, "--gated"]);
         let pid = running.pid();
         running.until(|m| matches!(m, Message::Ready));
-        use std::io::Write;
-        writeln!(running.child.stdin.as_mut().expect("standard input")).expect("a go-ahead");
+        running.go();
         running.until(|m| matches!(m, Message::Parked { workers: 40 }));
         // Each is a thread that is blocked in a read.
         let blocked = std::fs::read_dir(format!("/proc/{pid}/task"))
@@ -64,9 +61,9 @@ fn parked_workers_wait_inside_and_end_when_released() {
             blocked >= 40,
             "{rung}: only {blocked} are blocked in a read"
         );
-        let (code, rest) = running.end();
-        assert_eq!(code, Some(0), "{rung}: {rest:?}");
-        assert_eq!(cgroups_of(pid).len(), 0);
+        let ended = running.end();
+        assert_eq!(ended.code, Some(0), "{rung}: {ended:?}");
+        assert_eq!(left::cgroups_of(pid).len(), 0);
     }
 }
 
@@ -127,23 +124,15 @@ fn an_empty_store_says_how_to_fill_it() {
 
 #[test]
 fn programs_compiled_from_c_run_on_every_rung() {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docker");
     let bench = Bench::new();
     for name in ["noop", "park"] {
         let wasm = bench.home.path().join(name);
-        let built = Command::new("clang-19")
-            .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O3", "-o"])
-            .arg(&wasm)
-            .arg(sources.join(name).with_extension("c"))
-            .status();
-        match built {
-            Ok(status) if status.success() => {}
-            other => {
-                eprintln!(
-                    "SKIPPED: programs_compiled_from_c_run_on_every_rung: no clang-19 for wasm32-wasi ({other:?}): apt install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32"
-                );
-                return;
-            }
+        if !functions::compile_wasm(&functions::demo_source(name), &wasm) {
+            skipped(
+                "programs_compiled_from_c_run_on_every_rung",
+                functions::NO_WASI,
+            );
+            return;
         }
         let ran = bench.upload(name, &std::fs::read(&wasm).expect("a module"));
         assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -1,12 +1,12 @@
 //! Signals at any moment, and the run after a kill.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
+use driver_testkit::left;
 use measure_core::contract::protocol::Message;
 use nix::sys::signal::Signal;
 
-use crate::common::{Bench, assert_mentions, cgroups_of, ready_rungs};
+use crate::common::{Bench, assert_mentions, ready_rungs};
 use crate::modules as m;
 
 #[test]
@@ -14,18 +14,19 @@ fn a_signal_ends_a_long_run_cleanly_with_its_samples_written() {
     let bench = Bench::with(&[("noop", m::NOOP)]);
     for rung in ready_rungs("signals while starting") {
         for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-            let mut running = bench.spawn(&["time", "10000000", "--rung", &rung]);
+            let mut running = bench.start(&["time", "10000000", "--rung", &rung]);
             let pid = running.pid();
             running.until(|m| matches!(m, Message::Sample(_)));
             running.signal(signal);
-            let (ended, rest) = running.end();
-            assert_eq!(ended, Some(code), "{rung}");
+            let ended = running.end();
+            assert_eq!(ended.code, Some(code), "{rung}");
+            let said = ended.messages();
             assert!(
-                rest.iter()
+                said.iter()
                     .any(|m| matches!(m, Message::Batch(b) if b.interrupted))
             );
-            assert!(matches!(rest.last(), Some(Message::Ended)), "{rung}");
-            assert_eq!(cgroups_of(pid).len(), 0, "{rung}");
+            assert!(matches!(said.last(), Some(Message::Ended)), "{rung}");
+            assert_eq!(left::cgroups_of(pid).len(), 0, "{rung}");
         }
     }
 }
@@ -34,7 +35,7 @@ fn a_signal_ends_a_long_run_cleanly_with_its_samples_written() {
 fn a_signal_ends_a_program_that_would_not_end() {
     let bench = Bench::with(&[("endless", m::ENDLESS), ("sleeper", m::SLEEPER)]);
     for function in ["demo/endless", "demo/sleeper"] {
-        let mut running = bench.spawn(&[
+        let mut running = bench.start(&[
             "--deadline",
             "3600",
             "time",
@@ -48,8 +49,7 @@ fn a_signal_ends_a_program_that_would_not_end() {
         std::thread::sleep(Duration::from_millis(200));
         running.signal(Signal::SIGINT);
         let begun = Instant::now();
-        let (code, _) = running.end();
-        assert_eq!(code, Some(130), "{function}");
+        assert_eq!(running.end().code, Some(130), "{function}");
         assert!(begun.elapsed() < Duration::from_secs(30), "{function}");
     }
 }
@@ -59,14 +59,14 @@ fn a_signal_releases_parked_workers() {
     let bench = Bench::with(&[("park", m::PARK)]);
     for rung in ready_rungs("signals while parked") {
         for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-            let mut running = bench.spawn(&["hold", "30", "--rung", &rung, "--gated"]);
+            let mut running = bench.start(&["hold", "30", "--rung", &rung, "--gated"]);
             let pid = running.pid();
-            writeln!(running.child.stdin.as_mut().expect("standard input")).expect("a go-ahead");
+            running.go();
             running.until(|m| matches!(m, Message::Parked { .. }));
             running.signal(signal);
             let status = running.child.wait().expect("an end");
             assert_eq!(status.code(), Some(code), "{rung}");
-            assert_eq!(cgroups_of(pid).len(), 0, "{rung}");
+            assert_eq!(left::cgroups_of(pid).len(), 0, "{rung}");
         }
     }
 }
@@ -75,17 +75,17 @@ fn a_signal_releases_parked_workers() {
 fn after_a_kill_clean_removes_what_was_left() {
     let bench = Bench::with(&[("park", m::PARK)]);
     for rung in ready_rungs("clean after a kill") {
-        let mut running = bench.spawn(&["hold", "20", "--rung", &rung, "--gated"]);
+        let mut running = bench.start(&["hold", "20", "--rung", &rung, "--gated"]);
         let pid = running.pid();
-        writeln!(running.child.stdin.as_mut().expect("standard input")).expect("a go-ahead");
+        running.go();
         running.until(|m| matches!(m, Message::Parked { .. }));
         running.signal(Signal::SIGKILL);
         running.child.wait().expect("an end");
-        let left = cgroups_of(pid).len();
+        let were = left::cgroups_of(pid).len();
         let ran = bench.run(&["clean"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert_eq!(cgroups_of(pid).len(), 0, "{rung}: {ran:?}");
-        if left > 0 {
+        assert_eq!(left::cgroups_of(pid).len(), 0, "{rung}: {ran:?}");
+        if were > 0 {
             assert_mentions(&ran.stdout, &["removed", &format!("faasm-bench.{pid}.")]);
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use driver_testkit::skipped;
 use measure_core::contract::protocol::Message;
 
 use crate::common::{Bench, assert_mentions, ready_rungs};
@@ -47,10 +48,10 @@ fn starts_and_parked_workers_come_from_the_snapshot() {
         let ran = bench.run(&[&["time", "30"], &args[..]].concat());
         assert_eq!(ran.code, Some(0), "{rung}: {ran:?}");
         assert_eq!((ran.samples().len(), ran.batch().failed), (30, 0));
-        let mut held = bench.spawn(&["hold", "3", "--rung", &rung, "--function", "demo/it"]);
+        let mut held = bench.start(&["hold", "3", "--rung", &rung, "--function", "demo/it"]);
         held.until(|message| matches!(message, Message::Parked { .. }));
-        let (code, rest) = held.end();
-        assert_eq!(code, Some(0), "{rung}: {rest:?}");
+        let ended = held.end();
+        assert_eq!(ended.code, Some(0), "{rung}: {ended:?}");
     }
 }
 
@@ -142,8 +143,9 @@ fn the_demo_with_an_initialiser_runs_from_a_snapshot() {
     match built {
         Ok(built) if built.status.success() => {}
         other => {
-            eprintln!(
-                "SKIPPED: demo/sieve from a snapshot: clang-19 cannot build it here: {other:?}"
+            skipped(
+                "demo/sieve from a snapshot",
+                format!("clang-19 cannot build it here: {other:?}"),
             );
             return;
         }

@@ -4,6 +4,8 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::PathBuf;
 
+use driver_testkit::skipped;
+
 use crate::common::{Bench, assert_mentions, exists};
 use crate::modules as m;
 
@@ -196,18 +198,18 @@ fn a_store_that_others_can_write_to_is_refused_with_the_cure() {
 #[test]
 fn code_of_another_user_is_refused() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: code_of_another_user_is_refused: only root can give files away");
+        skipped(
+            "code_of_another_user_is_refused",
+            "only root can give files away",
+        );
         return;
     }
     let bench = Bench::with(&[("noop", m::NOOP)]);
     let code = compiled(&bench, "noop").remove(0);
     chown(&code, Some(12345), None).expect("given away");
     let mut command = bench.command(&WASM_TIME);
-    let ran: crate::common::Ran = command
-        .env_remove("SUDO_UID")
-        .output()
-        .expect("the driver")
-        .into();
+    command.env_remove("SUDO_UID");
+    let ran = driver_testkit::run(command);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_mentions(&ran.stderr, &["refusing", "belongs to user 12345", "chown"]);
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::common::{Bench, Ran, assert_mentions};
+use driver_testkit::Ended;
+
+use crate::common::{Bench, assert_mentions};
 use crate::modules as m;
 use crate::server::Server;
 
@@ -26,7 +28,7 @@ fn built(bench: &Bench) -> PathBuf {
     dir
 }
 
-fn upload_all(bench: &Bench, args: &[&str]) -> Ran {
+fn upload_all(bench: &Bench, args: &[&str]) -> Ended {
     let dir = bench.home.path().join("built");
     let mut all = vec!["upload-all", dir.to_str().expect("a path")];
     all.extend(args);
@@ -124,11 +126,9 @@ fn a_server_with_a_token_is_told_it() {
     let ran = upload_all(&bench, &["--host", &host, "--token-file", path]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let dir = bench.home.path().join("built");
-    let ran: Ran = bench
-        .command(&["upload-all", "--host", &host, dir.to_str().expect("a path")])
-        .env("FAASM_BENCH_TOKEN", "0123456789abcdef0123456789abcdef")
-        .output()
-        .expect("the driver")
-        .into();
+    let mut command =
+        bench.command(&["upload-all", "--host", &host, dir.to_str().expect("a path")]);
+    command.env("FAASM_BENCH_TOKEN", "0123456789abcdef0123456789abcdef");
+    let ran = driver_testkit::run(command);
     assert_mentions(&ran.stdout, &["demo/noop: unchanged"]);
 }

@@ -8,9 +8,10 @@ use measure_core::base::exit::Exit;
 use measure_core::contract::protocol::{Message, StartSample};
 use nix::sys::signal::Signal;
 
-use crate::common::{Running, alive, eventually, run, store};
-use crate::leftovers::things_of;
-use crate::{arguments, errors, runtimes, samples};
+use driver_testkit::{alive, eventually, left, samples, skipped};
+
+use crate::common::{run, start, store};
+use crate::{arguments, runtimes};
 
 /// One that runs the function the first time after it was set up, and then hangs with a child.
 const FLAKY: &str = r#"
@@ -25,9 +26,9 @@ timeout_s = 1
 /// Whether rung `rung` can run here; says so if not.
 fn ready(store: &Path, rung: &str, test: &str) -> bool {
     let probe = run(store, &["info", "--rung", rung]);
-    let ready = String::from_utf8_lossy(&probe.stdout).contains("    ready");
+    let ready = probe.stdout.contains("    ready");
     if !ready {
-        eprintln!("SKIPPED: {test}: {rung} does not run here");
+        skipped(test, format!("{rung} does not run here"));
     }
     ready
 }
@@ -38,11 +39,11 @@ fn a_start_that_hangs_is_killed_counted_and_shown() {
         return;
     };
     let (_directory, file) = runtimes(FLAKY);
-    let mut driver = Running::start(
+    let mut driver = start(
         store.path(),
         &arguments(&file, &["time", "3", "--rung", "flaky"]),
     );
-    let pid = driver.pid().as_raw();
+    let pid = driver.pid();
     let mut said = Vec::new();
     while let Some(message) = driver.next() {
         said.push(message);
@@ -62,7 +63,7 @@ fn a_start_that_hangs_is_killed_counted_and_shown() {
         _ => None,
     });
     assert_eq!(batch.map(|b| (b.starts, b.failed)), Some((3, 2)));
-    assert_eq!(things_of(pid), [""; 0]);
+    assert_eq!(left::behind(pid), [""; 0]);
 }
 
 #[test]
@@ -91,8 +92,8 @@ timeout_s = 2
         "--function",
         "test/forever",
     ];
-    let mut driver = Running::start(store.path(), &arguments(&file, &command));
-    let pid = driver.pid().as_raw();
+    let mut driver = start(store.path(), &arguments(&file, &command));
+    let pid = driver.pid();
     let sample = driver.until(|m| matches!(m, Message::Sample(_)));
     let Message::Sample(StartSample {
         error: Some(error), ..
@@ -102,7 +103,7 @@ timeout_s = 2
     };
     assert!(error.contains("hung"), "{error}");
     assert_eq!(driver.code(), Some(Exit::StartFailed as i32));
-    assert_eq!(things_of(pid), [""; 0]);
+    assert_eq!(left::behind(pid), [""; 0]);
 }
 
 /// One that makes a mount, a socket and a network device at its second start, says so in a file, and hangs.
@@ -124,7 +125,7 @@ timeout_s = 5
 #[test]
 fn what_a_hanging_start_has_made_is_gone() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: what a hanging start has made: mounting needs root");
+        skipped("what a hanging start has made", "mounting needs root");
         return;
     }
     let Some(store) = store("what a hanging start has made") else {
@@ -135,16 +136,19 @@ fn what_a_hanging_start_has_made_is_gone() {
     let entry = MESSY.replace("MADE", made.to_str().expect("a path"));
     let (_directory, file) = runtimes(&entry);
     let time = ["time", "2", "--rung", "messy"];
-    let mut driver = Running::start(store.path(), &arguments(&file, &time));
-    let pid = driver.pid().as_raw();
+    let mut driver = start(store.path(), &arguments(&file, &time));
+    let pid = driver.pid();
     let hung = driver.until(|m| matches!(m, Message::Sample(s) if s.error.is_some()));
     assert!(format!("{hung:?}").contains("hung"), "{hung:?}");
     assert_eq!(driver.code(), Some(Exit::StartFailed as i32));
-    assert_eq!(things_of(pid), [""; 0]);
+    assert_eq!(left::behind(pid), [""; 0]);
     let made = fs::read_to_string(made).unwrap_or_default();
     for thing in ["mount", "socket", "fb"] {
         if !made.lines().any(|line| line.starts_with(thing)) {
-            eprintln!("SKIPPED: that a hanging start's {thing} is gone: it could not be made");
+            skipped(
+                format!("that a hanging start's {thing} is gone"),
+                "it could not be made",
+            );
         }
     }
     for device in made.lines().filter(|line| line.starts_with("fb")) {
@@ -162,12 +166,8 @@ fn a_failing_function_and_a_failing_runtime_are_told_apart_by_what_they_say() {
         store.path(),
         &["time", "1", "--rung", "native", "--function", "test/three"],
     );
-    assert_eq!(output.status.code(), Some(Exit::StartFailed as i32));
-    assert!(
-        errors(&output).contains("exit code 3"),
-        "{}",
-        errors(&output)
-    );
+    assert_eq!(output.code, Some(Exit::StartFailed as i32));
+    assert!(output.stderr.contains("exit code 3"), "{}", output.stderr);
     let (_directory, file) = runtimes(
         r#"
 [[runtime]]
@@ -198,13 +198,9 @@ install = "apt-get install no-such-runtime"
             store.path(),
             &arguments(&file, &["time", "1", "--rung", rung]),
         );
-        assert_eq!(output.status.code(), Some(Exit::Unavailable as i32));
+        assert_eq!(output.code, Some(Exit::Unavailable as i32));
         for word in words {
-            assert!(
-                errors(&output).contains(word),
-                "{word}: {}",
-                errors(&output)
-            );
+            assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
         }
     }
 }
@@ -219,11 +215,11 @@ fn a_signal_ends_a_hanging_start_at_once_and_leaves_nothing() {
         (Signal::SIGINT, Exit::Interrupted),
         (Signal::SIGTERM, Exit::Terminated),
     ] {
-        let mut driver = Running::start(
+        let mut driver = start(
             store.path(),
             &arguments(&file, &["time", "2", "--rung", "flaky"]),
         );
-        let pid = driver.pid().as_raw();
+        let pid = driver.pid();
         driver.until(|m| matches!(m, Message::Sample(_)));
         let begun = Instant::now();
         driver.signal(signal);
@@ -232,7 +228,7 @@ fn a_signal_ends_a_hanging_start_at_once_and_leaves_nothing() {
             begun.elapsed() < Duration::from_secs(300),
             "it waited for its time limit"
         );
-        assert_eq!(things_of(pid), [""; 0]);
+        assert_eq!(left::behind(pid), [""; 0]);
     }
 }
 
@@ -245,8 +241,8 @@ fn what_a_killed_driver_leaves_is_removed_by_clean() {
         if !ready(store.path(), rung, "killed driver") {
             continue;
         }
-        let mut driver = Running::start(store.path(), &["hold", "2", "--gated", "--rung", rung]);
-        let pid = driver.pid().as_raw();
+        let mut driver = start(store.path(), &["hold", "2", "--gated", "--rung", rung]);
+        let pid = driver.pid();
         driver.until(|m| *m == Message::Ready);
         driver.say("");
         driver.until(|m| matches!(m, Message::Parked { .. }));
@@ -258,7 +254,7 @@ fn what_a_killed_driver_leaves_is_removed_by_clean() {
             !children.iter().any(|&pid| alive(pid))
         });
         let output = run(store.path(), &["clean"]);
-        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
-        assert_eq!(things_of(pid), [""; 0], "{rung}");
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        assert_eq!(left::behind(pid), [""; 0], "{rung}");
     }
 }

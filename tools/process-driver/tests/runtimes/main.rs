@@ -3,32 +3,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
-mod leftovers;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use common::{Running, compile_wasm, messages, run, store};
-use leftovers::things_of;
+use common::{compile_wasm, run, start, store};
+use driver_testkit::{functions, left, samples, skipped};
 use measure_core::base::exit::Exit;
 use measure_core::contract::Probe;
-use measure_core::contract::protocol::{BatchEnd, Message, StartSample};
+use measure_core::contract::protocol::Message;
 use tempfile::TempDir;
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn samples(messages: &[Message]) -> Vec<&StartSample> {
-    messages
-        .iter()
-        .filter_map(|message| match message {
-            Message::Sample(sample) => Some(sample),
-            _ => None,
-        })
-        .collect()
-}
 
 /// A user's file with `entries`, `{{` and `}}` not needed.
 fn runtimes(entries: &str) -> (TempDir, PathBuf) {
@@ -50,12 +35,10 @@ fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
         return;
     };
     if !compile_wasm(store.path()) {
-        eprintln!(
-            "SKIPPED: runtimes of Wasm: no clang-19 for wasm32-wasi; install clang-19 lld-19 wasi-libc"
-        );
+        skipped("runtimes of Wasm", functions::NO_WASI);
     }
     let output = run(store.path(), &["info", "--json"]);
-    let rungs = messages(&output);
+    let rungs = output.messages();
     let mut ran = 0;
     for message in rungs.iter().skip(3) {
         let Message::Rung { description, probe } = message else {
@@ -63,15 +46,15 @@ fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
         };
         let rung = description.rung.as_str();
         if let Probe::Unavailable { why, mend } = probe {
-            eprintln!("SKIPPED: runtime {rung}: {why}; {mend}");
+            skipped(format!("runtime {rung}"), format!("{why}; {mend}"));
             continue;
         }
         ran += 1;
-        let mut timed = Running::start(
+        let mut timed = start(
             store.path(),
             &["time", "3", "--workers", "2", "--rung", rung],
         );
-        let pid = timed.pid().as_raw();
+        let pid = timed.pid();
         let mut said = Vec::new();
         while let Some(message) = timed.next() {
             said.push(message);
@@ -88,15 +71,15 @@ fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
                 sample.total_ns
             );
         }
-        assert_eq!(things_of(pid), [""; 0], "{rung}");
-        let mut held = Running::start(store.path(), &["hold", "2", "--gated", "--rung", rung]);
-        let pid = held.pid().as_raw();
+        assert_eq!(left::behind(pid), [""; 0], "{rung}");
+        let mut held = start(store.path(), &["hold", "2", "--gated", "--rung", rung]);
+        let pid = held.pid();
         held.until(|m| *m == Message::Ready);
         held.say("");
         held.until(|m| matches!(m, Message::Parked { workers: 2 }));
         held.input = None;
         assert_eq!(held.code(), Some(0), "{rung}");
-        assert_eq!(things_of(pid), [""; 0], "{rung}");
+        assert_eq!(left::behind(pid), [""; 0], "{rung}");
     }
     assert!(ran >= 1, "not even `native` runs");
 }
@@ -121,13 +104,9 @@ fn a_wrong_file_is_a_usage_error_that_names_entry_and_field() {
     ] {
         let (_directory, file) = runtimes(text);
         let output = run(Path::new("/nonexistent"), &arguments(&file, &["info"]));
-        assert_eq!(output.status.code(), Some(Exit::Usage as i32), "{text}");
-        assert!(errors(&output).contains(words), "{}", errors(&output));
-        assert!(
-            errors(&output).contains("runtimes.toml"),
-            "{}",
-            errors(&output)
-        );
+        assert_eq!(output.code, Some(Exit::Usage as i32), "{text}");
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+        assert!(output.stderr.contains("runtimes.toml"), "{}", output.stderr);
     }
     let (_directory, file) = runtimes("");
     let output = run(
@@ -135,9 +114,9 @@ fn a_wrong_file_is_a_usage_error_that_names_entry_and_field() {
         &arguments(&file, &["time", "1", "--rung", "runk"]),
     );
     assert!(
-        errors(&output).contains("did you mean `runc`?"),
+        output.stderr.contains("did you mean `runc`?"),
         "{}",
-        errors(&output)
+        output.stderr
     );
 }
 
@@ -168,28 +147,21 @@ fn the_page_on_adding_a_runtime_is_true() {
         ("FAASM_BENCH_RUNTIMES", file.as_path()),
     ] {
         let driver = |arguments: &[&str]| {
-            Command::new(env!("CARGO_BIN_EXE_process-driver"))
-                .arg("--store")
-                .arg(store.path())
-                .args(arguments)
-                .env(variable, value)
-                .output()
-                .expect("the driver")
+            let mut driver = Command::new(env!("CARGO_BIN_EXE_process-driver"));
+            driver.arg("--store").arg(store.path()).args(arguments);
+            driver.env(variable, value);
+            driver_testkit::run(driver)
         };
         let info = driver(&["info", "--rung", id]);
-        let text = String::from_utf8_lossy(&info.stdout).into_owned();
+        let text = info.stdout;
         if text.contains("unavailable") {
-            eprintln!("SKIPPED: the page's own runtime: {text}");
+            skipped("the page's own runtime", text);
             continue;
         }
         let output = driver(&["time", "2", "--rung", id]);
-        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
-        assert_eq!(samples(&messages(&output)).len(), 2);
-        let batch = messages(&output).into_iter().find_map(|m| match m {
-            Message::Batch(BatchEnd { failed, .. }) => Some(failed),
-            _ => None,
-        });
-        assert_eq!(batch, Some(0));
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        assert_eq!(output.samples().len(), 2);
+        assert_eq!(output.batch().failed, 0);
     }
     // Every field and placeholder that exists is explained.
     for word in [

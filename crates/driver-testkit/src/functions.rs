@@ -1,0 +1,52 @@
+//! Functions for a driver to run, compiled from C.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The source of the demo function `name`.
+#[must_use]
+pub fn demo_source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../functions/{name}.c"))
+}
+
+/// Compiles `source` to the static executable `target`; `false` where there is no compiler for it.
+///
+/// # Panics
+/// The compiler refuses the source.
+#[must_use]
+pub fn compile_native(source: &Path, target: &Path) -> bool {
+    make_parent(target);
+    let compiler = Command::new("musl-gcc")
+        .args(["-static", "-O2", "-o"])
+        .args([target, source])
+        .status();
+    if let Ok(status) = compiler {
+        assert!(status.success(), "musl-gcc fails on {}", source.display());
+    }
+    compiler.is_ok()
+}
+
+/// How to get what [`compile_native`] needs.
+pub const NO_MUSL: &str = "no musl-gcc; install the package musl-tools";
+
+/// Compiles `source` to the module `target`; `false` where that cannot be done.
+#[must_use]
+pub fn compile_wasm(source: &Path, target: &Path) -> bool {
+    make_parent(target);
+    let compiler = Command::new("clang-19")
+        .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-o"])
+        .args([target, source])
+        .stderr(Stdio::null())
+        .status();
+    compiler.is_ok_and(|status| status.success())
+}
+
+/// How to get what [`compile_wasm`] needs.
+pub const NO_WASI: &str =
+    "no clang-19 for wasm32-wasi: apt install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";
+
+fn make_parent(target: &Path) {
+    let parent = target.parent().expect("a parent");
+    fs::create_dir_all(parent).expect("made");
+}

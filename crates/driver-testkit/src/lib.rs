@@ -1,0 +1,17 @@
+//! What the tests of all drivers share: a driver as a child process ([`Running`], [`Ended`]), the search for
+//! what it may have left behind ([`left`]), and small functions for it to run ([`functions`]).
+//!
+//! What goes wrong here is a test that fails, so it panics.
+
+pub mod functions;
+pub mod left;
+mod process;
+mod running;
+
+pub use process::{PATIENCE, alive, children, eventually};
+pub use running::{Ended, Running, batches, run, samples};
+
+/// Says that `what` was not tested, and why. `make test` counts these lines.
+pub fn skipped(what: impl std::fmt::Display, why: impl std::fmt::Display) {
+    eprintln!("SKIPPED: {what}: {why}");
+}

@@ -63,11 +63,18 @@ pub fn directories_of(pid: i32) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Processes in a group of the driver `pid`, or with its label in their environment or command line.
+/// Processes that run in a group of the driver `pid`, or with its label in their environment or command line.
 fn processes_of(pid: i32) -> Vec<String> {
     let mark = label::name(pid, "");
     let mut found = Vec::new();
     for process in entries(Path::new("/proc")) {
+        let id = process
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
+        // A zombie is its parent's to collect, which after a kill is no driver.
+        if !id.is_some_and(crate::alive) {
+            continue;
+        }
         let text = ["cgroup", "environ", "cmdline"]
             .map(|file| fs::read(process.join(file)).unwrap_or_default())
             .concat();

@@ -105,21 +105,23 @@ impl Ended {
 /// The starts among `messages`.
 #[must_use]
 pub fn samples(messages: &[Message]) -> Vec<&StartSample> {
-    let sample = |message| match message {
+    let each = messages.iter();
+    each.filter_map(|message| match message {
         Message::Sample(sample) => Some(sample),
         _ => None,
-    };
-    messages.iter().filter_map(sample).collect()
+    })
+    .collect()
 }
 
 /// The ends of batches among `messages`.
 #[must_use]
 pub fn batches(messages: &[Message]) -> Vec<&BatchEnd> {
-    let batch = |message| match message {
+    let each = messages.iter();
+    each.filter_map(|message| match message {
         Message::Batch(batch) => Some(batch),
         _ => None,
-    };
-    messages.iter().filter_map(batch).collect()
+    })
+    .collect()
 }
 
 fn message(line: &str) -> Message {

@@ -103,7 +103,7 @@ fn whatever_goes_wrong_is_that_samples_failure_and_leaves_nothing() {
 }
 
 /// Prepares well, then breaks something, and starts once.
-fn fails(rung: &str, words: &str, break_it: impl FnOnce(&Server, Pid)) {
+fn fails(rung: &str, words: &str, break_it: impl FnOnce(&Server, i32)) {
     let server = Server::double();
     let options = [
         "--memory-mib",

@@ -24,8 +24,8 @@ const GO: u32 = 1;
 const DONE: u32 = 2;
 const STOP: u32 = 3;
 
-/// A waiting thread that does jobs `J` and answers `A`, one at a time. Dropping it waits for the job under
-/// way and ends the thread.
+/// A waiting thread that does jobs `J` and answers `A`, one at a time. Dropping it waits for the end of the job
+/// that was handed over last, and ends the thread.
 #[derive(Debug)]
 pub struct WaitingThread<J, A> {
     desk: Arc<Desk<J, A>>,
@@ -133,13 +133,9 @@ impl<J, A> Desk<J, A> {
         self.slip.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for one of the states that are `wanted` and returns it. A wake-up may be spurious.
-    fn wait_for(&self, wanted: impl Fn(u32) -> bool) -> u32 {
-        loop {
-            let state = self.state.load(Ordering::Acquire);
-            if wanted(state) {
-                return state;
-            }
+    /// Waits for one of the states that are `wanted`. A wake-up may be spurious.
+    fn wait_for(&self, wanted: impl Fn(u32) -> bool) {
+        while !wanted(self.state.load(Ordering::Acquire)) {
             thread::park();
         }
     }
@@ -147,14 +143,14 @@ impl<J, A> Desk<J, A> {
     /// The life of the waiting thread.
     fn serve(&self, mut work: impl FnMut(J, &mut PhaseClock) -> A) {
         let bomb = AbortOnUnwind;
-        while self.wait_for(|state| state == GO || state == STOP) == GO {
+        loop {
+            self.wait_for(|state| state == GO || state == STOP);
             let (mut clock, job) = {
                 let mut slip = self.slip();
                 (slip.clock, slip.job.take())
             };
-            let Some((job, caller)) = job else {
-                unreachable!("the state says that there is a job");
-            };
+            // A stop finds none, unless it came before the last one was taken up.
+            let Some((job, caller)) = job else { break };
             clock.lap(phase::HAND_OFF);
             let answer = work(job, &mut clock);
             {

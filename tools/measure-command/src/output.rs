@@ -43,7 +43,7 @@ impl Output {
     pub(super) fn print(&self, report: &Report) {
         let text = match self {
             Self::Json => report.to_json(),
-            Self::Table | Self::TableAndFile(_) => table::render(report),
+            Self::Table | Self::TableAndFile(_) => table::render(report, ::table::terminal_width()),
         };
         let mut out = io::stdout().lock();
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())

@@ -11,6 +11,7 @@ use nix::unistd::geteuid;
 use probes::disk_io::may_drop_caches;
 use probes::memory::Sampler;
 use probes::perf::{Counters, Event};
+use table::{Align, Table};
 
 use crate::drivers::Ladder;
 use crate::error::BenchError;
@@ -62,7 +63,16 @@ fn line(what: &str, state: Result<&str, &str>) {
         Ok(words) => ("ok", words),
         Err(words) => ("--", words),
     };
-    println!("  {mark}  {what:<20} {words}");
+    let Some(width) = table::terminal_width() else {
+        println!("  {mark}  {what:<20} {words}");
+        return;
+    };
+    // Reasons are sentences: they go on below themselves.
+    let what = format!("  {mark}  {what:<20}");
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
+    table.row([what.as_str(), words]);
+    let text = table.text(Some(width));
+    print!("{}", text.trim_start_matches('\n'));
 }
 
 fn facilities() {

@@ -62,7 +62,7 @@ fn no_driver_can_name_a_sampler() {
             linked.contains("measure-core"),
             "{driver} has no measurement library"
         );
-        for sampler in ["probes", "stats", "report"] {
+        for sampler in ["probes", "stats", "table", "report"] {
             assert!(
                 !linked.contains(sampler),
                 "{driver} is linked with {sampler}: it could weigh itself"
@@ -87,9 +87,10 @@ fn the_ground_depends_on_nothing_of_ours_and_each_tool_on_the_ground() {
     };
     assert_eq!(own("measure-core"), BTreeSet::new());
     assert_eq!(own("stats"), BTreeSet::new());
+    assert_eq!(own("table"), BTreeSet::new());
     assert_eq!(own("probes"), BTreeSet::from(["measure-core".to_owned()]));
     // Tables are made of records alone: what makes them cannot look at the host.
-    let records_and_numbers = ["measure-core", "stats"].map(str::to_owned);
+    let records_and_numbers = ["measure-core", "stats", "table"].map(str::to_owned);
     assert_eq!(own("report"), BTreeSet::from(records_and_numbers));
     for package in metadata.workspace_packages() {
         let has_program = package.targets.iter().any(cargo_metadata::Target::is_bin);

@@ -64,7 +64,7 @@ pub fn report(dir: &Path) -> Result<Exit, CompareError> {
     write_tables(&RunDir::open(dir)?, &comparison)?;
     say(format!(
         "{}tables and samples: {}\n",
-        terminal(&comparison),
+        terminal(&comparison, table::terminal_width()),
         dir.display()
     ))?;
     Ok(Exit::Ok)
@@ -349,7 +349,7 @@ impl<'a> Session<'a> {
             self.recorder.csv_path().to_owned(),
         );
         let comparison = self.recorder.finish(interrupt::ended_early())?;
-        let tables = terminal(&comparison);
+        let tables = terminal(&comparison, table::terminal_width());
         let (path, csv) = (path.display(), csv.display());
         say(format!(
             "\n{tables}\nrows: {csv}\ntables, plots and samples: {path}\n"

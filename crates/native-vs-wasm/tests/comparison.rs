@@ -105,7 +105,7 @@ fn ratios_are_of_medians_and_divided_by_repeats_once() {
     assert_eq!(means.len(), 1);
     assert!((means[0].kernel.mean - 2.0).abs() < 1e-12);
     assert!(means[0].kernel.interval.is_some_and(|i| i.contains(2.0)));
-    let text = terminal(&comparison);
+    let text = terminal(&comparison, None);
     assert!(
         text.contains("LARGE: wasm/native geometric mean over 2: 2.00"),
         "{text}"
@@ -164,7 +164,7 @@ fn one_column_has_times_and_no_ratios() {
     let comparison = comparison(&TWO, &[("wasm", 2)], 5);
     let files = render(&comparison);
     assert!(files.iter().all(|(name, _)| !name.ends_with(".svg")));
-    let text = terminal(&comparison);
+    let text = terminal(&comparison, None);
     assert!(
         text.contains("20.0 us") && !text.contains("geometric"),
         "{text}"
@@ -179,7 +179,7 @@ fn too_few_runs_have_no_interval_and_none_has_no_ratio() {
     comparison.info.benchmarks[1]
         .trouble
         .push("wasm: trap".into());
-    let text = terminal(&comparison);
+    let text = terminal(&comparison, None);
     assert!(text.contains("too few runs for an interval"), "{text}");
     assert!(text.contains("geometric mean over 1 of 2: 2.00"), "{text}");
     assert!(text.contains("poly_lu: wasm: trap"), "{text}");

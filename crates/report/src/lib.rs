@@ -9,7 +9,6 @@ mod markdown;
 mod memory;
 mod records;
 mod summary;
-mod table;
 mod terminal;
 mod time;
 
@@ -18,7 +17,6 @@ pub use markdown::environment;
 pub use memory::{MemoryRow, Quantity, Reading};
 pub use records::{Records, read_json};
 pub use summary::{RunSummary, RungSummary};
-pub use table::{Align, Table};
 pub use terminal::terminal;
 pub use time::TimeRow;
 

@@ -12,7 +12,7 @@ use stats::{Interval, LinearFit};
 use crate::format::{bytes, unavailable_because};
 use crate::records::Records;
 use crate::summary::{RunSummary, RungSummary};
-use crate::table::{Align, Table};
+use table::{Align, Table};
 
 /// The whole report; `has_plot` if the ladder is drawn beside it.
 pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {

@@ -4,12 +4,13 @@ use crate::format::{bytes, count, duration_ns, ratio, unavailable_because};
 use crate::markdown::{KINDS, isolates};
 use crate::memory::Quantity;
 use crate::summary::RunSummary;
-use crate::table::{Align, Table};
 use crate::time::{REFERENCE, TimeRow};
+use table::{Align, Table};
 
-/// A row per rung: what one start takes, what one more worker weighs, and what that isolates.
+/// A row per rung: what one start takes, what one more worker weighs, and what that isolates; for a terminal of
+/// `width` characters if there is one.
 #[must_use]
-pub fn terminal(summary: &RunSummary<'_>) -> String {
+pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
     let with_reference = summary.times().any(|t| t.reference_over_this.is_some());
     let mut table = Table::new(&columns(summary, with_reference));
     let mut missing = String::new();
@@ -36,7 +37,7 @@ pub fn terminal(summary: &RunSummary<'_>) -> String {
     }
     let mut text = String::new();
     if !table.is_empty() {
-        text += &table.text();
+        text += &table.text(width);
         text += &format!("isolates: {KINDS}\n");
     }
     text + &missing

@@ -98,7 +98,7 @@ fn render(records: &Records) -> Vec<report::Rendered> {
 }
 
 fn terminal(records: &Records) -> String {
-    report::terminal(&RunSummary::from_records(records))
+    report::terminal(&RunSummary::from_records(records), None)
 }
 
 fn time_rows(records: &Records) -> Vec<TimeRow> {

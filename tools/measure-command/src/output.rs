@@ -46,7 +46,7 @@ impl Output {
         }
         let text = match self {
             Self::Json => report.to_json(),
-            Self::Table | Self::TableAndFile(_) => table::render(report),
+            Self::Table | Self::TableAndFile(_) => table::render(report, ::table::terminal_width()),
         };
         // The command was measured, whether or not anyone reads of it: its outcome is the exit code.
         if let Err(error) = print(text) {

@@ -1,8 +1,12 @@
 //! The table for people.
+//!
+//! Where it fits it is laid out here: in comfy-table no reason can span the columns that an unavailable metric lacks,
+//! and old scripts find their columns where they are. On a narrow terminal the crate `table` does it.
 
 use std::fmt::Write;
 
 use super::report::{Metric, Outcome, Report};
+use ::table::{Align, Table};
 use measure_core::contract::environment::{Environment, Severity};
 use stats::Summary;
 
@@ -76,42 +80,72 @@ fn number(value: f64, divisor: f64) -> String {
     }
 }
 
-fn row(text: &mut String, name: &str, summary: &Summary) {
+/// Name, how many, least, median, MAD, their unit, interval.
+type Cells = [String; 7];
+
+fn cells(name: &str, summary: &Summary) -> Cells {
     let (divisor, unit) = step(unit_of(name), summary.median);
     let of = |value: f64| number(value, divisor);
     let interval = summary.interval.map_or_else(
         || "too few runs".to_owned(),
         |i| format!("[{}, {}]", of(i.lo), of(i.hi)),
     );
-    // Writing to a string cannot fail.
-    let _ = writeln!(
-        text,
-        "{:<21}{:>5}{:>12}{:>12}{:>11} {:<4} {interval}",
-        label(name),
-        summary.n,
+    [
+        label(name).to_owned(),
+        summary.n.to_string(),
         of(summary.min),
         of(summary.median),
         of(summary.mad),
-        unit,
-    );
+        unit.to_owned(),
+        interval,
+    ]
 }
 
-/// The table, what is odd about it, and what to know when reading it.
-pub(super) fn render(report: &Report) -> String {
-    let mut text = format!("{}\n\n", report.command.join(" "));
-    let _ = writeln!(
-        text,
-        "{:<21}{:>5}{:>12}{:>12}{:>11} {:<4} 95 % interval of the median",
-        "", "n", "min", "median", "MAD", ""
-    );
-    for Metric { name, outcome, .. } in &report.metrics {
-        match outcome {
-            Outcome::Measured { summary, .. } => row(&mut text, name, summary),
-            Outcome::Unavailable { unavailable } => {
-                let _ = writeln!(text, "{:<21} unavailable: {unavailable}", label(name));
-            }
-        }
+fn line([name, n, min, median, mad, unit, interval]: &Cells) -> String {
+    format!("{name:<21}{n:>5}{min:>12}{median:>12}{mad:>11} {unit:<4} {interval}\n")
+}
+
+const INTERVAL: &str = "95 % interval of the median";
+
+/// The metrics, each its cells or in words why it has none, for a terminal of `width` characters if there is one.
+fn metrics(rows: &[Result<Cells, String>], width: Option<usize>) -> String {
+    let header = ["", "n", "min", "median", "MAD", "", INTERVAL].map(str::to_owned);
+    let measured = rows.iter().flatten().chain([&header]).map(line);
+    let longest = measured.map(|line| line.trim_end().chars().count()).max();
+    if width.is_none_or(|width| longest.is_none_or(|longest| longest <= width)) {
+        let lines = rows
+            .iter()
+            .map(|row| row.as_ref().map_or_else(Clone::clone, line));
+        return line(&header) + &lines.collect::<String>();
     }
+    let mut table = Table::new(&[
+        ("", Align::Left),
+        ("n", Align::Right),
+        ("min", Align::Right),
+        ("median", Align::Right),
+        ("MAD", Align::Right),
+        ("", Align::Left),
+        ("95 % interval", Align::Left),
+    ]);
+    for cells in rows.iter().flatten() {
+        table.row(cells.clone());
+    }
+    let unavailable = rows.iter().filter_map(|row| row.as_ref().err().cloned());
+    table.text(width) + &unavailable.collect::<String>()
+}
+
+/// The table, what is odd about it, and what to know when reading it, for a terminal of `width` characters if there
+/// is one.
+pub(super) fn render(report: &Report, width: Option<usize>) -> String {
+    let rows = report.metrics.iter().map(|metric| match &metric.outcome {
+        Outcome::Measured { summary, .. } => Ok(cells(metric.name, summary)),
+        Outcome::Unavailable { unavailable } => Err(format!(
+            "{:<21} unavailable: {unavailable}\n",
+            label(metric.name)
+        )),
+    });
+    let mut text = format!("{}\n\n", report.command.join(" "));
+    text += &metrics(&rows.collect::<Vec<_>>(), width);
     remarks(&mut text, report);
     text
 }
@@ -188,10 +222,25 @@ mod tests {
 
     #[test]
     fn a_row_of_few_runs_has_no_interval() {
-        let mut text = String::new();
         let summary = Summary::from_values(&[1000.0, 2000.0], 1).expect("values");
-        row(&mut text, "wall_ns", &summary);
+        let text = line(&cells("wall_ns", &summary));
         assert!(text.starts_with("wall time"), "{text}");
         assert!(text.contains("too few runs"), "{text}");
+    }
+
+    #[test]
+    fn eighty_columns_hold_it_and_reasons_come_last() {
+        let values: Vec<f64> = (0..20).map(|i| 123_456_789.0 + f64::from(i)).collect();
+        let summary = Summary::from_values(&values, 1).expect("values");
+        let rows = [
+            Err("CPU cycles            unavailable: no counters\n".to_owned()),
+            Ok(cells("largest_process_rss_bytes", &summary)),
+        ];
+        let wide = metrics(&rows, None);
+        assert_eq!(wide.lines().next().map(str::len), Some(94), "{wide}");
+        assert_eq!(metrics(&rows, Some(200)), wide);
+        let narrow = metrics(&rows, Some(80));
+        assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
+        assert!(narrow.ends_with("no counters\n"), "{narrow}");
     }
 }

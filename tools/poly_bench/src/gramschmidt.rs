@@ -217,7 +217,7 @@ mod tests {
             assert!(compare(&a, &b).is_err(), "array {array}, element {at}");
         }
         // Noise of another size is no factorisation of the input.
-        let last = Factors::of(&a).expect("factors").finite() - 1;
+        let last = Factors::from_arrays(&a).expect("factors").finite() - 1;
         let mut b = a.clone();
         b[1].values[last] += 1.0;
         b[0].values[last * 30 + last] += 1.0;

@@ -2,7 +2,7 @@
 
 use measure_core::base::exit::Exit;
 use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, WASM, say};
-use report::{Align, Table};
+use table::{Align, Table};
 
 use crate::columns::{self, Setup};
 use crate::kernels::{Dataset, ElementChoice, KERNELS, Kernel};
@@ -31,7 +31,7 @@ pub(crate) fn list(element: ElementChoice) -> Result<Exit, CompareError> {
         table.row(cells);
     }
     let names = columns::names().join(", ");
-    say(format!("{}columns: {names}\n", table.text()))?;
+    say(format!("{}columns: {names}\n", table.text(table::terminal_width())))?;
     Ok(Exit::Ok)
 }
 

@@ -2,7 +2,7 @@
 
 use measure_core::base::exit::Exit;
 use native_vs_wasm::{CompareError, say};
-use report::{Align, Table};
+use table::{Align, Table};
 
 use crate::benchmarks::{Benchmarks, PREFIX};
 use crate::columns;
@@ -34,6 +34,9 @@ pub(crate) fn list(known: &Benchmarks) -> Result<Exit, CompareError> {
         |why| format!("not built: {why}"),
         |version| format!("CPython {version} on both sides"),
     );
-    say(format!("{}{built}\ncolumns: {columns}\n", table.text()))?;
+    say(format!(
+        "{}{built}\ncolumns: {columns}\n",
+        table.text(table::terminal_width())
+    ))?;
     Ok(Exit::Ok)
 }

@@ -12,6 +12,7 @@ use nix::unistd::geteuid;
 use probes::disk_io::may_drop_caches;
 use probes::memory::Sampler;
 use probes::perf::{Counters, Event};
+use table::{Align, Table};
 
 use crate::drivers::Ladder;
 use crate::error::BenchError;
@@ -38,7 +39,15 @@ fn line(what: &str, state: Result<&str, &str>) -> String {
         Ok(words) => ("ok", words),
         Err(words) => ("--", words),
     };
-    format!("  {mark}  {what:<20} {words}\n")
+    let Some(width) = table::terminal_width() else {
+        return format!("  {mark}  {what:<20} {words}\n");
+    };
+    // Reasons are sentences: they go on below themselves.
+    let what = format!("  {mark}  {what:<20}");
+    let mut table = Table::new(&[("", Align::Left), ("", Align::Left)]);
+    table.row([what.as_str(), words]);
+    let text = table.text(Some(width));
+    text.trim_start_matches('\n').to_owned()
 }
 
 fn rungs() -> String {

@@ -253,5 +253,5 @@ pub fn write_tables(dir: &RunDir, records: &Records) -> Result<String, RunDirErr
     for file in report::render(&summary) {
         dir.write(file.name, file.content.as_bytes())?;
     }
-    Ok(report::terminal(&summary))
+    Ok(report::terminal(&summary, table::terminal_width()))
 }

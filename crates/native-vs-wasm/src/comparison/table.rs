@@ -5,12 +5,13 @@ use stats::{Interval, Ratio};
 use super::bars::bars;
 use super::rows::row;
 use super::{Comparison, Mean, Row, Times, means, rows};
-use report::{Align, Table};
+use ::table::{Align, Table};
 use report::{duration_ns, ratio};
 
-/// Everything for a terminal: a table and bars per group, the means, what went wrong.
+/// Everything for a terminal, of `width` characters if it is one: a table and bars per group, the means, what went
+/// wrong.
 #[must_use]
-pub fn terminal(comparison: &Comparison) -> String {
+pub fn terminal(comparison: &Comparison, width: Option<usize>) -> String {
     let found = rows(comparison);
     let means = means(comparison, &found);
     let mut text = String::new();
@@ -18,13 +19,13 @@ pub fn terminal(comparison: &Comparison) -> String {
         if !group.is_empty() {
             text += &format!("{group}\n");
         }
-        text += &times(comparison, group, &found).text();
+        text += &times(comparison, group, &found).text(width);
         text.push('\n');
         for column in &comparison.info.columns {
             let mean = means
                 .iter()
                 .find(|m| m.group == group && m.column == column.name);
-            let drawn = bars(comparison, group, &column.name, &found, mean);
+            let drawn = bars(comparison, group, &column.name, &found, mean, width);
             if !drawn.is_empty() {
                 text += &drawn;
                 text.push('\n');

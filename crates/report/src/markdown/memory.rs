@@ -8,8 +8,8 @@ use crate::format::bytes;
 use crate::memory::{MemoryRow, Quantity};
 use crate::records::Records;
 use crate::summary::RunSummary;
-use crate::table::{Align, Table};
 use measure_core::contract::vocabulary::Metric;
+use table::{Align, Table};
 
 /// The host's, whose slopes add up to what one more worker costs beyond PSS.
 const BEYOND_PSS: [Metric; 5] = [

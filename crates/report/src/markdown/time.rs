@@ -8,8 +8,8 @@ use stats::{Flag, Summary};
 use super::range;
 use crate::format::{bytes, count, duration_ns, ratio};
 use crate::summary::RunSummary;
-use crate::table::{Align, Table};
 use crate::time::{PerStart, REFERENCE, TimeRow};
+use table::{Align, Table};
 
 pub(super) fn section(summary: &RunSummary<'_>) -> String {
     let rows: &[&TimeRow] = &summary.times().collect::<Vec<_>>();

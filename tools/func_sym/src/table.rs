@@ -41,7 +41,9 @@ impl Table {
         let rows = code.into_iter().map(|piece| match piece.role {
             Role::Function(index) => Row {
                 symbol: module.name(index).map(str::to_owned),
-                line: module.body(index).and_then(|body| lines.as_ref()?.first_line(body)),
+                line: module
+                    .body(index)
+                    .and_then(|body| lines.as_ref()?.first_line(body)),
                 piece,
             },
             Role::Entry(index) => Row {

@@ -112,7 +112,7 @@ impl Function {
     }
 
     /// The function whose module `wasm`, called `what` in errors, was compiled to the shared library `path` by the crate
-    /// `wasm2c`, with [`GUARD_BYTES`](crate::settings::GUARD_BYTES) for a guard.
+    /// `second-engine`, with [`GUARD_BYTES`](crate::settings::GUARD_BYTES) for a guard.
     ///
     /// # Errors
     /// As [`Function::new`]; others may write to the library, or it is none.

@@ -35,7 +35,7 @@ pub mod waiting;
 mod wasi;
 
 pub use engine::FaasletEngine;
-pub use error::{FaasletError, StartError};
+pub use error::{FaasletError, StartError, WatcherError};
 pub use function::Function;
 pub use grants::{DirGrant, Grants};
 pub use settings::{EngineSettings, Profiling};

@@ -29,7 +29,10 @@ pub(crate) fn codegen(
     } else if functions.is_empty() {
         settings.store.list().map_err(driver_error)?
     } else {
-        functions.iter().map(|f| function_id(f)).collect::<Result<_, _>>()?
+        functions
+            .iter()
+            .map(|f| function_id(f))
+            .collect::<Result<_, _>>()?
     };
     if ids.is_empty() && !flags.snapshot {
         eprintln!(

@@ -15,6 +15,7 @@ mod snapshots;
 mod validate;
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use measure_core::base::ids::{self, FunctionId};
@@ -283,10 +284,8 @@ fn replace(
 }
 
 fn gone(dir: &Dir) -> FaasletError {
-    FaasletError::io(
-        dir.path(),
-        "the code just installed is gone: is another program writing to this store?",
-    )
+    let why = "the code just installed is gone: is another program writing to this store?";
+    FaasletError::io(dir.path(), io::Error::other(why))
 }
 
 /// Reads a module from `file`, which must be a regular file of at most [`MAX_MODULE_BYTES`].
@@ -294,7 +293,6 @@ fn gone(dir: &Dir) -> FaasletError {
 /// # Errors
 /// It is not, or cannot be read.
 pub fn read_module(file: File, path: &Path) -> Result<Vec<u8>, FaasletError> {
-    use std::io::Read;
     let meta = file.metadata().map_err(|e| FaasletError::io(path, e))?;
     if !meta.is_file() {
         return Err(FaasletError::refused(

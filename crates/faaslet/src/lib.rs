@@ -31,6 +31,7 @@ pub mod stdin;
 pub mod store;
 pub mod thread;
 mod trust;
+mod validate;
 pub mod waiting;
 mod wasi;
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 use wasmtime::{Instance, Module, Store as WasmStore};
 use wasmtime_wizer::Wizer;
 
+use names::REACTOR;
 pub use names::{ENTRIES, INITIALIZERS, Names, Plan};
 
 use crate::engine::FaasletEngine;
@@ -31,9 +32,6 @@ use crate::grants::Grants;
 use crate::host::Host;
 use crate::settings::EngineSettings;
 use state::Initialized;
-
-/// Calls the constructors of a WASI reactor.
-const REACTOR: &str = "_initialize";
 
 /// The snapshot of `wasm`, a valid program called `what` in errors, after what `plan` names has run with
 /// `grants`: a module.

@@ -1,5 +1,11 @@
 //! What a start of our rungs costs over the least that it could: a minimal hand-written Wasmtime loop with
-//! the same configuration and limits, a bare thread, a bare hand-off. All in one interleaved run.
+//! the same configuration and limits, a bare thread, a bare hand-off. All in one interleaved run. Then our own files and
+//! namespaces against the libraries that they stand for.
+
+#[path = "overhead/files.rs"]
+mod files;
+#[path = "overhead/netns.rs"]
+mod netns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -82,13 +88,42 @@ fn main() -> Outcome<()> {
             }),
         ));
     }
-    for round in 0..=ROUNDS {
-        for side in &mut sides {
+    interleave(&mut sides, ROUNDS)?;
+    report(&sides);
+    files::compare(&engine)?;
+    if let Err(e) = faaslet::netns::probe() {
+        eprintln!("SKIPPED: a network namespace: {e}");
+        return Ok(());
+    }
+    netns::compare()
+}
+
+/// `rounds` blocks of each side, after one that is not measured.
+fn interleave(sides: &mut [Side<'_>], rounds: usize) -> Outcome<()> {
+    for round in 0..=rounds {
+        for side in &mut *sides {
             side.block(round > 0)?;
         }
     }
-    report(&sides);
     Ok(())
+}
+
+/// Prints the ratio of the medians, with its interval.
+fn line(what: &str, aim: f64, ours: &[f64], peer: &[f64], of: &str) {
+    let Some(ratio) = median_ratio(ours, peer, SEED) else {
+        return;
+    };
+    let (lo, hi) = ratio
+        .interval
+        .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
+    let us = |values: &[f64]| median(values).unwrap_or(f64::NAN) / 1e3;
+    println!(
+        "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {aim}) ours {:.2} us peer {:.2} us n={}{of}",
+        ratio.ratio,
+        us(ours),
+        us(peer),
+        ours.len()
+    );
 }
 
 /// Phases of a start that went well; none of a peer.
@@ -148,23 +183,9 @@ fn report(sides: &[Side<'_>]) {
             .map(|side| side.blocks.as_slice())
     };
     let line = |what: &str, aim: f64, ours: Option<&[f64]>, peer: Option<Vec<f64>>| {
-        let (Some(ours), Some(peer)) = (ours, peer) else {
-            return;
-        };
-        let Some(ratio) = median_ratio(ours, &peer, SEED) else {
-            return;
-        };
-        let (lo, hi) = ratio
-            .interval
-            .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
-        let us = |values: &[f64]| median(values).unwrap_or(f64::NAN) / 1e3;
-        println!(
-            "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {aim}) ours {:.2} us peer {:.2} us n={} blocks of {BLOCK}",
-            ratio.ratio,
-            us(ours),
-            us(&peer),
-            ours.len()
-        );
+        if let (Some(ours), Some(peer)) = (ours, peer) {
+            line(what, aim, ours, &peer, &format!(" blocks of {BLOCK}"));
+        }
     };
     let minimal = blocks("minimal loop").unwrap_or_default();
     line(

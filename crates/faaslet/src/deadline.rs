@@ -27,6 +27,7 @@ use second_engine::abi::Status;
 use slab::Slab;
 use wasmtime::{Engine, Module};
 
+use crate::error::WatcherError;
 use crate::escape::Escape;
 use crate::registers;
 
@@ -178,13 +179,14 @@ impl State {
 
 impl Deadlines {
     /// Starts the watcher, which looks every `tick`.
-    pub(crate) fn start(engine: &Engine, tick: Duration) -> Result<Self, String> {
-        let trap = Module::new(engine, TRAP_WASM).map_err(|e| format!("{e:#}"))?;
+    pub(crate) fn start(engine: &Engine, tick: Duration) -> Result<Self, WatcherError> {
+        let trap =
+            Module::new(engine, TRAP_WASM).map_err(|e| WatcherError::Compile(format!("{e:#}")))?;
         let trap_pc = functions(&trap)
             .first()
             .and_then(|stub| trap_in(&trap, stub))
-            .ok_or("the engine's code for a trap is not what it was")?;
-        handle_pokes().map_err(|e| format!("no handler for {POKE}: {e}"))?;
+            .ok_or(WatcherError::Trap)?;
+        handle_pokes().map_err(|e| WatcherError::Handler(e.into()))?;
         let state = Arc::new(State::default());
         let theirs = state.clone();
         let watcher = thread::Builder::new()
@@ -202,7 +204,7 @@ impl Deadlines {
                     theirs.look();
                 }
             })
-            .map_err(|e| e.to_string())?;
+            .map_err(WatcherError::Thread)?;
         Ok(Self {
             state,
             trap,

@@ -29,8 +29,7 @@ impl FaasletEngine {
             cause: format!("{e:#}"),
             hint: "; fewer workers at once need less address space, and `ulimit -v` and vm.overcommit_memory bound it",
         })?;
-        let deadlines = Deadlines::start(&engine, settings.tick)
-            .map_err(|cause| FaasletError::Engine { cause, hint: "" })?;
+        let deadlines = Deadlines::start(&engine, settings.tick)?;
         Ok(Self {
             engine,
             settings: Arc::new(settings),

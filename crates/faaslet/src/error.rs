@@ -1,26 +1,29 @@
 //! What can go wrong before a function runs ([`FaasletError`]) and while it does ([`StartError`]).
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Why a function cannot be had, installed or prepared.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum FaasletError {
     /// Not in the store; the text lists what is and suggests the nearest.
     #[error("{0}")]
     UnknownFunction(String),
     /// A file or directory of the store cannot be used.
-    #[error("{}: {cause}", path.display())]
+    #[error("{}: {attempt}{source}", path.display())]
     Io {
-        /// Which.
+        /// The file or directory.
         path: PathBuf,
+        /// What was being done to it, in words that end in a colon and a space, or empty.
+        attempt: &'static str,
         /// What the system said.
-        cause: String,
+        source: io::Error,
     },
     /// Others could replace what lies here, so no compiled code is loaded from it.
     #[error("refusing to load compiled code from {}: {cause}, so others could have put their code there; {fix}", path.display())]
     Untrusted {
-        /// Which file or directory.
+        /// The file or directory that others can change.
         path: PathBuf,
         /// What is wrong with it.
         cause: String,
@@ -32,7 +35,7 @@ pub enum FaasletError {
     Refused {
         /// The function or file.
         what: String,
-        /// Why.
+        /// What it has, lacks or exceeds.
         cause: String,
     },
     /// A snapshot of it cannot be taken.
@@ -40,7 +43,7 @@ pub enum FaasletError {
     Snapshot {
         /// The function.
         what: String,
-        /// Why.
+        /// What of it cannot be in a snapshot, or how its initialiser failed.
         cause: String,
     },
     /// The engine cannot be set up.
@@ -51,10 +54,13 @@ pub enum FaasletError {
         /// What to do about it, or empty.
         hint: &'static str,
     },
+    /// Nothing can keep its deadlines.
+    #[error("cannot set up the engine: {0}")]
+    Watcher(#[from] WatcherError),
     /// The host lacks something.
     #[error("{why}, {mend}")]
     Host {
-        /// What.
+        /// What it lacks.
         why: String,
         /// How to mend it.
         mend: String,
@@ -62,10 +68,20 @@ pub enum FaasletError {
 }
 
 impl FaasletError {
-    pub(crate) fn io(path: impl Into<PathBuf>, cause: impl std::fmt::Display) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
+        Self::io_at("", path, source)
+    }
+
+    /// As [`io`](Self::io), of an `attempt` such as `"cannot lock it: "`.
+    pub(crate) fn io_at(
+        attempt: &'static str,
+        path: impl Into<PathBuf>,
+        source: impl Into<io::Error>,
+    ) -> Self {
         Self::Io {
             path: path.into(),
-            cause: cause.to_string(),
+            attempt,
+            source: source.into(),
         }
     }
 
@@ -84,6 +100,23 @@ impl FaasletError {
     }
 }
 
+/// Why an engine has no watcher of deadlines.
+#[derive(Debug, thiserror::Error)]
+pub enum WatcherError {
+    /// The engine does not compile the module that traps; what it said.
+    #[error("{0}")]
+    Compile(String),
+    /// No trapping instruction is found in that module's code.
+    #[error("the engine's code for a trap is not what it was")]
+    Trap,
+    /// The signal cannot be handled.
+    #[error("no handler for SIGURG: {0}")]
+    Handler(#[source] io::Error),
+    /// No thread is to be had.
+    #[error("{0}")]
+    Thread(#[source] io::Error),
+}
+
 /// Why a start did not end with exit code 0.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
@@ -98,7 +131,7 @@ pub enum StartError {
     /// It did what Wasm forbids.
     #[error("trap: {cause}{}", suffix(.note))]
     Trap {
-        /// Which, and where.
+        /// The trap, and the functions it came from.
         cause: String,
         /// A limit it met, or what it said on standard error.
         note: String,

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use measure_core::base::clock::PhaseClock;
-use measure_core::base::ids::FunctionId;
 use wasmtime::unix::StoreExt;
 use wasmtime::{
     Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc,
@@ -17,7 +16,7 @@ use crate::files::descriptors::Descriptors;
 use crate::grants::Grants;
 use crate::host::Host;
 use crate::library::{self, Library};
-use crate::store::{Store, within_limits};
+use crate::validate::within_limits;
 use crate::wasi;
 
 /// Names of the phases of a start that every rung has.
@@ -68,36 +67,6 @@ struct Inner {
 }
 
 impl Function {
-    /// Loads `id` from `store` and gives it `grants` at every start.
-    ///
-    /// # Errors
-    /// No such function, a refused module, an untrusted store.
-    pub fn load(
-        engine: &FaasletEngine,
-        store: &Store,
-        id: &FunctionId,
-        grants: Grants,
-    ) -> Result<Self, FaasletError> {
-        let module = store.load(engine, id)?;
-        Self::new(engine, &id.to_string(), &module, grants)
-    }
-
-    /// Loads the snapshots of `id`, taken first if need be: each start is to be one of them.
-    ///
-    /// # Errors
-    /// As [`Store::load_snapshots`], and as for any function.
-    pub fn load_snapshots(
-        engine: &FaasletEngine,
-        store: &Store,
-        id: &FunctionId,
-        grants: &Grants,
-    ) -> Result<Vec<Self>, FaasletError> {
-        let what = id.to_string();
-        let snapshots = store.load_snapshots(engine, id)?;
-        let load = |module| Self::new(engine, &what, module, grants.clone());
-        snapshots.modules.iter().map(load).collect()
-    }
-
     /// The function that `module`, called `what` in errors, holds.
     ///
     /// # Errors
@@ -112,7 +81,7 @@ impl Function {
     }
 
     /// The function whose module `wasm`, called `what` in errors, was compiled to the shared library `path` by the crate
-    /// `wasm2c`, with [`GUARD_BYTES`](crate::settings::GUARD_BYTES) for a guard.
+    /// `second-engine`, with [`GUARD_BYTES`](crate::settings::GUARD_BYTES) for a guard.
     ///
     /// # Errors
     /// As [`Function::new`]; others may write to the library, or it is none.

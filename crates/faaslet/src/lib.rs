@@ -31,11 +31,12 @@ pub mod stdin;
 pub mod store;
 pub mod thread;
 mod trust;
+mod validate;
 pub mod waiting;
 mod wasi;
 
 pub use engine::FaasletEngine;
-pub use error::{FaasletError, StartError};
+pub use error::{FaasletError, StartError, WatcherError};
 pub use function::Function;
 pub use grants::{DirGrant, Grants};
 pub use settings::{EngineSettings, Profiling};

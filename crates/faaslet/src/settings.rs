@@ -61,9 +61,12 @@ impl Profiling {
     /// It asks for what there is not.
     pub fn from_env() -> Result<Self, FaasletError> {
         std::env::var_os(PROFILE_VARIABLE).map_or(Ok(Self::Off), |value| {
-            value.to_string_lossy().parse().map_err(|cause: String| {
-                FaasletError::refused(format!("${PROFILE_VARIABLE}"), cause)
-            })
+            value
+                .to_string_lossy()
+                .parse()
+                .map_err(|e: UnknownProfiling| {
+                    FaasletError::refused(format!("${PROFILE_VARIABLE}"), e)
+                })
         })
     }
 
@@ -76,17 +79,23 @@ impl Profiling {
     }
 }
 
+/// A text that names no [`Profiling`]; says the nearest that does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownProfiling(String);
+
 impl FromStr for Profiling {
-    type Err = String;
+    type Err = UnknownProfiling;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() {
             return Ok(Self::Off);
         }
         let all = [Self::Off, Self::PerfMap, Self::JitDump];
-        all.into_iter()
-            .find(|p| p.name() == text)
-            .ok_or_else(|| ids::unknown("kind of profile", text, &all.map(|p| p.name().to_owned())))
+        all.into_iter().find(|p| p.name() == text).ok_or_else(|| {
+            let names = all.map(|p| p.name().to_owned());
+            UnknownProfiling(ids::unknown("kind of profile", text, &names))
+        })
     }
 }
 
@@ -206,7 +215,10 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(kind), "{text}");
         }
-        let refused = "jitdmp".parse::<Profiling>().expect_err("unknown");
+        let refused = "jitdmp"
+            .parse::<Profiling>()
+            .expect_err("unknown")
+            .to_string();
         assert!(refused.contains("did you mean `jitdump`?"), "{refused}");
     }
 

@@ -20,7 +20,7 @@ impl<'a> Lines<'a> {
         if !sections.contains_key(".debug_line") {
             return Ok(None);
         }
-        let dwarf = gimli::Dwarf::load(|id| {
+        let dwarf = gimli::Dwarf::load(|id| -> gimli::Result<_> {
             let data = sections.get(id.name()).copied().unwrap_or_default();
             Ok(EndianSlice::new(data, LittleEndian))
         })?;

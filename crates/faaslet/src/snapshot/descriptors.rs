@@ -43,8 +43,23 @@ pub(super) fn open(
     Ok(found)
 }
 
+/// What an initialiser did to the descriptors; lists of numbers.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Changed {
+    #[error(
+        "its initialiser left descriptor {0} open, which no start from the snapshot would have; close every \
+         file and directory before it returns"
+    )]
+    Opened(String),
+    #[error(
+        "its initialiser closed descriptor {0}, which every start from the snapshot would have again; leave \
+         the standard streams and the directories that it was given open"
+    )]
+    Closed(String),
+}
+
 /// Fails if the initialiser has changed which descriptors are open.
-pub(super) fn compare(before: &[Open], after: &[Open]) -> Result<(), String> {
+pub(super) fn compare(before: &[Open], after: &[Open]) -> Result<(), Changed> {
     let fds = |those: &[Open], not_in: &[Open]| {
         let fds: Vec<String> = those
             .iter()
@@ -55,16 +70,10 @@ pub(super) fn compare(before: &[Open], after: &[Open]) -> Result<(), String> {
     };
     let (opened, closed) = (fds(after, before), fds(before, after));
     if !opened.is_empty() {
-        return Err(format!(
-            "its initialiser left descriptor {opened} open, which no start from the snapshot would have; close every \
-             file and directory before it returns"
-        ));
+        return Err(Changed::Opened(opened));
     }
     if !closed.is_empty() {
-        return Err(format!(
-            "its initialiser closed descriptor {closed}, which every start from the snapshot would have again; leave \
-             the standard streams and the directories that it was given open"
-        ));
+        return Err(Changed::Closed(closed));
     }
     Ok(())
 }
@@ -131,9 +140,11 @@ mod tests {
         let before = all(&[(0, false), (1, false), (2, false), (3, true)]);
         assert_eq!(compare(&before, &before), Ok(()));
         let opened = all(&[(0, false), (1, false), (2, false), (3, true), (4, false)]);
-        let error = compare(&before, &opened).expect_err("refused");
+        let error = compare(&before, &opened).expect_err("refused").to_string();
         assert!(error.contains("left descriptor 4 open"), "{error}");
-        let error = compare(&before, &before[..2]).expect_err("refused");
+        let error = compare(&before, &before[..2])
+            .expect_err("refused")
+            .to_string();
         assert!(error.contains("closed descriptor 2, 3"), "{error}");
         // A file in the place of a directory that was given.
         let replaced = all(&[(0, false), (1, false), (2, false), (3, false)]);

@@ -14,12 +14,15 @@ mod descriptors;
 mod names;
 mod state;
 
+use std::fmt::Display;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use wasmtime::{Instance, Module, Store as WasmStore};
 use wasmtime_wizer::Wizer;
 
+use names::REACTOR;
 pub use names::{ENTRIES, INITIALIZERS, Names, Plan};
 
 use crate::engine::FaasletEngine;
@@ -29,9 +32,6 @@ use crate::grants::Grants;
 use crate::host::Host;
 use crate::settings::EngineSettings;
 use state::Initialized;
-
-/// Calls the constructors of a WASI reactor.
-const REACTOR: &str = "_initialize";
 
 /// The snapshot of `wasm`, a valid program called `what` in errors, after what `plan` names has run with
 /// `grants`: a module.
@@ -45,7 +45,8 @@ pub fn take(
     grants: &Grants,
     plan: &Plan,
 ) -> Result<Vec<u8>, FaasletError> {
-    let failed = |cause: String| FaasletError::snapshot(what, cause);
+    let failed = |cause: &dyn Display| FaasletError::snapshot(what, cause);
+    let engine_said = |e: wasmtime::Error| failed(&format!("{e:#}"));
     let Some(initializer) = &plan.initializer else {
         // All that it does it does at each start: its snapshot is the program itself.
         return Ok(wasm.to_vec());
@@ -55,35 +56,60 @@ pub fn take(
     if let Some(entry) = &plan.entry {
         wizer.func_rename("_start", entry);
     }
-    let (context, instrumented) = wizer
-        .instrument(wasm)
-        .map_err(|e| failed(format!("{e:#}")))?;
+    let (context, instrumented) = wizer.instrument(wasm).map_err(engine_said)?;
     // Beside the program there is the one that looks at its descriptors, twice.
     let engine = FaasletEngine::new(EngineSettings {
         instances: 3,
         ..engine.settings().clone()
     })?;
     let module = Module::new(engine.wasmtime(), &instrumented)
-        .map_err(|e| failed(format!("it cannot be compiled: {e:#}")))?;
+        .map_err(|e| failed(&format!("it cannot be compiled: {e:#}")))?;
     let function = Function::new(&engine, what, &module, grants.clone())?;
-    let (mut store, instance) = function.instance().map_err(|e| failed(e.to_string()))?;
+    let (mut store, instance) = function.instance().map_err(|e| failed(&e))?;
     let linker = function
         .linker()
-        .map_err(|e| failed(format!("no access to its descriptors: {e:#}")))?;
-    let before = descriptors::open(&linker, &mut store).map_err(|e| failed(format!("{e:#}")))?;
+        .map_err(|e| failed(&format!("no access to its descriptors: {e:#}")))?;
+    let before = descriptors::open(&linker, &mut store).map_err(engine_said)?;
     if plan.has_reactor {
-        call(&function, &mut store, &instance, REACTOR).map_err(failed)?;
+        call(&function, &mut store, &instance, REACTOR).map_err(|e| failed(&e))?;
     }
     if initializer != REACTOR {
-        call(&function, &mut store, &instance, initializer).map_err(failed)?;
+        call(&function, &mut store, &instance, initializer).map_err(|e| failed(&e))?;
     }
-    let after = descriptors::open(&linker, &mut store).map_err(|e| failed(format!("{e:#}")))?;
-    descriptors::compare(&before, &after).map_err(failed)?;
+    let after = descriptors::open(&linker, &mut store).map_err(engine_said)?;
+    descriptors::compare(&before, &after).map_err(|e| failed(&e))?;
     let mut state = Initialized {
         store: &mut store,
         instance,
     };
-    ready(wizer.snapshot(&context, &mut state)).map_err(|e| failed(format!("{e:#}")))
+    ready(wizer.snapshot(&context, &mut state)).map_err(engine_said)
+}
+
+/// How an initialiser failed.
+#[derive(Debug, thiserror::Error)]
+enum InitializerError {
+    #[error("`{0}` must have no parameters and no results")]
+    Signature(String),
+    #[error("`{name}` ended the program with exit code {code} instead of returning{}", said(.note))]
+    Exited {
+        name: String,
+        code: i32,
+        note: String,
+    },
+    #[error(
+        "`{name}` failed: it is still running after the deadline of {limit:?}; raise it with --deadline"
+    )]
+    Late { name: String, limit: Duration },
+    #[error("`{name}` failed: {source}")]
+    Failed { name: String, source: StartError },
+}
+
+fn said(note: &str) -> String {
+    if note.is_empty() {
+        String::new()
+    } else {
+        format!(" ({note})")
+    }
 }
 
 /// Calls the function `name`, which must return.
@@ -92,35 +118,27 @@ fn call(
     store: &mut WasmStore<Host>,
     instance: &Instance,
     name: &str,
-) -> Result<(), String> {
-    let initializer = instance
-        .get_typed_func::<(), ()>(&mut *store, name)
-        .map_err(|_| format!("`{name}` must have no parameters and no results"))?;
+) -> Result<(), InitializerError> {
+    let name = name.to_owned();
+    let Ok(initializer) = instance.get_typed_func::<(), ()>(&mut *store, &name) else {
+        return Err(InitializerError::Signature(name));
+    };
     let watched = function.watched(store);
     let outcome = initializer.call(&mut *store, ());
     drop(watched);
     let Err(error) = outcome else {
         return Ok(());
     };
-    let note = store.data().note();
-    if let Some(ProcExit(code)) = error.downcast_ref() {
-        let said = if note.is_empty() {
-            note
-        } else {
-            format!(" ({note})")
-        };
-        return Err(format!(
-            "`{name}` ended the program with exit code {code} instead of returning{said}"
-        ));
+    if let Some(&ProcExit(code)) = error.downcast_ref() {
+        let note = store.data().note();
+        return Err(InitializerError::Exited { name, code, note });
     }
-    let cause = match function.failure(&error, store.data()) {
-        Err(StartError::Deadline(limit)) => {
-            format!("it is still running after the deadline of {limit:?}; raise it with --deadline")
-        }
-        Err(other) => other.to_string(),
-        Ok(()) => format!("{error:#}"),
-    };
-    Err(format!("`{name}` failed: {cause}"))
+    match function.failure(&error, store.data()) {
+        Err(StartError::Deadline(limit)) => Err(InitializerError::Late { name, limit }),
+        Err(source) => Err(InitializerError::Failed { name, source }),
+        // Only of exit code 0, which is an error here and was seen above.
+        Ok(()) => Ok(()),
+    }
 }
 
 /// The value of a future that never waits.

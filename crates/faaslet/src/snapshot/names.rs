@@ -4,9 +4,10 @@ use measure_core::base::ids;
 use serde::{Deserialize, Serialize};
 use wasm_interface::Interface;
 
-use super::REACTOR;
 use crate::error::FaasletError;
 
+/// Calls the constructors of a WASI reactor.
+pub(super) const REACTOR: &str = "_initialize";
 /// What an initialiser is called unless it is named: the names that Wizer's tools use.
 pub const INITIALIZERS: [&str; 2] = ["wizer.initialize", "wizer-initialize"];
 /// What the function is called that takes the place of `_start` in the snapshot, unless it is named.

@@ -66,9 +66,10 @@ pub(super) fn find(
         // content was made by this version with these flags for this CPU), nobody but the trusted can
         // write to it, and the engine checks its own header besides.
         let module = unsafe { Module::deserialize_open_file(engine.wasmtime(), file) };
-        return module
-            .map(Some)
-            .map_err(|e| FaasletError::io(path, format!("cannot load compiled code: {e:#}")));
+        return module.map(Some).map_err(|e| {
+            let said = io::Error::other(format!("{e:#}"));
+            FaasletError::io_at("cannot load compiled code: ", path, said)
+        });
     }
     Ok(None)
 }

@@ -1,7 +1,7 @@
 //! A directory of the store, held open: what is checked is what is used, whatever happens to paths.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +38,7 @@ impl Dir {
     pub(super) fn root(path: &Path) -> Result<Self, FaasletError> {
         let path = path.canonicalize().map_err(|e| FaasletError::io(path, e))?;
         let fd = openat(AT_FDCWD, &path, OPEN_DIR, Mode::empty())
-            .map_err(|e| FaasletError::io(&path, e.desc()))?;
+            .map_err(|e| FaasletError::io(&path, e))?;
         Ok(Self {
             fd,
             root: path.clone(),
@@ -53,10 +53,11 @@ impl Dir {
         for name in [id.user(), id.function()] {
             match mkdirat(&dir.fd, name, DIR_MODE) {
                 Ok(()) | Err(Errno::EEXIST) => {}
-                Err(e) => return Err(FaasletError::io(dir.path.join(name), e.desc())),
+                Err(e) => return Err(FaasletError::io(dir.path.join(name), e)),
             }
             dir = dir.child(name)?.ok_or_else(|| {
-                FaasletError::io(dir.path.join(name), "removed while it was made")
+                let gone = io::Error::other("removed while it was made");
+                FaasletError::io(dir.path.join(name), gone)
             })?;
         }
         Ok(dir)
@@ -76,7 +77,7 @@ impl Dir {
                 path.display(),
                 "the store may hold only directories and files, no symbolic links",
             )),
-            Err(e) => Err(FaasletError::io(path, e.desc())),
+            Err(e) => Err(FaasletError::io(path, e)),
         }
     }
 
@@ -91,7 +92,7 @@ impl Dir {
                 self.path.join(name).display(),
                 "the store may hold only directories and files, no symbolic links",
             )),
-            Err(e) => Err(FaasletError::io(self.path.join(name), e.desc())),
+            Err(e) => Err(FaasletError::io(self.path.join(name), e)),
         }
     }
 
@@ -103,7 +104,7 @@ impl Dir {
             .try_clone()
             .map_err(|e| FaasletError::io(&self.path, e))?;
         Flock::lock(fd, FlockArg::LockExclusive)
-            .map_err(|(_, e)| FaasletError::io(&self.path, format!("cannot lock it: {e}")))
+            .map_err(|(_, e)| FaasletError::io_at("cannot lock it: ", &self.path, e))
     }
 
     /// Removes what writers that are gone left half written.
@@ -155,16 +156,16 @@ impl Dir {
         // One that a killed process of our id left.
         self.remove(&temporary);
         let written = self.write_new(&temporary, bytes).and_then(|()| {
-            renameat(&self.fd, temporary.as_str(), &self.fd, name).map_err(std::io::Error::from)?;
-            nix::unistd::fsync(self.fd.as_fd()).map_err(std::io::Error::from)
+            renameat(&self.fd, temporary.as_str(), &self.fd, name).map_err(io::Error::from)?;
+            nix::unistd::fsync(self.fd.as_fd()).map_err(io::Error::from)
         });
         written.map_err(|e| {
             self.remove(&temporary);
-            FaasletError::io(self.path.join(name), format!("cannot install it: {e}"))
+            FaasletError::io_at("cannot install it: ", self.path.join(name), e)
         })
     }
 
-    fn write_new(&self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+    fn write_new(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let mut file = File::from(openat(&self.fd, name, flags, FILE_MODE)?);

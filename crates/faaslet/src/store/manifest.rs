@@ -1,7 +1,7 @@
 //! What a function is given at each start, as the file `grants.json` beside its module says.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use measure_core::base::ids::FunctionId;
@@ -59,9 +59,10 @@ impl Store {
         };
         let dirs = manifest.dirs.into_iter().map(|granted| {
             let path = dir.path().join(&granted.host);
-            let host = path
-                .canonicalize()
-                .map_err(|e| FaasletError::io(&path, format!("{e}, and {id} is to be given it")))?;
+            let host = path.canonicalize().map_err(|e| {
+                let why = format!("{e}, and {id} is to be given it");
+                FaasletError::io(&path, io::Error::new(e.kind(), why))
+            })?;
             Ok(DirGrant {
                 host,
                 guest: granted.guest,

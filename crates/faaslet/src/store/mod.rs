@@ -10,11 +10,12 @@
 
 mod code;
 mod dir;
+mod functions;
 mod manifest;
 mod snapshots;
-mod validate;
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use measure_core::base::ids::{self, FunctionId};
@@ -22,13 +23,13 @@ use wasmtime::Module;
 
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
+use crate::validate::{too_large, within_limits};
 use code::Kind;
 use dir::Dir;
 
+pub use crate::validate::{MAX_MODULE_BYTES, validate};
 pub use manifest::{Manifest, ManifestDir};
 pub use snapshots::{MAX_SNAPSHOTS, SnapshotOptions, Snapshots};
-pub(crate) use validate::within_limits;
-pub use validate::{MAX_MODULE_BYTES, validate};
 
 /// The module's file name.
 pub const WASM: &str = "function.wasm";
@@ -283,10 +284,8 @@ fn replace(
 }
 
 fn gone(dir: &Dir) -> FaasletError {
-    FaasletError::io(
-        dir.path(),
-        "the code just installed is gone: is another program writing to this store?",
-    )
+    let why = "the code just installed is gone: is another program writing to this store?";
+    FaasletError::io(dir.path(), io::Error::other(why))
 }
 
 /// Reads a module from `file`, which must be a regular file of at most [`MAX_MODULE_BYTES`].
@@ -294,7 +293,6 @@ fn gone(dir: &Dir) -> FaasletError {
 /// # Errors
 /// It is not, or cannot be read.
 pub fn read_module(file: File, path: &Path) -> Result<Vec<u8>, FaasletError> {
-    use std::io::Read;
     let meta = file.metadata().map_err(|e| FaasletError::io(path, e))?;
     if !meta.is_file() {
         return Err(FaasletError::refused(
@@ -309,7 +307,7 @@ pub fn read_module(file: File, path: &Path) -> Result<Vec<u8>, FaasletError> {
         .read_to_end(&mut wasm)
         .map_err(|e| FaasletError::io(path, e))?;
     if wasm.len() as u64 > MAX_MODULE_BYTES {
-        return Err(validate::too_large(&path.display().to_string(), meta.len()));
+        return Err(too_large(&path.display().to_string(), meta.len()));
     }
     Ok(wasm)
 }

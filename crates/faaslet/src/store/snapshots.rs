@@ -16,12 +16,13 @@ use wasmtime::Module;
 
 use super::code::{self, Kind};
 use super::dir::Dir;
-use super::{Codegen, Store, gone, read_module, validate};
+use super::{Codegen, Store, gone, read_module};
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::grants::{DirGrant, Grants};
 use crate::snapshot::{self, Names, Plan};
 use crate::trust;
+use crate::validate::{validate, within_limits};
 
 const INDEX: &str = "snapshots.json";
 const VERSION: u32 = 1;
@@ -214,7 +215,7 @@ impl Snapshotted {
             if &code::hash(&wasm) != content {
                 return Ok(None);
             }
-            validate::within_limits(engine, &self.what, &wasm)?;
+            within_limits(engine, &self.what, &wasm)?;
             let module = match code::find(&self.dir, engine, Kind::Snapshot, &wasm)? {
                 Some(module) => module,
                 None => {

@@ -80,7 +80,7 @@ pub(crate) fn within_limits(
     is_within(&interface, engine.settings()).map_err(|unfit| FaasletError::refused(what, unfit))
 }
 
-pub(super) fn too_large(what: &str, bytes: u64) -> FaasletError {
+pub(crate) fn too_large(what: &str, bytes: u64) -> FaasletError {
     FaasletError::refused(
         what,
         format!("it has {bytes} bytes, a module may have {MAX_MODULE_BYTES}"),

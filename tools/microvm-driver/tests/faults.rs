@@ -2,6 +2,9 @@
 //! misbehaves, broken snapshots, signals.
 
 mod common;
+#[macro_use]
+#[path = "common/on_both.rs"]
+mod on_both;
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
 #[test]
-fn a_probe_shows_why_a_start_fails() {
+fn a_probe_shows_why_a_start_fails_on_the_double() {
     let server = Server::double();
     server.misbehave("dies-at /boot-source");
     let output = run(&with(&server, &["time", "1", "--rung", "firecracker"]));
@@ -27,7 +30,7 @@ fn a_probe_shows_why_a_start_fails() {
 }
 
 #[test]
-fn a_probe_of_a_guest_that_never_speaks_has_a_limit() {
+fn a_probe_of_a_guest_that_never_speaks_has_a_limit_on_the_double() {
     let server = Server::double();
     server.misbehave("mute-guest");
     let info = ["--timeout", "1", "info", "--rung", "firecracker"];
@@ -92,7 +95,7 @@ const FAULTS: [(&str, &str, &str); 25] = [
 ];
 
 #[test]
-fn whatever_goes_wrong_is_that_samples_failure_and_leaves_nothing() {
+fn whatever_goes_wrong_is_that_samples_failure_and_leaves_nothing_on_the_double() {
     // Side by side, as most of them wait for their timeout.
     thread::scope(|scope| {
         for (rung, fault, words) in FAULTS {
@@ -139,7 +142,7 @@ fn fails(rung: &str, words: &str, break_it: impl FnOnce(&Server, Pid)) {
 }
 
 #[test]
-fn a_half_written_snapshot_is_refused() {
+fn a_half_written_snapshot_is_refused_on_the_double() {
     for (name, words) in [("snapshot", "state from file"), ("memory", "guest memory")] {
         let halve = |_: &Server, pid| {
             let find = |directory: PathBuf| Some(directory.join(name)).filter(|p| p.is_file());
@@ -156,7 +159,7 @@ fn a_half_written_snapshot_is_refused() {
 }
 
 #[test]
-fn a_start_that_fails_does_not_end_the_batch() {
+fn a_start_that_fails_does_not_end_the_batch_on_the_double() {
     let server = Server::double();
     let options = ["time", "1", "--gated", "--rung", "firecracker"];
     let mut driver = Running::start(&with(&server, &options));
@@ -174,7 +177,7 @@ fn a_start_that_fails_does_not_end_the_batch() {
 }
 
 #[test]
-fn a_signal_ends_a_start_that_hangs_and_a_hold() {
+fn a_signal_ends_a_start_that_hangs_and_a_hold_on_the_double() {
     let server = Server::double();
     let options = [
         "--timeout",
@@ -209,33 +212,32 @@ fn a_signal_ends_a_start_that_hangs_and_a_hold() {
     }
 }
 
-#[test]
-fn a_kill_leaves_no_monitor_and_clean_removes_the_files() {
-    for server in Server::all() {
-        let hold = [
-            "--memory-mib",
-            "4",
-            "hold",
-            "2",
-            "--rung",
-            "firecracker-restore",
-        ];
-        let mut driver = Running::start(&with(&server, &hold));
-        driver.until(|m| matches!(m, Message::Parked { .. }));
-        let pid = driver.pid();
-        assert_eq!(server.processes(pid).len(), 2);
-        assert!(!directories(pid).is_empty());
-        driver.signal(Signal::SIGKILL);
-        driver.child.wait().expect("ended");
-        eventually("its monitors end", || server.processes(pid).is_empty());
-        let output = run(&["clean"]);
-        assert_eq!(code(&output), 0, "{}", errors(&output));
-        assert_eq!(directories(pid), Vec::<PathBuf>::new());
-    }
+on_both!(a_kill_leaves_no_monitor_and_clean_removes_the_files,);
+
+fn a_kill_leaves_no_monitor_and_clean_removes_the_files(server: &Server) {
+    let hold = [
+        "--memory-mib",
+        "4",
+        "hold",
+        "2",
+        "--rung",
+        "firecracker-restore",
+    ];
+    let mut driver = Running::start(&with(server, &hold));
+    driver.until(|m| matches!(m, Message::Parked { .. }));
+    let pid = driver.pid();
+    assert_eq!(server.processes(pid).len(), 2);
+    assert!(!directories(pid).is_empty());
+    driver.signal(Signal::SIGKILL);
+    driver.child.wait().expect("ended");
+    eventually("its monitors end", || server.processes(pid).is_empty());
+    let output = run(&["clean"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert_eq!(directories(pid), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn a_held_monitor_that_dies_is_told() {
+fn a_held_monitor_that_dies_is_told_on_the_double() {
     let server = Server::double();
     let hold = ["hold", "2", "--rung", "firecracker"];
     let mut driver = Running::start(&with(&server, &hold));

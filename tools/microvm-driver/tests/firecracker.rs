@@ -1,11 +1,16 @@
 //! The Firecracker rungs, on the real driver: what a start does when all goes well, and what is refused.
 
 mod common;
+#[macro_use]
+#[path = "common/on_both.rs"]
+mod on_both;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Running, Server, alive, check, code, command, directories, errors, run, with};
+use common::{
+    Running, Server, alive, check, code, command, directories, errors, run, unavailable, with,
+};
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 use measure_core::contract::protocol::Message;
@@ -30,67 +35,61 @@ const LINUX: [&str; 7] = [
     "exit",
 ];
 
-#[test]
-fn starts_have_phases_that_sum() {
-    for server in Server::all() {
-        for (rung, names) in [
-            ("firecracker", &BOOT[..]),
-            ("firecracker-restore", &RESTORE),
-        ] {
-            let arguments = [
-                "--memory-mib",
-                "16",
-                "time",
-                "6",
-                "--workers",
-                "2",
-                "--rung",
-                rung,
-            ];
-            check(&run(&with(&server, &arguments)), 6, names);
-        }
-    }
-}
+on_both!(
+    starts_have_phases_that_sum,
+    held_guests_stay_until_standard_input_closes,
+    only_what_blocks_can_be_held,
+);
 
-#[test]
-fn held_guests_stay_until_standard_input_closes() {
-    for server in Server::all() {
-        for rung in ["firecracker", "firecracker-restore"] {
-            let arguments = with(
-                &server,
-                &["--memory-mib", "16", "hold", "3", "--rung", rung],
-            );
-            let mut driver = Running::start(&arguments);
-            driver.until(|m| matches!(m, Message::Parked { workers: 3 }));
-            let monitors = server.processes(driver.pid());
-            assert_eq!(monitors.len(), 3, "{rung}");
-            driver.input = None;
-            assert_eq!(driver.code(), Some(0), "{rung}");
-            assert!(!monitors.into_iter().any(alive));
-            assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
-        }
-    }
-}
-
-#[test]
-fn only_what_blocks_can_be_held() {
-    for server in Server::all() {
-        let hold = [
-            "hold",
-            "1",
+fn starts_have_phases_that_sum(server: &Server) {
+    for (rung, names) in [
+        ("firecracker", &BOOT[..]),
+        ("firecracker-restore", &RESTORE),
+    ] {
+        let arguments = [
+            "--memory-mib",
+            "16",
+            "time",
+            "6",
+            "--workers",
+            "2",
             "--rung",
-            "firecracker",
-            "--function",
-            "demo/noop",
+            rung,
         ];
-        let output = run(&with(&server, &hold));
-        assert_eq!(code(&output), Exit::StartFailed as i32);
-        assert!(
-            errors(&output).contains("instead of staying blocked"),
-            "{}",
-            errors(&output)
-        );
+        check(&run(&with(server, &arguments)), 6, names);
     }
+}
+
+fn held_guests_stay_until_standard_input_closes(server: &Server) {
+    for rung in ["firecracker", "firecracker-restore"] {
+        let arguments = with(server, &["--memory-mib", "16", "hold", "3", "--rung", rung]);
+        let mut driver = Running::start(&arguments);
+        driver.until(|m| matches!(m, Message::Parked { workers: 3 }));
+        let monitors = server.processes(driver.pid());
+        assert_eq!(monitors.len(), 3, "{rung}");
+        driver.input = None;
+        assert_eq!(driver.code(), Some(0), "{rung}");
+        assert!(!monitors.into_iter().any(alive));
+        assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
+    }
+}
+
+fn only_what_blocks_can_be_held(server: &Server) {
+    let hold = [
+        "hold",
+        "1",
+        "--rung",
+        "firecracker",
+        "--function",
+        "demo/noop",
+    ];
+    let output = run(&with(server, &hold));
+    assert_eq!(code(&output), Exit::StartFailed as i32);
+    assert!(
+        errors(&output).contains("instead of staying blocked"),
+        "{}",
+        errors(&output)
+    );
 }
 
 /// A home with what a Linux guest needs, as far as the in-repo server looks at it.
@@ -110,7 +109,7 @@ fn linux_home() -> TempDir {
 }
 
 #[test]
-fn linux_guests_boot_from_an_initrd_or_a_disk() {
+fn linux_guests_boot_from_an_initrd_or_a_disk_on_the_double() {
     let server = Server::double();
     let home = linux_home();
     let kernel = home.path().join("microvm/vmlinux");
@@ -148,6 +147,19 @@ fn linux_guests_boot_from_an_initrd_or_a_disk() {
             .expect("the driver");
         check(&output, 2, names);
     }
+}
+
+#[test]
+fn linux_boots_on_real_firecracker() {
+    let test = "linux_boots_on_real_firecracker";
+    let Some(server) = Server::real(test) else {
+        return;
+    };
+    if let Some(why) = unavailable("firecracker-linux", &with(&server, &[])) {
+        return eprintln!("SKIPPED: {test}: real Firecracker: {why}");
+    }
+    let time = ["time", "2", "--rung", "firecracker-linux"];
+    check(&run(&with(&server, &time)), 2, &LINUX);
 }
 
 #[test]

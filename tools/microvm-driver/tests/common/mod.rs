@@ -47,46 +47,37 @@ impl Server {
         }
     }
 
-    /// The real Firecracker, where `$FIRECRACKER` or PATH has one that can run a guest here.
-    pub fn real() -> Option<Self> {
+    /// The real Firecracker, where `$FIRECRACKER` or PATH has one that can run a guest here; else says why `test`
+    /// goes without.
+    pub fn real(test: &str) -> Option<Self> {
+        Self::find_real()
+            .inspect_err(|why| eprintln!("SKIPPED: {test}: real Firecracker: {why}"))
+            .ok()
+    }
+
+    fn find_real() -> Result<Self, String> {
         let named = env::var_os("FIRECRACKER").filter(|v| !v.is_empty());
         let on_path = env::var_os("PATH").into_iter().flat_map(|path| {
             let directories: Vec<_> = env::split_paths(&path).collect();
             directories.into_iter().map(|d| d.join("firecracker"))
         });
         let path = named.map(PathBuf::from).into_iter().chain(on_path);
-        let path = path.into_iter().find(|path| path.is_file())?;
-        let output = Command::new(DRIVER)
-            .args(["info", "--rung", "firecracker", "--firecracker"])
-            .arg(&path)
-            .output()
-            .expect("the driver");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !text.lines().any(|line| line.trim() == "ready") {
-            eprintln!("SKIPPED: the tests against {}: {text}", path.display());
-            return None;
+        let path = path.into_iter().find(|path| path.is_file());
+        let path = path.ok_or("none in $FIRECRACKER or on PATH, see ansible/firecracker.yml")?;
+        let argument = path.to_str().ok_or("its path is no text")?;
+        if let Some(why) = unavailable("firecracker", &["--firecracker", argument]) {
+            return Err(format!("{argument}: {why}"));
         }
-        let version = Command::new(&path).arg("--version").output().ok()?;
+        let version = Command::new(&path).arg("--version").output();
+        let version = version.map_err(|e| format!("{argument}: {e}"))?;
         let version = String::from_utf8_lossy(&version.stdout);
         let version = version.lines().next().unwrap_or_default().to_lowercase();
-        Some(Self {
+        Ok(Self {
             name: format!("real {version}"),
             path,
             is_real: true,
             directory: tempfile::tempdir().expect("a directory"),
         })
-    }
-
-    /// All there are, with a line that says which.
-    pub fn all() -> Vec<Self> {
-        let servers: Vec<_> = [Some(Self::double()), Self::real()]
-            .into_iter()
-            .flatten()
-            .collect();
-        for server in &servers {
-            eprintln!("CONFORMANCE: {}", server.name);
-        }
-        servers
     }
 
     /// A directory of this server's own.

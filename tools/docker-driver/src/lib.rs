@@ -161,6 +161,6 @@ fn build_image(base: BaseChoice, force: bool) -> Result<Exit, DriverError> {
         built => built?,
     };
     println!("{}", built.in_words());
-    println!("archive {}", image::archive().display());
+    println!("archive {}", image::built::archive().display());
     Ok(Exit::Ok)
 }

@@ -15,6 +15,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use super::init::{COMMAND, InitConfig, STOP};
+use super::programs::search_path;
 
 /// How often a wait looks at the interrupt flag.
 const TICK: Duration = Duration::from_millis(20);
@@ -165,7 +166,7 @@ fn spawn(log: File) -> io::Result<(Child, ChildStdin)> {
     let mut child = Command::new("/proc/self/exe")
         .arg0("docker-driver")
         .arg(COMMAND)
-        .env("PATH", crate::probe::search_path())
+        .env("PATH", search_path())
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)

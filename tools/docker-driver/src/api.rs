@@ -28,7 +28,7 @@ pub enum ApiError {
     /// No answer in time.
     #[error("no answer to `{call}` within {} s", limit.as_secs())]
     Hung {
-        /// Which call.
+        /// The call, by the word that messages have for it.
         call: &'static str,
         /// How long it was waited for.
         limit: Duration,
@@ -39,7 +39,7 @@ pub enum ApiError {
     /// No connection, or it broke.
     #[error("`{call}`: {cause}")]
     Lost {
-        /// Which call.
+        /// The call, by the word that messages have for it.
         call: &'static str,
         /// What went wrong.
         cause: String,

@@ -24,7 +24,7 @@ pub enum StartError {
     /// The function ended with another exit code than 0.
     #[error("exit code {code} of {function}")]
     ExitCode {
-        /// Which function.
+        /// The function, as `user/function`.
         function: String,
         /// The code.
         code: i64,
@@ -34,7 +34,7 @@ pub enum StartError {
         "{function} ended by itself with exit code {code}, it cannot be parked: park demo/park"
     )]
     EndedByItself {
-        /// Which function.
+        /// The function, as `user/function`.
         function: String,
         /// The code.
         code: i64,

@@ -3,8 +3,7 @@
 use measure_core::contract::Isolation;
 use serde_json::{Value, json};
 
-use crate::engine::Setup;
-use crate::probe;
+use crate::engine::{Setup, programs};
 
 /// Where crun meets a v2 tree beside the v1 hierarchies it refuses to work.
 const UNIFIED: &str = "/sys/fs/cgroup/unified";
@@ -41,7 +40,7 @@ pub enum Content {
     Large,
 }
 
-/// Which rung.
+/// A rung: its id and what sets it apart from `docker-none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
     /// Ladder id.
@@ -120,7 +119,7 @@ impl Kind {
     pub fn setup(&self) -> Setup {
         let mut config = json!({});
         if let Some(runtime) = self.runtime {
-            let path = probe::find(runtime).unwrap_or_else(|| runtime.into());
+            let path = programs::find(runtime).unwrap_or_else(|| runtime.into());
             let mut entry = json!({ "path": path });
             let arguments = runtime_arguments(runtime);
             if !arguments.is_empty() {

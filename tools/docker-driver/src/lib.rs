@@ -157,7 +157,7 @@ fn build_image(base: BaseChoice, force: bool) -> Result<Exit, DriverError> {
     print_lines(&format!(
         "{}\narchive {}",
         built.in_words(),
-        image::archive().display()
+        image::built::archive().display()
     ))?;
     Ok(Exit::Ok)
 }

@@ -1,15 +1,14 @@
 //! What a private engine needs of the host.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::io::{self, Read};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use measure_core::base::programs::{find_in, search_path};
 use measure_core::contract::Probe;
 use nix::unistd::geteuid;
 
+use crate::engine::programs::find;
 use crate::engine::{self, cgroups};
 use crate::image;
 use crate::kinds::{Kind, Way};
@@ -57,7 +56,7 @@ pub fn private_engine(kind: &Kind) -> Probe {
     if let Err((why, mend)) = cgroups::check() {
         return unavailable(why, mend);
     }
-    if let Err(why) = namespaces() {
+    if let Err(why) = try_namespaces_once() {
         return unavailable(
             format!("the kernel refuses the engine's namespaces: {why}"),
             "run it with CAP_SYS_ADMIN and CAP_NET_ADMIN (in a container: --privileged)",
@@ -101,97 +100,42 @@ pub fn image() -> Probe {
     }
 }
 
-/// Tries the namespaces once per process: they do not change under it.
-fn namespaces() -> Result<(), String> {
-    static TRIED: OnceLock<Result<(), String>> = OnceLock::new();
-    TRIED.get_or_init(try_namespaces).clone()
+/// Why the engine's namespaces could not be made.
+#[derive(Debug, thiserror::Error)]
+enum NamespaceError {
+    #[error(transparent)]
+    Start(#[from] io::Error),
+    /// What the trial said of it.
+    #[error("{0}")]
+    Refused(String),
+    #[error("no answer")]
+    Silent,
 }
 
-fn try_namespaces() -> Result<(), String> {
-    let (log, mut output) = pipe().map_err(|e| e.to_string())?;
-    let trial = engine::Trial::start(&log).map_err(|e| e.to_string())?;
+/// Tries the namespaces once per process: they do not change under it.
+fn try_namespaces_once() -> Result<(), &'static NamespaceError> {
+    static TRIED: OnceLock<Result<(), NamespaceError>> = OnceLock::new();
+    TRIED.get_or_init(try_namespaces).as_ref().copied()
+}
+
+fn try_namespaces() -> Result<(), NamespaceError> {
+    let (log, mut output) = pipe()?;
+    let trial = engine::Trial::start(&log)?;
     drop(log);
     let ended = trial.outcome(TRIAL_LIMIT);
     match ended {
         Some(true) => Ok(()),
         Some(false) => {
             let mut text = String::new();
-            let _ = std::io::Read::read_to_string(&mut output, &mut text);
-            Err(text.trim().trim_start_matches("engine-init: ").to_owned())
+            let _ = output.read_to_string(&mut text);
+            let why = text.trim().trim_start_matches("engine-init: ");
+            Err(NamespaceError::Refused(why.to_owned()))
         }
-        None => Err("no answer".into()),
+        None => Err(NamespaceError::Silent),
     }
 }
 
-fn pipe() -> nix::Result<(File, File)> {
+fn pipe() -> io::Result<(File, File)> {
     let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     Ok((write.into(), read.into()))
-}
-
-/// Where the executable `name` is, of an engine or of what it starts.
-#[must_use]
-pub fn find(name: &str) -> Option<PathBuf> {
-    find_in(name, &search_path(&[]))
-}
-
-/// Versions of the engine's parts, from the executables.
-pub fn versions() -> &'static str {
-    static VERSIONS: OnceLock<String> = OnceLock::new();
-    VERSIONS.get_or_init(|| {
-        // All at once: each takes some tens of milliseconds.
-        let running = [
-            ("docker", "dockerd"),
-            ("containerd", "containerd"),
-            ("runc", "runc"),
-        ]
-        .map(|(name, program)| {
-            let run = Command::new(find(program).unwrap_or_else(|| program.into()))
-                .arg("--version")
-                .stdin(Stdio::null())
-                .stdout(Stdio::piped())
-                .stderr(Stdio::null())
-                .spawn();
-            (name, run)
-        });
-        let [dockerd, containerd, runc] = running.map(|(name, run)| {
-            let output = run.and_then(std::process::Child::wait_with_output);
-            let version = output
-                .ok()
-                .and_then(|output| pick_version(&String::from_utf8_lossy(&output.stdout)))
-                .unwrap_or_else(|| "not installed".into());
-            format!("{name} {version}")
-        });
-        format!("{dockerd} ({containerd}, {runc})")
-    })
-}
-
-/// The first word with a digit in it that looks like a version.
-fn pick_version(text: &str) -> Option<String> {
-    text.split_whitespace()
-        .map(|word| word.trim_end_matches(','))
-        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.'))
-        .map(str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_found_in_what_the_tools_print() {
-        for (text, version) in [
-            (
-                "Docker version 20.10.24+dfsg1, build 5d6db84",
-                "20.10.24+dfsg1",
-            ),
-            (
-                "containerd github.com/containerd/containerd 1.6.20~ds1 1.6.20~ds1",
-                "1.6.20~ds1",
-            ),
-            ("runc version 1.1.5+ds1\ncommit: 1.1.5", "1.1.5+ds1"),
-        ] {
-            assert_eq!(pick_version(text).as_deref(), Some(version));
-        }
-        assert_eq!(pick_version("no such thing"), None);
-    }
 }

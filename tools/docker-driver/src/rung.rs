@@ -10,11 +10,12 @@ use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::api::{ApiError, Client};
 use crate::container::Spec;
-use crate::engine::{Engine, Network, not_interrupted};
+use crate::engine::{Engine, Network, not_interrupted, programs};
 use crate::foreign::Foreign;
+use crate::image::built::{self, Built};
 use crate::image::context::path_in_image;
 use crate::image::script::Script;
-use crate::image::{self, Built, build::BaseChoice, extra};
+use crate::image::{self, build::BaseChoice, extra};
 use crate::kinds::{Content, Kind};
 use crate::prepared::{Backend, Prepared};
 use crate::{Options, probe};
@@ -54,7 +55,7 @@ impl DockerRung {
             );
             return settings;
         }
-        settings.push(image::present().map_or_else(
+        settings.push(built::present().map_or_else(
             || "image faasm/noop is not built yet".to_owned(),
             |built| built.in_words(),
         ));
@@ -80,7 +81,7 @@ impl Rung for DockerRung {
     fn describe(&self) -> Description {
         let engine = match &self.options.docker_host {
             Some(host) => foreign_version(host),
-            None => probe::versions().to_owned(),
+            None => programs::versions().to_owned(),
         };
         Description {
             rung: self.kind.id.into(),
@@ -115,7 +116,7 @@ impl Rung for DockerRung {
             )));
         }
         let function = plan.function.to_string();
-        let script = Script::of(&plan.function)?;
+        let script = Script::from_function(&plan.function)?;
         let built = image::ensure(BaseChoice::Auto, false)?;
         let mut command = vec![path_in_image(&function)];
         if script.is_none() {

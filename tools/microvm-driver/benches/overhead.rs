@@ -1,20 +1,27 @@
-//! What a `kvm-flat` start costs on top of the barest loop of the same system calls. The two sides take turns, on one
-//! CPU.
+//! What a `kvm-flat` start costs on top of the barest loop of the same system calls, and what the client of
+//! Firecracker's API costs on top of a loop that writes the same bytes. The two sides take turns, on one CPU.
 
 use std::ffi::c_void;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::ptr;
+use std::thread;
+use std::time::Duration;
 
 use kvm_bindings::{kvm_regs, kvm_run, kvm_sregs, kvm_userspace_memory_region};
 use measure_core::base::clock::{Phases, now_ns};
 use measure_core::contract::Probe;
 use measure_core::driver_kit::{Plan, Purpose, Rung};
 use microvm_driver::Options;
+use microvm_driver::firecracker::api::Connection;
+use microvm_driver::firecracker::requests::Boot;
 use microvm_driver::guest::flat::Function;
 use microvm_driver::kvm::FlatRung;
 use microvm_driver::kvm::machine::{CODE, MEMORY_BYTES, TSS, long_mode, page_tables};
+use microvm_driver::limit::Limit;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use stats::{median, median_ratio};
@@ -23,17 +30,20 @@ const SEED: u64 = 7;
 const WARMUP: usize = 50;
 const ROUNDS: usize = 1500;
 const AIM: f64 = 1.05;
+/// Beside the write and the read: a look at the clock and a poll, by which a wait can be cut short, and the parser.
+const API_AIM: f64 = 1.25;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
+    pin_to_one_cpu()?;
+    api_client()?;
     let options = Options::default();
     let mut rung = FlatRung::new(false, &options);
     if let Probe::Unavailable { why, mend } = rung.probe() {
         println!("SKIPPED: kvm-flat / bare ioctls: {why}; {mend}");
         return Ok(());
     }
-    pin_to_one_cpu()?;
     let plan = Plan {
         function: "demo/noop".parse()?,
         workers: 1,
@@ -41,7 +51,15 @@ fn main() -> Outcome<()> {
     };
     rung.prepare(&plan)?;
     let bare = Bare::open()?;
-    compare("kvm-flat / bare ioctls", &rung, &bare)?;
+    let mut starts = Vec::new();
+    let ours = &mut || {
+        starts.push(rung.cold_start(0)?);
+        Ok(())
+    };
+    compare("kvm-flat / bare ioctls", AIM, ours, &mut || {
+        Ok(bare.start()?)
+    })?;
+    println!("    phases: {}", phases(&starts[WARMUP..]));
     let mut pooled = FlatRung::new(true, &options);
     pooled.prepare(&plan)?;
     show("kvm-flat-pooled", &pooled)
@@ -75,39 +93,83 @@ fn phases(starts: &[Phases]) -> String {
     parts.join(", ")
 }
 
-fn compare(what: &str, rung: &dyn Rung, bare: &Bare) -> Outcome<()> {
-    let (mut ours, mut peer, mut starts) = (Vec::new(), Vec::new(), Vec::new());
+fn compare(
+    what: &str,
+    aim: f64,
+    ours: &mut dyn FnMut() -> Outcome<()>,
+    peer: &mut dyn FnMut() -> Outcome<()>,
+) -> Outcome<()> {
+    let mut took = [Vec::new(), Vec::new()];
     for round in 0..WARMUP + ROUNDS {
         for turn in 0..2 {
+            let side = (turn + round) % 2;
             let before = now_ns();
-            let start = if (turn + round) % 2 == 0 {
-                Some(rung.cold_start(0)?)
+            if side == 0 {
+                ours()?
             } else {
-                bare.start()?;
-                None
-            };
-            let took = (now_ns() - before) as f64;
-            match start {
-                _ if round < WARMUP => {}
-                Some(start) => {
-                    ours.push(took);
-                    starts.push(start);
-                }
-                None => peer.push(took),
+                peer()?
+            }
+            if round >= WARMUP {
+                took[side].push((now_ns() - before) as f64);
             }
         }
     }
+    let [ours, peer] = took;
     let ratio = median_ratio(&ours, &peer, SEED).ok_or("no ratio")?;
     let (lo, hi) = ratio
         .interval
         .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
     println!(
-        "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {AIM}) ours {:.1} us peer {:.1} us n={ROUNDS}",
+        "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {aim}) ours {:.1} us peer {:.1} us n={ROUNDS}",
         ratio.ratio,
         us(&ours),
         us(&peer)
     );
-    println!("    phases: {}", phases(&starts));
+    Ok(())
+}
+
+/// A connection and the requests of a boot, against a loop that writes the same bytes and reads as many. Who answers
+/// does so at once, as a monitor would whose work cost nothing: what it costs is the same for both.
+fn api_client() -> Outcome<()> {
+    let directory = tempfile::tempdir()?;
+    let socket = directory.path().join("api.sock");
+    let listener = UnixListener::bind(&socket)?;
+    thread::spawn(move || listener.incoming().flatten().try_for_each(answer));
+    let boot = Boot::flat(Path::new("/flat"), 128);
+    let requests: Vec<_> = boot.configure.iter().chain([&boot.start]).collect();
+    let mut ours = || {
+        let limit = Limit::after(Duration::from_secs(10));
+        let mut api = Connection::open(&socket, &limit, || false)?.ok_or("nobody listens")?;
+        for request in &requests {
+            api.call(request, &limit)?;
+        }
+        Ok(())
+    };
+    let mut peer = || {
+        let mut stream = UnixStream::connect(&socket)?;
+        let mut bytes = [0; ANSWER.len()];
+        for request in &requests {
+            stream.write_all(request.bytes())?;
+            stream.read_exact(&mut bytes)?;
+        }
+        Ok(())
+    };
+    let what = format!(
+        "Firecracker API, {} requests / bare writes and reads",
+        requests.len()
+    );
+    compare(&what, API_AIM, &mut ours, &mut peer)
+}
+
+/// As Firecracker answers what it has done.
+const ANSWER: &[u8] = b"HTTP/1.1 204 \r\nServer: Firecracker API\r\nConnection: keep-alive\r\n\r\n";
+
+/// Answers each request, which comes in one piece, until the other side closes.
+fn answer(mut stream: UnixStream) -> io::Result<()> {
+    let mut request = [0; 4096];
+    while stream.read(&mut request)? > 0 {
+        stream.write_all(ANSWER)?;
+    }
     Ok(())
 }
 

@@ -3,13 +3,12 @@
 use std::fs;
 use std::io::{Read, Write, stdin, stdout};
 use std::process::exit;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use microvm_driver::guest::{EXIT, HELLO, READY, elf, flat};
 use serde::{Deserialize, Serialize};
 
 use crate::behaviour::{Behaviour, hang};
-use crate::vm::Vm;
 
 /// A step of a guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,8 +83,9 @@ pub fn steps(kernel: &str, arguments: &str) -> Vec<Step> {
     steps
 }
 
-/// Goes through the steps that are not done and ends the process, once no request is being answered.
-pub fn run(steps: &[Step], progress: &Progress, behaviour: Behaviour, vm: &Arc<Mutex<Vm>>) {
+/// Goes through the steps that are not done and ends the process, once no request is being answered: nobody
+/// holds `answering` then.
+pub fn run<T>(steps: &[Step], progress: &Progress, behaviour: Behaviour, answering: &Mutex<T>) {
     if behaviour == Behaviour::MuteGuest || steps.is_empty() {
         hang();
     }
@@ -106,7 +106,7 @@ pub fn run(steps: &[Step], progress: &Progress, behaviour: Behaviour, vm: &Arc<M
         progress.advance();
     }
     progress.runs();
-    let _answering = vm.lock().unwrap_or_else(PoisonError::into_inner);
+    let _answering = answering.lock().unwrap_or_else(PoisonError::into_inner);
     match behaviour {
         Behaviour::Lingers => hang(),
         Behaviour::Fails => exit(3),

@@ -7,9 +7,11 @@
 //! A file `behaviour` beside the name it is called by makes it misbehave, see [`Behaviour`]. Never installed.
 
 mod behaviour;
+mod bodies;
 mod guest;
 mod http;
 mod jailer;
+mod snapshot;
 mod vm;
 
 use std::env;

@@ -6,18 +6,19 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::VERSION;
 use crate::behaviour::Behaviour;
+use crate::bodies::{Action, ActionType, Create, Drive, Load, Machine, Source, State, VmState};
 use crate::guest::{self, Progress, Step};
 use crate::http::{Answer, Request};
+use crate::snapshot::Saved;
 
 const AFTER_START: &str = "The requested operation is not supported after starting the microVM.";
 const BEFORE_START: &str = "The requested operation is not supported before starting the microVM.";
 
-/// See the module.
+/// A machine, as far as its API shows it.
 #[derive(Debug)]
 pub struct Vm {
     pub behaviour: Behaviour,
@@ -35,114 +36,13 @@ struct Running {
     paused: bool,
 }
 
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-enum HugePages {
-    None,
-    #[serde(rename = "2M")]
-    Hugetlbfs2M,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Machine {
-    vcpu_count: u8,
-    mem_size_mib: u64,
-    #[serde(default)]
-    smt: bool,
-    #[serde(default, skip_serializing)]
-    #[expect(dead_code, reason = "accepted and without effect here")]
-    cpu_template: Option<Value>,
-    #[serde(default)]
-    track_dirty_pages: bool,
-    #[serde(default = "no_huge_pages")]
-    huge_pages: HugePages,
-}
-
-fn no_huge_pages() -> HugePages {
-    HugePages::None
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Source {
-    kernel_image_path: String,
-    initrd_path: Option<String>,
-    boot_args: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Drive {
-    drive_id: String,
-    path_on_host: String,
-}
-
-#[derive(Debug, Deserialize)]
-enum ActionType {
-    FlushMetrics,
-    InstanceStart,
-    SendCtrlAltDel,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Action {
-    action_type: ActionType,
-}
-
-#[derive(Debug, Deserialize)]
-enum VmState {
-    Paused,
-    Resumed,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct State {
-    state: VmState,
-}
-
-#[derive(Debug, Deserialize)]
-struct Create {
-    snapshot_path: String,
-    mem_file_path: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Backend {
-    backend_path: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Load {
-    snapshot_path: String,
-    mem_backend: Backend,
-    #[serde(default)]
-    resume_vm: bool,
-}
-
-/// The content of a snapshot's state file, with a mark at its end.
-#[derive(Debug, Serialize, Deserialize)]
-struct Saved {
-    steps: Vec<Step>,
-    done: usize,
-    mem_size_mib: u64,
-}
-const MARK: &str = "end of snapshot";
-
 type Outcome = Result<Answer, Answer>;
 
 impl Vm {
     pub fn new(behaviour: Behaviour) -> Self {
         Self {
             behaviour,
-            machine: Machine {
-                vcpu_count: 1,
-                mem_size_mib: 128,
-                smt: false,
-                cpu_template: None,
-                track_dirty_pages: false,
-                huge_pages: HugePages::None,
-            },
+            machine: Machine::default(),
             source: None,
             boots: false,
             running: None,
@@ -327,8 +227,7 @@ impl Vm {
             done: running.progress.done(),
             mem_size_mib,
         };
-        let text = json!(saved).to_string() + MARK;
-        fs::write(&create.snapshot_path, text).map_err(|e| {
+        saved.write(Path::new(&create.snapshot_path)).map_err(|e| {
             refused(format!(
                 "Cannot perform open on the snapshot backing file: {e}"
             ))
@@ -357,7 +256,7 @@ impl Vm {
         // From here on a failure leaves the process without a machine: it ends.
         let fatal =
             |why: String| refused(format!("Failed to restore from snapshot: {why}")).and_end();
-        let saved = read_snapshot(Path::new(&load.snapshot_path))
+        let saved = Saved::read(Path::new(&load.snapshot_path))
             .map_err(|e| fatal(format!("Failed to get snapshot state from file: {e}")))?;
         let memory = File::open(&load.mem_backend.backend_path).and_then(|file| file.metadata());
         let memory = memory.map_err(|e| {
@@ -370,18 +269,6 @@ impl Vm {
         self.run(saved.steps, saved.done, !load.resume_vm, this);
         Ok(Answer::done())
     }
-}
-
-fn read_snapshot(path: &Path) -> Result<Saved, String> {
-    let text =
-        fs::read_to_string(path).map_err(|e| format!("Failed to open snapshot file: {e}"))?;
-    let failed = |why: &str| format!("Failed to load snapshot state from file: {why}");
-    let Some(text) = text.strip_suffix(MARK) else {
-        return Err(failed(
-            "An error occurred during bitcode serialization: bitcode error",
-        ));
-    };
-    serde_json::from_str(text).map_err(|_| failed("CRC64 validation failed"))
 }
 
 fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, Answer> {

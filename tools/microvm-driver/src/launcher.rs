@@ -12,8 +12,9 @@ use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::firecracker::api::Connection;
 use crate::limit::Limit;
+use crate::shared::{SCOPE, ended_while_held, unprepared};
 use crate::vmm::Vmm;
-use crate::{SCOPE, guest, phase, scratch, unprepared};
+use crate::{guest, phase, scratch};
 
 /// How long a released guest may take to its end.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -189,7 +190,7 @@ impl<L: Launcher> Rung for VmmRung<L> {
             last.vmm.settle(SETTLE);
         }
         match ready.parked.iter().any(|guest| guest.vmm.function_ended()) {
-            true => Err(ended(&function)),
+            true => Err(ended_while_held(&function)),
             false => Ok(()),
         }
     }
@@ -208,11 +209,4 @@ impl<L: Launcher> Rung for VmmRung<L> {
         }
         outcome
     }
-}
-
-/// The failure of a function to stay.
-pub(crate) fn ended(function: &str) -> DriverError {
-    DriverError::StartFailed(format!(
-        "{function} ended instead of staying blocked: only a function that blocks can be held, such as demo/park"
-    ))
 }

@@ -9,14 +9,16 @@ pub mod guest;
 pub mod kvm;
 pub mod launcher;
 pub mod limit;
+pub mod options;
+pub mod phase;
 pub mod qemu;
 pub mod scratch;
 pub mod vmm;
 
 mod programs;
+mod shared;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use measure_core::base::exit::{Exit, after_help};
 use measure_core::base::ids::FunctionId;
@@ -29,6 +31,7 @@ use crate::firecracker::{Firecracker, Kind};
 use crate::guest::linux;
 use crate::kvm::FlatRung;
 use crate::launcher::VmmRung;
+pub use crate::options::Options;
 use crate::qemu::Qemu;
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -58,48 +61,6 @@ pub struct Arguments {
     command: Command,
 }
 
-/// Options of every command.
-#[derive(Debug, Clone, StructOpt)]
-pub struct Options {
-    /// The firecracker executable [default: $FIRECRACKER, else the one on PATH]
-    #[structopt(long, global = true, name = "PATH", parse(from_os_str))]
-    pub firecracker: Option<PathBuf>,
-    /// The jailer, for the rung firecracker-jailed [default: $FIRECRACKER_JAILER, else the one beside firecracker,
-    /// else the one on PATH]
-    #[structopt(long, global = true, name = "JAILER", parse(from_os_str))]
-    pub jailer: Option<PathBuf>,
-    /// Boot this uncompressed Linux kernel (vmlinux) instead of the flat guest [qemu-tcg, firecracker-linux:
-    /// microvm/vmlinux below $FAASM_BENCH_HOME]
-    #[structopt(long, global = true, name = "VMLINUX", parse(from_os_str))]
-    pub kernel: Option<PathBuf>,
-    /// With a Linux kernel: this initial RAM disk (see `initrd`) [default: made anew for the function]
-    #[structopt(long, global = true, name = "INITRD", parse(from_os_str))]
-    pub initrd: Option<PathBuf>,
-    /// With a Linux kernel and Firecracker: this root file system, in place of an initrd
-    #[structopt(long, global = true, name = "IMAGE", parse(from_os_str))]
-    pub rootfs: Option<PathBuf>,
-    /// Memory of a Firecracker or QEMU guest
-    #[structopt(long, global = true, default_value = "128", name = "MIB")]
-    pub memory_mib: u32,
-    /// How long one start may take before it is killed and counted as failed [default: 10, Linux 60, QEMU 120]
-    #[structopt(long, global = true, name = "SECONDS")]
-    pub timeout: Option<u32>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            firecracker: None,
-            jailer: None,
-            kernel: None,
-            initrd: None,
-            rootfs: None,
-            memory_mib: 128,
-            timeout: None,
-        }
-    }
-}
-
 #[derive(Debug, StructOpt)]
 enum Command {
     #[structopt(flatten)]
@@ -115,52 +76,9 @@ enum Command {
     },
 }
 
-/// Phases of a start, of those rungs that have them.
-pub mod phase {
-    /// Making a jail's directory, with links to the guest's files.
-    pub const JAIL: &str = "jail";
-    /// From asked for until the monitor's program is loaded.
-    pub const SPAWN: &str = "spawn";
-    /// From there until its API takes a connection.
-    pub const API_READY: &str = "api-ready";
-    /// Telling it what to boot; without a monitor, the processor's registers and the guest's code.
-    pub const CONFIGURE: &str = "configure";
-    /// From the call that starts the guest until it is answered.
-    pub const START: &str = "start";
-    /// From the call that loads a snapshot and resumes the guest until it is answered.
-    pub const RESTORE: &str = "restore";
-    /// From there until the guest's hello is read here.
-    pub const FIRST_OUTPUT: &str = "first-output";
-    /// From there until a Linux guest says that its function has ended.
-    pub const RUN: &str = "run";
-    /// From there until the machine is gone and its monitor collected.
-    pub const EXIT: &str = "exit";
-    /// Making a virtual machine: descriptors, memory, processor.
-    pub const CREATE: &str = "create";
-    /// Erasing what the last guest left in a machine that is used again.
-    pub const ERASE: &str = "erase";
-    /// Giving the machine back to the kernel.
-    pub const TEARDOWN: &str = "teardown";
-}
-
-/// Name of this driver's scope group.
-const SCOPE: &str = "microvm-driver";
-
 struct Microvms(Options);
 
 impl Options {
-    fn files(&self) -> linux::Files {
-        linux::Files {
-            kernel: self.kernel.clone(),
-            initrd: self.initrd.clone(),
-            rootfs: self.rootfs.clone(),
-        }
-    }
-
-    fn timeout_or(&self, seconds: u32) -> Duration {
-        Duration::from_secs(self.timeout.unwrap_or(seconds).into())
-    }
-
     fn check(&self) -> Result<(), DriverError> {
         in_range("--memory-mib", self.memory_mib, 4..=65536)?;
         in_range("--timeout", self.timeout.unwrap_or(1), 1..=86400)?;
@@ -250,8 +168,4 @@ pub fn run(arguments: Arguments) -> Result<Exit, DriverError> {
             Ok(Exit::Ok)
         }
     }
-}
-
-fn unprepared() -> DriverError {
-    DriverError::Failed("the rung is not prepared".into())
 }

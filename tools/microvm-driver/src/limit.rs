@@ -1,7 +1,6 @@
 //! A limit to all waits of one start: its timeout, and after SIGINT or SIGTERM a short grace.
 
 use std::cell::Cell;
-use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -23,25 +22,14 @@ pub struct Limit {
 }
 
 /// The limit has passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Expired {
     /// The timeout of the start.
+    #[error("not within {} s (--timeout sets the limit)", .0.as_secs_f64())]
     Timeout(Duration),
     /// The grace after a signal.
+    #[error("interrupted")]
     Signal,
-}
-
-impl fmt::Display for Expired {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Timeout(limit) => write!(
-                f,
-                "not within {} s (--timeout sets the limit)",
-                limit.as_secs_f64()
-            ),
-            Self::Signal => f.write_str("interrupted"),
-        }
-    }
 }
 
 impl Limit {

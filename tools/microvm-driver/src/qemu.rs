@@ -14,10 +14,12 @@ use crate::guest::linux::{self, Root};
 use crate::guest::{self};
 use crate::launcher::{Launcher, Running};
 use crate::limit::Limit;
+use crate::options::Options;
+use crate::phase;
 use crate::programs::version_line;
 use crate::scratch::Scratch;
+use crate::shared::unprepared;
 use crate::vmm::{Input, Vmm};
-use crate::{Options, phase, unprepared};
 
 /// Ladder id.
 pub const ID: &str = "qemu-tcg";
@@ -28,7 +30,7 @@ const TIMEOUT_SECONDS: u32 = 120;
 /// without ACPI the firmware is QEMU's smallest.
 const MACHINE: &str = "microvm,acpi=off,isa-serial=on,pit=on,pic=on,rtc=on";
 
-/// See the module.
+/// The launcher of the rung `qemu-tcg`.
 #[derive(Debug)]
 pub struct Qemu {
     options: Options,

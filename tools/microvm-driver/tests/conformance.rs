@@ -1,8 +1,11 @@
 //! What this driver relies on of Firecracker's API: status codes, fault messages, which call may follow which.
 //! The same tests run against the in-repo server and, where one is found, against the real Firecracker, so that
-//! the one answers as the other does. Lines `CONFORMANCE:` say which of the two it was.
+//! the one answers as the other does. Lines `CONFORMANCE:` say which of the two it was, `SKIPPED:` why it was only one.
 
 mod common;
+#[macro_use]
+#[path = "common/on_both.rs"]
+mod on_both;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use common::Server;
-use driver_testkit::eventually;
+use common::{Server, eventually};
 use microvm_driver::firecracker::api::{Connection, Request, Response};
 use microvm_driver::firecracker::requests::{self, Boot, Snapshot};
 use microvm_driver::guest::elf;
@@ -149,39 +151,42 @@ fn load(state: &Path, memory: &Path) -> Request {
     .load()
 }
 
-#[test]
-fn a_new_server_says_what_it_is_and_keeps_its_configuration() {
-    for server in Server::all() {
-        let mut session = Session::start(&server, "new");
-        let information = session.value("/");
-        assert_eq!(information["app_name"], "Firecracker");
-        assert_eq!(information["state"], "Not started");
-        assert_eq!(
-            information["vmm_version"],
-            session.value("/version")["firecracker_version"]
-        );
-        let machine = session.value("/machine-config");
-        assert_eq!(
-            (&machine["vcpu_count"], &machine["mem_size_mib"]),
-            (&json!(1), &json!(128))
-        );
-        let machine = json!({ "vcpu_count": 2, "mem_size_mib": 64 });
-        session.done(&put("/machine-config", &machine));
-        let machine = session.value("/machine-config");
-        assert_eq!(
-            (&machine["vcpu_count"], &machine["mem_size_mib"]),
-            (&json!(2), &json!(64))
-        );
-    }
+on_both!(
+    a_new_server_says_what_it_is_and_keeps_its_configuration,
+    what_is_wrong_is_refused_with_the_reason,
+    calls_out_of_order_are_refused,
+    what_is_no_kernel_does_not_start,
+    a_guest_is_paused_saved_and_restored,
+);
+
+fn a_new_server_says_what_it_is_and_keeps_its_configuration(server: &Server) {
+    let mut session = Session::start(server, "new");
+    let information = session.value("/");
+    assert_eq!(information["app_name"], "Firecracker");
+    assert_eq!(information["state"], "Not started");
+    assert_eq!(
+        information["vmm_version"],
+        session.value("/version")["firecracker_version"]
+    );
+    let machine = session.value("/machine-config");
+    assert_eq!(
+        (&machine["vcpu_count"], &machine["mem_size_mib"]),
+        (&json!(1), &json!(128))
+    );
+    let machine = json!({ "vcpu_count": 2, "mem_size_mib": 64 });
+    session.done(&put("/machine-config", &machine));
+    let machine = session.value("/machine-config");
+    assert_eq!(
+        (&machine["vcpu_count"], &machine["mem_size_mib"]),
+        (&json!(2), &json!(64))
+    );
 }
 
-#[test]
-fn what_is_wrong_is_refused_with_the_reason() {
+fn what_is_wrong_is_refused_with_the_reason(server: &Server) {
     const JSON: &str = "An error occurred when deserializing the json body of a request: ";
-    for server in Server::all() {
-        let mut session = Session::start(&server, "wrong");
-        let machine = |vcpus: u32, mib: u32| json!({ "vcpu_count": vcpus, "mem_size_mib": mib });
-        let wrong = [
+    let mut session = Session::start(server, "wrong");
+    let machine = |vcpus: u32, mib: u32| json!({ "vcpu_count": vcpus, "mem_size_mib": mib });
+    let wrong = [
             ("/machine-config", machine(0, 128), "Machine config error: The number of vCPUs must be greater than 0, less than 32 and must be 1 or an even number if SMT is enabled.".to_owned()),
             ("/machine-config", machine(1, 0), "Machine config error: The memory size (MiB) is either 0, or not a multiple of the configured page size.".to_owned()),
             ("/machine-config", json!({ "vcpu_count": 1 }), format!("{JSON}missing field `mem_size_mib` at line 1 column 16.")),
@@ -194,105 +199,95 @@ fn what_is_wrong_is_refused_with_the_reason() {
             ("/actions", json!({ "action_type": "InstanceStop" }), format!("{JSON}unknown variant `InstanceStop`, expected one of ...")),
             ("/nope", json!({}), "Invalid request method and/or path: PUT nope.".to_owned()),
         ];
-        for (path, body, message) in wrong {
-            session.fault(&put(path, &body), &message);
-        }
-        session.fault(
-            &Request::get("/nope"),
-            "Invalid request method and/or path: GET nope.",
-        );
-        // All of that on one connection, and nothing of it has started anything.
-        assert_eq!(session.state(), "Not started");
+    for (path, body, message) in wrong {
+        session.fault(&put(path, &body), &message);
     }
+    session.fault(
+        &Request::get("/nope"),
+        "Invalid request method and/or path: GET nope.",
+    );
+    // All of that on one connection, and nothing of it has started anything.
+    assert_eq!(session.state(), "Not started");
 }
 
-#[test]
-fn calls_out_of_order_are_refused() {
-    for server in Server::all() {
-        let mut session = Session::start(&server, "order");
-        let start = put("/actions", &json!({ "action_type": "InstanceStart" }));
-        session.fault(
-            &start,
-            "Start microvm error: Cannot start microvm without kernel configuration.",
-        );
-        session.fault(&requests::pause(), BEFORE_START);
-        let snapshot = Snapshot::below(server.directory());
-        session.fault(&snapshot.create(), BEFORE_START);
-        session.done(&put(
+fn calls_out_of_order_are_refused(server: &Server) {
+    let mut session = Session::start(server, "order");
+    let start = put("/actions", &json!({ "action_type": "InstanceStart" }));
+    session.fault(
+        &start,
+        "Start microvm error: Cannot start microvm without kernel configuration.",
+    );
+    session.fault(&requests::pause(), BEFORE_START);
+    let snapshot = Snapshot::below(server.directory());
+    session.fault(&snapshot.create(), BEFORE_START);
+    session.done(&put(
+        "/machine-config",
+        &json!({ "vcpu_count": 1, "mem_size_mib": 16 }),
+    ));
+    session.fault(&snapshot.load(), "Load snapshot error: Loading a microVM snapshot not allowed after configuring boot-specific resources.");
+    // That one was no failure of a load: the server lives on.
+    let image = flat(server, "park", Function::Park, false);
+    session.boot(&Boot::flat(&image, 16));
+    session.hear("hello");
+    assert_eq!(session.state(), "Running");
+    let after = [
+        start,
+        put(
             "/machine-config",
             &json!({ "vcpu_count": 1, "mem_size_mib": 16 }),
-        ));
-        session.fault(&snapshot.load(), "Load snapshot error: Loading a microVM snapshot not allowed after configuring boot-specific resources.");
-        // That one was no failure of a load: the server lives on.
-        let image = flat(&server, "park", Function::Park, false);
-        session.boot(&Boot::flat(&image, 16));
-        session.hear("hello");
-        assert_eq!(session.state(), "Running");
-        let after = [
-            start,
-            put(
-                "/machine-config",
-                &json!({ "vcpu_count": 1, "mem_size_mib": 16 }),
-            ),
-            put("/boot-source", &json!({ "kernel_image_path": image })),
-            snapshot.load(),
-        ];
-        for request in &after {
-            session.fault(request, AFTER_START);
-        }
-        session.fault(&snapshot.create(), "Create snapshot error: Cannot save the microVM state: Operation not allowed: save/restore unavailable while running");
-        session.send(b'x');
-        assert_eq!(session.code(), Some(0));
+        ),
+        put("/boot-source", &json!({ "kernel_image_path": image })),
+        snapshot.load(),
+    ];
+    for request in &after {
+        session.fault(request, AFTER_START);
     }
+    session.fault(&snapshot.create(), "Create snapshot error: Cannot save the microVM state: Operation not allowed: save/restore unavailable while running");
+    session.send(b'x');
+    assert_eq!(session.code(), Some(0));
 }
 
-#[test]
-fn what_is_no_kernel_does_not_start() {
-    for server in Server::all() {
-        let mut session = Session::start(&server, "no-kernel");
-        session.done(&put(
-            "/boot-source",
-            &json!({ "kernel_image_path": "/etc/passwd" }),
-        ));
-        let start = put("/actions", &json!({ "action_type": "InstanceStart" }));
-        session.fault(&start, "Start microvm error: System configuration error: Cannot load kernel due to invalid memory configuration or invalid kernel image: ...");
-    }
+fn what_is_no_kernel_does_not_start(server: &Server) {
+    let mut session = Session::start(server, "no-kernel");
+    session.done(&put(
+        "/boot-source",
+        &json!({ "kernel_image_path": "/etc/passwd" }),
+    ));
+    let start = put("/actions", &json!({ "action_type": "InstanceStart" }));
+    session.fault(&start, "Start microvm error: System configuration error: Cannot load kernel due to invalid memory configuration or invalid kernel image: ...");
 }
 
-#[test]
-fn a_guest_is_paused_saved_and_restored() {
-    for server in Server::all() {
-        let snapshot = Snapshot::below(server.directory());
-        let image = flat(&server, "ready", Function::Noop, true);
-        let mut first = Session::start(&server, "first");
-        first.boot(&Boot::flat(&image, 16));
-        first.hear("ready");
-        for _ in 0..2 {
-            first.done(&requests::pause());
-            assert_eq!(first.state(), "Paused");
-        }
-        let nowhere = Snapshot::below(Path::new("/nonexistent"));
-        first.fault(&nowhere.create(), "Create snapshot error: Cannot perform open on the snapshot backing file: No such file or directory (os error 2)");
-        first.done(&snapshot.create());
-        assert_eq!(
-            fs::metadata(&snapshot.memory).expect("a file").len(),
-            16 << 20
-        );
-        first.done(&requests::resume());
-        assert_eq!(first.state(), "Running");
-        first.send(b'\n');
-        first.hear("hello");
-        assert_eq!(first.code(), Some(0));
-        // The second begins where the first was saved.
-        let mut second = Session::start(&server, "second");
-        second.done(&snapshot.load());
-        assert_eq!(second.state(), "Running");
-        second.fault(&snapshot.load(), AFTER_START);
-        second.send(b'\n');
-        second.hear("hello");
-        assert_eq!(second.code(), Some(0));
-        refused_snapshots(&server, &snapshot);
+fn a_guest_is_paused_saved_and_restored(server: &Server) {
+    let snapshot = Snapshot::below(server.directory());
+    let image = flat(server, "ready", Function::Noop, true);
+    let mut first = Session::start(server, "first");
+    first.boot(&Boot::flat(&image, 16));
+    first.hear("ready");
+    for _ in 0..2 {
+        first.done(&requests::pause());
+        assert_eq!(first.state(), "Paused");
     }
+    let nowhere = Snapshot::below(Path::new("/nonexistent"));
+    first.fault(&nowhere.create(), "Create snapshot error: Cannot perform open on the snapshot backing file: No such file or directory (os error 2)");
+    first.done(&snapshot.create());
+    assert_eq!(
+        fs::metadata(&snapshot.memory).expect("a file").len(),
+        16 << 20
+    );
+    first.done(&requests::resume());
+    assert_eq!(first.state(), "Running");
+    first.send(b'\n');
+    first.hear("hello");
+    assert_eq!(first.code(), Some(0));
+    // The second begins where the first was saved.
+    let mut second = Session::start(server, "second");
+    second.done(&snapshot.load());
+    assert_eq!(second.state(), "Running");
+    second.fault(&snapshot.load(), AFTER_START);
+    second.send(b'\n');
+    second.hear("hello");
+    assert_eq!(second.code(), Some(0));
+    refused_snapshots(server, &snapshot);
 }
 
 /// Broken snapshots, each for a server of its own, which ends after the answer.

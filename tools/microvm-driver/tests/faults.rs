@@ -2,35 +2,41 @@
 //! misbehaves, broken snapshots, signals.
 
 mod common;
+#[macro_use]
+#[path = "common/on_both.rs"]
+mod on_both;
 
 use std::fs;
 use std::path::PathBuf;
 use std::thread;
 
-use common::{Server, run, start, with};
-use driver_testkit::{eventually, left, skipped};
+use common::{Running, Server, batch, code, directories, errors, eventually, run, samples, with};
 use measure_core::base::exit::Exit;
 use measure_core::contract::protocol::Message;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
 #[test]
-fn a_probe_shows_why_a_start_fails() {
+fn a_probe_shows_why_a_start_fails_on_the_double() {
     let server = Server::double();
     server.misbehave("dies-at /boot-source");
     let output = run(&with(&server, &["time", "1", "--rung", "firecracker"]));
-    assert_eq!(output.code, Some(Exit::Unavailable as i32));
-    assert!(output.stderr.contains("exit code 7"), "{}", output.stderr);
+    assert_eq!(code(&output), Exit::Unavailable as i32);
+    assert!(
+        errors(&output).contains("exit code 7"),
+        "{}",
+        errors(&output)
+    );
 }
 
 #[test]
-fn a_probe_of_a_guest_that_never_speaks_has_a_limit() {
+fn a_probe_of_a_guest_that_never_speaks_has_a_limit_on_the_double() {
     let server = Server::double();
     server.misbehave("mute-guest");
     let info = ["--timeout", "1", "info", "--rung", "firecracker"];
     let output = run(&with(&server, &info));
-    output.expect(0);
-    let text = output.stdout;
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("unavailable"), "{text}");
     assert!(text.contains("not within 1 s"), "{text}");
 }
@@ -89,12 +95,12 @@ const FAULTS: [(&str, &str, &str); 25] = [
 ];
 
 #[test]
-fn whatever_goes_wrong_is_that_samples_failure_and_leaves_nothing() {
+fn whatever_goes_wrong_is_that_samples_failure_and_leaves_nothing_on_the_double() {
     // Side by side, as most of them wait for their timeout.
     thread::scope(|scope| {
         for (rung, fault, words) in FAULTS {
             if rung == "firecracker-jailed" && !geteuid().is_root() {
-                skipped(format!("{rung}, {fault}"), "the jailer needs root");
+                eprintln!("SKIPPED: {rung}, {fault}: the jailer needs root");
                 continue;
             }
             scope.spawn(move || fails(rung, words, |server, _| server.misbehave(fault)));
@@ -103,7 +109,7 @@ fn whatever_goes_wrong_is_that_samples_failure_and_leaves_nothing() {
 }
 
 /// Prepares well, then breaks something, and starts once.
-fn fails(rung: &str, words: &str, break_it: impl FnOnce(&Server, i32)) {
+fn fails(rung: &str, words: &str, break_it: impl FnOnce(&Server, Pid)) {
     let server = Server::double();
     let options = [
         "--memory-mib",
@@ -116,31 +122,31 @@ fn fails(rung: &str, words: &str, break_it: impl FnOnce(&Server, i32)) {
         "--rung",
         rung,
     ];
-    let mut driver = start(&with(&server, &options));
+    let mut driver = Running::start(&with(&server, &options));
     driver.until(|m| *m == Message::Ready);
     let pid = driver.pid();
     assert!(
-        !left::directories_of(pid).is_empty(),
+        !directories(pid).is_empty(),
         "{rung}: nothing to leave behind"
     );
     break_it(&server, pid);
     driver.say("");
-    let ended = driver.end();
-    let failed = Some(Exit::StartFailed as i32);
-    assert_eq!(ended.code, failed, "{rung}, {words}");
-    assert_eq!(ended.batch().failed, 1);
-    let error = ended.samples()[0].error.clone().unwrap_or_default();
+    driver.input = None;
+    let (exit, said) = driver.rest();
+    assert_eq!(exit, Some(Exit::StartFailed as i32), "{rung}, {words}");
+    assert_eq!(batch(&said).failed, 1);
+    let error = samples(&said)[0].error.clone().unwrap_or_default();
     assert!(error.contains(words), "wanted `{words}`: {error}");
     assert_eq!(server.processes(pid), Vec::<i32>::new(), "{words}");
-    assert_eq!(left::directories_of(pid), Vec::<PathBuf>::new(), "{words}");
+    assert_eq!(directories(pid), Vec::<PathBuf>::new(), "{words}");
 }
 
 #[test]
-fn a_half_written_snapshot_is_refused() {
+fn a_half_written_snapshot_is_refused_on_the_double() {
     for (name, words) in [("snapshot", "state from file"), ("memory", "guest memory")] {
         let halve = |_: &Server, pid| {
             let find = |directory: PathBuf| Some(directory.join(name)).filter(|p| p.is_file());
-            let path = left::directories_of(pid)
+            let path = directories(pid)
                 .into_iter()
                 .find_map(find)
                 .expect("a snapshot");
@@ -153,10 +159,10 @@ fn a_half_written_snapshot_is_refused() {
 }
 
 #[test]
-fn a_start_that_fails_does_not_end_the_batch() {
+fn a_start_that_fails_does_not_end_the_batch_on_the_double() {
     let server = Server::double();
     let options = ["time", "1", "--gated", "--rung", "firecracker"];
-    let mut driver = start(&with(&server, &options));
+    let mut driver = Running::start(&with(&server, &options));
     driver.until(|m| *m == Message::Ready);
     for (behaviour, failed) in [("fails", 1), ("", 0)] {
         server.misbehave(behaviour);
@@ -171,7 +177,7 @@ fn a_start_that_fails_does_not_end_the_batch() {
 }
 
 #[test]
-fn a_signal_ends_a_start_that_hangs_and_a_hold() {
+fn a_signal_ends_a_start_that_hangs_and_a_hold_on_the_double() {
     let server = Server::double();
     let options = [
         "--timeout",
@@ -187,9 +193,9 @@ fn a_signal_ends_a_start_that_hangs_and_a_hold() {
         (Signal::SIGTERM, Exit::Terminated),
     ] {
         server.misbehave("");
-        let mut held = start(&with(&server, &["hold", "2", "--rung", "firecracker"]));
+        let mut held = Running::start(&with(&server, &["hold", "2", "--rung", "firecracker"]));
         held.until(|m| matches!(m, Message::Parked { .. }));
-        let mut timed = start(&with(&server, &options));
+        let mut timed = Running::start(&with(&server, &options));
         timed.until(|m| *m == Message::Ready);
         server.misbehave("mute-guest");
         timed.say("");
@@ -201,50 +207,49 @@ fn a_signal_ends_a_start_that_hangs_and_a_hold() {
             driver.signal(signal);
             assert_eq!(driver.code(), Some(exit as i32));
             assert_eq!(server.processes(driver.pid()), Vec::<i32>::new());
-            assert_eq!(left::directories_of(driver.pid()), Vec::<PathBuf>::new());
+            assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
         }
     }
 }
 
-#[test]
-fn a_kill_leaves_no_monitor_and_clean_removes_the_files() {
-    for server in Server::all() {
-        let hold = [
-            "--memory-mib",
-            "4",
-            "hold",
-            "2",
-            "--rung",
-            "firecracker-restore",
-        ];
-        let mut driver = start(&with(&server, &hold));
-        driver.until(|m| matches!(m, Message::Parked { .. }));
-        let pid = driver.pid();
-        assert_eq!(server.processes(pid).len(), 2);
-        assert!(!left::directories_of(pid).is_empty());
-        driver.signal(Signal::SIGKILL);
-        driver.child.wait().expect("ended");
-        eventually("its monitors end", || server.processes(pid).is_empty());
-        let output = run(&["clean"]);
-        output.expect(0);
-        assert_eq!(left::directories_of(pid), Vec::<PathBuf>::new());
-    }
+on_both!(a_kill_leaves_no_monitor_and_clean_removes_the_files,);
+
+fn a_kill_leaves_no_monitor_and_clean_removes_the_files(server: &Server) {
+    let hold = [
+        "--memory-mib",
+        "4",
+        "hold",
+        "2",
+        "--rung",
+        "firecracker-restore",
+    ];
+    let mut driver = Running::start(&with(server, &hold));
+    driver.until(|m| matches!(m, Message::Parked { .. }));
+    let pid = driver.pid();
+    assert_eq!(server.processes(pid).len(), 2);
+    assert!(!directories(pid).is_empty());
+    driver.signal(Signal::SIGKILL);
+    driver.child.wait().expect("ended");
+    eventually("its monitors end", || server.processes(pid).is_empty());
+    let output = run(&["clean"]);
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    assert_eq!(directories(pid), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn a_held_monitor_that_dies_is_told() {
+fn a_held_monitor_that_dies_is_told_on_the_double() {
     let server = Server::double();
     let hold = ["hold", "2", "--rung", "firecracker"];
-    let mut driver = start(&with(&server, &hold));
+    let mut driver = Running::start(&with(&server, &hold));
     driver.until(|m| matches!(m, Message::Parked { .. }));
     let victim = server.processes(driver.pid())[0];
     kill(Pid::from_raw(victim), Signal::SIGKILL).expect("killed");
-    let ended = driver.end();
-    assert_eq!(ended.code, Some(Exit::StartFailed as i32));
-    let said = ended.messages();
+    driver.input = None;
+    let (exit, said) = driver.rest();
+    assert_eq!(exit, Some(Exit::StartFailed as i32));
     assert!(
         matches!(said.last(), Some(Message::Failed { error, .. }) if error.contains("firecracker")),
         "{said:?}"
     );
-    assert_eq!(server.processes(ended.pid), Vec::<i32>::new());
+    assert_eq!(server.processes(driver.pid()), Vec::<i32>::new());
 }

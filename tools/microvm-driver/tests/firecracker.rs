@@ -1,12 +1,16 @@
 //! The Firecracker rungs, on the real driver: what a start does when all goes well, and what is refused.
 
 mod common;
+#[macro_use]
+#[path = "common/on_both.rs"]
+mod on_both;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Server, check, command, run, start, with};
-use driver_testkit::{alive, left};
+use common::{
+    Running, Server, alive, check, code, command, directories, errors, run, unavailable, with,
+};
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 use measure_core::contract::protocol::Message;
@@ -31,67 +35,61 @@ const LINUX: [&str; 7] = [
     "exit",
 ];
 
-#[test]
-fn starts_have_phases_that_sum() {
-    for server in Server::all() {
-        for (rung, names) in [
-            ("firecracker", &BOOT[..]),
-            ("firecracker-restore", &RESTORE),
-        ] {
-            let arguments = [
-                "--memory-mib",
-                "16",
-                "time",
-                "6",
-                "--workers",
-                "2",
-                "--rung",
-                rung,
-            ];
-            check(&run(&with(&server, &arguments)), 6, names);
-        }
-    }
-}
+on_both!(
+    starts_have_phases_that_sum,
+    held_guests_stay_until_standard_input_closes,
+    only_what_blocks_can_be_held,
+);
 
-#[test]
-fn held_guests_stay_until_standard_input_closes() {
-    for server in Server::all() {
-        for rung in ["firecracker", "firecracker-restore"] {
-            let arguments = with(
-                &server,
-                &["--memory-mib", "16", "hold", "3", "--rung", rung],
-            );
-            let mut driver = start(&arguments);
-            driver.until(|m| matches!(m, Message::Parked { workers: 3 }));
-            let monitors = server.processes(driver.pid());
-            assert_eq!(monitors.len(), 3, "{rung}");
-            driver.input = None;
-            assert_eq!(driver.code(), Some(0), "{rung}");
-            assert!(!monitors.into_iter().any(alive));
-            assert_eq!(left::directories_of(driver.pid()), Vec::<PathBuf>::new());
-        }
-    }
-}
-
-#[test]
-fn only_what_blocks_can_be_held() {
-    for server in Server::all() {
-        let hold = [
-            "hold",
-            "1",
+fn starts_have_phases_that_sum(server: &Server) {
+    for (rung, names) in [
+        ("firecracker", &BOOT[..]),
+        ("firecracker-restore", &RESTORE),
+    ] {
+        let arguments = [
+            "--memory-mib",
+            "16",
+            "time",
+            "6",
+            "--workers",
+            "2",
             "--rung",
-            "firecracker",
-            "--function",
-            "demo/noop",
+            rung,
         ];
-        let output = run(&with(&server, &hold));
-        assert_eq!(output.code, Some(Exit::StartFailed as i32));
-        assert!(
-            output.stderr.contains("instead of staying blocked"),
-            "{}",
-            output.stderr
-        );
+        check(&run(&with(server, &arguments)), 6, names);
     }
+}
+
+fn held_guests_stay_until_standard_input_closes(server: &Server) {
+    for rung in ["firecracker", "firecracker-restore"] {
+        let arguments = with(server, &["--memory-mib", "16", "hold", "3", "--rung", rung]);
+        let mut driver = Running::start(&arguments);
+        driver.until(|m| matches!(m, Message::Parked { workers: 3 }));
+        let monitors = server.processes(driver.pid());
+        assert_eq!(monitors.len(), 3, "{rung}");
+        driver.input = None;
+        assert_eq!(driver.code(), Some(0), "{rung}");
+        assert!(!monitors.into_iter().any(alive));
+        assert_eq!(directories(driver.pid()), Vec::<PathBuf>::new());
+    }
+}
+
+fn only_what_blocks_can_be_held(server: &Server) {
+    let hold = [
+        "hold",
+        "1",
+        "--rung",
+        "firecracker",
+        "--function",
+        "demo/noop",
+    ];
+    let output = run(&with(server, &hold));
+    assert_eq!(code(&output), Exit::StartFailed as i32);
+    assert!(
+        errors(&output).contains("instead of staying blocked"),
+        "{}",
+        errors(&output)
+    );
 }
 
 /// A home with what a Linux guest needs, as far as the in-repo server looks at it.
@@ -111,7 +109,7 @@ fn linux_home() -> TempDir {
 }
 
 #[test]
-fn linux_guests_boot_from_an_initrd_or_a_disk() {
+fn linux_guests_boot_from_an_initrd_or_a_disk_on_the_double() {
     let server = Server::double();
     let home = linux_home();
     let kernel = home.path().join("microvm/vmlinux");
@@ -143,10 +141,25 @@ fn linux_guests_boot_from_an_initrd_or_a_disk() {
     ];
     for (options, rung, names) in starts {
         let arguments = [options, &["time", "2", "--rung", rung]].concat();
-        let mut driver = command(&with(&server, &arguments));
-        let output = driver_testkit::run(driver.env(home::HOME_VARIABLE, home.path()));
+        let output = command(&with(&server, &arguments))
+            .env(home::HOME_VARIABLE, home.path())
+            .output()
+            .expect("the driver");
         check(&output, 2, names);
     }
+}
+
+#[test]
+fn linux_boots_on_real_firecracker() {
+    let test = "linux_boots_on_real_firecracker";
+    let Some(server) = Server::real(test) else {
+        return;
+    };
+    if let Some(why) = unavailable("firecracker-linux", &with(&server, &[])) {
+        return eprintln!("SKIPPED: {test}: real Firecracker: {why}");
+    }
+    let time = ["time", "2", "--rung", "firecracker-linux"];
+    check(&run(&with(&server, &time)), 2, &LINUX);
 }
 
 #[test]
@@ -194,8 +207,8 @@ fn options_that_fit_nothing_are_usage_errors() {
     ];
     for (arguments, words) in wrong {
         let output = run(arguments);
-        assert_eq!(output.code, Some(Exit::Usage as i32), "{arguments:?}");
-        assert!(output.stderr.contains(words), "{}", output.stderr);
+        assert_eq!(code(&output), Exit::Usage as i32, "{arguments:?}");
+        assert!(errors(&output).contains(words), "{}", errors(&output));
     }
     let server = Server::double();
     let arguments = [
@@ -207,16 +220,18 @@ fn options_that_fit_nothing_are_usage_errors() {
         "polybench/poly_3mm",
     ];
     let output = run(&with(&server, &arguments));
-    assert_eq!(output.code, Some(Exit::Usage as i32));
-    assert!(output.stderr.contains("--kernel"), "{}", output.stderr);
+    assert_eq!(code(&output), Exit::Usage as i32);
+    assert!(errors(&output).contains("--kernel"), "{}", errors(&output));
 }
 
 #[test]
 fn a_missing_firecracker_is_told_with_the_way_to_one() {
-    let mut driver = command(&["info", "--rung", "firecracker"]);
-    let output = driver_testkit::run(driver.env("PATH", "/nonexistent"));
-    assert_eq!(output.code, Some(0));
-    let text = output.stdout;
+    let output = command(&["info", "--rung", "firecracker"])
+        .env("PATH", "/nonexistent")
+        .output()
+        .expect("the driver");
+    assert_eq!(code(&output), 0);
+    let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("firecracker is not on PATH"), "{text}");
     assert!(text.contains("ansible/firecracker.yml"), "{text}");
     let arguments = [
@@ -228,11 +243,11 @@ fn a_missing_firecracker_is_told_with_the_way_to_one() {
         "firecracker",
     ];
     let output = run(&arguments);
-    assert_eq!(output.code, Some(Exit::Unavailable as i32));
+    assert_eq!(code(&output), Exit::Unavailable as i32);
     assert!(
-        output.stderr.contains("/nonexistent/fc"),
+        errors(&output).contains("/nonexistent/fc"),
         "{}",
-        output.stderr
+        errors(&output)
     );
 }
 
@@ -242,17 +257,19 @@ fn an_initrd_is_written_for_a_function() {
     let file = home.path().join("noop.cpio");
     let write = |function: &str, file: &Path| {
         let path = file.to_str().expect("a path");
-        let mut driver = command(&["initrd", path, "--function", function]);
-        driver_testkit::run(driver.env(home::HOME_VARIABLE, home.path()))
+        command(&["initrd", path, "--function", function])
+            .env(home::HOME_VARIABLE, home.path())
+            .output()
+            .expect("the driver")
     };
-    write("demo/noop", &file).expect(0);
+    assert_eq!(code(&write("demo/noop", &file)), 0);
     let bytes = fs::read(&file).expect("written");
     assert!(bytes.starts_with(b"070701"));
     let output = write("demo/nope", &file);
-    assert_eq!(output.code, Some(Exit::Usage as i32));
+    assert_eq!(code(&output), Exit::Usage as i32);
     assert!(
-        output.stderr.contains("make functions"),
+        errors(&output).contains("make functions"),
         "{}",
-        output.stderr
+        errors(&output)
     );
 }

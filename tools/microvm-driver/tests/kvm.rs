@@ -4,8 +4,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{check, run, start, unavailable};
-use driver_testkit::skipped;
+use common::{Running, check, code, errors, messages, run, unavailable};
 use measure_core::base::exit::Exit;
 use measure_core::contract::Probe;
 use measure_core::contract::protocol::{BatchEnd, Message};
@@ -29,7 +28,7 @@ fn ready(test: &str) -> Vec<(&'static str, &'static [&'static str])> {
         .filter(|(rung, _)| match unavailable(rung, &[]) {
             None => true,
             Some(why) => {
-                skipped(format!("{test}, {rung}"), why);
+                eprintln!("SKIPPED: {test}, {rung}: {why}");
                 false
             }
         })
@@ -39,8 +38,8 @@ fn ready(test: &str) -> Vec<(&'static str, &'static [&'static str])> {
 #[test]
 fn info_lists_every_rung_with_what_it_isolates() {
     let output = run(&["info", "--json"]);
-    output.expect(0);
-    let said = output.messages();
+    assert_eq!(code(&output), 0, "{}", errors(&output));
+    let said = messages(&output);
     let mut ids = Vec::new();
     for message in &said {
         let Message::Rung { description, probe } = message else {
@@ -89,16 +88,16 @@ fn starts_have_phases_that_sum() {
 #[test]
 fn held_guests_stay_until_standard_input_closes() {
     for (rung, _) in ready("hold") {
-        let mut driver = start(&["hold", "5", "--rung", rung]);
+        let mut driver = Running::start(&["hold", "5", "--rung", rung]);
         driver.until(|m| matches!(m, Message::Parked { workers: 5 }));
         driver.input = None;
         assert_eq!(driver.code(), Some(0), "{rung}");
         let output = run(&["hold", "2", "--rung", rung, "--function", "demo/noop"]);
-        assert_eq!(output.code, Some(Exit::StartFailed as i32), "{rung}");
+        assert_eq!(code(&output), Exit::StartFailed as i32, "{rung}");
         assert!(
-            output.stderr.contains("instead of staying blocked"),
+            errors(&output).contains("instead of staying blocked"),
             "{}",
-            output.stderr
+            errors(&output)
         );
     }
 }
@@ -110,7 +109,7 @@ fn signals_end_a_run_with_its_samples() {
             (Signal::SIGINT, Exit::Interrupted),
             (Signal::SIGTERM, Exit::Terminated),
         ] {
-            let mut timed = start(&["time", "10000000", "--rung", rung]);
+            let mut timed = Running::start(&["time", "10000000", "--rung", rung]);
             timed.until(|m| matches!(m, Message::Sample(_)));
             timed.signal(signal);
             let batch = timed.until(|m| matches!(m, Message::Batch(_)));
@@ -122,7 +121,7 @@ fn signals_end_a_run_with_its_samples() {
                 })
             ));
             assert_eq!(timed.code(), Some(exit as i32), "{rung}");
-            let mut held = start(&["hold", "3", "--rung", rung]);
+            let mut held = Running::start(&["hold", "3", "--rung", rung]);
             held.until(|m| matches!(m, Message::Parked { .. }));
             held.signal(signal);
             assert_eq!(held.code(), Some(exit as i32), "{rung}");
@@ -142,8 +141,7 @@ fn info_where(script: &str) -> Option<String> {
         |o| String::from_utf8_lossy(&[o.stdout, o.stderr].concat()).into_owned(),
     );
     if !text.contains("kvm-flat") {
-        let why = format!("no mount namespace of our own: {text}");
-        skipped("another /dev/kvm", why);
+        eprintln!("SKIPPED: another /dev/kvm: no mount namespace of our own: {text}");
         return None;
     }
     Some(text)
@@ -179,11 +177,11 @@ fn a_kvm_that_runs_no_guest_is_told() {
 fn unknown_functions_are_usage_errors() {
     for (rung, _) in ready("unknown function") {
         let output = run(&["time", "1", "--rung", rung, "--function", "demo/nop"]);
-        assert_eq!(output.code, Some(Exit::Usage as i32));
+        assert_eq!(code(&output), Exit::Usage as i32);
         assert!(
-            output.stderr.contains("did you mean `demo/noop`?"),
+            errors(&output).contains("did you mean `demo/noop`?"),
             "{}",
-            output.stderr
+            errors(&output)
         );
     }
 }
@@ -191,8 +189,8 @@ fn unknown_functions_are_usage_errors() {
 #[test]
 fn help_teaches() {
     let output = run(&["--help"]);
-    assert_eq!(output.code, Some(0));
-    let text = output.stdout;
+    assert_eq!(code(&output), 0);
+    let text = String::from_utf8_lossy(&output.stdout);
     for part in [
         "EXAMPLES",
         "EXIT CODES",

@@ -4,13 +4,17 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::thread;
 
-use common::{check, command, start, unavailable, write_script};
-use driver_testkit::{alive, functions, left, run, skipped};
+use common::{
+    Running, alive, check, code, command, directories, errors, messages, samples, unavailable,
+    write_script,
+};
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 use measure_core::contract::protocol::Message;
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 const PHASES: [&str; 4] = ["spawn", "first-output", "run", "exit"];
@@ -30,8 +34,7 @@ fn home() -> Option<TempDir> {
         fs::create_dir_all(path.parent().expect("a parent")).expect("made");
         std::os::unix::fs::symlink(home::root().join(file), &path).expect("a link");
         if !path.exists() {
-            let why = format!("there is no {file}; make functions microvm-guest");
-            skipped("qemu-tcg", why);
+            eprintln!("SKIPPED: qemu-tcg: there is no {file}; make functions microvm-guest");
             return None;
         }
     }
@@ -39,8 +42,13 @@ fn home() -> Option<TempDir> {
     fs::create_dir_all(&three).expect("made");
     let source = three.join("three.c");
     fs::write(&source, "int main(void) { return 3; }").expect("written");
-    if !functions::compile_native(&source, &three.join("native")) {
-        skipped("qemu-tcg", functions::NO_MUSL);
+    let compiled = Command::new("musl-gcc")
+        .args(["-static", "-o"])
+        .arg(three.join("native"))
+        .arg(&source)
+        .status();
+    if !compiled.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: qemu-tcg: no musl-gcc; install the package musl-tools");
         return None;
     }
     Some(home)
@@ -49,7 +57,7 @@ fn home() -> Option<TempDir> {
 #[test]
 fn linux_boots_runs_functions_and_parks_them() {
     if let Some(why) = unavailable("qemu-tcg", &[]) {
-        skipped("qemu-tcg", why);
+        eprintln!("SKIPPED: qemu-tcg: {why}");
         return;
     }
     let Some(home) = home() else { return };
@@ -64,23 +72,25 @@ fn linux_boots_runs_functions_and_parks_them() {
             "--function",
             function,
         ];
-        let mut driver = command(&arguments);
-        driver.env(home::HOME_VARIABLE, home.path());
-        run(driver)
+        command(&arguments)
+            .env(home::HOME_VARIABLE, home.path())
+            .output()
+            .expect("the driver")
     };
     thread::scope(|scope| {
         scope.spawn(|| check(&time("demo/noop"), 1, &PHASES));
         scope.spawn(|| {
             let output = time("test/three");
-            assert_eq!(output.code, Some(Exit::StartFailed as i32));
+            assert_eq!(code(&output), Exit::StartFailed as i32);
             assert!(
-                output.stderr.contains("test/three ended with exit code 3"),
+                errors(&output).contains("test/three ended with exit code 3"),
                 "{}",
-                output.stderr
+                errors(&output)
             );
         });
         scope.spawn(|| {
-            let mut held = start(&["--timeout", TIMEOUT, "hold", "1", "--rung", "qemu-tcg"]);
+            let mut held =
+                Running::start(&["--timeout", TIMEOUT, "hold", "1", "--rung", "qemu-tcg"]);
             held.until(|m| matches!(m, Message::Parked { workers: 1 }));
             held.input = None;
             assert_eq!(held.code(), Some(0));
@@ -122,19 +132,20 @@ fn an_emulator_that_fails_or_hangs_is_that_samples_failure_and_leaves_nothing() 
                 let home = emulator(script);
                 let path = home.path().join("bin");
                 let time = ["--timeout", "10", "time", "1", "--rung", "qemu-tcg"];
-                let mut driver = command(&time);
-                driver
+                let driver = command(&time)
                     .env(home::HOME_VARIABLE, home.path())
-                    .env("PATH", format!("{}:/usr/bin:/bin", path.display()));
-                let output = run(driver);
-                assert_eq!(output.code, Some(Exit::StartFailed as i32), "{script}");
-                let error = output.samples()[0].error.clone().unwrap_or_default();
+                    .env("PATH", format!("{}:/usr/bin:/bin", path.display()))
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .expect("the driver");
+                let pid = Pid::from_raw(driver.id().cast_signed());
+                let output = driver.wait_with_output().expect("it ends");
+                assert_eq!(code(&output), Exit::StartFailed as i32, "{script}");
+                let said = messages(&output);
+                let error = samples(&said)[0].error.clone().unwrap_or_default();
                 assert!(error.contains(words), "{script}: {error}");
-                assert_eq!(
-                    left::directories_of(output.pid),
-                    Vec::<PathBuf>::new(),
-                    "{script}"
-                );
+                assert_eq!(directories(pid), Vec::<PathBuf>::new(), "{script}");
                 assert_eq!(naming(&path), Vec::<i32>::new(), "{script}");
             });
         }

@@ -51,6 +51,7 @@ pub struct InitConfig {
 #[error("{step}: {cause}")]
 struct InitError {
     step: String,
+    #[source]
     cause: io::Error,
 }
 

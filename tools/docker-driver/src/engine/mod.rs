@@ -5,6 +5,7 @@ pub mod cgroups;
 mod child;
 pub mod init;
 mod logs;
+pub mod programs;
 pub mod slot;
 
 use std::collections::BTreeMap;

@@ -14,8 +14,9 @@ use measure_core::base::files::beside;
 use measure_core::base::label::LABEL;
 use measure_core::driver_kit::DriverError;
 
+use super::base;
+use super::built::{ALPINE, Base, Built, TAG};
 use super::context::Context;
-use super::{ALPINE, Base, Built, TAG, base};
 use crate::api::{ApiError, Client};
 use crate::engine::{Engine, Network, Setup, not_interrupted};
 
@@ -27,7 +28,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(120);
 const HOST_ENGINE: &str = "unix:///var/run/docker.sock";
 const LOCAL_TAG: &str = "faasm/base:local";
 
-/// Which base to build on.
+/// The base that `build-image` was asked to build on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BaseChoice {
     /// Alpine where it is to be had, else the local one.
@@ -38,19 +39,24 @@ pub enum BaseChoice {
     Local,
 }
 
-impl std::str::FromStr for BaseChoice {
-    type Err = String;
+/// The message for a base that does not exist, with those that do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownBase(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl std::str::FromStr for BaseChoice {
+    type Err = UnknownBase;
+
+    fn from_str(text: &str) -> Result<Self, UnknownBase> {
         match text {
             "auto" => Ok(Self::Auto),
             "alpine" => Ok(Self::Alpine),
             "local" => Ok(Self::Local),
-            _ => Err(measure_core::base::ids::unknown(
+            _ => Err(UnknownBase(measure_core::base::ids::unknown(
                 "base",
                 text,
                 &["auto", "alpine", "local"].map(str::to_owned),
-            )),
+            ))),
         }
     }
 }
@@ -169,8 +175,17 @@ fn provide_base(client: &Client, choice: BaseChoice) -> Result<Base, DriverError
     )
 }
 
+/// Why there is no Alpine to build on.
+#[derive(Debug, thiserror::Error)]
+enum AlpineError {
+    #[error(transparent)]
+    Pull(#[from] ApiError),
+    #[error("pulled, but not there")]
+    NotThere,
+}
+
 /// Alpine from this engine, from the host's, or from a registry.
-fn alpine(client: &Client) -> Result<Base, String> {
+fn alpine(client: &Client) -> Result<Base, AlpineError> {
     let found = |origin: &str| {
         let image = client
             .call("inspect image", client.api.docker.inspect_image(ALPINE))
@@ -207,9 +222,8 @@ fn alpine(client: &Client) -> Result<Base, String> {
         .docker
         .create_image(Some(options), None, None)
         .try_for_each(|_| async { Ok(()) });
-    let pulled = client.run(client.api.call_for("pull", PULL_LIMIT, pull));
-    pulled.map_err(|e| e.to_string())?;
-    found("registry").ok_or_else(|| "pulled, but not there".to_owned())
+    client.run(client.api.call_for("pull", PULL_LIMIT, pull))?;
+    found("registry").ok_or(AlpineError::NotThere)
 }
 
 /// Copies Alpine out of the host's own engine, which is only read.

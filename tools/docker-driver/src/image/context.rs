@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
 use measure_core::driver_kit::DriverError;
+use object::Endianness;
+use object::elf::{FileHeader64, PT_INTERP, ProgramHeader64};
+use object::read::elf::{FileHeader, ProgramHeader};
 use sha2::{Digest, Sha256};
 
 /// What is built.
@@ -134,23 +137,15 @@ fn checked(path: &Path, name: String, bytes: Vec<u8>) -> Result<Native, DriverEr
 /// Whether `bytes` is a 64-bit little-endian ELF file without an interpreter.
 #[must_use]
 pub fn is_static_elf(bytes: &[u8]) -> bool {
-    const PT_INTERP: u32 = 3;
-    let number = |at: usize, len: usize| -> Option<u64> {
-        let part = bytes.get(at..at.checked_add(len)?)?;
-        Some(part.iter().rev().fold(0, |n, &b| (n << 8) | u64::from(b)))
-    };
-    let headers = || -> Option<bool> {
-        let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
-        for index in 0..count {
-            let at = usize::try_from(table.checked_add(index * size)?).ok()?;
-            bytes.get(at..at.checked_add(usize::try_from(size).ok()?)?)?;
-            if number(at, 4)? == u64::from(PT_INTERP) {
-                return Some(false);
-            }
-        }
-        Some(true)
-    };
-    bytes.starts_with(b"\x7fELF\x02\x01") && headers().unwrap_or(false)
+    let header = FileHeader64::<Endianness>::parse(bytes);
+    let segments = header.and_then(|header| {
+        let endian = header.endian()?;
+        Ok((endian, header.program_headers(endian, bytes)?))
+    });
+    segments.is_ok_and(|(endian, segments)| {
+        let interpreted = |segment: &ProgramHeader64<_>| segment.p_type(endian) == PT_INTERP;
+        endian == Endianness::Little && !segments.iter().any(interpreted)
+    })
 }
 
 fn key(natives: &[Native]) -> String {
@@ -238,7 +233,7 @@ mod tests {
     /// The smallest header that counts as static, with `extra` program headers of the given types.
     fn elf(types: &[u32]) -> Vec<u8> {
         let mut bytes = vec![0; 64];
-        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
         bytes[32..40].copy_from_slice(&64_u64.to_le_bytes());
         bytes[54..56].copy_from_slice(&56_u16.to_le_bytes());
         bytes[56..58].copy_from_slice(&u16::try_from(types.len()).unwrap().to_le_bytes());

@@ -34,11 +34,11 @@ pub struct Script {
 }
 
 impl Script {
-    /// The function `id`, if it is one.
+    /// The function `id`, if it is a script.
     ///
     /// # Errors
     /// Its command cannot be read, or names an interpreter that is not below the home directory's.
-    pub fn of(id: &FunctionId) -> Result<Option<Self>, DriverError> {
+    pub fn from_function(id: &FunctionId) -> Result<Option<Self>, DriverError> {
         let dir = home::store().join(id.user()).join(id.function());
         let failed = |e: io::Error| DriverError::failed(dir.join("command").display(), e);
         let Some(command) = NativeCommand::read(&dir).map_err(failed)? else {

@@ -1,5 +1,7 @@
 //! What is measured and how it is shown.
 
+use std::os::unix::fs::MetadataExt;
+
 use super::*;
 
 #[test]
@@ -176,9 +178,13 @@ fn what_is_written_to_storage_counts() {
         "conv=fsync",
     ]);
     let bytes = median(&report, "write_bytes");
-    if bytes == 0.0 {
+    // Where the kernel knows a block device of this file system, bytes that are not counted are a fault.
+    let device = fs::metadata(dir.path()).expect("a directory").dev();
+    let device = format!("{}:{}", libc::major(device), libc::minor(device));
+    let is_on_storage = Path::new("/sys/dev/block").join(&device).exists();
+    if bytes == 0.0 && !is_on_storage {
         return eprintln!(
-            "SKIPPED: what_is_written_to_storage_counts: no block device below the checkout"
+            "SKIPPED: what_is_written_to_storage_counts: no block device {device} below the checkout"
         );
     }
     assert!(bytes >= 4.0 * 1024.0 * 1024.0, "{bytes}");

@@ -1,7 +1,12 @@
 //! The client's side of Firecracker's API: HTTP/1.1 over a Unix socket, one connection for all requests of a
 //! start. Requests are laid out beforehand, so that no more than a write and a read are in the timed path.
+//!
+//! It stands in for an HTTP client such as hyper: those bring an executor whose tasks and timers would be in every
+//! start, and a wait that SIGINT, a timeout and the monitor's end can all cut short would have to be built around them
+//! all the same. The answers are parsed by httparse, hyper's own parser. `make overhead` holds it against a bare
+//! loop that writes the same bytes and reads as many.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -53,6 +58,12 @@ impl Request {
         Self::new("PATCH", path, body)
     }
 
+    /// What goes over the socket.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// GET `path`.
     #[must_use]
     pub fn get(path: &str) -> Self {
@@ -83,7 +94,8 @@ pub enum ApiError {
     Silent {
         /// Method and path, or `connect`.
         request: String,
-        /// Which limit.
+        /// Whether the timeout passed or a signal came.
+        #[source]
         expired: Expired,
     },
     /// The connection broke.
@@ -91,8 +103,9 @@ pub enum ApiError {
     Broken {
         /// Method and path.
         request: String,
-        /// What the kernel said.
-        cause: String,
+        /// What the kernel said, or that the other side closed it.
+        #[source]
+        cause: io::Error,
     },
     /// What came is no HTTP, or more than this API says.
     #[error("{request}: not an answer of this API: {cause}")]
@@ -100,7 +113,8 @@ pub enum ApiError {
         /// Method and path.
         request: String,
         /// What is wrong with it.
-        cause: String,
+        #[source]
+        cause: AnswerError,
     },
     /// It was understood and refused.
     #[error("{request}: refused with status {status}: {fault}")]
@@ -112,6 +126,20 @@ pub enum ApiError {
         /// The API's `fault_message`.
         fault: String,
     },
+}
+
+/// What is wrong with the bytes of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// They are no HTTP.
+    #[error("{0}")]
+    Http(#[from] httparse::Error),
+    /// A body without a length that can be read.
+    #[error("its length is `{0}`")]
+    Length(String),
+    /// More than any answer of this API has.
+    #[error("it is longer than {MAX_RESPONSE_BYTES} bytes")]
+    TooLong,
 }
 
 /// A connection to the API.
@@ -135,11 +163,9 @@ impl Connection {
                 Ok(stream) => return Ok(Some(Self(stream))),
                 Err(e)
                     if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
-                Err(e) => {
-                    return Err(ApiError::Broken {
-                        request: request(),
-                        cause: e.to_string(),
-                    });
+                Err(cause) => {
+                    let request = request();
+                    return Err(ApiError::Broken { request, cause });
                 }
             }
             if gone() {
@@ -177,13 +203,12 @@ impl Connection {
     /// No proper answer in time.
     pub fn exchange(&mut self, request: &Request, limit: &Limit) -> Result<Response, ApiError> {
         let name = || request.name.clone();
-        let broken = |cause: String| ApiError::Broken {
+        let broken = |cause: io::Error| ApiError::Broken {
             request: name(),
             cause,
         };
         // A request is far smaller than a socket's buffer: this does not block.
-        let sent = self.0.write_all(&request.bytes);
-        sent.map_err(|e| broken(e.to_string()))?;
+        self.0.write_all(&request.bytes).map_err(broken)?;
         let mut answer = Vec::new();
         loop {
             limit
@@ -196,13 +221,13 @@ impl Connection {
             let length = match self.0.read(&mut chunk) {
                 Ok(length) => length,
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) => return Err(broken(e.to_string())),
+                Err(e) => return Err(broken(e)),
             };
             if length == 0 {
-                return Err(broken(format!(
+                return Err(broken(io::Error::other(format!(
                     "closed by the other side after {} bytes of an answer",
                     answer.len()
-                )));
+                ))));
             }
             answer.extend_from_slice(&chunk[..length]);
             let parsed = parse(&answer).map_err(|cause| ApiError::Malformed {
@@ -224,21 +249,18 @@ fn fault(body: &str) -> String {
 }
 
 /// The response that `bytes` are; `None` if more must come.
-fn parse(bytes: &[u8]) -> Result<Option<Response>, String> {
+fn parse(bytes: &[u8]) -> Result<Option<Response>, AnswerError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut headers);
-    let status = head.parse(bytes).map_err(|e| e.to_string())?;
-    let httparse::Status::Complete(start) = status else {
+    let httparse::Status::Complete(start) = head.parse(bytes)? else {
         return within(bytes.len()).map(|()| None);
     };
     let mut length = 0;
     for header in head.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             let text = String::from_utf8_lossy(header.value);
-            length = text
-                .trim()
-                .parse::<usize>()
-                .map_err(|_| format!("its length is `{text}`"))?;
+            let number = text.trim().parse();
+            length = number.map_err(|_| AnswerError::Length(text.into_owned()))?;
         }
     }
     within(length)?;
@@ -251,11 +273,11 @@ fn parse(bytes: &[u8]) -> Result<Option<Response>, String> {
     }))
 }
 
-fn within(length: usize) -> Result<(), String> {
+fn within(length: usize) -> Result<(), AnswerError> {
     if length <= MAX_RESPONSE_BYTES {
         return Ok(());
     }
-    Err(format!("it is longer than {MAX_RESPONSE_BYTES} bytes"))
+    Err(AnswerError::TooLong)
 }
 
 #[cfg(test)]

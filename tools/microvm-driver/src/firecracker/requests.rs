@@ -20,7 +20,7 @@ impl Boot {
     /// A boot of the flat guest at `image`.
     #[must_use]
     pub fn flat(image: &Path, memory_mib: u32) -> Self {
-        Self::of(memory_mib, &json!({ "kernel_image_path": image }), None)
+        Self::from_source(memory_mib, &json!({ "kernel_image_path": image }), None)
     }
 
     /// A boot of Linux.
@@ -46,10 +46,10 @@ impl Boot {
                 }),
             )),
         };
-        Self::of(memory_mib, &source, drive)
+        Self::from_source(memory_mib, &source, drive)
     }
 
-    fn of(memory_mib: u32, source: &serde_json::Value, drive: Option<Request>) -> Self {
+    fn from_source(memory_mib: u32, source: &serde_json::Value, drive: Option<Request>) -> Self {
         let machine = json!({ "vcpu_count": 1, "mem_size_mib": memory_mib });
         let mut configure = vec![
             Request::put("/machine-config", &machine),

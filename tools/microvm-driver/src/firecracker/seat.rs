@@ -7,12 +7,14 @@ use measure_core::base::clock::PhaseClock;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::spawn::Program;
 
-use super::NAME;
 use super::jail::Jail;
 use crate::phase;
 use crate::vmm::{Input, Vmm};
 
-/// See the module.
+/// The monitor's name in messages.
+const NAME: &str = "firecracker";
+
+/// How a worker's monitor is started: bare, or by the jailer.
 #[derive(Debug)]
 pub(super) struct Seat {
     program: Program,

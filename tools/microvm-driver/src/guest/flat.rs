@@ -23,7 +23,7 @@ impl Function {
     ///
     /// # Errors
     /// There is no flat guest of it.
-    pub fn of(id: &FunctionId, rung: &str) -> Result<Self, DriverError> {
+    pub fn from_id(id: &FunctionId, rung: &str) -> Result<Self, DriverError> {
         let id = id.to_string();
         let found = KNOWN.iter().find(|(name, _)| *name == id);
         found.map(|(_, function)| *function).ok_or_else(|| {
@@ -105,14 +105,14 @@ mod tests {
     #[test]
     fn unknown_functions_are_refused_with_the_way_out() {
         let id: FunctionId = "demo/nop".parse().expect("an id");
-        let error = Function::of(&id, "kvm-flat")
+        let error = Function::from_id(&id, "kvm-flat")
             .expect_err("refused")
             .to_string();
         assert!(error.contains("did you mean `demo/noop`?"), "{error}");
         assert!(error.contains("--kernel"), "{error}");
         for (name, function) in KNOWN {
             let id: FunctionId = name.parse().expect("an id");
-            assert_eq!(Function::of(&id, "kvm-flat"), Ok(function));
+            assert_eq!(Function::from_id(&id, "kvm-flat"), Ok(function));
         }
     }
 

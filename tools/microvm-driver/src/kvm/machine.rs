@@ -43,7 +43,7 @@ const LINE_BYTES: usize = 64;
 /// Status register: the transmitter is empty.
 const TRANSMITTER_EMPTY: u8 = 0x60;
 
-/// See the module. Fields are dropped in order: the memory goes last.
+/// A virtual machine. Fields are dropped in order: the memory goes last.
 #[derive(Debug)]
 pub struct Machine {
     vcpu: VcpuFd,

@@ -22,7 +22,9 @@ use self::park::Parked;
 use self::state::Pristine;
 use self::watchdog::Watchdog;
 use crate::guest::flat::Function;
-use crate::{Options, SCOPE, phase, unprepared};
+use crate::options::Options;
+use crate::phase;
+use crate::shared::{SCOPE, unprepared};
 
 /// Ladder id.
 pub const ID: &str = "kvm-flat";
@@ -34,7 +36,7 @@ const TIMEOUT_SECONDS: u32 = 10;
 const TRIAL_LIMIT: Duration = Duration::from_secs(5);
 const DEVICE: &str = "/dev/kvm";
 
-/// See the module.
+/// The rung `kvm-flat` or its pooled twin.
 #[derive(Debug)]
 pub struct FlatRung {
     pooled: bool,
@@ -107,7 +109,7 @@ pub(crate) fn start_failed(what: &str, cause: impl std::fmt::Display) -> DriverE
 impl Shell {
     fn new(kvm: &Kvm) -> Result<Self, DriverError> {
         let machine = Machine::new(kvm)?;
-        let pristine = Pristine::of(kvm, &machine)?;
+        let pristine = Pristine::capture(kvm, &machine)?;
         Ok(Self { machine, pristine })
     }
 }
@@ -231,7 +233,7 @@ impl Rung for FlatRung {
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
         let id = if self.pooled { POOLED_ID } else { ID };
-        let function = Function::of(&plan.function, id)?;
+        let function = Function::from_id(&plan.function, id)?;
         let kvm = Kvm::new().map_err(|e| DriverError::failed(DEVICE, e))?;
         let scope = OwnScope::enter(SCOPE);
         let said = scope.scope("this process: monitor and guests' memory are in it; KVM's own memory of a machine is the kernel's");

@@ -16,6 +16,7 @@ use nix::unistd::{pipe2, read};
 
 use super::machine::{Event, Machine};
 use super::watchdog::Watchdog;
+use crate::shared::ended_while_held;
 
 /// Enough for a monitor thread and its messages.
 const STACK_BYTES: usize = 128 << 10;
@@ -110,9 +111,7 @@ fn wait(told: &Receiver<State>, function: &str, until: Instant) -> Result<(), Dr
             Ok(State::Blocked) => return Ok(()),
             Ok(State::Ended(Err(error))) => return Err(error),
             Ok(State::Ended(Ok(()))) => {
-                return Err(DriverError::StartFailed(format!(
-                    "{function} ended instead of staying blocked: only a function that blocks can be held, such as demo/park"
-                )));
+                return Err(ended_while_held(function));
             }
             Err(RecvTimeoutError::Timeout) if interrupt::received().is_some() => {
                 return Err(DriverError::Failed("interrupted while parking".into()));

@@ -13,7 +13,7 @@ use super::start_failed;
 /// The time stamp counter goes on: it is no one's secret, and setting it is slow.
 const TIME_STAMP_COUNTER: u32 = 0x10;
 
-/// See the module. What this KVM has no call for, no guest of it can change.
+/// The state of a processor in which no guest has run. What this KVM has no call for, no guest of it can change.
 pub(super) struct Pristine {
     sregs: kvm_sregs,
     xsave: Option<kvm_xsave>,
@@ -30,11 +30,11 @@ impl std::fmt::Debug for Pristine {
 }
 
 impl Pristine {
-    /// The state of `machine`, in which no guest has run.
+    /// Reads the state of `machine`, in which no guest has run.
     ///
     /// # Errors
     /// The kernel refuses.
-    pub(super) fn of(kvm: &Kvm, machine: &Machine) -> Result<Self, DriverError> {
+    pub(super) fn capture(kvm: &Kvm, machine: &Machine) -> Result<Self, DriverError> {
         let vcpu = machine.vcpu();
         Ok(Self {
             sregs: vcpu
@@ -153,7 +153,7 @@ mod tests {
             }
         };
         let mut machine = Machine::new(&kvm).expect("a machine");
-        let pristine = Pristine::of(&kvm, &machine).expect("its state");
+        let pristine = Pristine::capture(&kvm, &machine).expect("its state");
         let before = (
             sysenter_esp(&machine),
             machine.vcpu().get_debug_regs().expect("read"),

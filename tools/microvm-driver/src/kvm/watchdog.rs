@@ -32,7 +32,7 @@ struct Slot {
     until_ns: AtomicU64,
 }
 
-/// See the module.
+/// The thread that ends starts whose time is over.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     slots: Arc<[Slot]>,

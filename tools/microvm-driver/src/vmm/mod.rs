@@ -1,7 +1,9 @@
-//! A virtual machine monitor that runs as a process: what it prints, its guest's serial port, its end.
+//! A virtual machine monitor that runs as a process: its start, its guest's serial port, its end.
+
+mod console;
 
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,13 +14,10 @@ use nix::fcntl::OFlag;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::pipe2;
 
+use self::console::Console;
 use crate::guest;
-use crate::limit::{Expired, Limit};
+use crate::limit::Limit;
 
-/// How much of its output is kept, for messages; a guest may say any amount.
-const KEPT_BYTES: usize = 64 << 10;
-/// How much of that goes into a message.
-const SHOWN_BYTES: usize = 400;
 /// How long one look for its end takes, so that a signal is noticed in time.
 const SLICE: Duration = Duration::from_millis(100);
 
@@ -38,13 +37,8 @@ pub struct Vmm {
     /// Killed and collected on drop, before what it leaves is removed: until then it may still make files.
     child: Child,
     _leaves: Leaves,
-    output: File,
-    said: Vec<u8>,
-    /// Where the next line that has not been looked at begins, in `said`.
-    read: usize,
+    console: Console,
     input: Option<File>,
-    /// Its output has: it has ended or is about to.
-    closed: bool,
 }
 
 impl Vmm {
@@ -77,11 +71,8 @@ impl Vmm {
             name,
             child,
             _leaves: Leaves(leaves),
-            output: output.into(),
-            said: Vec::new(),
-            read: 0,
+            console: Console::new(output),
             input,
-            closed: false,
         })
     }
 
@@ -94,7 +85,7 @@ impl Vmm {
     /// Whether it has ended, without waiting.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.closed || self.child.ended(Duration::ZERO).unwrap_or(true)
+        self.console.is_closed() || self.child.ended(Duration::ZERO).unwrap_or(true)
     }
 
     /// Sends `byte` to the guest's serial port.
@@ -140,15 +131,10 @@ impl Vmm {
         wanted: &dyn Fn(&str) -> Option<T>,
     ) -> Result<T, DriverError> {
         loop {
-            while let Some(length) = self.said[self.read..].iter().position(|&b| b == b'\n') {
-                let line = String::from_utf8_lossy(&self.said[self.read..self.read + length]);
-                let found = wanted(line.trim_end_matches('\r'));
-                self.read += length + 1;
-                if let Some(found) = found {
-                    return Ok(found);
-                }
+            if let Some(found) = self.console.find_line(wanted) {
+                return Ok(found);
             }
-            match self.listen(limit) {
+            match self.console.listen(limit) {
                 Ok(true) => {}
                 Ok(false) => return Err(self.ended_early(what)),
                 Err(expired) => {
@@ -160,30 +146,16 @@ impl Vmm {
         }
     }
 
-    /// Reads what it says next; `false` at the end.
-    fn listen(&mut self, limit: &Limit) -> Result<bool, Expired> {
-        limit.readable(self.output.as_fd())?;
-        let mut chunk = [0; 4096];
-        let length = self.output.read(&mut chunk).unwrap_or(0);
-        self.said.extend_from_slice(&chunk[..length]);
-        self.closed |= length == 0;
-        if let Some(surplus) = self.said.len().checked_sub(KEPT_BYTES) {
-            self.said.drain(..surplus);
-            self.read = self.read.saturating_sub(surplus);
-        }
-        Ok(length > 0)
-    }
-
     /// Reads what it still says for `time`.
     pub fn settle(&mut self, time: Duration) {
         let limit = Limit::after(time);
-        while let Ok(true) = self.listen(&limit) {}
+        while let Ok(true) = self.console.listen(&limit) {}
     }
 
     /// Whether it has ended, or its guest has said that the function did, as far as that has been read.
     #[must_use]
     pub fn function_ended(&self) -> bool {
-        let text = String::from_utf8_lossy(&self.said[self.read..]);
+        let text = self.console.unread();
         let says_so = |line: &str| line.starts_with(guest::EXIT);
         text.lines().any(says_so) || self.has_ended()
     }
@@ -194,7 +166,7 @@ impl Vmm {
     /// Not within the limit, or with an exit code or signal.
     pub fn finish(mut self, limit: &Limit) -> Result<(), DriverError> {
         loop {
-            match self.listen(limit) {
+            match self.console.listen(limit) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(expired) => return Err(self.failed("it did not end after its guest", expired)),
@@ -219,7 +191,7 @@ impl Vmm {
     pub fn ended_early(&mut self, what: &str) -> DriverError {
         // What it said last may still be in the pipe; how it ended is soon known.
         let limit = Limit::after(SLICE);
-        while let Ok(true) = self.listen(&limit) {}
+        while let Ok(true) = self.console.listen(&limit) {}
         let how = match self.child.ended(SLICE) {
             Ok(true) => self.child.reap().map_or_else(|e| e.to_string(), in_words),
             _ => "it closed its output".into(),
@@ -230,22 +202,7 @@ impl Vmm {
     /// The failure of this start: what, why, and what the monitor said last.
     #[must_use]
     pub fn failed(&self, what: &str, cause: impl std::fmt::Display) -> DriverError {
-        let text = String::from_utf8_lossy(&self.said);
-        let lines: Vec<_> = text
-            .lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty())
-            .collect();
-        let mut said = lines.join(" | ");
-        if said.len() > SHOWN_BYTES {
-            let start = said.ceil_char_boundary(said.len() - SHOWN_BYTES);
-            said = format!("...{}", &said[start..]);
-        }
-        let said = if said.is_empty() {
-            "it said nothing".into()
-        } else {
-            format!("it said: {said}")
-        };
+        let said = self.console.last_words();
         DriverError::StartFailed(format!("{}: {what}: {cause}; {said}", self.name))
     }
 }
@@ -340,7 +297,7 @@ mod tests {
             "read -r a; head -c 200000 /dev/zero | tr '\\0' 'x'; echo; echo $a; read -r b; echo $b";
         let mut vmm = shell(script, Input::Bytes(b"first\n"));
         vmm.hear("first", &limit).expect("said");
-        assert!(vmm.said.len() <= KEPT_BYTES);
+        assert!(vmm.console.kept().len() <= console::KEPT_BYTES);
         vmm.send(b'2').expect("sent");
         vmm.send(b'\n').expect("sent");
         vmm.hear("2", &limit).expect("said");

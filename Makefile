@@ -2,7 +2,7 @@
 #   make bench   installs what is missing, builds, runs the quick profile, prints the table and where it lies
 #   make test    installs what is missing, builds, runs every test
 # A third is for who changes something here, as any user (CONTRIBUTING.md):
-#   make check   format, clippy and the tests that need nothing but Rust and a C compiler
+#   make check   format, clippy and the tests that need nothing but Rust and compilers of C
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -36,10 +36,10 @@ help: ## List the targets
 setup: ## Install missing system packages (root), or say what is missing
 	@tools/setup
 
-setup-dev: ## Install what `make check` needs: a C compiler, nothing else (root), or say what is missing
+setup-dev: ## Install the compilers that `make check` needs, nothing else (root), or say what is missing
 	@tools/setup dev
 
-setup-lint: ## The same and what `make lint` needs: cargo-machete and cargo-deny, compiled once
+setup-lint: ## Install what `make lint` needs: cargo-machete and cargo-deny, compiled once
 	@tools/setup lint
 
 # What `--version` of the tools says they were built from; nothing where there is no git. Not for `make check`, whose tools

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "none", take=100_000)
+benchmark("bm_async_tree", "none", counted=("AsyncTree.recurse_with_gather", "NoneAsyncTree.workload_func"))

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "eager", take=100_000)
+benchmark("bm_async_tree", "eager", counted=("AsyncTree.recurse_with_gather", "NoneAsyncTree.workload_func"))

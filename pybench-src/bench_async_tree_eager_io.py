@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "eager_io", take=100_000)
+benchmark("bm_async_tree", "eager_io", counted=("AsyncTree.recurse_with_gather", "AsyncTree.mock_io_call"))

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "eager_io", "--task-groups", take=100_000)
+benchmark("bm_async_tree", "eager_io", "--task-groups", counted=("AsyncTree.recurse_with_task_group", "AsyncTree.mock_io_call"))

@@ -2,4 +2,4 @@
 
 from pybench import benchmark
 
-benchmark("bm_async_tree", "none", "--task-groups", take=100_000)
+benchmark("bm_async_tree", "none", "--task-groups", counted=("AsyncTree.recurse_with_task_group", "NoneAsyncTree.workload_func"))

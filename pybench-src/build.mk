@@ -6,15 +6,10 @@ python: build ## Build CPython natively and to WASI, fetch the benchmark suite (
 	@pybench-src/install-suite $(PYTHON)
 	@cmp -s $(PYTHON)/wasi/python.wasm $(STORE)/python/py_func/function.wasm || $(BIN)/faasm-driver upload python py_func $(PYTHON)/wasi/python.wasm
 
-# upload_python SUFFIX: a further build of the interpreter, where there is one and the store has not got it.
-upload_python = [ ! -e $(PYTHON)/wasi/python-$(1).wasm ] || cmp -s $(PYTHON)/wasi/python-$(1).wasm $(STORE)/python/py_func_$(1)/function.wasm || \
-	$(BIN)/faasm-driver upload python py_func_$(1) $(PYTHON)/wasi/python-$(1).wasm
-
-python-columns: python ## Build CPython for py_bench's columns wasm-opt, wasm-lto, wasm-pgo and native-pgo (cached; 25 CPU minutes at first)
+python-columns: python ## Build CPython for py_bench's columns wasm-pgo and native-pgo (cached; up to 25 CPU minutes at first)
 	@pybench-src/build-columns $(PYTHON)
-	@$(call upload_python,opt)
-	@$(call upload_python,lto)
-	@$(call upload_python,pgo)
+	@cmp -s $(PYTHON)/wasi/python-pgo.wasm $(STORE)/python/py_func_pgo/function.wasm || \
+	  $(BIN)/faasm-driver upload python py_func_pgo $(PYTHON)/wasi/python-pgo.wasm
 
 pybench-quick: python ## Six Python benchmarks, native against Wasm
 	$(BIN)/py_bench quick $(ARGS)

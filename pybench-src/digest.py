@@ -95,13 +95,15 @@ def hashed(name, value):
 
 class Digest:
     """`ignore` names functions that are left out, `library` files of the standard library that are not; `see` names local
-    variables of functions, which are taken when they return; `take` values are taken of each place."""
+    variables of functions, which are taken when they return; `take` values are taken of each place; `counted` names
+    functions that return nothing by design: how often each returned is taken, and that alone."""
 
-    def __init__(self, ignore=(), library=(), see=None, take=PER_PLACE):
+    def __init__(self, ignore=(), library=(), see=None, take=PER_PLACE, counted=()):
         self.sum = 0
         self.taken = 0
-        # How many of them tell more than None or a truth value does; or how often all places returned, if that is taken.
-        self.telling = int(take != PER_PLACE)
+        # How many of them tell more than None or a truth value does.
+        self.telling = 0
+        self.counts = dict.fromkeys(counted, 0)
         self.library = tuple(LIBRARY + file for file in library)
         self.see = see or {}
         self.take = take
@@ -129,7 +131,21 @@ class Digest:
             and code not in self.timers
         )
 
+    def finish(self):
+        """Takes the counts. Raises ValueError where the digest would say nothing of what was computed."""
+        for name, returns in self.counts.items():
+            if not returns:
+                raise ValueError(f"{name} is to be counted and never returned")
+            self.add(f"{name} returned", returns)
+        if not self.telling:
+            raise ValueError(
+                "nothing that it computed is in the digest: see `result`, `library`, `see` and `counted` of pybench.py"
+            )
+
     def _returned(self, code, offset, value):
+        if code.co_qualname in self.counts:
+            self.counts[code.co_qualname] += 1
+            return None
         names = self.see.get(code.co_qualname)
         watched = self._watched(code)
         place = (code, offset)

@@ -182,8 +182,10 @@ def _answer(name):
     if plan.parts == 0:
         raise SystemExit(f"{name} registered nothing to time")
     if plan.digest is not None:
-        if not plan.digest.telling:
-            raise SystemExit(f"{name}: nothing that it computed is in the digest: see `result`, `library` and `see` of pybench.py")
+        try:
+            plan.digest.finish()
+        except ValueError as silent:
+            raise SystemExit(f"{name}: {silent}") from None
         print("digest", plan.digest)
         return
     for elapsed_ns in plan.times_ns:

@@ -19,11 +19,7 @@ pub const USER: &str = "python";
 /// The one function that all Python functions are: the interpreter.
 pub const FUNCTION: &str = "py_func";
 
-/// The Wasm interpreter optimised after linking by wasm-opt.
-pub const WASM_OPT: &str = "wasm-opt";
-/// The Wasm interpreter optimised at link time.
-pub const WASM_LTO: &str = "wasm-lto";
-/// The Wasm interpreter optimised by a profile, with the C library's functions on memory in vectors.
+/// The Wasm interpreter optimised by a profile.
 pub const WASM_PGO: &str = "wasm-pgo";
 /// The native interpreter optimised at link time and by a profile.
 pub const NATIVE_PGO: &str = "native-pgo";
@@ -43,8 +39,6 @@ struct Build {
 
 fn build(column: &str) -> Build {
     let (suffix, mend) = match column {
-        WASM_OPT => ("opt", MAKE_COLUMNS),
-        WASM_LTO => ("lto", MAKE_COLUMNS),
         WASM_PGO | NATIVE_PGO => ("pgo", MAKE_COLUMNS),
         _ => ("", MAKE),
     };
@@ -61,12 +55,10 @@ impl Build {
         }
     }
 
-    /// What it was compiled with; a module optimised after linking has the flags of the one that it was made of.
+    /// What it was compiled with.
     fn flags(&self, side: &str) -> Vec<String> {
-        let dir = python().join(side);
-        let text = fs::read_to_string(dir.join(self.named("flags", '-')))
-            .or_else(|_| fs::read_to_string(dir.join("flags")))
-            .unwrap_or_default();
+        let path = python().join(side).join(self.named("flags", '-'));
+        let text = fs::read_to_string(path).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 }
@@ -94,7 +86,7 @@ pub fn names() -> Vec<String> {
     plain
         .into_iter()
         .chain(reuse)
-        .chain([WASM2C, WASM_OPT, WASM_LTO, WASM_PGO, NATIVE_PGO].map(str::to_owned))
+        .chain([WASM2C, WASM_PGO, NATIVE_PGO].map(str::to_owned))
         .collect()
 }
 
@@ -296,8 +288,6 @@ mod tests {
     fn every_column_names_its_own_build_and_what_makes_it() {
         for (column, function, executable, mend) in [
             (WASM, "py_func", "python3.13", MAKE),
-            (WASM_OPT, "py_func_opt", "python3.13-opt", MAKE_COLUMNS),
-            (WASM_LTO, "py_func_lto", "python3.13-lto", MAKE_COLUMNS),
             (WASM_PGO, "py_func_pgo", "python3.13-pgo", MAKE_COLUMNS),
             (NATIVE_PGO, "py_func_pgo", "python3.13-pgo", MAKE_COLUMNS),
             ("native-reuse", "py_func", "python3.13", MAKE),

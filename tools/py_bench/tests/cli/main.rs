@@ -4,5 +4,4 @@ mod common;
 mod comparing;
 mod faults;
 mod installed;
-mod memory;
 mod signals;

@@ -1,13 +1,12 @@
 //! The commands beside the contract's.
 
-use std::io::{IsTerminal, stderr};
-
 use faaslet::netns::{self, NetnsError};
 use faaslet::store::Codegen;
 use faaslet::{FaasletEngine, FaasletError};
 use measure_core::base::exit::{Exit, HasExit};
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
+use measure_core::base::progress::Line;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::cli::print_lines;
 
@@ -102,16 +101,12 @@ pub(crate) fn list(settings: &Settings) -> Result<Exit, DriverError> {
 pub(crate) fn netns(count: usize) -> Result<Exit, DriverError> {
     catch_signals()?;
     let config = netns::Config::from_env().map_err(netns_error)?;
-    let tty = stderr().is_terminal();
+    let mut line = Line::default();
     let mut progress = |done: usize, of: usize| {
-        if tty {
-            eprint!("\rnetwork namespace {done} of {of}");
-        }
+        line.show_seldom(|| format!("network namespace {done} of {of}"));
     };
     let ensured = netns::ensure_persistent(count, &config, &mut progress);
-    if tty {
-        eprint!("\r\x1b[K");
-    }
+    line.clear();
     let ensured = ensured.map_err(netns_error)?;
     say(&format!(
         "{} network namespaces: {} kept, {} added, {} repaired",

@@ -14,7 +14,6 @@ mod trace;
 mod tree;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -252,9 +251,4 @@ fn judge(environment: &Environment, strict: bool) -> Result<(), CommandError> {
         eprintln!("warning: {what}");
     }
     Ok(())
-}
-
-/// Whether a person watches.
-fn on_terminal() -> bool {
-    std::io::stderr().is_terminal()
 }

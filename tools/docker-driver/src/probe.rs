@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use measure_core::contract::Probe;

@@ -1,12 +1,11 @@
 //! The commands beside the contract's.
 
-use std::io::{IsTerminal, stderr};
-
 use faaslet::FaasletEngine;
 use faaslet::netns;
 use faaslet::store::Codegen;
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
+use measure_core::base::progress::Line;
 use measure_core::driver_kit::DriverError;
 
 use crate::answers::{driver_error, function_id, netns_error, say};
@@ -74,16 +73,12 @@ pub(crate) fn list(settings: &Settings) -> Result<Exit, DriverError> {
 pub(crate) fn netns(count: usize) -> Result<Exit, DriverError> {
     catch_signals()?;
     let config = netns::Config::from_env().map_err(netns_error)?;
-    let tty = stderr().is_terminal();
+    let mut line = Line::default();
     let mut progress = |done: usize, of: usize| {
-        if tty {
-            eprint!("\rnetwork namespace {done} of {of}");
-        }
+        line.show_seldom(|| format!("network namespace {done} of {of}"));
     };
     let ensured = netns::ensure_persistent(count, &config, &mut progress);
-    if tty {
-        eprint!("\r\x1b[K");
-    }
+    line.clear();
     let ensured = ensured.map_err(netns_error)?;
     say(&format!(
         "{} network namespaces: {} kept, {} added, {} repaired",

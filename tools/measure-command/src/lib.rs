@@ -14,7 +14,6 @@ mod trace;
 mod tree;
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -237,9 +236,4 @@ fn check(options: &Options) -> Result<(), CommandError> {
     in_range("-n", options.runs, 1..=MAX_RUNS)?;
     in_range("--warmup", options.warmup, 0..=MAX_RUNS)?;
     Ok(())
-}
-
-/// Whether a person watches.
-fn on_terminal() -> bool {
-    std::io::stderr().is_terminal()
 }

@@ -1,14 +1,13 @@
 //! The passes: the same command run again and again, each time looked at in another way.
 
-use std::io::Write;
 use std::process::ExitStatus;
-use std::time::{Duration, Instant};
 
 use super::memory_pass::{self, Peak};
 use super::program::{Ended, Program};
 use super::report::Report;
-use super::{CommandError, Options, Pass, on_terminal, tree};
+use super::{CommandError, Options, Pass, tree};
 use measure_core::base::interrupt;
+use measure_core::base::progress::Line;
 use probes::perf::{Count, Counters, Event};
 
 /// What is measured once per run of the wall pass.
@@ -35,7 +34,7 @@ pub(super) struct Session<'a> {
     options: &'a Options,
     program: &'a Program,
     warm: bool,
-    progress: Progress,
+    progress: Line,
     /// What has been measured so far.
     pub(super) report: Report,
 }
@@ -46,7 +45,7 @@ impl<'a> Session<'a> {
             options,
             program,
             warm: false,
-            progress: Progress::new(),
+            progress: Line::default(),
             report,
         }
     }
@@ -67,6 +66,12 @@ impl<'a> Session<'a> {
         outcome
     }
 
+    /// Between runs only.
+    fn show(&mut self, what: &str, number: u32, of: u32) {
+        self.progress
+            .show_seldom(|| format!("{what} {number}/{of}"));
+    }
+
     /// Unmeasured runs before the first pass.
     fn warm_up(&mut self, pass: Pass) -> Result<(), CommandError> {
         if std::mem::replace(&mut self.warm, true) {
@@ -76,7 +81,7 @@ impl<'a> Session<'a> {
             if interrupt::received().is_some() {
                 break;
             }
-            self.progress.show("warm-up", number, self.options.warmup);
+            self.show("warm-up", number, self.options.warmup);
             let ended = run_once(self.program)?;
             self.check(pass, format!("{number} (warm-up)"), ended.status)?;
         }
@@ -113,7 +118,7 @@ impl<'a> Session<'a> {
                 if interrupt::received().is_some() {
                     break;
                 }
-                self.progress.show(pass.name(), number, self.options.runs);
+                self.show(pass.name(), number, self.options.runs);
                 let (status, value) = one(self.program)?;
                 if interrupt::received().is_some() {
                     break;
@@ -214,39 +219,4 @@ fn run_once(program: &Program) -> Result<Ended, CommandError> {
     let ended = program.run_noting(tree::started);
     tree::ended();
     Ok(ended?)
-}
-
-/// One line on a terminal, and nothing elsewhere. Written between runs only, and seldom.
-struct Progress {
-    shown: Option<Instant>,
-    enabled: bool,
-}
-
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
-
-impl Progress {
-    fn new() -> Self {
-        Self {
-            shown: None,
-            enabled: on_terminal(),
-        }
-    }
-
-    fn show(&mut self, what: &str, number: u32, of: u32) {
-        let due = self
-            .shown
-            .is_none_or(|shown| shown.elapsed() >= PROGRESS_INTERVAL);
-        if self.enabled && due {
-            self.shown = Some(Instant::now());
-            eprint!("\r\x1b[K{what} {number}/{of}");
-            let _ = std::io::stderr().flush();
-        }
-    }
-
-    fn clear(&mut self) {
-        if self.enabled && self.shown.take().is_some() {
-            eprint!("\r\x1b[K");
-            let _ = std::io::stderr().flush();
-        }
-    }
 }

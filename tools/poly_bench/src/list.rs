@@ -31,7 +31,10 @@ pub(crate) fn list(element: ElementChoice) -> Result<Exit, CompareError> {
         table.row(cells);
     }
     let names = columns::names().join(", ");
-    say(format!("{}columns: {names}\n", table.text(table::terminal_width())))?;
+    say(format!(
+        "{}columns: {names}\n",
+        table.text(table::terminal_width())
+    ))?;
     Ok(Exit::Ok)
 }
 

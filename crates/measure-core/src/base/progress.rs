@@ -1,17 +1,66 @@
-//! A line on the terminal that says how far a run is; nothing where there is no terminal.
+//! A line on the terminal that says how far a run is; nothing where there is no terminal. It is cut to the terminal's
+//! width, so it never wraps. No thread keeps it up to date: what is measured meanwhile has the processor to itself.
 
-use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Between two lines of [`Line::show_seldom`].
+const SELDOM: Duration = Duration::from_millis(200);
+
+/// The line itself, on standard error; taken away when dropped.
+#[derive(Debug, Default)]
+pub struct Line {
+    bar: Option<ProgressBar>,
+    shown: Option<Instant>,
+}
+
+impl Line {
+    /// Shows `text` in place of what was there.
+    pub fn show(&mut self, text: String) {
+        let bar = self.bar.get_or_insert_with(|| {
+            // Every line counts: the next may be long in coming.
+            let target = ProgressDrawTarget::stderr_with_hz(u8::MAX);
+            let bar = ProgressBar::with_draw_target(None, target);
+            match ProgressStyle::with_template("{wide_msg}") {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            }
+        });
+        bar.set_message(text);
+        self.shown = Some(Instant::now());
+    }
+
+    /// [`Line::show`], a few times a second at most: for steps so short that showing each would cost more than it tells.
+    pub fn show_seldom(&mut self, text: impl FnOnce() -> String) {
+        if self.shown.is_none_or(|shown| shown.elapsed() >= SELDOM) {
+            self.show(text());
+        }
+    }
+
+    /// Takes the line away, for something else to be printed.
+    pub fn clear(&mut self) {
+        self.shown = None;
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
 
 /// Progress of one part.
 #[derive(Debug)]
 pub struct Progress {
-    terminal: bool,
+    line: Line,
     part: &'static str,
     begun: Instant,
     total: Duration,
     done: Duration,
-    shown: bool,
 }
 
 impl Progress {
@@ -19,12 +68,11 @@ impl Progress {
     #[must_use]
     pub fn begin(part: &'static str) -> Self {
         Self {
-            terminal: io::stderr().is_terminal(),
+            line: Line::default(),
             part,
             begun: Instant::now(),
             total: Duration::ZERO,
             done: Duration::ZERO,
-            shown: false,
         }
     }
 
@@ -40,9 +88,6 @@ impl Progress {
 
     /// Shows what is being done.
     pub fn show(&mut self, what: &str) {
-        if !self.terminal {
-            return;
-        }
         let left = remaining(self.begun.elapsed(), self.done, self.total);
         let left = left.map_or(String::new(), |s| format!(", about {s} s left"));
         let share = if self.total.is_zero() {
@@ -50,31 +95,20 @@ impl Progress {
         } else {
             (self.done.as_secs_f64() / self.total.as_secs_f64()).min(1.0)
         };
-        let line = format!("{} {:3.0} %{left}: {what}", self.part, 100.0 * share);
-        let mut err = io::stderr().lock();
-        let _ = write!(err, "\r\x1b[K{line:.110}");
-        let _ = err.flush();
-        self.shown = true;
+        let percent = 100.0 * share;
+        self.line
+            .show(format!("{} {percent:3.0} %{left}: {what}", self.part));
     }
 
     /// Takes the line away, for something else to be printed.
     pub fn clear(&mut self) {
-        if self.shown {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-            self.shown = false;
-        }
+        self.line.clear();
     }
 
     /// Prints a warning on a line of its own.
     pub fn warn(&mut self, warning: &str) {
         self.clear();
         eprintln!("warning: {warning}");
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.clear();
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use faaslet::settings::GUARD_BYTES;
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
-use second_engine::{Toolchain, Wasm2cError};
+use second_engine::{SecondEngineError, Toolchain};
 
 use crate::column::NotReady;
 
@@ -26,7 +26,7 @@ const LARGE_BYTES: usize = 1 << 20;
 
 /// The tools, and the libraries that they made.
 pub struct SecondEngine {
-    toolchain: Result<Toolchain, Wasm2cError>,
+    toolchain: Result<Toolchain, SecondEngineError>,
     cache: PathBuf,
 }
 

@@ -70,6 +70,7 @@ fn progress_is_shown_on_a_terminal() {
     let exe = env!("CARGO_BIN_EXE_measure-core");
     let line = format!("{exe} -n 2 --warmup 0 --passes wall -- sleep 0.3");
     match Command::new("script")
+        .env("TERM", "xterm")
         .args(["-qec", &line, "/dev/null"])
         .output()
     {

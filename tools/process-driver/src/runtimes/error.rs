@@ -80,7 +80,7 @@ pub(super) enum CatalogueError {
     Entry {
         id: String,
         #[source]
-        why: EntryError,
+        why: Box<EntryError>,
     },
 }
 

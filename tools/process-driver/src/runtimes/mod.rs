@@ -112,9 +112,10 @@ fn parse(text: &str, taken: &[&str]) -> Result<Vec<Entry>, CatalogueError> {
         if entries.iter().any(|entry| entry.id == id) {
             return Err(CatalogueError::Twice(id));
         }
-        let entry = raw
-            .check()
-            .map_err(|why| CatalogueError::Entry { id, why })?;
+        let entry = raw.check().map_err(|why| CatalogueError::Entry {
+            id,
+            why: Box::new(why),
+        })?;
         entries.push(entry);
     }
     Ok(entries)

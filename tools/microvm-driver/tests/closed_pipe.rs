@@ -1,0 +1,14 @@
+//! A reader that goes away ends the tool quietly.
+
+use std::process::Command;
+
+#[path = "../../../crates/measure-core/tests/support/closed_pipe.rs"]
+mod closed_pipe;
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    for arguments in [&["info"][..], &["info", "--json"], &["--help"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_microvm-driver"));
+        closed_pipe::ends_quietly(command.args(arguments));
+    }
+}

@@ -76,10 +76,30 @@ pub fn compile(source: &Path, macro_name: Option<&str>, wasm: bool, to: &Path) {
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
-/// Where the kernels are, compiled once per run of the tests; a process of its own each.
-fn compiled() -> &'static Path {
-    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
-    COMPILED.get_or_init(|| {
+/// Whether the compiler makes programs for both sides.
+fn can_compile() -> bool {
+    let dir = TempDir::new().expect("a temporary directory");
+    let source = dir.path().join("main.c");
+    fs::write(
+        &source,
+        "#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n",
+    )
+    .expect("written");
+    let mut commands = [Command::new(COMPILER), Command::new(COMPILER)];
+    commands[1].args(["--target=wasm32-wasi", "--sysroot=/usr"]);
+    commands.iter_mut().all(|command| {
+        command.arg(&source).arg("-o").arg(dir.path().join("main"));
+        command.output().is_ok_and(|output| output.status.success())
+    })
+}
+
+/// Where the kernels are, compiled once per run of the tests; a process of its own each. None where there is no compiler.
+fn compiled() -> Option<&'static Path> {
+    static COMPILED: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let compiled = COMPILED.get_or_init(|| {
+        if !can_compile() {
+            return None;
+        }
         let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("poly_bench-kernels");
         fs::create_dir_all(&dir).expect("a directory");
         std::thread::scope(|scope| {
@@ -91,8 +111,9 @@ fn compiled() -> &'static Path {
                 }
             }
         });
-        dir
-    })
+        Some(dir)
+    });
+    compiled.as_deref()
 }
 
 impl Bench {
@@ -102,16 +123,22 @@ impl Bench {
         Self { home }
     }
 
-    /// With the compiled kernels on both sides.
-    pub fn new() -> Self {
+    /// With the compiled kernels on both sides; none, which it says, where they cannot be compiled.
+    pub fn new() -> Option<Self> {
+        let Some(compiled) = compiled() else {
+            eprintln!(
+                "SKIPPED: poly_bench on kernels: no {COMPILER} for this host and wasm32-wasi: run `make setup`"
+            );
+            return None;
+        };
         let bench = Self::empty();
         for (program, ..) in PROGRAMS {
-            let native = compiled().join(program);
+            let native = compiled.join(program);
             bench.put_native(program, &fs::read(native).expect("a program"));
-            let wasm = compiled().join(format!("{program}.wasm"));
+            let wasm = compiled.join(format!("{program}.wasm"));
             bench.put_wasm(program, &fs::read(wasm).expect("a module"));
         }
-        bench
+        Some(bench)
     }
 
     pub fn native_dir(&self) -> PathBuf {

@@ -46,7 +46,7 @@ fn assert_others_kept(bench: &Bench) {
 
 #[test]
 fn a_module_that_traps_is_reported_and_the_others_measured() {
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     bench.put_wat("poly_gemm-mini", TRAP);
     measure(&bench).assert_failed(
         4,
@@ -59,7 +59,7 @@ fn a_module_that_traps_is_reported_and_the_others_measured() {
 
 #[test]
 fn a_module_that_never_ends_is_ended() {
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     bench.put_wat("poly_gemm-mini", ENDLESS);
     let ran = bench.measure(&["gemm", "0", "2", "--dataset", "mini", "--timeout", "0.3"]);
     ran.assert_failed(4, &["wasm: still running after 300ms", "--timeout"]);
@@ -67,12 +67,12 @@ fn a_module_that_never_ends_is_ended() {
 
 #[test]
 fn an_exit_code_is_a_failure_on_either_side() {
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     bench.put_wat("poly_gemm-mini", EXIT_3);
     measure(&bench).assert_failed(4, &["wasm: exit code 3"]);
     assert_others_kept(&bench);
 
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let source = "#include <stdio.h>\nint main(void) { fputs(\"no luck\\n\", stderr); return 3; }";
     bench.compile_native("poly_gemm-mini", source);
     measure(&bench).assert_failed(4, &["native: exit code 3 (it said: no luck)"]);
@@ -81,7 +81,7 @@ fn an_exit_code_is_a_failure_on_either_side() {
 
 #[test]
 fn a_native_program_that_never_ends_is_ended_with_what_it_started() {
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let source = "#include <unistd.h>\nint main(void) { fork(); for (;;) pause(); }";
     bench.compile_native("poly_gemm-mini", source);
     let ran = bench.measure(&["gemm", "2", "0", "--dataset", "mini", "--timeout", "0.3"]);
@@ -107,7 +107,7 @@ pub fn processes_in(dir: &Path) -> usize {
 
 #[test]
 fn a_native_program_that_crashes_is_reported() {
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     bench.compile_native(
         "poly_gemm-mini",
         "#include <stdlib.h>\nint main(void) { abort(); }",
@@ -122,7 +122,7 @@ fn a_native_program_that_crashes_is_reported() {
 
 #[test]
 fn one_that_computes_something_else_is_not_timed() {
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let gramschmidt = fs::read(bench.path("store/polybench/poly_gramschmidt-mini/function.wasm"));
     bench.put_wasm("poly_gemm-mini", &gramschmidt.expect("a module"));
     let ran = measure(&bench);
@@ -139,7 +139,7 @@ fn output_that_is_none_is_reported() {
             if (argc > 1 && !strcmp(argv[1], "--raw")) puts("C double 500");
             else puts("fast");
         }"#;
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     bench.compile_native("poly_gemm-mini", source);
     measure(&bench).assert_failed(4, &["array C ends after 0 of 500"]);
     assert_others_kept(&bench);
@@ -151,7 +151,7 @@ fn output_that_is_none_is_reported() {
 #[test]
 fn one_that_fails_in_mid_run_keeps_its_rows() {
     // It runs well for a while: as long as a file says so.
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let path = bench.path("count");
     let source = format!(
         r#"

@@ -15,7 +15,7 @@ fn bench(test: &str) -> Option<Bench> {
         eprintln!("SKIPPED: {test}: {why}: `make wasm2c` installs it");
         return None;
     }
-    let bench = Bench::new();
+    let bench = Bench::new()?;
     symlink(
         fs::canonicalize(tools).expect("there"),
         bench.path("wasm2c"),
@@ -113,7 +113,7 @@ fn a_module_that_never_ends_is_ended_in_the_second_engine() {
 
 #[test]
 fn without_its_tools_it_says_how_to_install_them() {
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let ran = measure(&bench, "mini", "60");
     ran.assert_failed(
         3,

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use measure_core::base::home;
 use tempfile::TempDir;
 
 pub fn checkout() -> PathBuf {
@@ -38,7 +39,7 @@ impl Home {
 
     /// With both interpreters, or `None` where they are not built.
     pub fn built() -> Option<Self> {
-        let build = checkout().join("build");
+        let build = home::root();
         let module = build.join("store/python/py_func/function.wasm");
         if !module.is_file() || !build.join("python/native/version").is_file() {
             eprintln!("SKIPPED: Python on both sides: not built (make python)");

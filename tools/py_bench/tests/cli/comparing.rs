@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::process::Command;
 
-use crate::common::{Home, checkout, said};
+use measure_core::base::home;
+
+use crate::common::{Home, said};
 
 #[test]
 fn both_sides_run_agree_and_leave_a_row_a_run() {
@@ -29,7 +31,7 @@ fn both_sides_run_agree_and_leave_a_row_a_run() {
 #[test]
 fn the_second_engine_runs_the_same_interpreter() {
     let Some(home) = Home::built() else { return };
-    let build = checkout().join("build");
+    let build = home::root();
     if !build.join("wasm2c").is_dir() {
         eprintln!("SKIPPED: the second engine for Python: not installed (make wasm2c)");
         return;
@@ -100,8 +102,7 @@ fn the_list_names_what_runs_and_why_others_do_not() {
 
 #[test]
 fn every_benchmark_of_the_suite_is_in_the_list() {
-    let manifest =
-        checkout().join("build/python/suite/pyperformance/data-files/benchmarks/MANIFEST");
+    let manifest = home::root().join("python/suite/pyperformance/data-files/benchmarks/MANIFEST");
     let Ok(manifest) = fs::read_to_string(&manifest) else {
         eprintln!("SKIPPED: the suite's own list: not built (make python)");
         return;
@@ -126,7 +127,7 @@ fn every_benchmark_of_the_suite_is_in_the_list() {
 fn list() -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_py_bench"))
         .arg("list")
-        .env("FAASM_BENCH_HOME", checkout().join("build"))
+        .env("FAASM_BENCH_HOME", home::root())
         .output()
         .expect("it runs");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));

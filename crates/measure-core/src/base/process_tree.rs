@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use procfs::process::Process;
+
 /// The processes of the trees below `roots`, roots included, from one pass over /proc.
 pub fn processes_below(roots: &[i32]) -> Vec<i32> {
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
@@ -34,12 +36,9 @@ pub fn processes_below(roots: &[i32]) -> Vec<i32> {
     found.into_iter().collect()
 }
 
-/// The parent in `/proc/PID/stat`; the name before it is in parentheses and may hold any byte.
+/// The parent of process `pid`, if that is still there.
 fn parent_of(pid: i32) -> Option<i32> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after = stat.iter().rposition(|&b| b == b')')? + 1;
-    let rest = std::str::from_utf8(&stat[after..]).ok()?;
-    rest.split_whitespace().nth(1)?.parse().ok()
+    Some(Process::new(pid).ok()?.stat().ok()?.ppid)
 }
 
 #[cfg(test)]

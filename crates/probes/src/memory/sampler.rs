@@ -33,6 +33,14 @@ impl Sampler {
         Self::with_source(Source::best())
     }
 
+    /// One that finds parents and names by `/proc/PID/stat` even where the socket would do.
+    ///
+    /// # Errors
+    /// As [`Sampler::new`].
+    pub fn by_stat() -> Result<Self, MemoryError> {
+        Self::with_source(Source::Stat)
+    }
+
     pub(super) fn with_source(source: Source) -> Result<Self, MemoryError> {
         let mut proc = ProcDir::open()?;
         let me = nix::unistd::getpid().as_raw();

@@ -115,7 +115,7 @@ pub struct Reading {
 impl Reading {
     /// Reads both sources of `scope` now.
     #[must_use]
-    pub fn of(scope: &Scope) -> Self {
+    pub fn of_scope(scope: &Scope) -> Self {
         Self {
             processes: of_processes(scope),
             cgroup: of_cgroups(&scope.cgroups),

@@ -24,14 +24,14 @@ fn on_storage() -> tempfile::TempDir {
 #[test]
 fn what_children_wrote_counts_after_they_were_waited_for() {
     let dir = on_storage();
-    let before = Reading::of(&me());
+    let before = Reading::of_scope(&me());
     let script = format!(
         "dd if=/dev/zero of={}/file bs=1M count=4 conv=fsync 2> /dev/null",
         dir.path().display()
     );
     let status = Command::new("/bin/sh").args(["-c", &script]).status();
     assert!(status.expect("a shell").success());
-    let (bytes, source) = Reading::of(&me())
+    let (bytes, source) = Reading::of_scope(&me())
         .since(&before)
         .best()
         .expect("own figures");
@@ -131,7 +131,7 @@ fn a_group_that_does_not_count_is_no_zero() {
 
 #[test]
 fn a_scope_without_anything_says_why() {
-    let reading = Reading::of(&Scope::default());
+    let reading = Reading::of_scope(&Scope::default());
     assert_eq!(reading.processes, Err(DiskIoError::NoProcess));
     assert_eq!(reading.cgroup, Err(DiskIoError::NoCgroup));
     assert_eq!(reading.best(), Err(DiskIoError::NoProcess));

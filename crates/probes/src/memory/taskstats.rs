@@ -38,6 +38,17 @@ const BATCH: usize = 48;
 /// An answer comes while the query is sent; one that is not there was lost.
 const LOST_AFTER_MS: i64 = 200;
 
+/// Why the socket will not do here.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TaskstatsError {
+    #[error(transparent)]
+    Socket(#[from] Errno),
+    #[error("it does not answer (CAP_NET_ADMIN is needed)")]
+    Silent,
+    #[error("its structure is not the one known")]
+    Unknown,
+}
+
 /// The socket and the number of the taskstats family.
 #[derive(Debug)]
 pub(super) struct Taskstats {
@@ -49,35 +60,32 @@ pub(super) struct Taskstats {
 
 impl Taskstats {
     /// Opens the socket; the error says why it will not do here.
-    pub fn open() -> Result<Self, String> {
-        let text = |e: Errno| e.desc().to_owned();
+    pub fn open() -> Result<Self, TaskstatsError> {
         let socket = socket(
             AddressFamily::Netlink,
             SockType::Raw,
             SockFlag::SOCK_CLOEXEC,
             SockProtocol::NetlinkGeneric,
-        )
-        .map_err(text)?;
+        )?;
         setsockopt(
             &socket,
             ReceiveTimeout,
             &TimeVal::milliseconds(LOST_AFTER_MS),
-        )
-        .map_err(text)?;
+        )?;
         let mut opened = Self {
             socket,
             family: 0,
             query: Vec::with_capacity(BATCH * QUERY_BYTES),
             answer: Box::new([0; 4096]),
         };
-        opened.family = opened.find_family().map_err(text)?;
+        opened.family = opened.find_family()?;
         let mut found = Vec::new();
         let me = getpid().as_raw();
-        opened.query(&[me], &mut found).map_err(text)?;
+        opened.query(&[me], &mut found)?;
         match found[..] {
             [Task { pid, ppid, .. }] if pid == me && ppid == getppid().as_raw() => Ok(opened),
-            [] => Err("it does not answer (CAP_NET_ADMIN is needed)".to_owned()),
-            _ => Err("its structure is not the one known".to_owned()),
+            [] => Err(TaskstatsError::Silent),
+            _ => Err(TaskstatsError::Unknown),
         }
     }
 

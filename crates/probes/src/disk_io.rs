@@ -15,6 +15,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::sync;
+use procfs::ProcError;
+use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 
 use measure_core::base::process_tree::processes_below;
@@ -113,7 +115,7 @@ pub struct Reading {
 impl Reading {
     /// Reads both sources of `scope` now.
     #[must_use]
-    pub fn of(scope: &Scope) -> Self {
+    pub fn of_scope(scope: &Scope) -> Self {
         Self {
             processes: of_processes(scope),
             cgroup: of_cgroups(&scope.cgroups),
@@ -190,35 +192,24 @@ fn of_processes(scope: &Scope) -> Result<Bytes, DiskIoError> {
 /// It may not be read, or the kernel keeps no such account (CONFIG_TASK_IO_ACCOUNTING).
 pub fn of_process(pid: i32) -> Result<Option<Bytes>, DiskIoError> {
     let path = PathBuf::from(format!("/proc/{pid}/io"));
-    match fs::read_to_string(&path) {
-        Ok(text) => parse_process_io(&text)
-            .map(Some)
-            .ok_or_else(|| DiskIoError::Io {
-                action: "read",
-                path,
-                why: "no read_bytes and write_bytes in it".to_owned(),
-            }),
-        Err(error)
-            if error.raw_os_error() == Some(libc::ESRCH)
-                || (error.kind() == io::ErrorKind::NotFound
-                    && !Path::new(&format!("/proc/{pid}")).exists()) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(DiskIoError::io("read", &path, &error)),
+    match Process::new(pid).and_then(|process| process.io()) {
+        Ok(io) => Ok(Some(Bytes {
+            read_bytes: io.read_bytes,
+            write_bytes: io.write_bytes.saturating_sub(io.cancelled_write_bytes),
+        })),
+        Err(ProcError::PermissionDenied(_)) => Err(DiskIoError::Denied {
+            action: "read",
+            path,
+        }),
+        // Gone, before or while it was read.
+        Err(ProcError::NotFound(_)) if !Path::new(&format!("/proc/{pid}")).exists() => Ok(None),
+        Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(error) => Err(DiskIoError::Io {
+            action: "read",
+            path,
+            why: error.to_string(),
+        }),
     }
-}
-
-fn parse_process_io(text: &str) -> Option<Bytes> {
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
-    };
-    Some(Bytes {
-        read_bytes: field("read_bytes:")?,
-        write_bytes: field("write_bytes:")?
-            .saturating_sub(field("cancelled_write_bytes:").unwrap_or(0)),
-    })
 }
 
 fn of_cgroups(cgroups: &BTreeMap<String, PathBuf>) -> Result<Bytes, DiskIoError> {

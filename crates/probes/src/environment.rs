@@ -1,13 +1,18 @@
 //! What a run was measured on, read from this machine into [`Environment`]. Nothing here changes the machine.
 
 mod cpu;
+mod fact_error;
 mod kernel;
 mod load;
 mod run;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+use fact_error::FactError;
+use procfs::FromBufRead;
 
 use measure_core::contract::environment::{Environment, Fact, Facts, SCHEMA};
 
@@ -49,20 +54,25 @@ impl Host {
     }
 
     /// The file's text, trimmed.
-    fn text(&self, path: &str) -> Result<String, String> {
-        match fs::read_to_string(self.path(path)) {
+    fn text(&self, path: &str) -> Result<String, FactError> {
+        let path_below_root = self.path(path);
+        let path = path.to_owned();
+        match fs::read_to_string(path_below_root) {
             Ok(text) => Ok(text.trim().to_owned()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Err(format!("this kernel has no {path}"))
-            }
-            Err(error) => Err(format!("cannot read {path}: {error}")),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(FactError::NoFile(path)),
+            Err(cause) => Err(FactError::Read { path, cause }),
         }
     }
 
-    fn number(&self, path: &str) -> Result<u64, String> {
+    fn number(&self, path: &str) -> Result<u64, FactError> {
         let text = self.text(path)?;
-        text.parse()
-            .map_err(|_| format!("{path} holds no number but `{text}`"))
+        text.parse().map_err(|_| FactError::no_number(path, &text))
+    }
+
+    /// A file of /proc that `procfs` knows.
+    fn parsed<T: FromBufRead>(&self, path: &'static str) -> Result<T, FactError> {
+        let text = self.text(path)?;
+        T::from_buf_read(text.as_bytes()).map_err(|cause| FactError::Parse { path, cause })
     }
 
     fn exists(&self, path: &str) -> bool {

@@ -72,15 +72,15 @@ impl Streams {
     /// # Errors
     /// There is no /dev/null.
     pub fn null() -> Result<Self, ProgramError> {
-        Self::of(None, false)
+        Self::with_input(None, false)
     }
 
     /// As the options say.
     pub(super) fn open(options: &super::Options) -> Result<Self, ProgramError> {
-        Self::of(options.input.as_deref(), options.show_output)
+        Self::with_input(options.input.as_deref(), options.show_output)
     }
 
-    fn of(input: Option<&Path>, show_output: bool) -> Result<Self, ProgramError> {
+    fn with_input(input: Option<&Path>, show_output: bool) -> Result<Self, ProgramError> {
         let open = |path: &Path, write: bool| {
             OpenOptions::new()
                 .read(true)

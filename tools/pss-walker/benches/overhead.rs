@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use measure_core::base::clock::now_ns;
 use measure_core::base::programs::on_path;
 use probes::memory::Sampler;
+use procfs::process::Process;
 use stats::{median, median_ratio};
 
 const PROCESSES: usize = 500;
@@ -57,6 +58,19 @@ fn bare_loop(paths: &[PathBuf], buffer: &mut [u8]) -> Outcome<()> {
     for path in paths {
         let length = File::open(path)?.read(buffer)?;
         black_box(&buffer[..length]);
+    }
+    Ok(())
+}
+
+fn walk_of(sampler: &mut Sampler, root: i32) -> Outcome<()> {
+    black_box(sampler.sample_trees(&[root]));
+    Ok(())
+}
+
+/// The library that reading and parsing `smaps_rollup` ourselves stands in for.
+fn read_by_procfs(pids: &[i32]) -> Outcome<()> {
+    for &pid in pids {
+        black_box(Process::new(pid)?.smaps_rollup()?);
     }
     Ok(())
 }
@@ -115,6 +129,10 @@ struct Times {
     walk: Vec<f64>,
     finding: Vec<f64>,
     reading: Vec<f64>,
+    tree_by_stat: Vec<f64>,
+    host: Vec<f64>,
+    host_by_stat: Vec<f64>,
+    procfs: Vec<f64>,
     executable: Vec<f64>,
     ps_mem: Vec<f64>,
     smem: Vec<f64>,
@@ -130,6 +148,7 @@ fn main() -> Outcome<()> {
         .collect();
     let mut buffer = vec![0; 4096];
     let mut sampler = Sampler::new()?;
+    let mut by_stat = Sampler::by_stat()?;
     let list: Vec<String> = tree.pids.iter().map(ToString::to_string).collect();
     let list = list.join(",");
     let mut ps_mem = peer("ps_mem", "pip", &["-p", &list]);
@@ -144,6 +163,12 @@ fn main() -> Outcome<()> {
         if walk.processes.len() != PROCESSES {
             return Err(format!("{} processes in the tree", walk.processes.len()).into());
         }
+        let (tree_by_stat, host_by_stat) = (
+            timed(|| walk_of(&mut by_stat, root))?,
+            timed(|| walk_of(&mut by_stat, 1))?,
+        );
+        let host = timed(|| walk_of(&mut sampler, 1))?;
+        let library = timed(|| read_by_procfs(&tree.pids))?;
         let executable =
             timed(|| quiet(Command::new(env!("CARGO_BIN_EXE_pss-walker")).arg(root.to_string())))?;
         // The first round fills the kernel's caches of /proc entries.
@@ -155,6 +180,10 @@ fn main() -> Outcome<()> {
         times.finding.push((walk.found_ns - walk.start_ns) as f64);
         times.reading.push((walk.end_ns - walk.found_ns) as f64);
         times.executable.push(executable);
+        times.tree_by_stat.push(tree_by_stat);
+        times.host.push(host);
+        times.host_by_stat.push(host_by_stat);
+        times.procfs.push(library);
         if round % PEER_EVERY == 1 {
             for (command, into) in [
                 (&mut ps_mem, &mut times.ps_mem),
@@ -183,6 +212,24 @@ fn report(times: &Times, source: &str) {
         1.3,
         &times.executable,
         &times.bare,
+    );
+    line(
+        &over("smaps_rollup read and parsed / by procfs"),
+        1.0,
+        &times.reading,
+        &times.procfs,
+    );
+    line(
+        &over(&format!("walk with processes found by {source} / by stat")),
+        0.9,
+        &times.walk,
+        &times.tree_by_stat,
+    );
+    line(
+        &format!("walk with processes found by {source} / by stat, all processes of the host"),
+        0.9,
+        &times.host,
+        &times.host_by_stat,
     );
     if !times.ps_mem.is_empty() {
         line(

@@ -124,7 +124,7 @@ impl<'a> DiskMeter<'a> {
     pub fn open(scope: &'a Scope) -> Self {
         Self {
             scope,
-            before: Reading::of(scope),
+            before: Reading::of_scope(scope),
         }
     }
 
@@ -133,7 +133,7 @@ impl<'a> DiskMeter<'a> {
     /// # Errors
     /// Neither the processes nor the cgroup can tell.
     pub fn read(self) -> Result<Bytes, DiskIoError> {
-        let since = Reading::of(self.scope).since(&self.before);
+        let since = Reading::of_scope(self.scope).since(&self.before);
         since.best().map(|(bytes, _)| bytes)
     }
 }

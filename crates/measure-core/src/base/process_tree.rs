@@ -2,59 +2,98 @@
 //!
 //! Not from `/proc/PID/task/*/children`, which may miss a child while a sibling ends (proc(5)).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use procfs::process::{Process, all_processes};
 
-/// The processes of the trees below `roots`, roots included, from one pass over /proc.
+/// The processes of the trees below `roots`, roots included, ascending, from one pass over /proc.
+#[must_use]
 pub fn processes_below(roots: &[i32]) -> Vec<i32> {
-    let children = children_by_parent();
-    let alive: BTreeSet<i32> = children.values().flatten().copied().collect();
-    let mut found: BTreeSet<i32> = roots
-        .iter()
-        .copied()
-        .filter(|r| alive.contains(r))
-        .collect();
-    let mut left: Vec<i32> = found.iter().copied().collect();
-    while let Some(pid) = left.pop() {
-        for &child in children.get(&pid).into_iter().flatten() {
-            if found.insert(child) {
-                left.push(child);
-            }
-        }
-    }
-    found.into_iter().collect()
+    let alive = pids_with_parents();
+    let found = descendants(&alive, |&ids| ids, roots, &mut Scratch::default());
+    let mut pids: Vec<i32> = found.into_iter().map(|index| alive[index].0).collect();
+    pids.sort_unstable();
+    pids
 }
 
 /// The children of process `pid`, whichever of its threads made them, zombies included.
+#[must_use]
 pub fn children_of(pid: i32) -> Vec<i32> {
-    children_by_parent().remove(&pid).unwrap_or_default()
+    let alive = pids_with_parents().into_iter();
+    alive.filter(|ids| ids.1 == pid).map(|ids| ids.0).collect()
 }
 
-fn children_by_parent() -> BTreeMap<i32, Vec<i32>> {
-    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else {
-            continue;
-        };
-        if let Some(parent) = parent_of(pid) {
-            children.entry(parent).or_default().push(pid);
+/// Every process and its parent, ascending.
+fn pids_with_parents() -> Vec<(i32, i32)> {
+    let processes = all_processes().into_iter().flatten().flatten();
+    let ids = |process: Process| Some((process.pid, process.stat().ok()?.ppid));
+    let mut alive: Vec<(i32, i32)> = processes.filter_map(ids).collect();
+    alive.sort_unstable();
+    alive
+}
+
+/// What [`descendants`] needs beside its result; kept by whoever calls it again and again.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    order: Vec<u32>,
+    within: Vec<bool>,
+}
+
+impl Scratch {
+    /// Marks the process at `index` as found; `false` if it was already.
+    pub fn mark(&mut self, index: usize) -> bool {
+        !std::mem::replace(&mut self.within[index], true)
+    }
+}
+
+/// The descendants of `roots` among `processes`, the roots included, as indices into `processes`: parents before
+/// children, and a root inside another's tree once. `ids` tells a process's own id and its parent's; `processes` is
+/// sorted by the former. What is found is marked in `scratch`.
+pub fn descendants<T>(
+    processes: &[T],
+    ids: impl Fn(&T) -> (i32, i32),
+    roots: &[i32],
+    scratch: &mut Scratch,
+) -> Vec<usize> {
+    let pid_at = |index: usize| ids(&processes[index]).0;
+    let parent_at = |index: u32| ids(&processes[index as usize]).1;
+    let mut order = std::mem::take(&mut scratch.order);
+    order.clear();
+    order.extend(0..u32::try_from(processes.len()).unwrap_or(u32::MAX));
+    // Siblings in order of their pids, which is the order of `processes`.
+    order.sort_unstable_by_key(|&index| (parent_at(index), index));
+    scratch.within.clear();
+    scratch.within.resize(processes.len(), false);
+    let mut found: Vec<usize> = Vec::new();
+    for root in roots {
+        if let Ok(index) = processes.binary_search_by_key(root, |process| ids(process).0)
+            && scratch.mark(index)
+        {
+            found.push(index);
         }
     }
-    children
-}
-
-/// The parent in `/proc/PID/stat`; the name before it is in parentheses and may hold any byte.
-fn parent_of(pid: i32) -> Option<i32> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after = stat.iter().rposition(|&b| b == b')')? + 1;
-    let rest = std::str::from_utf8(&stat[after..]).ok()?;
-    rest.split_whitespace().nth(1)?.parse().ok()
+    let mut at = 0;
+    while at < found.len() {
+        let parent = pid_at(found[at]);
+        let first = order.partition_point(|&index| parent_at(index) < parent);
+        for &index in &order[first..] {
+            if parent_at(index) != parent {
+                break;
+            }
+            if scratch.mark(index as usize) {
+                found.push(index as usize);
+            }
+        }
+        at += 1;
+    }
+    scratch.order = order;
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::process::Command;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -81,5 +120,27 @@ mod tests {
         assert!(children.contains(&shell.id().cast_signed()) && !children.contains(&inner));
         assert_eq!(children_of(i32::MAX), Vec::<i32>::new());
         assert_eq!(processes_below(&[i32::MAX]), Vec::<i32>::new());
+    }
+
+    proptest! {
+        #[test]
+        fn descendants_are_those_whose_ancestors_are_roots(
+            parents in proptest::collection::vec(0..40i32, 1..40), roots in proptest::collection::vec(0..45i32, 0..4)
+        ) {
+            let processes: Vec<(i32, i32)> = (1..).zip(parents).collect();
+            let mut found = descendants(&processes, |&ids| ids, &roots, &mut Scratch::default());
+            found.sort_unstable();
+            let expected: Vec<usize> = (0..processes.len()).filter(|&index| {
+                let mut pid = processes[index].0;
+                // Longer chains than processes are cycles, which pid reuse between two reads can make.
+                (0..=processes.len()).any(|_| {
+                    let process = processes.iter().find(|p| p.0 == pid);
+                    let hit = process.is_some_and(|p| roots.contains(&p.0));
+                    pid = process.map_or(0, |p| p.1);
+                    hit
+                })
+            }).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
 }

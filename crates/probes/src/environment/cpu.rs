@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use nix::sched::sched_getaffinity;
 use nix::unistd::Pid;
+use procfs::CpuInfo;
 
-use super::{Collector, Fact, Facts, Host};
+use super::{Collector, Fact, FactError, Facts, Host};
 
 const CPU: &str = "/sys/devices/system/cpu";
 
 pub(super) fn facts(host: &Host) -> Facts {
     let mut facts = Collector(Facts::new());
-    let info = host.text("/proc/cpuinfo");
+    let info = host.parsed::<CpuInfo>("/proc/cpuinfo");
     for (name, key) in [
         ("cpu_model", "model name"),
         ("cpu_vendor", "vendor_id"),
@@ -21,12 +22,10 @@ pub(super) fn facts(host: &Host) -> Facts {
         ("cpu_microcode", "microcode"),
         ("cpu_flags", "flags"),
     ] {
-        facts.add(
-            name,
-            info.as_ref()
-                .map_err(Clone::clone)
-                .and_then(|text| field(text, key)),
-        );
+        match &info {
+            Ok(info) => facts.add(name, field(info, key)),
+            Err(why) => facts.add(name, Fact::Unknown(why.to_string())),
+        }
     }
     facts.add("cpus_online", host.text(&format!("{CPU}/online")));
     facts.add("cpus_of_this_process", affinity());
@@ -42,34 +41,27 @@ pub(super) fn facts(host: &Host) -> Facts {
         "clock_source",
         host.text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
     );
-    facts.add(
-        "virtualised",
-        virtualised(host, info.as_deref().unwrap_or("")),
-    );
+    facts.add("virtualised", virtualised(host, info.as_ref().ok()));
     facts.add("hypervisor", hypervisor(host));
     facts.add("hardware_counters", hardware_counters());
     facts.0
 }
 
-/// The first `key : value` of /proc/cpuinfo.
-fn field(info: &str, key: &str) -> Result<String, String> {
-    info.lines()
-        .find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            (name.trim() == key).then(|| value.trim().to_owned())
-        })
-        .ok_or_else(|| format!("/proc/cpuinfo has no `{key}` on this architecture"))
+/// A field of the first CPU.
+fn field(info: &CpuInfo, key: &'static str) -> Result<String, FactError> {
+    let value = info.get_field(0, key).map(ToOwned::to_owned);
+    value.ok_or(FactError::NoCpuField(key))
 }
 
-fn affinity() -> Result<u64, String> {
-    let set = sched_getaffinity(Pid::from_raw(0)).map_err(|e| format!("sched_getaffinity: {e}"))?;
+fn affinity() -> Result<u64, FactError> {
+    let set = sched_getaffinity(Pid::from_raw(0)).map_err(FactError::Affinity)?;
     Ok((0..nix::sched::CpuSet::count())
         .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
         .count() as u64)
 }
 
 /// Caches of the first CPU, for example `L1d 32K, L1i 32K, L2 512K, L3 32768K`.
-fn caches(host: &Host) -> Result<String, String> {
+fn caches(host: &Host) -> Result<String, FactError> {
     let mut found = Vec::new();
     for index in 0..16 {
         let dir = format!("{CPU}/cpu0/cache/index{index}");
@@ -88,13 +80,15 @@ fn caches(host: &Host) -> Result<String, String> {
         ));
     }
     if found.is_empty() {
-        return Err(format!("no caches below {CPU}/cpu0/cache"));
+        return Err(FactError::NotHere(
+            "no caches below /sys/devices/system/cpu/cpu0/cache",
+        ));
     }
     Ok(found.join(", "))
 }
 
 /// A value of cpufreq, the same for all CPUs or each that occurs.
-fn frequency(host: &Host, file: &str) -> Result<String, String> {
+fn frequency(host: &Host, file: &str) -> Result<String, FactError> {
     let values: BTreeSet<String> = (0..4096)
         .map_while(|cpu| {
             let dir = format!("{CPU}/cpu{cpu}");
@@ -104,43 +98,46 @@ fn frequency(host: &Host, file: &str) -> Result<String, String> {
         .flatten()
         .collect();
     if values.is_empty() {
-        return Err(
-            "no cpufreq: the frequency is not this kernel's to set (a virtual machine, or the firmware's choice)"
-                .to_owned(),
-        );
+        return Err(FactError::NotHere(
+            "no cpufreq: the frequency is not this kernel's to set (a virtual machine, or the firmware's choice)",
+        ));
     }
     Ok(values.into_iter().collect::<Vec<_>>().join(", "))
 }
 
-fn governor(host: &Host) -> Result<String, String> {
+fn governor(host: &Host) -> Result<String, FactError> {
     frequency(host, "scaling_governor")
 }
 
 /// Whether the CPU may run above its nominal frequency.
-fn turbo(host: &Host) -> Result<bool, String> {
+fn turbo(host: &Host) -> Result<bool, FactError> {
     if let Ok(off) = host.number(&format!("{CPU}/intel_pstate/no_turbo")) {
         return Ok(off == 0);
     }
     host.number(&format!("{CPU}/cpufreq/boost"))
         .map(|on| on == 1)
         .map_err(|_| {
-            "neither intel_pstate/no_turbo nor cpufreq/boost: not visible to this kernel".to_owned()
+            FactError::NotHere(
+                "neither intel_pstate/no_turbo nor cpufreq/boost: not visible to this kernel",
+            )
         })
 }
 
-fn smt(host: &Host) -> Result<bool, String> {
+fn smt(host: &Host) -> Result<bool, FactError> {
     host.number(&format!("{CPU}/smt/active")).map(|on| on == 1)
 }
 
 /// Every hypervisor sets the CPU flag of that name on x86; others show in the device tree or DMI.
-fn virtualised(host: &Host, info: &str) -> Result<bool, String> {
-    if let Ok(flags) = field(info, "flags") {
+fn virtualised(host: &Host, info: Option<&CpuInfo>) -> Result<bool, FactError> {
+    if let Some(flags) = info.and_then(|info| info.get_field(0, "flags")) {
         return Ok(flags.split_whitespace().any(|flag| flag == "hypervisor"));
     }
     if host.exists("/proc/device-tree/hypervisor") || host.exists("/sys/hypervisor/type") {
         return Ok(true);
     }
-    Err("no CPU flags and no hypervisor node to tell by".to_owned())
+    Err(FactError::NotHere(
+        "no CPU flags and no hypervisor node to tell by",
+    ))
 }
 
 /// The hypervisor's name for itself (CPUID leaf 0x4000_0000) and the machine's in DMI.
@@ -192,16 +189,24 @@ fn hardware_counters() -> Fact {
 
 #[cfg(test)]
 mod tests {
+    use procfs::FromBufRead;
+
     use super::*;
 
     #[test]
     fn a_field_is_not_the_prefix_of_another() {
-        let info = "model\t\t: 1\nmodel name\t: AMD EPYC\nflags : fpu hypervisor\n";
-        assert_eq!(field(info, "model").as_deref(), Ok("1"));
-        assert_eq!(field(info, "model name").as_deref(), Ok("AMD EPYC"));
-        assert!(field(info, "microcode").is_err());
+        let info = |text: &str| {
+            let text = format!("processor : 0\n{text}");
+            CpuInfo::from_buf_read(text.as_bytes()).expect("fields")
+        };
+        let guest = info("model\t\t: 1\nmodel name\t: AMD EPYC\nflags : fpu hypervisor\n");
+        assert_eq!(field(&guest, "model").expect("there"), "1");
+        assert_eq!(field(&guest, "model name").expect("there"), "AMD EPYC");
+        let error = field(&guest, "microcode").expect_err("not there");
+        let words = "/proc/cpuinfo has no `microcode` on this architecture";
+        assert_eq!(error.to_string(), words);
         let here = Host::real();
-        assert_eq!(virtualised(&here, info), Ok(true));
-        assert_eq!(virtualised(&here, "flags : fpu\n"), Ok(false));
+        assert!(virtualised(&here, Some(&guest)).expect("flags"));
+        assert!(!virtualised(&here, Some(&info("flags : fpu\n"))).expect("flags"));
     }
 }

@@ -2,7 +2,9 @@
 
 use std::ffi::CStr;
 
-use super::{Collector, Fact, Facts, Host};
+use procfs::{Meminfo, MountEntry};
+
+use super::{Collector, Fact, FactError, Facts, Host};
 
 /// `ADDR_NO_RANDOMIZE` of personality(2).
 const NO_RANDOMIZE: u64 = 0x0004_0000;
@@ -16,8 +18,15 @@ pub(super) fn facts(host: &Host) -> Facts {
     facts.add("libc", libc_version());
     facts.add("container", container(host));
     facts.add("uptime_seconds", uptime(host));
-    facts.add("memory_total_bytes", meminfo(host, "MemTotal"));
-    facts.add("swap_total_bytes", meminfo(host, "SwapTotal"));
+    for (name, bytes) in [
+        (
+            "memory_total_bytes",
+            (|info| info.mem_total) as fn(Meminfo) -> u64,
+        ),
+        ("swap_total_bytes", |info| info.swap_total),
+    ] {
+        facts.add(name, host.parsed("/proc/meminfo").map(bytes));
+    }
     facts.add("swap_devices", swap_devices(host));
     facts.add("swappiness", host.number("/proc/sys/vm/swappiness"));
     facts.add(
@@ -42,12 +51,12 @@ pub(super) fn facts(host: &Host) -> Facts {
     facts.0
 }
 
-fn os_name(host: &Host) -> Result<String, String> {
+fn os_name(host: &Host) -> Result<String, FactError> {
     let text = host.text("/etc/os-release")?;
     text.lines()
         .find_map(|line| line.strip_prefix("PRETTY_NAME="))
         .map(|name| name.trim_matches('"').to_owned())
-        .ok_or_else(|| "/etc/os-release has no PRETTY_NAME".to_owned())
+        .ok_or(FactError::NotHere("/etc/os-release has no PRETTY_NAME"))
 }
 
 #[cfg(target_env = "gnu")]
@@ -63,7 +72,7 @@ fn libc_version() -> Fact {
 }
 
 /// Which container this runs in, by the marks that engines leave.
-fn container(host: &Host) -> Result<String, String> {
+fn container(host: &Host) -> Result<String, FactError> {
     for (mark, engine) in [("/.dockerenv", "docker"), ("/run/.containerenv", "podman")] {
         if host.exists(mark) {
             return Ok(engine.to_owned());
@@ -77,36 +86,25 @@ fn container(host: &Host) -> Result<String, String> {
         .to_owned())
 }
 
-fn uptime(host: &Host) -> Result<u64, String> {
+fn uptime(host: &Host) -> Result<u64, FactError> {
     let text = host.text("/proc/uptime")?;
     let whole = text.split('.').next().unwrap_or_default();
-    whole
-        .parse()
-        .map_err(|_| format!("/proc/uptime holds no number but `{text}`"))
+    let number = whole.parse();
+    number.map_err(|_| FactError::no_number("/proc/uptime", &text))
 }
 
-fn meminfo(host: &Host, name: &str) -> Result<u64, String> {
-    let text = host.text("/proc/meminfo")?;
-    text.lines()
-        .find_map(|line| {
-            let value = line.strip_prefix(name)?.strip_prefix(':')?;
-            let kib: u64 = value.trim().strip_suffix("kB")?.trim().parse().ok()?;
-            kib.checked_mul(1024)
-        })
-        .ok_or_else(|| format!("/proc/meminfo has no {name}"))
-}
-
-fn swap_devices(host: &Host) -> Result<u64, String> {
+fn swap_devices(host: &Host) -> Result<u64, FactError> {
     host.text("/proc/swaps")
         .map(|text| text.lines().skip(1).count() as u64)
 }
 
 /// The word in brackets of a file such as `always [madvise] never`.
-fn chosen(host: &Host, path: &str) -> Result<String, String> {
+fn chosen(host: &Host, path: &'static str) -> Result<String, FactError> {
     let text = host.text(path)?;
-    bracketed(&text)
-        .map(ToOwned::to_owned)
-        .ok_or_else(|| format!("{path} chooses nothing: `{text}`"))
+    match bracketed(&text) {
+        Some(word) => Ok(word.to_owned()),
+        None => Err(FactError::NoChoice { path, text }),
+    }
 }
 
 fn bracketed(text: &str) -> Option<&str> {
@@ -117,12 +115,12 @@ fn bracketed(text: &str) -> Option<&str> {
 }
 
 /// Whether the kernel merges equal pages.
-fn ksm(host: &Host) -> Result<bool, String> {
+fn ksm(host: &Host) -> Result<bool, FactError> {
     host.number("/sys/kernel/mm/ksm/run").map(|run| run == 1)
 }
 
 /// 0 off, 1 without the heap, 2 full; and off where this process was started without it.
-fn aslr(host: &Host) -> Result<String, String> {
+fn aslr(host: &Host) -> Result<String, FactError> {
     let own = host
         .text("/proc/self/personality")
         .ok()
@@ -140,38 +138,30 @@ fn aslr(host: &Host) -> Result<String, String> {
 }
 
 /// `v1`, `v2`, `hybrid` (v1 hierarchies beside a mounted v2 tree).
-fn cgroup_version(host: &Host) -> Result<String, String> {
-    let mounts = host.text("/proc/mounts")?;
-    let has = |kind: &str| {
-        mounts
-            .lines()
-            .any(|line| line.split_whitespace().nth(2) == Some(kind))
-    };
+fn cgroup_version(host: &Host) -> Result<String, FactError> {
+    let mounts = host.parsed::<Vec<MountEntry>>("/proc/mounts")?;
+    let has = |kind: &str| mounts.iter().any(|mount| mount.fs_vfstype == kind);
     match (has("cgroup"), has("cgroup2")) {
         (true, true) => Ok("hybrid".to_owned()),
         (true, false) => Ok("v1".to_owned()),
         (false, true) => Ok("v2".to_owned()),
-        (false, false) => Err("no cgroup hierarchy is mounted".to_owned()),
+        (false, false) => Err(FactError::NotHere("no cgroup hierarchy is mounted")),
     }
 }
 
-fn cgroup_mounts(host: &Host) -> Result<Vec<String>, String> {
-    let mounts = host.text("/proc/mounts")?;
+fn cgroup_mounts(host: &Host) -> Result<Vec<String>, FactError> {
+    let mounts = host.parsed::<Vec<MountEntry>>("/proc/mounts")?;
     Ok(mounts
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_whitespace().skip(1);
-            let (place, kind) = (words.next()?, words.next()?);
-            kind.starts_with("cgroup")
-                .then(|| format!("{kind} {place}"))
-        })
+        .iter()
+        .filter(|mount| mount.fs_vfstype.starts_with("cgroup"))
+        .map(|mount| format!("{} {}", mount.fs_vfstype, mount.fs_file))
         .collect())
 }
 
-fn paranoid(host: &Host) -> Result<i64, String> {
+fn paranoid(host: &Host) -> Result<i64, FactError> {
     let text = host.text("/proc/sys/kernel/perf_event_paranoid")?;
-    text.parse()
-        .map_err(|_| format!("perf_event_paranoid holds no number but `{text}`"))
+    let number = text.parse();
+    number.map_err(|_| FactError::no_number("perf_event_paranoid", &text))
 }
 
 /// What the kernel does about each known flaw of the CPU, where it is affected.

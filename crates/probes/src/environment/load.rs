@@ -1,11 +1,14 @@
 //! How busy the machine is, and how much of it the hypervisor gives to others.
+//!
+//! Parsed here and not by `procfs`, whose load averages are of single precision and whose `/proc/stat` is an error as a
+//! whole where a kernel leaves out what is not needed here.
 
 use std::thread;
 use std::time::Duration;
 
 use measure_core::contract::environment::{CpuTime, Load};
 
-use super::Host;
+use super::{FactError, Host};
 
 /// How long the machine is watched before a run. The kernel counts in ticks of 1 to 10 ms, so a
 /// shorter time would not tell idle from busy.
@@ -37,7 +40,7 @@ pub(super) fn watch(host: &Host) -> Load {
     load
 }
 
-fn average(host: &Host) -> Result<Vec<f64>, String> {
+fn average(host: &Host) -> Result<Vec<f64>, FactError> {
     let text = host.text("/proc/loadavg")?;
     let averages: Vec<f64> = text
         .split_whitespace()
@@ -47,7 +50,11 @@ fn average(host: &Host) -> Result<Vec<f64>, String> {
     if averages.len() == 3 {
         Ok(averages)
     } else {
-        Err(format!("/proc/loadavg holds no averages but `{text}`"))
+        Err(FactError::Malformed {
+            what: "/proc/loadavg".to_owned(),
+            wanted: "averages",
+            text,
+        })
     }
 }
 

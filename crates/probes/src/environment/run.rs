@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use measure_core::base::files::sha256_of;
 
-use super::{Collector, Fact, Facts};
+use super::{Collector, Fact, FactError, Facts};
 
 pub(super) fn facts() -> Facts {
     let mut facts = Collector(Facts::new());
@@ -21,19 +21,18 @@ pub(super) fn facts() -> Facts {
     facts.add("user_id", u64::from(nix::unistd::geteuid().as_raw()));
     facts.add("measure_core_version", env!("CARGO_PKG_VERSION"));
     let executable = env::current_exe();
-    facts.add(
-        "executable_sha256",
-        executable
-            .as_ref()
-            .map_err(ToString::to_string)
-            .and_then(|path| sha256_of(path).map_err(|e| e.to_string())),
-    );
+    let unknown = |why: &dyn ToString| Fact::Unknown(why.to_string());
+    let hash = match &executable {
+        Ok(path) => sha256_of(path).into(),
+        Err(why) => unknown(why),
+    };
+    facts.add("executable_sha256", hash);
     let revision = executable
-        .map_err(|e| e.to_string())
+        .map_err(FactError::from)
         .and_then(|path| revision(&path));
     let (revision, modified) = match revision {
         Ok((revision, modified)) => (revision.into(), modified.into()),
-        Err(why) => (Fact::Unknown(why.clone()), Fact::Unknown(why)),
+        Err(why) => (unknown(&why), unknown(&why)),
     };
     facts.add("git_revision", revision);
     facts.add("git_modified", modified);
@@ -42,17 +41,19 @@ pub(super) fn facts() -> Facts {
 
 /// The commit of the checkout that holds the executable, and whether files differ from it. It is
 /// the checkout's state now; build before you run.
-fn revision(executable: &Path) -> Result<(String, bool), String> {
+fn revision(executable: &Path) -> Result<(String, bool), FactError> {
     let top = executable
         .ancestors()
         .find(|dir| dir.join(".git").exists())
-        .ok_or("the executable does not lie in a git checkout")?;
+        .ok_or(FactError::NotHere(
+            "the executable does not lie in a git checkout",
+        ))?;
     let revision = git(top, &["rev-parse", "HEAD"])?;
     let changes = git(top, &["status", "--porcelain", "--untracked-files=no"])?;
     Ok((revision, !changes.is_empty()))
 }
 
-fn git(top: &Path, arguments: &[&str]) -> Result<String, String> {
+fn git(top: &Path, arguments: &[&str]) -> Result<String, FactError> {
     let output = Command::new("git")
         .arg("-C")
         .arg(top)
@@ -61,13 +62,12 @@ fn git(top: &Path, arguments: &[&str]) -> Result<String, String> {
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .output()
-        .map_err(|e| format!("cannot run git: {e}"))?;
+        .map_err(FactError::RunGit)?;
     if !output.status.success() {
-        return Err(format!(
-            "git {}: {}",
-            arguments[0],
-            String::from_utf8_lossy(&output.stderr).trim()
-        ));
+        return Err(FactError::Git {
+            command: arguments[0].to_owned(),
+            said: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        });
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -107,7 +107,10 @@ fn this_machine_is_described_and_survives_json() {
 #[test]
 fn a_laptop_at_rest_is_told_from_a_tuned_server() {
     let common = [
-        ("/proc/cpuinfo", "model name : X\nflags : fpu sse2\n"),
+        (
+            "/proc/cpuinfo",
+            "processor : 0\nmodel name : X\nflags : fpu sse2\n",
+        ),
         (
             "/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver",
             "intel_pstate\n",

@@ -13,6 +13,7 @@ mod reading;
 mod rollup;
 mod sampler;
 mod series;
+mod task;
 mod tasks;
 mod taskstats;
 mod vm;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use sampler::Sampler;
 pub use series::{Point, Series};
-pub use tasks::Comm;
+pub use task::Comm;
 pub use walk::{ProcessMemory, Walk};
 
 /// Memory of one process, or of several added up.

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::proc_dir::{ProcDir, pids};
 use super::reading::{AddressRange, Reading, read, read_all};
-use super::tasks::{Source, Task, descendants};
+use super::task::Task;
+use super::tasks::Source;
 use super::{Memory, MemoryError, ProcessMemory, Walk, vm};
 use measure_core::base::clock::now_ns;
+use measure_core::base::process_tree::{Scratch, descendants};
 use measure_core::contract::Scope;
 use measure_core::driver_kit::cgroup;
 
@@ -18,8 +20,7 @@ pub struct Sampler {
     source: Source,
     pids: Vec<i32>,
     tasks: Vec<Task>,
-    order: Vec<u32>,
-    within: Vec<bool>,
+    scratch: Scratch,
     /// Per task, the address range it was read with.
     ranges: Vec<AddressRange>,
 }
@@ -33,6 +34,14 @@ impl Sampler {
         Self::with_source(Source::best())
     }
 
+    /// One that finds parents and names by `/proc/PID/stat` even where the socket would do.
+    ///
+    /// # Errors
+    /// As [`Sampler::new`].
+    pub fn by_stat() -> Result<Self, MemoryError> {
+        Self::with_source(Source::Stat)
+    }
+
     pub(super) fn with_source(source: Source) -> Result<Self, MemoryError> {
         let mut proc = ProcDir::open()?;
         let me = nix::unistd::getpid().as_raw();
@@ -44,8 +53,7 @@ impl Sampler {
             source,
             pids: Vec::new(),
             tasks: Vec::new(),
-            order: Vec::new(),
-            within: Vec::new(),
+            scratch: Scratch::default(),
             ranges: Vec::new(),
         })
     }
@@ -149,10 +157,9 @@ impl Sampler {
             self.scan();
         }
         let mut found = self.in_trees(roots, &mut walk);
-        // `within` now marks what the trees hold; group members outside of them follow.
+        // `scratch` now marks what the trees hold; group members outside of them follow.
         members.retain(|pid| match self.index(*pid) {
-            Some(index) if !self.within[index] => {
-                self.within[index] = true;
+            Some(index) if self.scratch.mark(index) => {
                 found.push(index);
                 true
             }
@@ -199,7 +206,8 @@ impl Sampler {
             .copied()
             .filter(|&root| self.index(root).is_none());
         walk.missing_roots = missing.collect();
-        descendants(&self.tasks, roots, &mut self.order, &mut self.within)
+        let ids = |task: &Task| (task.pid, task.ppid);
+        descendants(&self.tasks, ids, roots, &mut self.scratch)
     }
 
     /// Puts the reading of the task at `index` into the walk's counts.

@@ -11,6 +11,7 @@ use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill as send};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
+use procfs::process::Process;
 
 /// How long killed processes may take to go.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -75,8 +76,7 @@ fn alive(pid: i32) -> bool {
 
 /// The state of process `pid`, as in proc(5).
 pub(super) fn state(pid: i32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.trim_start().chars().next()
+    Some(Process::new(pid).ok()?.stat().ok()?.state)
 }
 
 /// Takes leave of the adopted processes that have ended. To be called by the first thread, whose children they

@@ -1,6 +1,6 @@
 //! What a library of a module and its loader agree on: one start, the ways it comes back, the library's two functions.
 //!
-//! It is stated here. C gets the numbers from [`header`], which also has every file of every library checked against the
+//! It is stated here. C gets the numbers from `header`, which also has every file of every library checked against the
 //! layout of [`Start`]: a library that does not agree does not compile. Function types are stated again in `library.h`.
 
 use std::ffi::{CStr, c_void};

@@ -117,7 +117,7 @@ TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(forea
 CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 
 # As in a clean clone, whatever has been built: a test that needs a function, an interpreter or an engine built skips.
-check: export FAASM_BENCH_HOME := $(BUILD)/check
+check: export FAASM_BENCH_HOME := $(BUILD)-check
 check: setup-dev ## Format, clippy and all tests that need no root, docker, PolyBench or CPython: minutes, then seconds
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -23,6 +23,7 @@ fn sample(value: i64) -> Sample {
         value: Value::Value(value),
         n: 1,
         workers: 1,
+        process: 0,
         block: 0,
         order: 0,
         seed: 7,

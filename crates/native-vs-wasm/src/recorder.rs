@@ -140,6 +140,7 @@ impl Recorder {
             value,
             n: 1,
             workers: 1,
+            process: 0,
             block: self.block,
             order: about.order,
             seed: info.seed,

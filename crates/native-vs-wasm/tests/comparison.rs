@@ -26,6 +26,7 @@ fn sample(benchmark: &str, column: &str, phase: &str, ns: i64, n: u64) -> Sample
         value: Value::Value(ns),
         n,
         workers: 1,
+        process: 0,
         block: 0,
         order: 0,
         seed: 1,

@@ -184,6 +184,17 @@ impl Kind {
         }
     }
 
+    /// The same in a few words.
+    #[must_use]
+    pub fn warm(&self) -> &'static str {
+        match self.way {
+            Way::Full => "engine, image",
+            Way::Precreated => "engine, image, created container",
+            Way::Unpause => "engine, paused container inside its function",
+            Way::Restore => "engine, checkpoint inside its function",
+        }
+    }
+
     /// The function that starts are timed with unless told otherwise.
     #[must_use]
     pub fn function(&self) -> &'static str {

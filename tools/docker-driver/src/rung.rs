@@ -88,6 +88,7 @@ impl Rung for DockerRung {
             summary: self.kind.summary(),
             engine,
             cold: self.kind.cold().into(),
+            warm: self.kind.warm().into(),
             isolation: self.kind.isolation(),
             settings: self.settings(),
             max_workers: MAX_WORKERS,

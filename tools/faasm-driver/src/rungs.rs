@@ -104,6 +104,17 @@ impl Kind {
         }
     }
 
+    fn warm(self) -> &'static str {
+        match self {
+            Self::Wasm => "engine, code, slot",
+            Self::Faaslet => "engine, code, slot, seat (cgroup, namespace)",
+            Self::NetnsNew => "engine, code, slot, cgroup",
+            Self::Pooled => "engine, code, slot, seat, thread in it",
+            Self::Proto => "engine, snapshot, slot, seat (cgroup, namespace)",
+            Self::ProtoPooled => "engine, snapshot, slot, seat, thread in it",
+        }
+    }
+
     fn isolation(self) -> Isolation {
         let seated = self != Self::Wasm;
         let seat = |what: &str| {
@@ -144,6 +155,7 @@ impl Kind {
             summary: self.summary().to_owned(),
             engine: ENGINE.to_owned(),
             cold: self.cold().to_owned(),
+            warm: self.warm().to_owned(),
             isolation: self.isolation(),
             settings: in_force,
             max_workers: 4000,

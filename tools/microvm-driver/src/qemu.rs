@@ -64,6 +64,7 @@ impl Launcher for Qemu {
             summary: "EMULATED: Linux guest on QEMU's microvm machine, no KVM; runs the function as a process of the guest".into(),
             engine: format!("{version}, TCG (software emulation)"),
             cold: "a new emulator process, kernel boot and initrd each time; QEMU, kernel and initrd are in the page cache".into(),
+            warm: "nothing".into(),
             isolation: Isolation {
                 memory: "emulated machine, guest kernel".into(),
                 network: "no device".into(),

@@ -80,6 +80,7 @@ impl Rung for PooledRung {
             engine: "pthread, futex (thread park/unpark), no spinning".into(),
             cold: "not cold: one thread per worker waits beforehand; the pooled twin of `thread`"
                 .into(),
+            warm: "thread".into(),
             isolation: Isolation::default(),
             settings: vec![format!("stack {} KiB", STACK_BYTES >> 10)],
             max_workers: measure_core::driver_kit::cli::MAX_WORKERS,

@@ -85,6 +85,7 @@ impl Rung for ProcessRung {
                 .into(),
             engine: "clone(CLONE_VM | CLONE_VFORK) + execve, as posix_spawn does".into(),
             cold: "a new process each time; the executable is in the page cache".into(),
+            warm: "nothing".into(),
             isolation: Isolation {
                 memory: "address space".into(),
                 ..Isolation::default()

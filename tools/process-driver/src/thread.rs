@@ -76,6 +76,7 @@ impl Rung for ThreadRung {
             summary: "OS thread runs the native function".into(),
             engine: "pthread, nothing on top".into(),
             cold: "a new thread each time; the function is linked into the driver, its code mapped; the C library reuses stacks of ended threads".into(),
+            warm: "nothing".into(),
             isolation: Isolation::default(),
             settings: vec![format!("stack {} KiB", STACK_BYTES >> 10)],
             max_workers: measure_core::driver_kit::cli::MAX_WORKERS,

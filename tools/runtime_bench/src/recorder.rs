@@ -172,6 +172,7 @@ impl Recorder {
             value,
             n: about.n,
             workers: about.workers,
+            process: 0,
             block: self.block,
             order: about.order,
             seed: self.seed,

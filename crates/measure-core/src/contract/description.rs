@@ -16,6 +16,10 @@ pub struct Description {
     pub engine: String,
     /// What a start finds ready, and how the rung knows that the start was cold.
     pub cold: String,
+    /// The same in a few words, for the legend beneath the ladder: what a start finds ready; `nothing` where it finds
+    /// no more than files in the page cache.
+    #[serde(default)]
+    pub warm: String,
     /// What it isolates.
     pub isolation: Isolation,
     /// Security-relevant settings in force, for the records.

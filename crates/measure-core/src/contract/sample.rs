@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::vocabulary::{Measure, Metric};
 
 /// Version of [`Sample`]'s form; a reader refuses what is newer.
-pub const SCHEMA: u32 = 1;
+///
+/// 2: [`Sample::process`], and the designs [`Measure::Isolated`] and [`Measure::BackToBack`] in place of
+/// [`Measure::Start`], which pooled both. Lines of schema 1 are read as they were meant.
+pub const SCHEMA: u32 = 2;
 
 /// A value as measured, or why there is none. Never zero in place of "unknown".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +70,9 @@ pub struct Sample {
     pub n: u64,
     /// How many worked at once.
     pub workers: u32,
+    /// Which driver process of its rung (or run of its column) made it, from 1; 0 where the record does not say.
+    #[serde(default)]
+    pub process: u32,
     /// Position of the block in the interleaved schedule.
     pub block: u32,
     /// Position of the start within its block.
@@ -99,6 +105,7 @@ mod tests {
             value: Value::Value(12_600),
             n: 1,
             workers: 1,
+            process: 0,
             block: 0,
             order: 0,
             seed: 7,

@@ -62,8 +62,12 @@ words! {
     Measure {
         /// The first starts of a driver process, by which the number of starts is chosen.
         Calibrate = "calibrate",
-        /// One start of the wall-time pass.
+        /// One start of the wall-time pass, of schema 1: one, ten and a hundred in a row alike.
         Start = "start",
+        /// One start, asked for after its rung has been idle, by a worker that has not just made one.
+        Isolated = "isolated",
+        /// One start of a closed loop, after a warm-up.
+        BackToBack = "back-to-back",
         /// A whole batch of the wall-time pass.
         Batch = "batch",
         /// A batch of the CPU pass.

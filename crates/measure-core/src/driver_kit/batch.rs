@@ -258,6 +258,7 @@ mod tests {
                 summary: String::new(),
                 engine: String::new(),
                 cold: String::new(),
+                warm: String::new(),
                 isolation: Isolation::default(),
                 settings: Vec::new(),
                 max_workers: 8,

@@ -80,6 +80,11 @@ impl Kind {
             engine,
             summary: format!("Firecracker micro-VM, {what}; {guest}"),
             cold: cold.into(),
+            warm: if self == Self::Restore {
+                "snapshot of the booted guest".into()
+            } else {
+                "nothing".into()
+            },
             isolation: Isolation {
                 memory: "own guest-physical memory".into(),
                 network: "no device".into(),

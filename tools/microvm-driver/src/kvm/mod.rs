@@ -197,6 +197,11 @@ impl Rung for FlatRung {
             ),
             engine: "KVM, a monitor in this process on the calling thread".into(),
             cold: cold.into(),
+            warm: if self.pooled {
+                "machine".into()
+            } else {
+                "monitor (this process)".into()
+            },
             isolation: Isolation {
                 memory: "own guest-physical memory".into(),
                 network: "no device".into(),

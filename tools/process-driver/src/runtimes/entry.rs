@@ -47,6 +47,8 @@ pub struct Entry {
     pub max_workers: usize,
     /// What a start finds ready, where the standard sentence does not say it.
     pub cold: Option<String>,
+    /// The same in a few words.
+    pub warm: String,
     /// What it isolates.
     pub isolation: Isolation,
     /// Security-relevant settings, in words.
@@ -105,6 +107,7 @@ pub(super) struct RawEntry {
     timeout_s: Option<u64>,
     max_workers: Option<usize>,
     cold: Option<String>,
+    warm: Option<String>,
     #[serde(default)]
     settings: Vec<String>,
     install: Option<String>,
@@ -187,6 +190,9 @@ impl RawEntry {
             timeout: Duration::from_secs(timeout_s),
             max_workers,
             cold: self.cold,
+            warm: self
+                .warm
+                .unwrap_or_else(|| "root directory, bundle or compiled code".into()),
             isolation,
             settings: self.settings,
         })

@@ -246,6 +246,7 @@ impl Rung for RuntimeRung {
             summary: entry.summary.clone(),
             engine: self.version.get_or_init(|| probe::version(entry)).clone(),
             cold,
+            warm: entry.warm.clone(),
             isolation: entry.isolation.clone(),
             settings,
             max_workers: entry.max_workers,

@@ -100,6 +100,7 @@ impl Run {
             scope: None,
             plan: None,
             failure: None,
+            processes: Vec::new(),
         });
         let part = Part {
             name: name.into(),
@@ -108,6 +109,7 @@ impl Run {
             seed: self.recorder.seed(),
             ended: Some("it was killed before its end".into()),
             notes: Vec::new(),
+            idle_ns: None,
             rungs: rungs.collect(),
         };
         self.recorder.begin(part)?;

@@ -199,8 +199,9 @@ fn point(
         rung: offer.rung(),
         function: job.function,
         workers: None,
-        log: recorder.log("mem", offer.rung()),
+        log: recorder.log("mem", offer.rung(), recorder.block()),
         patience: job.patience,
+        environment_padding_bytes: 0,
     })?;
     let (scope, function) = (session.scope.clone(), session.function.clone());
     recorder.about_rung(offer.rung(), |info| {
@@ -231,6 +232,7 @@ fn point(
         },
         n: count as u64,
         workers: u32::try_from(count).unwrap_or(u32::MAX),
+        process: 0,
         order: 0,
     };
     write_life(recorder, about, &life)?;

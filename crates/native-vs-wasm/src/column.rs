@@ -16,9 +16,9 @@ pub struct Benchmark {
     pub group: String,
 }
 
-/// The headline column of each side, by name.
+/// The headline column of native code.
 pub const NATIVE: &str = "native";
-/// As [`NATIVE`].
+/// The headline column of Wasm.
 pub const WASM: &str = "wasm";
 
 /// Whose number of iterations a column has.
@@ -69,6 +69,11 @@ pub trait Column {
         Vec::new()
     }
 
+    /// How many processes `iterations` of a benchmark take.
+    fn processes(&self, iterations: u32) -> u32 {
+        iterations
+    }
+
     /// Finds out, without running anything, whether `benchmark` can run.
     ///
     /// # Errors
@@ -101,7 +106,7 @@ pub trait Program {
 ///
 /// # Errors
 /// It cannot run there, or does not end well.
-pub fn output_of(
+pub(crate) fn output_of(
     column: &dyn Column,
     benchmark: &Benchmark,
     task: Task,

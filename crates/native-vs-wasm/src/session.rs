@@ -25,7 +25,7 @@ use crate::{plan, times};
 /// # Errors
 /// Something cannot run or cannot be written, found before anything is measured as far as it can be; or some
 /// benchmarks failed or disagreed, after the others were measured.
-pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareError> {
+pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError> {
     options.timeout()?;
     let default = Path::new("/tmp").join(format!("{}.csv", suite.name));
     let output = options.output.as_deref().unwrap_or(&default);
@@ -83,7 +83,7 @@ fn lock(strict: bool) -> Result<Option<HostLock>, CompareError> {
 }
 
 struct Session<'a> {
-    suite: &'a Suite<'a>,
+    suite: &'a Suite,
     recorder: Recorder,
     begun: Instant,
     budget: Option<Duration>,

@@ -133,14 +133,14 @@ impl Setting {
                 })
                 .collect(),
             columns: columns.iter().map(entry).collect(),
-            compare: &|_, a, b| {
+            compare: |_, a, b| {
                 if a == b {
                     Ok("agrees".to_owned())
                 } else {
                     Err(Disagreement("computes something else".to_owned()))
                 }
             },
-            notes: Vec::new(),
+            notes: &[],
         };
         let (csv, run_dir) = (self.path("rows.csv"), self.path("run"));
         let paths = [

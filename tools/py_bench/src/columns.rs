@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use faaslet::{DirGrant, EngineSettings, Grants, Profiling, Store};
@@ -13,6 +14,7 @@ use native_vs_wasm::columns::{
 use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Side, Task, WASM};
 
 use crate::benchmarks::Benchmarks;
+use crate::scratch::Scratch;
 
 /// The user of the function in the store.
 pub const USER: &str = "python";
@@ -33,7 +35,7 @@ const MAKE_COLUMNS: &str = "make python-columns";
 struct Build {
     /// Follows the names of its executable, of its function in the store, and of the file of its flags.
     suffix: &'static str,
-    /// What makes it.
+    /// The command that makes it, for messages.
     mend: &'static str,
 }
 
@@ -64,18 +66,18 @@ impl Build {
 }
 
 /// What columns need to know.
-#[derive(Debug, Clone)]
-pub struct Setup<'a> {
+#[derive(Debug)]
+pub(crate) struct Setup {
     /// How long one run may take.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Whether compiled code is announced to perf.
-    pub profiling: Profiling,
+    pub(crate) profiling: Profiling,
     /// Most memory of an interpreter.
-    pub memory_limit_mib: u64,
+    pub(crate) memory_limit_mib: u64,
     /// Where the scripts are.
-    pub scripts: &'a Path,
-    /// Where they may put temporary files.
-    pub scratch: &'a Path,
+    pub(crate) scripts: PathBuf,
+    /// Where they may put temporary files; removed with the last column.
+    pub(crate) scratch: Scratch,
 }
 
 /// Every column's name.
@@ -94,11 +96,11 @@ pub fn names() -> Vec<String> {
 ///
 /// # Errors
 /// There is none of this name, or its engine cannot be set up.
-pub fn column<'a>(
+pub(crate) fn column(
     name: &str,
-    setup: &Setup<'a>,
+    setup: &Rc<Setup>,
     iterations: u32,
-) -> Result<Box<dyn Column + 'a>, CompareError> {
+) -> Result<Box<dyn Column>, CompareError> {
     if !names().iter().any(|known| known == name) {
         return Err(CompareError::Usage(ids::unknown("column", name, &names())));
     }
@@ -153,8 +155,8 @@ fn words(task: Task) -> Vec<String> {
 }
 
 /// What the interpreter is given on either side, after its own name.
-fn arguments(setup: &Setup<'_>, benchmark: &Benchmark, reuse: Option<u32>) -> Vec<String> {
-    let script = Benchmarks::script(setup.scripts, &benchmark.name);
+fn arguments(setup: &Setup, benchmark: &Benchmark, reuse: Option<u32>) -> Vec<String> {
+    let script = Benchmarks::script(&setup.scripts, &benchmark.name);
     let mut args = vec!["-S".to_owned(), script.display().to_string()];
     if let Some(iterations) = reuse {
         args.extend(["--reuse".to_owned(), iterations.to_string()]);
@@ -164,7 +166,7 @@ fn arguments(setup: &Setup<'_>, benchmark: &Benchmark, reuse: Option<u32>) -> Ve
 
 /// The whole environment, the same on either side: the secret of string hashes is fixed, so that sets have
 /// one order in every run.
-fn environment(setup: &Setup<'_>) -> Vec<(String, String)> {
+fn environment(setup: &Setup) -> Vec<(String, String)> {
     let python = python();
     let text = |path: &Path| path.display().to_string();
     [
@@ -173,7 +175,7 @@ fn environment(setup: &Setup<'_>) -> Vec<(String, String)> {
         ("PYTHONHASHSEED", "0".to_owned()),
         ("PYTHONUTF8", "1".to_owned()),
         ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
-        ("TMPDIR", text(setup.scratch)),
+        ("TMPDIR", text(setup.scratch.path())),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -187,7 +189,7 @@ fn kind(reuse: Option<u32>) -> &'static str {
     }
 }
 
-fn native<'a>(name: &str, setup: &Setup<'a>, reuse: Option<u32>) -> NativeColumn<'a> {
+fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
     let build = build(name);
     let path = python()
         .join("native/bin")
@@ -199,6 +201,7 @@ fn native<'a>(name: &str, setup: &Setup<'a>, reuse: Option<u32>) -> NativeColumn
         settings: build.flags("native"),
         mend: build.mend.to_owned(),
         timeout: setup.timeout,
+        reuse,
         words,
         locate: Box::new(move |benchmark| {
             let mut env = environment(&setup);
@@ -219,11 +222,11 @@ fn native<'a>(name: &str, setup: &Setup<'a>, reuse: Option<u32>) -> NativeColumn
     }
 }
 
-fn wasm<'a>(
+fn wasm(
     name: &str,
-    setup: &Setup<'a>,
+    setup: &Rc<Setup>,
     reuse: Option<u32>,
-) -> Result<Box<dyn Column + 'a>, CompareError> {
+) -> Result<Box<dyn Column>, CompareError> {
     let build = build(name);
     let id = FunctionId::new(USER, &build.named(FUNCTION, '_'))
         .map_err(|e| CompareError::Failed(e.to_string()))?;
@@ -244,6 +247,7 @@ fn wasm<'a>(
             .into_iter()
             .chain([kind(reuse).to_owned()])
             .collect(),
+        reuse,
         words,
         locate: Box::new(move |benchmark| {
             let mut args = vec![FUNCTION.to_owned()];
@@ -264,13 +268,13 @@ fn wasm<'a>(
 }
 
 /// Under the same names as outside, so that both sides see the same paths.
-fn directories(setup: &Setup<'_>) -> Vec<DirGrant> {
+fn directories(setup: &Setup) -> Vec<DirGrant> {
     let python = python();
     [
         (python.join("native/lib"), false),
         (python.join("suite"), false),
-        (setup.scripts.to_owned(), false),
-        (setup.scratch.to_owned(), true),
+        (setup.scripts.clone(), false),
+        (setup.scratch.path().to_owned(), true),
     ]
     .map(|(host, writable)| DirGrant {
         guest: host.display().to_string(),

@@ -37,10 +37,10 @@ pub struct Executable {
 }
 
 /// A directory of native builds.
-pub struct NativeColumn<'a> {
+pub struct NativeColumn {
     /// `native`, `native-o3`, ...
     pub name: String,
-    /// What runs how.
+    /// The program, its compiler, and the process it gets, in a sentence.
     pub summary: String,
     /// Compiler flags.
     pub settings: Vec<String>,
@@ -48,13 +48,15 @@ pub struct NativeColumn<'a> {
     pub mend: String,
     /// How long one run may take.
     pub timeout: Duration,
+    /// Iterations that a process makes, if it is to make all.
+    pub reuse: Option<u32>,
     /// Arguments of a task.
     pub words: Words,
     /// Where a benchmark is.
-    pub locate: Box<dyn Fn(&Benchmark) -> Executable + 'a>,
+    pub locate: Box<dyn Fn(&Benchmark) -> Executable>,
 }
 
-impl NativeColumn<'_> {
+impl NativeColumn {
     fn not_ready(&self, path: &Path, why: impl std::fmt::Display) -> NotReady {
         NotReady {
             why: format!("{} {why}", path.display()),
@@ -63,7 +65,7 @@ impl NativeColumn<'_> {
     }
 }
 
-impl Column for NativeColumn<'_> {
+impl Column for NativeColumn {
     fn name(&self) -> &str {
         &self.name
     }
@@ -74,6 +76,10 @@ impl Column for NativeColumn<'_> {
 
     fn settings(&self) -> Vec<String> {
         self.settings.clone()
+    }
+
+    fn processes(&self, iterations: u32) -> u32 {
+        if self.reuse.is_some() { 1 } else { iterations }
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
@@ -170,7 +176,7 @@ fn runs_here(path: &Path) -> Result<(), Foreign> {
 }
 
 struct NativeProgram<'a> {
-    column: &'a NativeColumn<'a>,
+    column: &'a NativeColumn,
     executable: Executable,
     /// For the task that it was last run with.
     laid_out: Option<(Task, spawn::Program)>,

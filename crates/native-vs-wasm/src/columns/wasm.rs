@@ -35,17 +35,18 @@ pub struct WasmProgram {
 }
 
 /// Says which function a benchmark is and what it is given, or that its name is none of a function.
-pub type Locate<'a> = Box<dyn Fn(&Benchmark) -> Result<WasmProgram, FunctionIdError> + 'a>;
+pub type Locate = Box<dyn Fn(&Benchmark) -> Result<WasmProgram, FunctionIdError>>;
 
 /// The store's functions under one engine.
-pub struct WasmColumn<'a> {
+pub struct WasmColumn {
     name: String,
     engine: FaasletEngine,
     store: Store,
     mend: String,
     build_flags: Vec<String>,
+    reuse: Option<u32>,
     words: Words,
-    locate: Locate<'a>,
+    locate: Locate,
     second_engine: Option<SecondEngine>,
     /// Several benchmarks may be one function with other arguments.
     compiled: RefCell<HashMap<FunctionId, Compiled>>,
@@ -60,7 +61,7 @@ enum Compiled {
 }
 
 /// Everything that tells one Wasm column from another.
-pub struct WasmSetup<'a> {
+pub struct WasmSetup {
     /// `wasm`, `wasm-...`.
     pub name: String,
     /// The store.
@@ -75,20 +76,22 @@ pub struct WasmSetup<'a> {
     pub mend: String,
     /// Flags of the compiler that made the modules.
     pub build_flags: Vec<String>,
+    /// Iterations that an instance makes, if it is to make all.
+    pub reuse: Option<u32>,
     /// Arguments of a task.
     pub words: Words,
     /// Which function a benchmark is.
-    pub locate: Locate<'a>,
+    pub locate: Locate,
     /// What compiles the modules instead of the engine, if anything does.
     pub second_engine: Option<SecondEngine>,
 }
 
-impl<'a> WasmColumn<'a> {
+impl WasmColumn {
     /// Starts the engine.
     ///
     /// # Errors
     /// It cannot be set up.
-    pub fn new(setup: WasmSetup<'a>) -> Result<Self, FaasletError> {
+    pub fn new(setup: WasmSetup) -> Result<Self, FaasletError> {
         let engine = FaasletEngine::new(EngineSettings {
             instances: 1,
             memory_limit_bytes: setup.memory_limit_bytes,
@@ -101,6 +104,7 @@ impl<'a> WasmColumn<'a> {
             store: setup.store,
             mend: setup.mend,
             build_flags: setup.build_flags,
+            reuse: setup.reuse,
             words: setup.words,
             locate: setup.locate,
             second_engine: setup.second_engine,
@@ -141,7 +145,7 @@ impl<'a> WasmColumn<'a> {
     }
 }
 
-impl Column for WasmColumn<'_> {
+impl Column for WasmColumn {
     fn name(&self) -> &str {
         &self.name
     }
@@ -161,6 +165,10 @@ impl Column for WasmColumn<'_> {
         settings.extend(self.second_engine.iter().flat_map(SecondEngine::describe));
         settings.extend(self.build_flags.iter().cloned());
         settings
+    }
+
+    fn processes(&self, iterations: u32) -> u32 {
+        if self.reuse.is_some() { 1 } else { iterations }
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
@@ -197,7 +205,7 @@ impl Column for WasmColumn<'_> {
 }
 
 struct LoadedModule<'a> {
-    column: &'a WasmColumn<'a>,
+    column: &'a WasmColumn,
     id: FunctionId,
     grants: Grants,
     compiled: Compiled,

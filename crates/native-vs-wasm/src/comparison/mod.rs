@@ -58,7 +58,7 @@ pub struct ComparisonInfo {
 pub struct ColumnInfo {
     /// `native`, `wasm`, ...
     pub name: String,
-    /// What runs how.
+    /// What runs, and in what process, in a sentence.
     pub summary: String,
     /// Runs asked for.
     pub iterations: u32,
@@ -88,7 +88,7 @@ pub struct BenchmarkInfo {
 pub struct Comparison {
     /// Samples and environment.
     pub records: Records,
-    /// What was meant.
+    /// What the run set out to do, and what came of it.
     pub info: ComparisonInfo,
 }
 

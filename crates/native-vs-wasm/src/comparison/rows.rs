@@ -35,7 +35,7 @@ pub struct Times {
     pub summary: Option<Summary>,
     /// Over the reference column; `None` for that column itself.
     pub ratio: Option<Ratio>,
-    /// What is odd.
+    /// Outliers, drift, modes: what a reader of the median should know.
     pub flags: Vec<Flag>,
 }
 

@@ -16,6 +16,7 @@ pub mod column;
 pub mod columns;
 pub mod comparison;
 pub mod error;
+pub mod layout;
 mod options;
 mod output;
 mod plan;

@@ -7,6 +7,7 @@ use structopt::clap::AppSettings;
 use structopt::{StructOpt, StructOptInternal};
 
 use crate::column::{Benchmark, Column, NATIVE, Task, WASM, output_of};
+use crate::columns::replicate;
 use crate::error::CompareError;
 use crate::options::{CommonOptions, iterations};
 use crate::output::say;
@@ -120,6 +121,13 @@ enum Command {
     },
     /// What tells most, in less than three minutes
     Quick,
+    /// One run of a Wasm program: what the tool starts for each
+    #[structopt(setting = AppSettings::Hidden)]
+    Replicate {
+        /// What is to run
+        #[structopt(name = "JSON")]
+        what: String,
+    },
     /// Makes the tables and plots of a run again, from its records alone
     Report {
         /// The run's directory, for example results/latest
@@ -137,6 +145,7 @@ pub fn run<T: Tool>(options: &Options<T>) -> Result<Exit, CompareError> {
     match &options.command {
         Some(Command::List) => tool.list(),
         Some(Command::Dump { benchmark, column }) => dump(options, benchmark, column),
+        Some(Command::Replicate { what }) => replicate::run(what),
         Some(Command::Report { dir }) => session::report(dir),
         Some(Command::Quick) => {
             let (runs, seconds) = T::QUICK;

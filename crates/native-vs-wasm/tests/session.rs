@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use measure_core::base::clock::Phases;
 use measure_core::base::exit::{Exit, HasExit};
+use native_vs_wasm::layout::Layout;
 use native_vs_wasm::{
     Benchmark, Column, CommonOptions, CompareError, Disagreement, Entry, NotReady, Program, Run,
     RunError, Suite, Task, run,
@@ -64,7 +65,7 @@ impl Column for MadeUp {
 }
 
 impl Program for MadeUpProgram<'_> {
-    fn run(&mut self, task: Task) -> Result<Run, RunError> {
+    fn run(&mut self, task: Task, _: Layout) -> Result<Run, RunError> {
         let entry = (self.column.name.to_owned(), self.benchmark.clone(), task);
         let mut log = self.column.log.borrow_mut();
         let before = log.iter().filter(|logged| **logged == entry).count();
@@ -76,6 +77,7 @@ impl Program for MadeUpProgram<'_> {
             phases: vec![("spawn", 10_000_000), ("run", 30_000_000)],
         };
         Ok(Run {
+            process_ns: whole.total_ns,
             whole,
             output: output.into_bytes(),
         })

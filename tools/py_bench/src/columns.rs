@@ -28,6 +28,9 @@ pub const NATIVE_PGO: &str = "native-pgo";
 /// Ending of a column that runs all iterations in one interpreter.
 pub const REUSE: &str = "-reuse";
 
+/// The secret of string hashes, by which sets are ordered: each replicate has its own, the same on either side.
+const HASH_VARIABLE: &str = "PYTHONHASHSEED";
+
 const MAKE: &str = "make python";
 const MAKE_COLUMNS: &str = "make python-columns";
 
@@ -164,15 +167,13 @@ fn arguments(setup: &Setup, benchmark: &Benchmark, reuse: Option<u32>) -> Vec<St
     args
 }
 
-/// The whole environment, the same on either side: the secret of string hashes is fixed, so that sets have
-/// one order in every run.
+/// The environment, the same on either side, but for what differs between replicates.
 fn environment(setup: &Setup) -> Vec<(String, String)> {
     let python = python();
     let text = |path: &Path| path.display().to_string();
     [
         ("PYTHONHOME", text(&python.join("native"))),
         ("PYTHONPATH", text(&python.join("suite"))),
-        ("PYTHONHASHSEED", "0".to_owned()),
         ("PYTHONUTF8", "1".to_owned()),
         ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
         ("TMPDIR", text(setup.scratch.path())),
@@ -202,6 +203,7 @@ fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
         mend: build.mend.to_owned(),
         timeout: setup.timeout,
         reuse,
+        hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {
             let mut env = environment(&setup);
@@ -248,6 +250,7 @@ fn wasm(
             .chain([kind(reuse).to_owned()])
             .collect(),
         reuse,
+        hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {
             let mut args = vec![FUNCTION.to_owned()];

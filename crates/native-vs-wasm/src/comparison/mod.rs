@@ -17,6 +17,7 @@ use measure_core::contract::sample::{SCHEMA, Sample};
 use measure_core::contract::vocabulary::Measure;
 use serde::{Deserialize, Serialize};
 
+use crate::layout::Layout;
 use report::{Records, read_json};
 
 pub use csv_file::rows as csv_rows;
@@ -77,6 +78,9 @@ pub struct BenchmarkInfo {
     pub function: String,
     /// How often the kernel runs in one process; 0 as long as it is not known.
     pub repeats: u64,
+    /// How the processes of each replicate were laid out, in every column alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layouts: Vec<Layout>,
     /// How the columns' outputs were found to agree.
     pub verified: Option<String>,
     /// What went wrong with it.

@@ -70,6 +70,12 @@ pub trait Column {
         Vec::new()
     }
 
+    /// The column that shares with this one what sets both apart from others (a profile, a reused process): what it is held
+    /// against where that runs too. Else it is the reference.
+    fn twin(&self) -> Option<&str> {
+        None
+    }
+
     /// How many processes `iterations` of a benchmark take.
     fn processes(&self, iterations: u32) -> u32 {
         iterations

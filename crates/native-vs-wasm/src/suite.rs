@@ -129,6 +129,7 @@ impl Suite {
             summary: entry.column.summary(),
             iterations: entry.iterations,
             settings: entry.column.settings(),
+            twin: entry.column.twin().map(str::to_owned),
         });
         let benchmarks = self.benchmarks.iter().map(|benchmark| BenchmarkInfo {
             name: benchmark.name.clone(),

@@ -219,7 +219,7 @@ fn a_short_kernel_is_repeated_as_often_in_every_column() {
         Ok(sound(task, 2_000_000))
     }
     let setting = Setting::new();
-    let columns: [(&str, u32, Script); 2] = [("native", 5, ms), ("wasm", 5, two_ms)];
+    let columns: [(&str, u32, Script); 2] = [("native", 6, ms), ("wasm", 6, two_ms)];
     setting.run(&["one"], &columns, &[]).expect("a good end");
     let last = setting.log.borrow().last().expect("runs").2;
     assert_eq!(last, Task::Time { repeats: 10 });
@@ -227,7 +227,7 @@ fn a_short_kernel_is_repeated_as_often_in_every_column() {
     assert!(setting.rows().contains(&"one,wasm,2000.000".to_owned()));
     let ratios = fs::read_to_string(setting.path("run/made-up-ratios.csv")).expect("ratios");
     assert!(
-        ratios.contains("one,,wasm,5,10,2000.000,0.000,40000.000,2.0000,2.0000,2.0000,1.0000"),
+        ratios.contains("one,,wasm,6,10,2000.000,0.000,40000.000,2.0000,2.0000,2.0000,1.0000"),
         "{ratios}"
     );
 }
@@ -331,7 +331,7 @@ fn a_budget_shortens_what_would_not_fit() {
         rows.iter()
             .filter(|row| row.starts_with("one,native"))
             .count(),
-        5
+        6
     );
     assert_eq!(
         rows.iter()

@@ -91,6 +91,7 @@ fn native(build: &(&str, &str, &'static str, &str), setup: &Setup) -> NativeColu
         mend: mend.to_owned(),
         timeout: setup.timeout,
         reuse: None,
+        twin: None,
         hash_variable: None,
         words,
         locate: Box::new(move |benchmark| Executable {
@@ -142,6 +143,7 @@ fn wasm(
         mend: MAKE_WASM.to_owned(),
         build_flags: flags(&home::root().join("wasm").join(USER)),
         reuse: None,
+        twin: None,
         hash_variable: None,
         words,
         locate: Box::new(locate),

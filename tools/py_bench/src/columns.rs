@@ -42,6 +42,13 @@ struct Build {
     mend: &'static str,
 }
 
+/// The native column of the same build and the same use of its interpreter.
+fn twin(column: &str) -> Option<String> {
+    let build = column.strip_prefix("wasm-")?;
+    let twin = format!("{NATIVE}-{build}");
+    names().contains(&twin).then_some(twin)
+}
+
 fn build(column: &str) -> Build {
     let (suffix, mend) = match column {
         WASM_PGO | NATIVE_PGO => ("pgo", MAKE_COLUMNS),
@@ -203,6 +210,7 @@ fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
         mend: build.mend.to_owned(),
         timeout: setup.timeout,
         reuse,
+        twin: twin(name),
         hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {
@@ -250,6 +258,7 @@ fn wasm(
             .chain([kind(reuse).to_owned()])
             .collect(),
         reuse,
+        twin: twin(name),
         hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {
@@ -290,6 +299,19 @@ fn directories(setup: &Setup) -> Vec<DirGrant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_is_held_against_what_shares_its_build() {
+        for (column, against) in [
+            (WASM_PGO, Some(NATIVE_PGO)),
+            ("wasm-reuse", Some("native-reuse")),
+            (WASM, None),
+            (WASM2C, None),
+            (NATIVE_PGO, None),
+        ] {
+            assert_eq!(twin(column).as_deref(), against, "{column}");
+        }
+    }
 
     #[test]
     fn every_column_names_its_own_build_and_what_makes_it() {

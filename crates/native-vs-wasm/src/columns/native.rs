@@ -28,6 +28,8 @@ pub struct NativeColumn {
     pub timeout: Duration,
     /// Iterations that a process makes, if it is to make all.
     pub reuse: Option<u32>,
+    /// The column that it is held against, if that is not the reference.
+    pub twin: Option<String>,
     /// The variable that its programs take the seed of string hashes from, if they do.
     pub hash_variable: Option<&'static str>,
     /// Arguments of a task.
@@ -56,6 +58,10 @@ impl Column for NativeColumn {
 
     fn settings(&self) -> Vec<String> {
         self.settings.clone()
+    }
+
+    fn twin(&self) -> Option<&str> {
+        self.twin.as_deref()
     }
 
     fn processes(&self, iterations: u32) -> u32 {

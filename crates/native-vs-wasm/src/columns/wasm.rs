@@ -43,6 +43,7 @@ pub struct WasmColumn {
     reuse: Option<u32>,
     words: Words,
     locate: Locate,
+    twin: Option<String>,
     hash_variable: Option<&'static str>,
     second_engine: Option<SecondEngine>,
 }
@@ -68,6 +69,8 @@ pub struct WasmSetup {
     pub build_flags: Vec<String>,
     /// Iterations that an instance makes, if it is to make all.
     pub reuse: Option<u32>,
+    /// The column that it is held against, if that is not the reference.
+    pub twin: Option<String>,
     /// The variable that its programs take the seed of string hashes from, if they do.
     pub hash_variable: Option<&'static str>,
     /// Arguments of a task.
@@ -99,6 +102,7 @@ impl WasmColumn {
             reuse: setup.reuse,
             words: setup.words,
             locate: setup.locate,
+            twin: setup.twin,
             hash_variable: setup.hash_variable,
             second_engine: setup.second_engine,
         })
@@ -174,6 +178,10 @@ impl Column for WasmColumn {
         settings.extend(self.second_engine.iter().flat_map(SecondEngine::describe));
         settings.extend(self.build_flags.iter().cloned());
         settings
+    }
+
+    fn twin(&self) -> Option<&str> {
+        self.twin.as_deref()
     }
 
     fn processes(&self, iterations: u32) -> u32 {

@@ -21,7 +21,7 @@ use crate::layout::Layout;
 use report::{Records, read_json};
 
 pub use csv_file::rows as csv_rows;
-pub use rows::{Cell, Mean, Row, Times, means, rows};
+pub use rows::{BEST_NATIVE, Cell, Mean, Row, Times, means, rows};
 pub use table::{line, terminal};
 
 /// What a comparison set out to do: the file's name.
@@ -65,6 +65,9 @@ pub struct ColumnInfo {
     pub iterations: u32,
     /// Compiler flags, engine settings.
     pub settings: Vec<String>,
+    /// The column that shares with it what sets both apart, and that it is held against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin: Option<String>,
 }
 
 /// A benchmark.
@@ -78,6 +81,9 @@ pub struct BenchmarkInfo {
     pub function: String,
     /// How often the kernel runs in one process; 0 as long as it is not known.
     pub repeats: u64,
+    /// Of several native builds the fastest one in the runs by which the repeats were chosen, which are not reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_native: Option<String>,
     /// How the processes of each replicate were laid out, in every column alike.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layouts: Vec<Layout>,
@@ -177,12 +183,4 @@ fn plot_name(group: &str) -> String {
     } else {
         format!("ratios-{}.svg", group.to_ascii_lowercase())
     }
-}
-
-/// A number that tells benchmarks apart, so that their intervals are not drawn from the same numbers.
-fn seed_of(comparison: &Comparison, benchmark: &str) -> u64 {
-    let mut random = stats::schedule::SplitMix64::new(comparison.info.seed);
-    benchmark.bytes().fold(random.next_u64(), |seed, byte| {
-        seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte)
-    })
 }

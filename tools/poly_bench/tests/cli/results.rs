@@ -203,7 +203,7 @@ fn a_budget_leaves_enough_for_an_interval() {
     let Some(bench) = Bench::new() else { return };
     let ran = bench.measure(&["gemm", "1000", "1000", "--dataset", "mini", "--budget", "0"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(bench.rows().len(), 10);
+    assert_eq!(bench.rows().len(), 12);
     assert!(ran.stdout.contains('['), "{ran:?}");
 }
 

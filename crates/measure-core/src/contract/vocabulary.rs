@@ -176,6 +176,8 @@ pub mod phase {
     pub const TOTAL: &str = "total";
     /// Of a comparison: the kernel alone; `n` is how often it ran.
     pub const KERNEL: &str = "kernel";
+    /// Of a comparison: the process of a Wasm run with its engine, from asked for to reaped; no part of `total`.
+    pub const PROCESS: &str = "process";
     /// Of `hold`: before the driver was started.
     pub const BEFORE: &str = "before";
     /// Of `hold`: everything is ready, no worker yet.

@@ -13,15 +13,14 @@ use std::path::Path;
 
 use perf_event::events::{Hardware, Software};
 use perf_event::{Builder, Counter, ReadFormat};
-use serde::{Deserialize, Serialize};
 
 pub use error::PerfError;
 
 use measure_core::contract::Scope;
+use measure_core::contract::vocabulary::Metric;
 
 /// What can be counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// CPU cycles, by the performance-monitoring unit; affected by frequency changes.
     Cycles,
@@ -46,15 +45,15 @@ impl Event {
         Self::ContextSwitches,
     ];
 
-    /// The metric's name in records, with its unit.
+    /// Its word in records.
     #[must_use]
-    pub fn metric(self) -> &'static str {
+    pub fn metric(self) -> Metric {
         match self {
-            Self::Cycles => "cpu_cycles",
-            Self::Instructions => "instructions",
-            Self::CpuClock => "cpu_clock_ns",
-            Self::PageFaults => "page_faults",
-            Self::ContextSwitches => "context_switches",
+            Self::Cycles => Metric::CpuCycles,
+            Self::Instructions => Metric::Instructions,
+            Self::CpuClock => Metric::CpuClockNs,
+            Self::PageFaults => Metric::PageFaults,
+            Self::ContextSwitches => Metric::ContextSwitches,
         }
     }
 
@@ -75,7 +74,7 @@ impl Event {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.metric())
+        self.metric().fmt(f)
     }
 }
 

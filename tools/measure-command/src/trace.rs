@@ -5,11 +5,11 @@
 //! have no name in safe wrappers.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
 
+use measure_core::base::process_tree::process_of;
 use nix::errno::Errno;
 
 /// What a tracer reports, of processes (threads are followed but not reported).
@@ -127,7 +127,7 @@ impl Tracer<'_> {
 
     fn born(&mut self, child: i32, event: i32) {
         self.tasks.insert(child);
-        if event != libc::PTRACE_EVENT_CLONE || leads_a_process(child) {
+        if event != libc::PTRACE_EVENT_CLONE || process_of(child) == Some(child) {
             self.processes.insert(child);
             self.events
                 .started(child, event == libc::PTRACE_EVENT_VFORK);
@@ -230,16 +230,6 @@ fn is_group_stop(task: i32, signal: i32) -> bool {
         )
     };
     Errno::result(answer) == Err(Errno::EINVAL)
-}
-
-/// Whether `task` is a process and not a further thread of one.
-fn leads_a_process(task: i32) -> bool {
-    fs::read_to_string(format!("/proc/{task}/status")).is_ok_and(|status| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse::<i32>().ok())
-            == Some(task)
-    })
 }
 
 /// The task id that comes with an event.

@@ -100,14 +100,34 @@ words! {
         KernelNs = "kernel_ns",
         /// CPU time of the scope.
         CpuNs = "cpu_ns",
+        /// CPU time of a command and the children that it waited for, in user mode.
+        UserNs = "user_ns",
+        /// CPU time of the same, in the kernel.
+        SystemNs = "system_ns",
         /// CPU cycles of the scope, user and kernel.
         CpuCycles = "cpu_cycles",
+        /// Instructions retired, user and kernel.
+        Instructions = "instructions",
+        /// Time on a CPU by the clock of perf events, for scopes without an account of their CPU time.
+        CpuClockNs = "cpu_clock_ns",
         /// CPU time of the client of an engine, apart from the scope's.
         ClientCpuNs = "client_cpu_ns",
         /// Bytes that the scope fetched from storage.
         ReadBytes = "read_bytes",
         /// Bytes that the scope caused to be sent to storage.
         WriteBytes = "write_bytes",
+        /// Page faults, with and without I/O.
+        PageFaults = "page_faults",
+        /// Page faults without I/O.
+        MinorFaults = "minor_faults",
+        /// Page faults with I/O.
+        MajorFaults = "major_faults",
+        /// Switches from one task to another.
+        ContextSwitches = "context_switches",
+        /// Switches because a task waited.
+        VoluntarySwitches = "voluntary_switches",
+        /// Switches because others were to run.
+        InvoluntarySwitches = "involuntary_switches",
         /// Proportional set size of the whole scope.
         PssBytes = "pss_bytes",
         /// Unique set size of the whole scope.
@@ -118,6 +138,12 @@ words! {
         SwapBytes = "swap_bytes",
         /// Proportional set size of the client, apart from the scope.
         ClientPssBytes = "client_pss_bytes",
+        /// Largest sum of proportional set sizes of a command's processes that was seen.
+        PeakPssBytes = "peak_pss_bytes",
+        /// Largest sum of their resident set sizes that was seen.
+        PeakRssBytes = "peak_rss_bytes",
+        /// The kernel's own peak of the largest of them.
+        LargestProcessRssBytes = "largest_process_rss_bytes",
         /// How many processes the scope has.
         Processes = "processes",
         /// How long the pass over the scope took.

@@ -133,8 +133,7 @@ impl<'a> DiskMeter<'a> {
     /// # Errors
     /// Neither the processes nor the cgroup can tell.
     pub fn read(self) -> Result<Bytes, DiskIoError> {
-        let since = Reading::of_scope(self.scope).since(&self.before);
-        since.best().map(|(bytes, _)| bytes)
+        Reading::of_scope(self.scope).since(&self.before).best()
     }
 }
 

@@ -46,10 +46,7 @@ pub enum DiskIoError {
         "blkio of cgroup v1 counts nothing until a throttle rule exists on the device (all of {} reads 0), set one, e.g. `echo MAJOR:MINOR 1099511627776 > {}/blkio.throttle.read_bps_device`, or use cgroup v2",
         mount.display(), mount.display()
     )]
-    NotCounting {
-        /// The hierarchy's mount point.
-        mount: PathBuf,
-    },
+    NotCounting { mount: PathBuf },
     /// No process of the scope could be read.
     #[error("no process of the scope is left to read /proc/PID/io of")]
     NoProcess,
@@ -63,7 +60,6 @@ pub enum DiskIoError {
     Denied {
         /// In words: `read`, `write`.
         action: &'static str,
-        /// The file.
         path: PathBuf,
     },
     /// Anything else.
@@ -71,9 +67,7 @@ pub enum DiskIoError {
     Io {
         /// In words: `read`, `write`.
         action: &'static str,
-        /// The file.
         path: PathBuf,
-        /// What the kernel said.
         why: String,
     },
 }

@@ -36,7 +36,6 @@ pub enum Event {
 }
 
 impl Event {
-    /// Every event.
     pub const ALL: [Self; 5] = [
         Self::Cycles,
         Self::Instructions,
@@ -81,7 +80,6 @@ impl fmt::Display for Event {
 /// One event's count, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Count {
-    /// What was counted.
     pub event: Event,
     /// How often it happened, scaled up by enabled/running where counters took turns.
     pub value: Result<u64, PerfError>,

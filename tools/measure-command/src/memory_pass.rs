@@ -186,19 +186,16 @@ impl Watch {
             }
             return;
         }
-        let (mut sum, mut read, mut incomplete) = (Memory::default(), false, None);
+        let (mut read, mut incomplete) = (Vec::new(), None);
         for pid in pids {
             match sampler.of_process(pid) {
-                Ok(memory) => {
-                    sum += memory;
-                    read = true;
-                }
+                Ok(memory) => read.push(memory),
                 Err(MemoryError::Gone(_) | MemoryError::WithoutMemory(_)) => {}
                 Err(error) => incomplete = Some(error),
             }
         }
-        if read || incomplete.is_some() {
-            self.weighed(sum, incomplete);
+        if !read.is_empty() || incomplete.is_some() {
+            self.weighed(read.into_iter().sum(), incomplete);
         }
     }
 

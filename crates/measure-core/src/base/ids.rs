@@ -22,7 +22,7 @@ pub enum FunctionIdError {
         "`{part}` in function `{id}` is not a name: 1 to 64 of A-Z a-z 0-9 _ - . not beginning with a dot"
     )]
     Part {
-        /// The whole text.
+        /// The text that was to be an id.
         id: String,
         /// The part of it that is wrong.
         part: String,

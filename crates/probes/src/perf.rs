@@ -83,8 +83,27 @@ pub struct Count {
     pub event: Event,
     /// How often it happened, scaled up by enabled/running where counters took turns.
     pub value: Result<u64, PerfError>,
-    /// Share of the time that it was really counted: below 1 the value is an estimate.
-    pub coverage: f64,
+    /// For how long it was to be counted, over all descriptors.
+    pub enabled_ns: u64,
+    /// For how long it was: less where more events were asked for than there are counters.
+    pub running_ns: u64,
+}
+
+impl Count {
+    /// Share of the time that it was really counted.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
+        if self.enabled_ns == 0 {
+            return 1.0;
+        }
+        self.running_ns as f64 / self.enabled_ns as f64
+    }
+
+    /// Whether the value is an estimate: scaled up for the time that it was not counted.
+    #[must_use]
+    pub fn is_scaled(&self) -> bool {
+        self.running_ns < self.enabled_ns
+    }
 }
 
 /// Counters of one scope.
@@ -202,7 +221,8 @@ impl Counters {
                 Err(error) => Count {
                     event: *event,
                     value: Err(error.clone()),
-                    coverage: 0.0,
+                    enabled_ns: 0,
+                    running_ns: 0,
                 },
             })
             .collect()
@@ -230,34 +250,33 @@ impl Descriptor {
 }
 
 fn take_sum(event: Event, descriptors: &mut [Descriptor]) -> Count {
-    let (mut sum, mut enabled_ns, mut running_ns) = (0_u64, 0_u64, 0_u64);
-    let mut failed = None;
-    for descriptor in descriptors {
-        let now = match descriptor.read() {
-            Ok(now) => now,
-            Err(error) => {
-                failed = Some(PerfError::read(event, &error));
-                continue;
-            }
-        };
-        let new = now.since(descriptor.seen);
-        descriptor.seen = now;
-        enabled_ns += new.enabled_ns;
-        running_ns += new.running_ns;
-        match new.scaled() {
-            Some(count) => sum = sum.saturating_add(count),
-            None => failed = Some(PerfError::NeverRan { event }),
-        }
-    }
-    Count {
+    let news = descriptors.iter_mut().map(|descriptor| {
+        let now = descriptor.read().map_err(|e| PerfError::read(event, &e))?;
+        Ok(now.since(std::mem::replace(&mut descriptor.seen, now)))
+    });
+    sum(event, news)
+}
+
+/// Each reading is scaled by its own times: CPUs and threads take turns apart.
+fn sum(event: Event, news: impl Iterator<Item = Result<Reading, PerfError>>) -> Count {
+    let mut count = Count {
         event,
-        value: failed.map_or(Ok(sum), Err),
-        coverage: if enabled_ns == 0 {
-            1.0
-        } else {
-            running_ns as f64 / enabled_ns as f64
-        },
+        value: Ok(0),
+        enabled_ns: 0,
+        running_ns: 0,
+    };
+    for new in news {
+        let scaled = new.and_then(|new| {
+            count.enabled_ns += new.enabled_ns;
+            count.running_ns += new.running_ns;
+            new.scaled().ok_or(PerfError::NeverRan { event })
+        });
+        count.value = match (count.value, scaled) {
+            (Ok(sum), Ok(more)) => Ok(sum.saturating_add(more)),
+            (_, Err(error)) | (Err(error), _) => Err(error),
+        };
     }
+    count
 }
 
 impl Reading {

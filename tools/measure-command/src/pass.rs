@@ -179,7 +179,7 @@ impl<'a> Session<'a> {
             let why = counts().find_map(|c| c.value.as_ref().err());
             if let Some(least) = counts()
                 .filter(|c| c.value.is_ok())
-                .map(|c| c.coverage)
+                .map(Count::coverage)
                 .min_by(f64::total_cmp)
                 .filter(|&least| least < 0.995)
             {

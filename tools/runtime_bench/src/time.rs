@@ -286,26 +286,9 @@ fn batch(
         Metric::WallNs,
         of_all(end.elapsed_ns.into()),
     )?;
-    if let Some(cost) = cpu.map(CpuMeter::read) {
-        recorder.value(
-            about,
-            phase::TOTAL,
-            Metric::CpuNs,
-            of_all(cost.scope_ns.into()),
-        )?;
-        recorder.value(
-            about,
-            phase::TOTAL,
-            Metric::CpuCycles,
-            of_all(cost.cycles.into()),
-        )?;
-        if let Some(client) = cost.client_ns {
-            recorder.value(
-                about,
-                phase::TOTAL,
-                Metric::ClientCpuNs,
-                of_all(client.into()),
-            )?;
+    if let Some(meter) = cpu {
+        for (metric, value) in meter.read().values() {
+            recorder.value(about, phase::TOTAL, metric, of_all(value))?;
         }
     }
     if let Some(bytes) = disk.map(DiskMeter::read) {

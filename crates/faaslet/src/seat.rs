@@ -10,7 +10,7 @@ use measure_core::driver_kit::cgroup::{Controller, Group, Hierarchies, OwnScope}
 use nix::unistd::getpid;
 
 use crate::altstack::AltStack;
-use crate::error::{FaasletError, StartError};
+use crate::error::{FaasletError, SetupError, StartError};
 use crate::function::Laps;
 use crate::netns;
 use crate::settings::STACK_BYTES;
@@ -102,18 +102,18 @@ impl Seats {
         scope: &OwnScope,
     ) -> Result<Self, FaasletError> {
         let name = parent_name(scope);
-        let parent = Group::create(&name, &[Controller::Cpu]).map_err(cgroup_error)?;
-        share_out(&parent).map_err(cgroup_error)?;
+        let parent = Group::create(&name, &[Controller::Cpu]).map_err(FaasletError::cgroup)?;
+        share_out(&parent).map_err(FaasletError::cgroup)?;
         let seats = (0..count)
             .map(|i| Seat::make(&parent, i))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(cgroup_error)?;
+            .map_err(FaasletError::cgroup)?;
         let thread_attributes = Attributes::new(STACK_BYTES).map_err(|e| FaasletError::Engine {
             cause: e.to_string(),
             hint: "",
         })?;
         let namespaces = match namespaces {
-            Namespaces::Pooled => Some(netns::Pool::open(count).map_err(netns_error)?),
+            Namespaces::Pooled => Some(netns::Pool::open(count)?),
             Namespaces::PerStart => None,
         };
         Ok(Self {
@@ -145,12 +145,10 @@ impl Seats {
     /// # Errors
     /// The kernel refuses.
     pub fn take(&self, i: usize, clock: &mut impl Laps) -> Result<(), StartError> {
-        self.seat(i)
-            .join()
-            .map_err(|e| StartError::Setup(format!("cannot join the CPU cgroup: {e}")))?;
+        self.seat(i).join().map_err(SetupError::Cgroup)?;
         clock.lap(phase::CGROUP);
         if let Some(pool) = &self.namespaces {
-            netns::enter(pool.fd(i)).map_err(|e| StartError::Setup(e.to_string()))?;
+            netns::enter(pool.fd(i)).map_err(SetupError::Netns)?;
             clock.lap(phase::NETNS);
         }
         Ok(())
@@ -215,16 +213,12 @@ fn parent_name(scope: &OwnScope) -> String {
     }
 }
 
-fn cgroup_error(e: impl std::fmt::Display) -> FaasletError {
-    FaasletError::Host {
-        why: format!("no CPU cgroup to be had ({e})"),
-        mend: "run as root on a host whose cpu controller is mounted and delegated".to_owned(),
-    }
-}
-
-fn netns_error(e: netns::NetnsError) -> FaasletError {
-    FaasletError::Host {
-        why: "no network namespaces to be had".to_owned(),
-        mend: e.to_string(),
-    }
+/// Whether seats can be made here: makes a cgroup and a namespace, and removes them.
+///
+/// # Errors
+/// As [`Seats::make`].
+pub fn probe() -> Result<(), FaasletError> {
+    let name = label::name(getpid().as_raw(), "probe");
+    Group::create(&name, &[Controller::Cpu]).map_err(FaasletError::cgroup)?;
+    Ok(netns::probe()?)
 }

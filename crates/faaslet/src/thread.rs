@@ -4,13 +4,11 @@
 //! own at every start, and the engine another, where here the seat's is registered with one call.
 
 use std::any::Any;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use measure_core::base::clock::PhaseClock;
-use measure_core::driver_kit::bare_thread;
 
-use crate::error::StartError;
+use crate::error::{SetupError, StartError};
 use crate::function::Function;
 use crate::netns;
 use crate::seat::{self, Namespaces, Seats};
@@ -46,8 +44,7 @@ pub fn start(
     clock: PhaseClock,
 ) -> (PhaseClock, Result<(), StartError>) {
     let Some(_claim) = seats.claim(i) else {
-        let taken = format!("seat {i} is taken: two starts of one worker at once");
-        return (clock, Err(StartError::Setup(taken)));
+        return (clock, Err(SetupError::SeatTaken(i).into()));
     };
     let mut job = Job {
         function,
@@ -63,7 +60,7 @@ pub fn start(
         job.result = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
     });
     if let Err(e) = joined {
-        return (clock, Err(no_thread(&e)));
+        return (clock, Err(SetupError::Thread(e).into()));
     }
     job.clock.lap(phase::JOIN);
     (job.clock, job.result)
@@ -73,33 +70,27 @@ impl Job<'_> {
     fn run(&mut self) -> Result<(), StartError> {
         self.clock.lap(phase::THREAD);
         // SAFETY: `start` has claimed the seat for this thread, and the seats outlive it.
-        unsafe { self.seats.alt_stack(self.i).register() }
-            .map_err(|e| StartError::Setup(format!("no signal stack: {e}")))?;
+        unsafe { self.seats.alt_stack(self.i).register() }.map_err(SetupError::SignalStack)?;
         self.seats.take(self.i, &mut self.clock)?;
         if self.namespaces == Namespaces::Pooled {
             return self.function.start(&mut self.clock);
         }
-        let failed = |e: netns::NetnsError| StartError::Setup(e.to_string());
-        let config = netns::Config::from_env().map_err(failed)?;
-        let namespace = netns::Namespace::create(&config).map_err(failed)?;
-        netns::enter(namespace.fd()).map_err(failed)?;
+        let config = netns::Config::from_env().map_err(SetupError::Netns)?;
+        let namespace = netns::Namespace::create(&config).map_err(SetupError::Netns)?;
+        netns::enter(namespace.fd()).map_err(SetupError::Netns)?;
         self.clock.lap(seat::phase::NETNS);
         let result = self.function.start(&mut self.clock);
-        let removed = namespace.remove().map_err(failed);
+        let removed = namespace.remove().map_err(SetupError::Netns);
         self.clock.lap(seat::phase::NETNS_DROP);
-        result.and(removed)
+        result.and(removed.map_err(StartError::from))
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> StartError {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> StartError {
     let said = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
-    StartError::Setup(format!("its thread panicked: {said}"))
-}
-
-pub(crate) fn no_thread(e: &io::Error) -> StartError {
-    StartError::Setup(bare_thread::no_thread(e))
+    SetupError::Panicked(said.to_owned()).into()
 }

@@ -7,11 +7,10 @@ use faaslet::park::Parked;
 use faaslet::seat::{self, Namespaces, Seats};
 use faaslet::stdin::Stdin;
 use faaslet::waiting::WaitingThreads;
-use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, netns, thread};
+use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, thread};
 use measure_core::base::clock::{PhaseClock, Phases};
-use measure_core::base::label;
 use measure_core::contract::{Description, Probe, Scope};
-use measure_core::driver_kit::cgroup::{Controller, Group, OwnScope};
+use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::answers::driver_error;
@@ -131,19 +130,12 @@ impl Rung for FaasletRung {
         if self.kind == Kind::Wasm {
             return Probe::Ready;
         }
-        let name = label::name(nix::unistd::getpid().as_raw(), "probe");
-        if let Err(e) = Group::create(&name, &[Controller::Cpu]) {
-            return Probe::Unavailable {
-                why: format!("no CPU cgroup to be had ({e})"),
-                mend: "run as root on a host whose cpu controller is mounted and delegated"
-                    .to_owned(),
-            };
-        }
-        match netns::probe() {
+        match seat::probe().map_err(driver_error) {
             Ok(()) => Probe::Ready,
-            Err(e) => Probe::Unavailable {
-                why: "no network namespace to be had".to_owned(),
-                mend: e.to_string(),
+            Err(DriverError::Unavailable { why, mend }) => Probe::Unavailable { why, mend },
+            Err(other) => Probe::Unavailable {
+                why: other.to_string(),
+                mend: String::new(),
             },
         }
     }

@@ -71,7 +71,7 @@ fn only_programs_that_deal_with_files_have_a_file_context() {
     let engine = engine(2);
     let plain = exits_with("", "(i32.const 0)");
     assert!(!function(&engine, &plain, Grants::default()).has_files());
-    assert!(function(&engine, &open_secret(0, 2), Grants::default()).has_files());
+    assert!(function(&engine, open_secret(0, 2), Grants::default()).has_files());
     assert!(function(&engine, &plain, granted(Path::new("/"), false)).has_files());
 }
 

@@ -16,7 +16,7 @@ const PATH_MAX_BYTES: usize = 4096;
 macro_rules! offer {
     ($linker:expr; $($name:ident($c:ident $(, $arg:tt: $ty:ty)*) => $answer:expr;)*) => {{
         $(
-            $linker.func_wrap($crate::wasi::MODULE, stringify!($name), |mut caller: Call<'_> $(, $arg: $ty)*| {
+            $linker.func_wrap($crate::wasi::preview1::MODULE, stringify!($name), |mut caller: Call<'_> $(, $arg: $ty)*| {
                 let answer = |$c: &mut Call<'_>| -> Answer { $answer };
                 code(answer(&mut caller))
             })?;

@@ -30,6 +30,8 @@ struct Job<'a> {
     namespaces: Namespaces,
     clock: PhaseClock,
     result: Result<(), StartError>,
+    /// One that was made for this start.
+    namespace: Option<netns::Namespace>,
 }
 
 /// Runs `function` once on a new thread in seat `i`, to joined. `clock` has just been started.
@@ -53,6 +55,7 @@ pub fn start(
         namespaces,
         clock,
         result: Ok(()),
+        namespace: None,
     };
     // A panic must not unwind into the C library.
     let joined = seats.thread_attributes().run(&mut || {
@@ -63,6 +66,12 @@ pub fn start(
         return (clock, Err(SetupError::Thread(e).into()));
     }
     job.clock.lap(phase::JOIN);
+    if let Some(namespace) = job.namespace.take() {
+        // By this thread: inside the namespace its host end, which is what can be removed, is not to be seen.
+        let removed = namespace.remove().map_err(SetupError::Netns);
+        job.clock.lap(seat::phase::NETNS_DROP);
+        job.result = job.result.and(removed.map_err(StartError::from));
+    }
     (job.clock, job.result)
 }
 
@@ -77,12 +86,10 @@ impl Job<'_> {
         }
         let config = netns::Config::from_env().map_err(SetupError::Netns)?;
         let namespace = netns::Namespace::create(&config).map_err(SetupError::Netns)?;
+        let namespace = self.namespace.insert(namespace);
         netns::enter(namespace.fd()).map_err(SetupError::Netns)?;
         self.clock.lap(seat::phase::NETNS);
-        let result = self.function.start(&mut self.clock);
-        let removed = namespace.remove().map_err(SetupError::Netns);
-        self.clock.lap(seat::phase::NETNS_DROP);
-        result.and(removed.map_err(StartError::from))
+        self.function.start(&mut self.clock)
     }
 }
 

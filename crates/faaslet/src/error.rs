@@ -179,6 +179,15 @@ pub enum SetupError {
     /// No stack to handle the engine's signals on.
     #[error("no signal stack: {0}")]
     SignalStack(#[source] nix::errno::Errno),
+    /// Only a start on a thread of its own makes this seat.
+    #[error("seat {0} is made by each start for itself")]
+    NoSeat(usize),
+    /// No CPU cgroup of its own.
+    #[error("cannot make a CPU cgroup: {0}")]
+    NewCgroup(#[source] io::Error),
+    /// Its CPU cgroup stays.
+    #[error("cannot remove its CPU cgroup: {0}")]
+    CgroupLeft(#[source] io::Error),
     /// The kernel does not let it into its CPU cgroup.
     #[error("cannot join the CPU cgroup: {0}")]
     Cgroup(#[source] io::Error),

@@ -24,7 +24,7 @@ fn kvm(test: &str) -> Option<(Kvm, Watchdog)> {
             Err(error) => error.to_string(),
         },
     };
-    eprintln!("SKIPPED: {test}: {why}");
+    driver_testkit::skipped(test, why);
     None
 }
 

@@ -99,9 +99,6 @@ fn linux_boots_on_real_firecracker() {
 
 #[test]
 fn options_that_fit_nothing_are_usage_errors() {
-    let flat_only = "time 1 --rung firecracker --function polybench/poly_3mm";
-    let on_the_double = Server::double().run(flat_only);
-    assert_failed(&on_the_double, Exit::Usage, "--kernel");
     for (options, rest, words) in [
         (
             "--kernel /k --initrd /i --rootfs /r",
@@ -118,6 +115,13 @@ fn options_that_fit_nothing_are_usage_errors() {
         let ended = run(&format!("{options} time 1 --rung {rest}"));
         assert_failed(&ended, Exit::Usage, words);
     }
+}
+
+#[test]
+fn a_function_without_a_flat_guest_is_refused_on_the_double() {
+    let server = Server::double();
+    let ended = server.run("time 1 --rung firecracker --function polybench/poly_3mm");
+    assert_failed(&ended, Exit::Usage, "--kernel");
 }
 
 #[test]

@@ -113,6 +113,18 @@ pub fn samples(messages: &[Message]) -> Vec<&StartSample> {
     .collect()
 }
 
+/// Checks that the start `sample` went well, with phases of these `names`, which sum to its total.
+///
+/// # Panics
+/// Otherwise.
+#[track_caller]
+pub fn assert_phases<'a>(sample: &StartSample, names: impl IntoIterator<Item = &'a str>) {
+    assert_eq!(sample.error, None);
+    let (found, spans): (Vec<_>, Vec<_>) = sample.phases.iter().cloned().unzip();
+    assert_eq!(found, names.into_iter().collect::<Vec<_>>());
+    assert_eq!(spans.iter().sum::<u64>(), sample.total_ns);
+}
+
 /// The ends of batches among `messages`.
 #[must_use]
 pub fn batches(messages: &[Message]) -> Vec<&BatchEnd> {

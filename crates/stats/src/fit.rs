@@ -38,11 +38,13 @@ impl LinearFit {
 
 /// The two-sided t quantile of [`CONFIDENCE`]; `None` with no degree of freedom.
 pub(super) fn t_quantile(degrees: usize) -> Option<f64> {
-    if degrees == 0 {
-        return None;
-    }
-    let t = StudentsT::new(0.0, 1.0, degrees as f64).ok()?;
-    Some(t.inverse_cdf(f64::midpoint(1.0, CONFIDENCE)))
+    t_quantile_at(degrees as f64, CONFIDENCE)
+}
+
+/// The two-sided t quantile of `confidence`; `None` without a positive number of degrees of freedom.
+pub(super) fn t_quantile_at(degrees: f64, confidence: f64) -> Option<f64> {
+    let t = StudentsT::new(0.0, 1.0, degrees).ok()?;
+    Some(t.inverse_cdf(f64::midpoint(1.0, confidence)))
 }
 
 /// Fits a line to `points` of (x, y); `None` with fewer than two different x or a value that is not

@@ -3,10 +3,13 @@
 //! Everything is an `Option`: an empty sample, or one with a value that is not finite, has no summary,
 //! and a sample that is too small has no interval. Nothing is dropped or trimmed.
 
+pub mod aa;
 mod bootstrap;
 mod fit;
 mod flags;
+pub mod levels;
 pub mod schedule;
+pub mod verdict;
 
 use serde::{Deserialize, Serialize};
 

@@ -206,6 +206,14 @@ fn a_column_is_held_against_its_twin_or_the_best_native_build() {
     assert_eq!(ratio(1, "wasm"), (Some("native"), Some(2.0)));
     assert_eq!(ratio(1, "wasm-pgo"), (Some("native-pgo"), Some(6.0)));
     let text = terminal(&comparison, None);
+    // Of several builds none is divided by another.
+    comparison.info.builds = vec!["native".into(), "native-o3".into()];
+    let found = rows(&comparison);
+    assert_eq!(found[0].cell("native").expect("a column").against, None);
+    assert_eq!(
+        found[0].cell("wasm").expect("a column").against,
+        Some("native-o3")
+    );
     for told in ["wasm/best native", "wasm-pgo/native-pgo"] {
         assert!(text.contains(told), "no `{told}`: {text}");
     }

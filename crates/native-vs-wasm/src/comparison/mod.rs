@@ -44,6 +44,9 @@ pub struct ComparisonInfo {
     pub seed: u64,
     /// The column that the others are divided by, if there is one beside others.
     pub reference: Option<String>,
+    /// Names of native builds of the same programs; the fastest is each benchmark's reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub builds: Vec<String>,
     /// In the order asked for.
     pub columns: Vec<ColumnInfo>,
     /// In the order of the tables.
@@ -81,7 +84,7 @@ pub struct BenchmarkInfo {
     pub function: String,
     /// How often the kernel runs in one process; 0 as long as it is not known.
     pub repeats: u64,
-    /// Of several native builds the fastest one in the runs by which the repeats were chosen, which are not reported.
+    /// Of several native builds the fastest one in runs that are not reported ([`Measure::Calibrate`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_native: Option<String>,
     /// How the processes of each replicate were laid out, in every column alike.
@@ -100,6 +103,19 @@ pub struct Comparison {
     pub records: Records,
     /// What the run set out to do, and what came of it.
     pub info: ComparisonInfo,
+}
+
+impl ComparisonInfo {
+    /// Whether `column` is one of several native builds that the others are held against.
+    #[must_use]
+    pub fn is_build(&self, column: &str) -> bool {
+        self.builds.iter().any(|build| build == column)
+    }
+
+    /// The columns that are not.
+    fn compared(&self) -> impl Iterator<Item = &ColumnInfo> {
+        self.columns.iter().filter(|c| !self.is_build(&c.name))
+    }
 }
 
 impl Comparison {

@@ -11,6 +11,7 @@ mod records;
 mod summary;
 mod terminal;
 mod time;
+pub mod two_runs;
 
 pub use format::{bytes, count, duration_ns, ratio};
 pub use markdown::environment;

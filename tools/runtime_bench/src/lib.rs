@@ -1,9 +1,10 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `doctor`, `report`.
+//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `doctor`, `compare`, `report`.
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
 //! and disk I/O are read from here, outside, over the scope that a driver names.
 
 mod cli;
+mod compare;
 mod counters;
 mod doctor;
 mod drivers;
@@ -37,6 +38,10 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
         Command::Mem(options) => cli::mem(&options),
         Command::Quick(options) => cli::quick(&options),
         Command::Doctor => doctor::run(),
+        Command::Compare(options) => {
+            options.check()?;
+            compare::run(&options)
+        }
         Command::Report { dir } => cli::report(&dir),
     }
 }

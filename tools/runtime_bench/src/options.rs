@@ -31,6 +31,7 @@ pub(crate) const QUICK_BUDGET_S: u64 = 12;
 ///     runtime_bench time --all --iterations 1,10,100 --workers 1,2,4,8 --repetitions 10
 ///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
+///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
 ///     runtime_bench report results/latest                  all tables again, from the samples
 #[derive(Debug, StructOpt)]
 #[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP)]
@@ -51,6 +52,8 @@ pub enum Command {
     Quick(QuickOptions),
     /// Says what this host can and cannot measure, rung by rung, and how to mend it
     Doctor,
+    /// Says what is faster or slower in the second of two runs, and what differs between their hosts
+    Compare(CompareOptions),
     /// Makes every table again from the samples of a run
     Report {
         /// The run's directory, for example results/latest
@@ -161,6 +164,44 @@ pub struct QuickOptions {
     /// Every rung of every driver, within half an hour
     #[structopt(long)]
     pub(crate) all: bool,
+}
+
+/// Options of `compare`.
+#[derive(Debug, StructOpt)]
+pub struct CompareOptions {
+    /// The run to compare with, a directory as results/20261124T071130Z-host
+    #[structopt(name = "FIRST", parse(from_os_str))]
+    pub(crate) first: PathBuf,
+    /// The run that is faster or slower
+    #[structopt(name = "SECOND", parse(from_os_str))]
+    pub(crate) second: PathBuf,
+    /// From how many per cent on a difference matters
+    #[structopt(long, name = "PERCENT", default_value = "5")]
+    pub(crate) margin: f64,
+    /// Also write the rows there, as CSV
+    #[structopt(long, name = "CSV", parse(from_os_str))]
+    pub(crate) csv: Option<PathBuf>,
+    /// Also write everything there, as JSON
+    #[structopt(long, name = "JSON", parse(from_os_str))]
+    pub(crate) json: Option<PathBuf>,
+    /// End with code 8 if a row is slower, for CI
+    #[structopt(long, name = "slower", possible_values = &["slower"])]
+    pub(crate) fail_on: Option<String>,
+}
+
+impl CompareOptions {
+    /// # Errors
+    /// The margin makes no sense.
+    pub(crate) fn check(&self) -> Result<(), BenchError> {
+        // Not a range test of integers: NaN is in no range.
+        if (0.0..=1000.0).contains(&self.margin) {
+            return Ok(());
+        }
+        Err(BenchError::Usage(format!(
+            "--margin must be 0 to 1000 per cent, not {}",
+            self.margin
+        )))
+    }
 }
 
 fn all_in_range<T>(name: &str, values: &[T], max: T) -> Result<(), OutOfRange>

@@ -9,7 +9,7 @@ use stats::schedule::SplitMix64;
 
 use super::live::Live;
 use super::{Bench, batches, equal_share};
-use crate::error::{BenchError, StepError};
+use crate::error::BenchError;
 use crate::plan::Pass;
 
 /// Before an isolated start we do nothing for this long, whoever's start came before: the processor has gone idle and
@@ -98,7 +98,7 @@ impl Bench<'_> {
             }
             Err(error) => {
                 drop(session);
-                self.lose(rung, StepError::from(error))
+                self.lose(rung, error)
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
 //! and disk I/O are read from here, outside, over the scope that a driver names.
 
+mod aa;
 mod cli;
 mod compare;
 mod counters;
@@ -37,6 +38,7 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
         Command::Time(options) => cli::time(&options),
         Command::Mem(options) => cli::mem(&options),
         Command::Quick(options) => cli::quick(&options),
+        Command::Aa(options) => cli::aa(&options),
         Command::Doctor => doctor::run(),
         Command::Compare(options) => {
             options.check()?;

@@ -17,6 +17,8 @@ use crate::plan::Sizes;
 const RUNG_BUDGET_S: u64 = 25;
 /// And in the quick profile.
 pub(crate) const QUICK_BUDGET_S: u64 = 12;
+/// How long a rung has been idle before an isolated start, by default.
+pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 
 /// Measures what a cold start of a function costs, from a bare thread to a container.
 ///
@@ -30,6 +32,7 @@ pub(crate) const QUICK_BUDGET_S: u64 = 12;
 ///     runtime_bench time --rungs wasm,faaslet,docker-none  only these
 ///     runtime_bench time --all --iterations 1,10,100 --workers 1,2,4,8 --repetitions 10
 ///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
+///     runtime_bench aa --rungs thread,process,faaslet      how often a rung differs from itself
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
 ///     runtime_bench report results/latest                  all tables again, from the samples
@@ -52,6 +55,8 @@ pub enum Command {
     Quick(QuickOptions),
     /// Says what this host can and cannot measure, rung by rung, and how to mend it
     Doctor,
+    /// Measures every rung as if it were two, and counts how often they "differ"
+    Aa(AaOptions),
     /// Says what is faster or slower in the second of two runs, and what differs between their hosts
     Compare(CompareOptions),
     /// Makes every table again from the samples of a run
@@ -166,6 +171,35 @@ pub struct QuickOptions {
     pub(crate) all: bool,
 }
 
+/// Options of `aa`.
+#[derive(Debug, StructOpt)]
+pub struct AaOptions {
+    #[structopt(flatten)]
+    pub(crate) common: Common,
+    #[structopt(flatten)]
+    pub(crate) which: Which,
+    /// How often each rung is compared with itself, in both designs; 200 comparisons in all say something
+    #[structopt(long, default_value = "10")]
+    pub(crate) repetitions: u32,
+}
+
+impl AaOptions {
+    /// Two sides of every repetition, of which each has the processes that a row of `time` has at least.
+    pub(crate) fn sizes(&self) -> Result<Sizes, BenchError> {
+        in_range("--repetitions", self.repetitions, 1..=1000)?;
+        Ok(Sizes {
+            iterations: None,
+            isolated: None,
+            idle: DEFAULT_IDLE,
+            workers: vec![1],
+            processes: None,
+            sets: 2 * self.repetitions,
+            budget: Duration::from_secs(QUICK_BUDGET_S),
+            within: None,
+        })
+    }
+}
+
 /// Options of `compare`.
 #[derive(Debug, StructOpt)]
 pub struct CompareOptions {
@@ -238,6 +272,7 @@ impl TimeOptions {
             idle: Duration::from_millis(self.idle),
             workers: distinct(&self.workers),
             processes: self.repetitions,
+            sets: 1,
             budget: Duration::from_secs(budget),
             within: None,
         })

@@ -119,7 +119,7 @@ impl Bench<'_> {
             self.block(&mut rungs[index], task)?;
         }
         for &index in next {
-            if DROPS_CACHES.contains(&rungs[index].process) {
+            if !self.sizes.is_aa() && DROPS_CACHES.contains(&rungs[index].process) {
                 self.block(&mut rungs[index], batches::DROP_CACHES)?;
             }
         }
@@ -194,7 +194,7 @@ impl Bench<'_> {
             return;
         }
         for rung in rungs.iter().filter(|rung| !rung.out) {
-            let least = self.sizes.processes(rung.start_ns());
+            let least = self.sizes.processes(rung.start_ns()) * self.sizes.sets;
             if rung.done < least {
                 let within = self.sizes.within.unwrap_or_default();
                 self.recorder.part().notes.push(format!(

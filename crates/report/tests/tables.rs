@@ -141,6 +141,7 @@ fn rung_info(rung: &str, probe: Probe) -> RungInfo {
         scope: None,
         plan: None,
         failure: None,
+        processes: Vec::new(),
     }
 }
 

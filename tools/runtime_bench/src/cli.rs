@@ -19,7 +19,7 @@ use crate::drivers::{Ladder, Offer};
 use crate::error::BenchError;
 use crate::mem::{self, Sweep};
 use crate::options::{
-    Common, MemOptions, QuickOptions, RUNG_BUDGET_S, TimeOptions, Which, quick_sweep,
+    Common, MemOptions, QUICK_BUDGET_S, QuickOptions, TimeOptions, Which, quick_sweep,
 };
 use crate::plan::Sizes;
 use crate::recorder::{Recorder, write_tables};
@@ -100,6 +100,7 @@ impl Run {
             scope: None,
             plan: None,
             failure: None,
+            processes: Vec::new(),
         });
         let part = Part {
             name: name.into(),
@@ -108,6 +109,7 @@ impl Run {
             seed: self.recorder.seed(),
             ended: Some("it was killed before its end".into()),
             notes: Vec::new(),
+            idle_ns: None,
             rungs: rungs.collect(),
         };
         self.recorder.begin(part)?;
@@ -237,11 +239,12 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         function: None,
     };
     let mut sizes = Sizes {
-        iterations: vec![1, 10, 100],
-        fixed: false,
+        iterations: None,
+        isolated: None,
+        idle: Duration::from_millis(100),
         workers: vec![1, 2, 4],
-        repetitions: 5,
-        budget: Duration::from_secs(RUNG_BUDGET_S),
+        processes: None,
+        budget: Duration::from_secs(QUICK_BUDGET_S),
         within: None,
     };
     let mut run = Run::prepare(&options.common, &which)?;

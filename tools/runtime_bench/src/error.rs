@@ -114,6 +114,21 @@ pub enum SessionError {
         /// What the kernel says.
         source: io::Error,
     },
+    /// The clock of its samples is not ours.
+    #[error(
+        "a start at {start_ns} to {end_ns} ns lies outside of when it was asked for and told of, {asked_ns} to {told_ns}: CLOCK_MONOTONIC stepped, \
+         or the driver reads another one (a time namespace); mend the host's clock and measure again"
+    )]
+    Clock {
+        /// When it says that the start was asked for.
+        start_ns: u64,
+        /// And over.
+        end_ns: u64,
+        /// When we asked for its batch.
+        asked_ns: u64,
+        /// When we read of it.
+        told_ns: u64,
+    },
     /// Every one of the first starts failed.
     #[error("every start failed: {0}")]
     AllFailed(String),
@@ -133,9 +148,11 @@ impl HasExit for SessionError {
             Self::Interrupted(exit) | Self::Said { exit, .. } => *exit,
             Self::Died { .. } | Self::Stuck { .. } => Exit::EngineLost,
             Self::AllFailed(_) => Exit::StartFailed,
-            Self::Protocol(_) | Self::Unexpected(_) | Self::Unreadable(_) | Self::Start { .. } => {
-                Exit::Failed
-            }
+            Self::Protocol(_)
+            | Self::Unexpected(_)
+            | Self::Unreadable(_)
+            | Self::Start { .. }
+            | Self::Clock { .. } => Exit::Failed,
         }
     }
 }

@@ -12,6 +12,7 @@ mod mem;
 mod options;
 mod plan;
 mod recorder;
+mod rounds;
 mod sampler;
 mod session;
 mod time;

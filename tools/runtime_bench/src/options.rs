@@ -14,7 +14,9 @@ use crate::mem::Sweep;
 use crate::plan::Sizes;
 
 /// What a rung of the time part may take, by default.
-pub(crate) const RUNG_BUDGET_S: u64 = 25;
+const RUNG_BUDGET_S: u64 = 25;
+/// And in the quick profile.
+pub(crate) const QUICK_BUDGET_S: u64 = 12;
 
 /// Measures what a cold start of a function costs, from a bare thread to a container.
 ///
@@ -100,9 +102,16 @@ pub struct TimeOptions {
     pub(crate) common: Common,
     #[structopt(flatten)]
     pub(crate) which: Which,
-    /// Starts per batch, one after the other [default: those of 1,10,100 that fit into the budget]
+    /// Starts of a back-to-back batch of one worker; several numbers make a batch each in every process. Nothing is then
+    /// chosen by the budget [default: chosen, up to 2 x 50]
     #[structopt(long, name = "N,...", require_delimiter = true)]
     iterations: Option<Vec<u64>>,
+    /// Isolated starts in every driver process [default: chosen, 1 to 10]
+    #[structopt(long, name = "STARTS")]
+    isolated: Option<u64>,
+    /// Milliseconds that a rung has been idle at least before an isolated start
+    #[structopt(long, name = "MS", default_value = "100")]
+    idle: u64,
     /// Starts under way at once, for starts per second
     #[structopt(
         long,
@@ -111,10 +120,12 @@ pub struct TimeOptions {
         default_value = "1,2,4"
     )]
     workers: Vec<usize>,
-    /// Batches of each kind; fewer of slow rungs, within the budget, unless --iterations is given
-    #[structopt(long, default_value = "5")]
-    repetitions: u32,
-    /// Seconds to spend on a rung [default: 25; with --all less if there are many, so that it takes ten minutes]
+    /// Driver processes of a rung, each a replicate [default: at least 10, of rungs above 10 ms 6; more until the interval of
+    /// the isolated median is within 10 %]
+    #[structopt(long, name = "PROCESSES")]
+    repetitions: Option<u32>,
+    /// Seconds to spend on a rung beyond its least processes [default: 25; with --all less if there are many, so that it takes
+    /// ten minutes]
     #[structopt(long, name = "SECONDS")]
     pub(crate) budget: Option<u64>,
 }
@@ -172,17 +183,20 @@ fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {
 impl TimeOptions {
     /// What to measure; without `--budget`, [`RUNG_BUDGET_S`] a rung.
     pub(crate) fn sizes(&self) -> Result<Sizes, BenchError> {
-        let iterations = self.iterations.clone().unwrap_or_else(|| vec![1, 10, 100]);
-        all_in_range("--iterations", &iterations, MAX_COUNT)?;
+        let iterations = self.iterations.as_deref();
+        all_in_range("--iterations", iterations.unwrap_or_default(), MAX_COUNT)?;
+        in_range("--isolated", self.isolated.unwrap_or(1), 1..=MAX_COUNT)?;
+        in_range("--idle", self.idle, 0..=60_000)?;
         all_in_range("--workers", &self.workers, MAX_WORKERS)?;
-        in_range("--repetitions", self.repetitions, 1..=10_000)?;
+        in_range("--repetitions", self.repetitions.unwrap_or(1), 1..=10_000)?;
         let budget = self.budget.unwrap_or(RUNG_BUDGET_S);
         in_range("--budget", budget, 1..=86_400)?;
         Ok(Sizes {
-            iterations: distinct(&iterations),
-            fixed: self.iterations.is_some(),
+            iterations: iterations.map(distinct),
+            isolated: self.isolated,
+            idle: Duration::from_millis(self.idle),
             workers: distinct(&self.workers),
-            repetitions: self.repetitions,
+            processes: self.repetitions,
             budget: Duration::from_secs(budget),
             within: None,
         })

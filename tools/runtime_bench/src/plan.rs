@@ -1,34 +1,62 @@
-//! How many starts of which kind: from what was asked for, and from how long the first starts took.
-//! Pure, so tested without time.
+//! How much of what: from what was asked for, and from how long the first start took. Pure, so tested without time.
 
 use std::time::Duration;
+
+use measure_core::contract::vocabulary::Measure;
+
+#[cfg(test)]
+mod tests;
 
 /// What the command line says about sizes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sizes {
-    /// Starts per batch, one after the other; by default only those that fit into the budget.
-    pub iterations: Vec<u64>,
-    /// Whether the iterations were asked for, so that none is left out.
-    pub fixed: bool,
+    /// Starts of the back-to-back batches of one worker, if asked for: then nothing is chosen, left out or added.
+    pub iterations: Option<Vec<u64>>,
+    /// Isolated starts of a process, if asked for.
+    pub isolated: Option<u64>,
+    /// How long a rung has been idle at least before an isolated start.
+    pub idle: Duration,
     /// Workers of the throughput batches.
     pub workers: Vec<usize>,
-    /// Repetitions of each.
-    pub repetitions: u32,
-    /// Time to spend on one rung.
+    /// Driver processes of a rung, if asked for.
+    pub processes: Option<u32>,
+    /// Time to spend on one rung; its least number of processes is made even if that takes longer.
     pub budget: Duration,
-    /// Time for the starts of all rungs together. Once a pass has had its share of it, no batch of it is
-    /// repeated any more: what a start takes at first says little on a busy host.
+    /// Time for all rungs together, if they may not take longer whatever that costs.
     pub within: Option<Duration>,
+}
+
+impl Sizes {
+    /// Driver processes of a rung of which one start takes `start_ns`: as asked for, else the least that the design asks of
+    /// its class (below [`LEAST_PROCESSES`] there is no interval).
+    #[must_use]
+    pub fn processes(&self, start_ns: u64) -> u32 {
+        self.processes.unwrap_or(if start_ns < SLOW_NS {
+            FAST_PROCESSES
+        } else {
+            LEAST_PROCESSES
+        })
+    }
+
+    /// Whether more processes than the least may be spent on a rung, and work moved between its levels.
+    #[must_use]
+    pub fn may_adapt(&self) -> bool {
+        self.iterations.is_none() && self.processes.is_none()
+    }
 }
 
 /// A kind of block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Pass {
-    /// Wall time, one worker: every start is kept with its phases.
-    Wall,
+    /// The first start of a process, by which the sizes are chosen.
+    First,
+    /// Single starts, each after its rung has been idle.
+    Isolated,
+    /// A closed loop of one worker after a warm-up: every start is kept with its phases.
+    BackToBack,
     /// Wall time of a batch shared by several workers.
     Throughput,
-    /// CPU time and cycles.
+    /// CPU time and cycles of a closed loop whose starts write no lines.
     Cpu,
     /// Disk I/O, caches warm.
     Disk,
@@ -36,7 +64,32 @@ pub enum Pass {
     DropCaches,
 }
 
-/// A task of the schedule for one rung.
+impl Pass {
+    /// The word under which the records have its batches, or its starts where there is no batch.
+    #[must_use]
+    pub fn measure(self) -> &'static Measure {
+        match self {
+            Self::First => &Measure::Calibrate,
+            Self::Isolated => &Measure::Isolated,
+            Self::BackToBack | Self::Throughput => &Measure::Batch,
+            Self::Cpu => &Measure::Cpu,
+            Self::Disk => &Measure::Disk,
+            Self::DropCaches => &Measure::DropCaches,
+        }
+    }
+
+    /// The word for its number of starts in `run.json`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BackToBack => Measure::BackToBack.as_str(),
+            Self::Throughput => "throughput",
+            other => other.measure().as_str(),
+        }
+    }
+}
+
+/// Batches of one kind in a driver process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task {
     /// What for.
@@ -45,231 +98,192 @@ pub struct Task {
     pub starts: u64,
     /// How many at once.
     pub workers: usize,
-    /// How many batches.
+    /// Starts of each worker before these.
+    pub warmup: u64,
+    /// How many batches in a process.
     pub repetitions: u32,
+    /// CPU and disk I/O are read on both sides of it.
+    pub metered: bool,
 }
 
-/// Shares of a rung's budget; what is left over is for the engine's own start and stop.
-const WALL_SHARE: f64 = 0.50;
-const THROUGHPUT_SHARE: f64 = 0.20;
-const CPU_SHARE: f64 = 0.15;
-const DISK_SHARE: f64 = 0.10;
-/// Until when, as a share of the time of all rungs together, batches of the pass are repeated. They come in this
-/// order, and each has the rest of what the one before has left.
-#[must_use]
-pub fn share_until(pass: Pass) -> f64 {
-    match pass {
-        Pass::Wall | Pass::Throughput => 0.72,
-        Pass::Cpu => 0.88,
-        Pass::Disk => 0.97,
-        Pass::DropCaches => 1.0,
+impl Task {
+    /// Starts of one batch, its warm-up included.
+    #[must_use]
+    pub fn all_starts(&self) -> u64 {
+        self.starts + self.warmup * self.workers as u64
     }
 }
 
-/// The most starts of a batch of each kind: more would say no more.
-const MAX_THROUGHPUT_PER_WORKER: u64 = 500;
-const MAX_CPU: u64 = 2000;
-const MAX_DISK: u64 = 200;
-/// Batches of the CPU and disk passes.
-const CPU_REPETITIONS: u32 = 5;
-const DISK_REPETITIONS: u32 = 3;
-/// Starts after dropped caches: each costs a flush of the whole host's.
-const DROP_REPETITIONS: u32 = 2;
+/// What a driver process of a rung does after its first start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Isolated starts.
+    pub isolated: u64,
+    /// Batches.
+    pub tasks: Vec<Task>,
+}
 
-/// The tasks of a rung of which one start takes `start_ns` and of which at most `max_workers` run at once.
+impl Work {
+    /// Measured starts of a process, the first and those after dropped caches apart.
+    #[must_use]
+    pub fn measured_starts(&self) -> u64 {
+        let batches = self.tasks.iter();
+        self.isolated
+            + batches
+                .map(|t| t.starts * u64::from(t.repetitions))
+                .sum::<u64>()
+    }
+
+    /// About how long its starts take, the first one included, one start taking `start_ns`.
+    #[must_use]
+    pub fn estimate(&self, start_ns: u64) -> Duration {
+        let batches = self.tasks.iter();
+        let starts = 1
+            + self.isolated
+            + batches
+                .map(|t| t.all_starts() * u64::from(t.repetitions))
+                .sum::<u64>();
+        Duration::from_nanos(starts.saturating_mul(start_ns))
+    }
+}
+
+/// From here on a start is slow: what is read around a batch and the lines that are written in it are nothing beside it.
+pub const SLOW_NS: u64 = 10_000_000;
+/// From here on an interval of ten per cent is not aimed at: a process takes minutes.
+pub const VERY_SLOW_NS: u64 = 1_000_000_000;
+/// Least processes of a rung, and of one that is not slow. Below six the median has no interval of 95 %.
+pub const LEAST_PROCESSES: u32 = 6;
+const FAST_PROCESSES: u32 = 10;
+/// Warm-up of each worker of a closed loop, of rungs that are not slow and of those that are.
+const FAST_WARMUP: u64 = 10;
+const SLOW_WARMUP: u64 = 1;
+/// Shares of the time that a process has once it is open.
+const ISOLATED_SHARE: f64 = 0.30;
+const BACK_TO_BACK_SHARE: f64 = 0.30;
+const THROUGHPUT_SHARE: f64 = 0.30;
+const CPU_SHARE: f64 = 0.06;
+const DISK_SHARE: f64 = 0.04;
+/// The most starts of each kind in a process: more would say no more.
+const MAX_ISOLATED: u64 = 5;
+const MAX_BACK_TO_BACK: u64 = 50;
+const MAX_THROUGHPUT_PER_WORKER: u64 = 500;
+const MAX_CPU: u64 = 1000;
+const MAX_DISK: u64 = 50;
+/// Back-to-back batches of a process, where starts are not slow: two tell their spread from that of starts.
+const FAST_BATCHES: u32 = 2;
+
+/// What each driver process of a rung is to do of which one start takes `start_ns`, opening a process `opening`, and of
+/// which at most `max_workers` run at once.
 #[must_use]
-pub fn tasks(sizes: &Sizes, start_ns: u64, max_workers: usize) -> Vec<Task> {
+pub fn work(sizes: &Sizes, start_ns: u64, opening: Duration, max_workers: usize) -> Work {
     let start_s = start_ns.max(1) as f64 / 1e9;
-    let budget_s = sizes.budget.as_secs_f64();
-    let mut tasks = wall(sizes, start_s, budget_s * WALL_SHARE);
+    let each_s = sizes.budget.as_secs_f64() / f64::from(sizes.processes(start_ns));
+    let left_s = (each_s - opening.as_secs_f64() - start_s).max(0.0);
+    // Truncation is meant: a start that does not fit is not made.
+    let affordable = |share: f64| (left_s * share / start_s) as u64;
+    let is_slow = start_ns >= SLOW_NS;
+    let warmup = if is_slow { SLOW_WARMUP } else { FAST_WARMUP };
+    let least = if start_ns >= VERY_SLOW_NS { 1 } else { 2 };
+    let isolated = affordable(ISOLATED_SHARE).clamp(least, MAX_ISOLATED);
+    let one_worker = |pass, starts, repetitions| Task {
+        pass,
+        starts,
+        workers: 1,
+        warmup,
+        repetitions,
+        metered: pass != Pass::BackToBack || is_slow,
+    };
+    let mut tasks: Vec<Task> = match &sizes.iterations {
+        Some(asked) => asked
+            .iter()
+            .map(|&starts| one_worker(Pass::BackToBack, starts, 1))
+            .collect(),
+        None => {
+            let batches = if is_slow { 1 } else { FAST_BATCHES };
+            let all = affordable(BACK_TO_BACK_SHARE) / u64::from(batches);
+            let starts = all.saturating_sub(warmup).clamp(least, MAX_BACK_TO_BACK);
+            vec![one_worker(Pass::BackToBack, starts, batches)]
+        }
+    };
+    tasks.extend(throughput(sizes, max_workers, warmup, is_slow, &affordable));
+    if !is_slow {
+        let cpu = affordable(CPU_SHARE).clamp(1, MAX_CPU);
+        let disk = affordable(DISK_SHARE).clamp(1, MAX_DISK);
+        tasks.push(one_worker(Pass::Cpu, cpu, 1));
+        tasks.push(one_worker(Pass::Disk, disk, 1));
+    }
+    Work {
+        isolated: sizes.isolated.unwrap_or(isolated),
+        tasks,
+    }
+}
+
+/// A batch for each number of workers above one. Slow rungs have no warm-up here: it would be half of the batch.
+fn throughput(
+    sizes: &Sizes,
+    max_workers: usize,
+    warmup: u64,
+    is_slow: bool,
+    affordable: &dyn Fn(f64) -> u64,
+) -> Vec<Task> {
     let several: Vec<usize> = sizes
         .workers
         .iter()
         .copied()
         .filter(|&w| w > 1 && w <= max_workers)
         .collect();
-    let each_s = budget_s * THROUGHPUT_SHARE / several.len().max(1) as f64;
-    for workers in several {
-        let least = 2 * workers as u64;
-        let most = MAX_THROUGHPUT_PER_WORKER * workers as u64;
-        let (starts, repetitions) = batches(each_s, start_s, least, most, sizes.repetitions);
-        tasks.push(Task {
-            pass: Pass::Throughput,
-            starts,
-            workers,
-            repetitions,
-        });
-    }
-    let passes = [
-        (Pass::Cpu, CPU_SHARE, MAX_CPU, CPU_REPETITIONS),
-        (Pass::Disk, DISK_SHARE, MAX_DISK, DISK_REPETITIONS),
-    ];
-    for (pass, share, most, most_repetitions) in passes {
-        let (starts, repetitions) = batches(budget_s * share, start_s, 1, most, most_repetitions);
-        tasks.push(Task {
-            pass,
-            starts,
-            workers: 1,
-            repetitions,
-        });
-    }
-    tasks.push(Task {
-        pass: Pass::DropCaches,
-        starts: 1,
-        workers: 1,
-        repetitions: DROP_REPETITIONS,
-    });
-    tasks
-}
-
-/// Every number of iterations as often as asked for, or as the time left allows; the smallest always.
-fn wall(sizes: &Sizes, start_s: f64, mut left_s: f64) -> Vec<Task> {
-    let mut tasks = Vec::new();
-    for &starts in &sizes.iterations {
-        let batch_s = starts as f64 * start_s;
-        // Truncation is meant: a batch that does not fit is not begun.
-        let affordable = (left_s / batch_s) as u32;
-        let repetitions = if sizes.fixed {
-            sizes.repetitions
-        } else {
-            affordable
-                .min(sizes.repetitions)
-                .max(u32::from(tasks.is_empty()))
-        };
-        if repetitions == 0 {
-            continue;
-        }
-        left_s = (left_s - f64::from(repetitions) * batch_s).max(0.0);
-        tasks.push(Task {
-            pass: Pass::Wall,
-            starts,
-            workers: 1,
-            repetitions,
-        });
-    }
-    tasks
-}
-
-/// Starts per batch and batches that take about `share_s`: as many batches as wanted, of at least
-/// `least` starts; fewer batches where even these take too long, but one in any case.
-fn batches(share_s: f64, start_s: f64, least: u64, most: u64, repetitions: u32) -> (u64, u32) {
-    let affordable = (share_s / start_s) as u64;
-    let repetitions = u64::from(repetitions).min(affordable / least).max(1);
-    let starts = (affordable / repetitions).clamp(least, most);
-    (starts, u32::try_from(repetitions).unwrap_or(1))
-}
-
-/// About how long `tasks` take, one start taking `start_ns`.
-#[must_use]
-pub fn estimate(tasks: &[Task], start_ns: u64) -> Duration {
-    let starts: u64 = tasks
-        .iter()
-        .map(|t| t.starts * u64::from(t.repetitions))
-        .sum();
-    Duration::from_nanos(starts.saturating_mul(start_ns))
-}
-
-/// The plan in words, for the records.
-#[must_use]
-pub fn in_words(sizes: &Sizes, tasks: &[Task], start_ns: u64) -> String {
-    let list = |pass: Pass| {
-        let each: Vec<String> = tasks
-            .iter()
-            .filter(|t| t.pass == pass)
-            .map(|t| match t.workers {
-                1 => format!("{} x {}", t.repetitions, t.starts),
-                w => format!("{} x {} by {w} workers", t.repetitions, t.starts),
-            })
-            .collect();
-        if each.is_empty() {
-            "none".to_owned()
-        } else {
-            each.join(", ")
-        }
+    let share = THROUGHPUT_SHARE / several.len().max(1) as f64;
+    let batch = |workers: usize| Task {
+        pass: Pass::Throughput,
+        // As many by each, so that none works on alone at the end.
+        starts: (affordable(share) / workers as u64).clamp(1, MAX_THROUGHPUT_PER_WORKER)
+            * workers as u64,
+        workers,
+        warmup: if is_slow { 0 } else { warmup },
+        repetitions: 1,
+        metered: false,
     };
-    let chosen = if sizes.fixed {
-        "as asked for".to_owned()
-    } else {
-        format!("within a budget of {} s", sizes.budget.as_secs_f64())
+    several.into_iter().map(batch).collect()
+}
+
+/// What `run.json` and the report say about the sizes.
+#[must_use]
+pub fn in_words(sizes: &Sizes, work: &Work, start_ns: u64) -> String {
+    let chosen = match (&sizes.iterations, sizes.processes) {
+        (Some(_), _) => "as asked for".to_owned(),
+        (None, _) => format!("for a budget of {} s", sizes.budget.as_secs_f64()),
     };
+    let tasks: Vec<String> = work.tasks.iter().map(task_in_words).collect();
     format!(
-        "one process makes them all; batches x starts, {chosen}, a start at first taking {}: wall {}; throughput {}; CPU {}; disk {}; caches dropped {}",
+        "fresh driver processes; in each, {chosen}, a start at first taking {}: {} isolated; {}",
         report::duration_ns(start_ns as f64),
-        list(Pass::Wall),
-        list(Pass::Throughput),
-        list(Pass::Cpu),
-        list(Pass::Disk),
-        list(Pass::DropCaches),
+        work.isolated,
+        tasks.join("; "),
     )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn sizes(fixed: bool) -> Sizes {
-        Sizes {
-            iterations: vec![1, 10, 100],
-            fixed,
-            workers: vec![1, 2, 4],
-            repetitions: 5,
-            budget: Duration::from_secs(15),
-            within: None,
-        }
-    }
-
-    #[test]
-    fn each_pass_has_time_after_the_one_before() {
-        let passes = [Pass::Wall, Pass::Cpu, Pass::Disk, Pass::DropCaches];
-        let until = passes.map(share_until);
-        assert!(until.is_sorted_by(|a, b| a < b));
-        assert_eq!(until.last(), Some(&1.0));
-    }
-
-    fn wall_of(tasks: &[Task]) -> Vec<(u64, u32)> {
-        tasks
-            .iter()
-            .filter(|t| t.pass == Pass::Wall)
-            .map(|t| (t.starts, t.repetitions))
-            .collect()
-    }
-
-    #[test]
-    fn fast_rungs_get_all_and_slow_ones_what_fits() {
-        let fast = tasks(&sizes(false), 50_000, 64);
-        assert_eq!(wall_of(&fast), [(1, 5), (10, 5), (100, 5)]);
-        let slow = tasks(&sizes(false), 400_000_000, 64);
-        assert_eq!(wall_of(&slow), [(1, 5), (10, 1)]);
-        assert!(estimate(&slow, 400_000_000) < Duration::from_secs(20));
-    }
-
-    #[test]
-    fn what_was_asked_for_is_done_however_long_it_takes() {
-        let slow = tasks(&sizes(true), 3_000_000_000, 64);
-        assert_eq!(wall_of(&slow), [(1, 5), (10, 5), (100, 5)]);
-    }
-
-    #[test]
-    fn workers_beyond_the_rung_are_left_out() {
-        let one = tasks(&sizes(false), 1000, 1);
-        assert!(one.iter().all(|t| t.workers == 1));
-        let two = tasks(&sizes(false), 1000, 2);
-        assert_eq!(two.iter().map(|t| t.workers).max(), Some(2));
-    }
-
-    proptest! {
-        #[test]
-        fn every_pass_is_there_and_the_budget_holds(start_ns in 1_000u64..1_000_000_000) {
-            let sizes = sizes(false);
-            let tasks = tasks(&sizes, start_ns, 64);
-            for pass in [Pass::Wall, Pass::Throughput, Pass::Cpu, Pass::Disk, Pass::DropCaches] {
-                prop_assert!(tasks.iter().any(|t| t.pass == pass));
-            }
-            prop_assert!(tasks.iter().all(|t| t.starts > 0 && t.repetitions > 0));
-            // The least of each kind is made even if it exceeds the budget.
-            let least = Duration::from_nanos(start_ns * (1 + 4 + 8 + 1 + 1 + 2));
-            prop_assert!(estimate(&tasks, start_ns) <= sizes.budget + least);
-        }
-    }
+fn task_in_words(task: &Task) -> String {
+    let Task {
+        starts,
+        workers,
+        warmup,
+        repetitions,
+        ..
+    } = task;
+    let many = match repetitions {
+        1 => String::new(),
+        more => format!("{more} x "),
+    };
+    let by = match workers {
+        1 => String::new(),
+        more => format!(" by {more} workers"),
+    };
+    let meters = match (task.pass, task.metered) {
+        (Pass::BackToBack, true) => ", CPU and disk I/O read around it",
+        _ => "",
+    };
+    format!(
+        "{} {many}{starts}{by} after {warmup} of warm-up{meters}",
+        task.pass.word()
+    )
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::protocol::StartSample;
 use measure_core::contract::run_dir::{RESULTS, RunDir, RunDirError};
-use measure_core::contract::run_info::{Part, RUN_INFO, RunInfo};
+use measure_core::contract::run_info::{Part, ProcessInfo, RUN_INFO, RunInfo, RungInfo};
 use measure_core::contract::sample::{SCHEMA, Sample, Value};
 use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use report::{Records, RunSummary};
@@ -36,6 +36,8 @@ pub struct About<'a> {
     pub n: u64,
     /// How many worked at once.
     pub workers: u32,
+    /// Which driver process of its rung, from 1; 0 where that is not counted.
+    pub process: u32,
     /// Position within the block.
     pub order: u64,
 }
@@ -84,17 +86,22 @@ impl Recorder {
         self.dir.path()
     }
 
-    /// Where a driver's standard error goes.
+    /// Where the standard error of driver process `number` of `rung` goes.
     #[must_use]
-    pub fn log(&self, driver: &str, rung: &str) -> PathBuf {
-        self.path()
-            .join(format!("{driver}-{rung}-{}.log", self.block))
+    pub fn log(&self, part: &str, rung: &str, number: u32) -> PathBuf {
+        self.path().join(format!("{part}-{rung}-{number}.log"))
     }
 
     /// The schedule's seed.
     #[must_use]
     pub fn seed(&self) -> u64 {
         self.seed
+    }
+
+    /// The present block.
+    #[must_use]
+    pub fn block(&self) -> u32 {
+        self.block
     }
 
     /// Begins the next block.
@@ -121,15 +128,26 @@ impl Recorder {
     }
 
     /// Adds to a rung's words in the part at work.
-    pub fn about_rung(
-        &mut self,
-        rung: &str,
-        change: impl FnOnce(&mut measure_core::contract::run_info::RungInfo),
-    ) {
+    pub fn about_rung(&mut self, rung: &str, change: impl FnOnce(&mut RungInfo)) {
         let mut rungs = self.part().rungs.iter_mut();
         if let Some(info) = rungs.find(|r| r.description.rung == rung) {
             change(info);
         }
+    }
+
+    /// Adds to what is known of a driver process of a rung in the part at work.
+    pub fn about_process(
+        &mut self,
+        rung: &str,
+        process: u32,
+        change: impl FnOnce(&mut ProcessInfo),
+    ) {
+        self.about_rung(rung, |info| {
+            let mut processes = info.processes.iter_mut();
+            if let Some(info) = processes.find(|p| p.process == process) {
+                change(info);
+            }
+        });
     }
 
     /// Writes `run.json` and `environment.json`.
@@ -172,7 +190,7 @@ impl Recorder {
             value,
             n: about.n,
             workers: about.workers,
-            process: 0,
+            process: about.process,
             block: self.block,
             order: about.order,
             seed: self.seed,
@@ -223,6 +241,7 @@ impl Recorder {
             measure: &Measure::Probe,
             n: 0,
             workers: 0,
+            process: 0,
             order: 0,
         };
         self.value(

@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use measure_core::base::clock::now_ns;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::protocol::{BatchEnd, Go, Message, StartSample, parse_line};
@@ -28,6 +29,8 @@ const SHORT: Duration = Duration::from_secs(1);
 const SLOWER_THAN_EXPECTED: u32 = 20;
 /// How often a wait looks whether a signal came to us.
 const SLICE: Duration = Duration::from_millis(50);
+/// A variable that nobody reads, so that stacks do not begin at one address in all processes.
+const PADDING: &str = "FAASM_BENCH_PADDING";
 /// How much of a driver's standard error an error message repeats.
 const LAST_WORDS: usize = 600;
 
@@ -65,6 +68,8 @@ pub struct Start<'a> {
     pub workers: Option<usize>,
     /// Where its standard error goes.
     pub log: PathBuf,
+    /// Length of the value of [`PADDING`] in its environment; without the variable if 0.
+    pub environment_padding_bytes: u32,
     /// How long it may be silent beyond what its work should take, and how long it may take to end when
     /// told by a signal.
     pub patience: Duration,
@@ -80,8 +85,8 @@ pub struct Session {
     pub function: String,
     /// Whose work counts.
     pub scope: Scope,
-    /// Measured starts it has been asked for.
-    pub starts: u64,
+    /// From its being started until it was ready.
+    pub opened_ns: u64,
 }
 
 impl Session {
@@ -90,9 +95,10 @@ impl Session {
     /// # Errors
     /// It cannot be started, fails, dies or takes too long, or a signal came to us; it is gone then.
     pub fn start(start: Start<'_>) -> Result<Self, SessionError> {
+        let begun = Instant::now();
         let mut link = Link::spawn(start)?;
         let mut scope = None;
-        let limit = Instant::now() + READY_LIMIT;
+        let limit = begun + READY_LIMIT;
         loop {
             match link.next(limit, "getting ready")? {
                 Message::Scope {
@@ -111,7 +117,7 @@ impl Session {
             description,
             function,
             scope,
-            starts: 0,
+            opened_ns: u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX),
         })
     }
 
@@ -126,7 +132,7 @@ impl Session {
         expected: Duration,
         on_sample: &mut dyn FnMut(StartSample) -> Result<(), BenchError>,
     ) -> Result<BatchEnd, StepError> {
-        self.starts += go.starts.unwrap_or(0);
+        let asked_ns = now_ns();
         self.link.go(go)?;
         let mut until = Instant::now() + self.link.patience + expected * SLOWER_THAN_EXPECTED;
         let mut interrupted = None;
@@ -137,6 +143,7 @@ impl Session {
             };
             match message {
                 Ok(Message::Sample(sample)) => {
+                    check_clock(&sample, asked_ns)?;
                     if let Err(error) = on_sample(sample) {
                         self.link.signal(Signal::SIGTERM);
                         return Err(error.into());
@@ -184,6 +191,21 @@ impl Session {
     }
 }
 
+/// A start lies between its being asked for and its being told of, by the one clock of all processes of a host.
+fn check_clock(sample: &StartSample, asked_ns: u64) -> Result<(), SessionError> {
+    let (start_ns, told_ns) = (sample.start_ns, now_ns());
+    let end_ns = start_ns.saturating_add(sample.total_ns);
+    if sample.error.is_some() || (asked_ns <= start_ns && end_ns <= told_ns) {
+        return Ok(());
+    }
+    Err(SessionError::Clock {
+        start_ns,
+        end_ns,
+        asked_ns,
+        told_ns,
+    })
+}
+
 fn unexpected(message: &Message) -> SessionError {
     let text = format!("{message:?}");
     SessionError::Unexpected(text.chars().take(200).collect())
@@ -219,6 +241,10 @@ impl Link {
             .process_group(0);
         if let Some(function) = start.function {
             command.args(["--function", &function.to_string()]);
+        }
+        if start.environment_padding_bytes > 0 {
+            let bytes = start.environment_padding_bytes as usize;
+            command.env(PADDING, "x".repeat(bytes));
         }
         if let Some(workers) = start.workers {
             command.args(["--workers", &workers.to_string()]);

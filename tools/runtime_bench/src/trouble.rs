@@ -39,6 +39,38 @@ impl Trouble {
         recorder.about_rung(offer.rung(), |info| info.failure = Some(error.to_string()));
         recorder.save()?;
         progress.warn(&format!("{}: {error}", offer.rung()));
+        self.keep(progress, offer, error);
+        Ok(())
+    }
+
+    /// Records that driver process `number` of `offer` was lost, while others of it count.
+    ///
+    /// # Errors
+    /// The records cannot be written.
+    pub fn lost_process(
+        &mut self,
+        recorder: &mut Recorder,
+        progress: &mut Progress,
+        offer: &Offer,
+        number: u32,
+        error: SessionError,
+    ) -> Result<(), BenchError> {
+        if matches!(error, SessionError::Interrupted(_)) {
+            return Ok(());
+        }
+        let lost = format!(
+            "{}: driver process {number} was lost, its other processes count: {error}",
+            offer.rung()
+        );
+        progress.warn(&lost);
+        recorder.part().notes.push(lost);
+        recorder.save()?;
+        self.keep(progress, offer, error);
+        Ok(())
+    }
+
+    /// Removes what a driver left that could not do so itself, and keeps the error to end with.
+    fn keep(&mut self, progress: &mut Progress, offer: &Offer, error: SessionError) {
         if matches!(
             error,
             SessionError::Died { .. } | SessionError::Stuck { .. }
@@ -52,7 +84,6 @@ impl Trouble {
         if error.exit() != Exit::Unavailable && self.first.is_none() {
             self.first = Some((offer.rung().to_owned(), error));
         }
-        Ok(())
     }
 
     /// The first failure, to end with.

@@ -22,6 +22,8 @@ pub enum Exit {
     Busy = 6,
     /// The engine went away in mid-run.
     EngineLost = 7,
+    /// A comparison with `--fail-on` found a row slower.
+    Slower = 8,
     /// Ended by SIGINT, after cleaning up.
     Interrupted = 130,
     /// Ended by SIGTERM, after cleaning up.
@@ -29,7 +31,7 @@ pub enum Exit {
 }
 
 /// The table of exit codes for `--help`.
-pub const EXIT_CODES_HELP: &str = "EXIT CODES:\n    0 done   1 failed   2 wrong command line   3 unavailable on this host   4 a start or a benchmark failed\n    5 output cannot be written   6 another run is under way   7 the engine went away   130/143 interrupted";
+pub const EXIT_CODES_HELP: &str = "EXIT CODES:\n    0 done   1 failed   2 wrong command line   3 unavailable on this host   4 a start or a benchmark failed\n    5 output cannot be written   6 another run is under way   7 the engine went away\n    8 a comparison with --fail-on found a row slower   130/143 interrupted";
 
 /// What ends a tool's `--help`: its `examples`, then [`EXIT_CODES_HELP`]. The parser keeps a borrowed text,
 /// so it is leaked; a tool parses its command line once.

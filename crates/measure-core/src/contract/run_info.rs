@@ -1,5 +1,7 @@
 //! `run.json`: what a run set out to do and with what, for the tables' words.
 
+use std::collections::BTreeMap;
+
 use super::{Description, Probe};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +34,9 @@ pub struct Part {
     pub ended: Option<String>,
     /// What to know about the numbers, in sentences.
     pub notes: Vec<String>,
+    /// How long a rung has been idle at least before one of its isolated starts; absent from `mem` and from schema 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_ns: Option<u64>,
     /// The rungs asked for, in the order of the ladder.
     pub rungs: Vec<RungInfo>,
 }
@@ -53,6 +58,28 @@ pub struct RungInfo {
     pub plan: Option<String>,
     /// What ended it early.
     pub failure: Option<String>,
+    /// Its driver processes, in the order in which they were started; empty under `mem` and in schema 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<ProcessInfo>,
+}
+
+/// A driver process of a rung: one replicate.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessInfo {
+    /// From 1, as in [`super::sample::Sample::process`].
+    pub process: u32,
+    /// Length of the value of a variable in its environment that nothing reads: where its stack begins differs by it
+    /// (Mytkowicz et al., "Producing Wrong Data Without Doing Anything Obviously Wrong!", ASPLOS 2009).
+    pub environment_padding_bytes: u32,
+    /// From its being started until everything that a start may find ready was ready.
+    pub opened_ns: u64,
+    /// Starts that it was asked for, warm-up apart, by the word of the pass.
+    pub starts: BTreeMap<String, u64>,
+    /// Starts that were planned for it and not made: it died, time was up, or a signal came.
+    pub left_out: u64,
+    /// What it died of, if it was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub died: Option<String>,
 }
 
 impl RunInfo {

@@ -16,9 +16,11 @@ fn start(out: &Path, more: &[&str]) -> Option<Running> {
             "--rungs",
             "thread,thread-pooled",
             "--iterations",
-            "2000",
+            "200",
             "--repetitions",
             "20",
+            "--isolated",
+            "1",
             "--workers",
             "1",
         ])
@@ -31,20 +33,23 @@ fn start(out: &Path, more: &[&str]) -> Option<Running> {
     let begun = wait_until(std::time::Duration::from_secs(60), || {
         running.0.try_wait().is_ok_and(|s| s.is_some())
             || std::fs::read_to_string(out.join("samples.jsonl"))
-                .is_ok_and(|t| t.contains("\"start\""))
+                .is_ok_and(|t| t.contains("\"back-to-back\""))
     });
     (begun && running.0.try_wait().is_ok_and(|s| s.is_none())).then_some(running)
 }
 
+/// The driver at work for `rung`; there is none between two rounds.
 fn driver_of(running: &Running, rung: &str) -> i32 {
-    running
-        .drivers()
-        .into_iter()
-        .find(|pid| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            line.split(|&b| b == 0).any(|word| word == rung.as_bytes())
-        })
-        .expect("the driver of the rung")
+    let is_of_rung = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|&b| b == 0).any(|word| word == rung.as_bytes())
+    };
+    let mut found = None;
+    wait_until(std::time::Duration::from_secs(60), || {
+        found = running.drivers().into_iter().find(is_of_rung);
+        found.is_some()
+    });
+    found.expect("the driver of the rung")
 }
 
 #[test]
@@ -73,15 +78,23 @@ fn a_driver_that_dies_costs_its_own_rung_only() {
         stderr(&output)
     );
     assert!(
-        stderr(&output).contains("thread: the driver died"),
+        stderr(&output).contains("was lost, its other processes count: the driver died"),
         "{}",
         stderr(&output)
     );
     let samples = samples(&out);
-    let pooled = samples.iter().filter(|s| {
-        s.rung == "thread-pooled" && s.measure.as_str() == "start" && s.phase == "total"
-    });
-    assert_eq!(pooled.count(), 20 * 2000, "the other rung is complete");
+    for rung in ["thread", "thread-pooled"] {
+        let whole: Vec<u32> = (1..=21)
+            .filter(|&process| {
+                let starts = samples.iter().filter(|s| {
+                    s.rung == rung && s.measure.as_str() == "back-to-back" && s.phase == "total"
+                });
+                let of_process = starts.filter(|s| s.process == process && !s.warmup);
+                of_process.count() == 200
+            })
+            .collect();
+        assert!(whole.len() >= 20, "{rung}: {whole:?}");
+    }
     let report = std::fs::read_to_string(out.join("report.md")).expect("a report");
     assert!(report.contains("the driver died"), "{report}");
 }

@@ -53,6 +53,8 @@ fn a_time_run_keeps_every_start_and_makes_its_tables_from_them() {
         "3,7",
         "--repetitions",
         "2",
+        "--isolated",
+        "2",
         "--workers",
         "1,2",
         "--seed",
@@ -73,17 +75,25 @@ fn a_time_run_keeps_every_start_and_makes_its_tables_from_them() {
 
     let samples = samples(&out);
     for rung in NATIVE.split(',') {
-        let starts: Vec<_> = count(&samples, rung, "start")
-            .filter(|s| s.phase == TOTAL && s.workers == 1)
-            .collect();
+        let made = |measure| -> Vec<&Sample> {
+            count(&samples, rung, measure)
+                .filter(|s| s.phase == TOTAL && s.workers == 1 && !s.warmup)
+                .collect()
+        };
+        let starts = made("back-to-back");
         assert_eq!(starts.len(), 2 * (3 + 7), "{rung}");
+        assert_eq!(made("isolated").len(), 2 * 2, "{rung}");
+        for process in [1, 2] {
+            let of_process = starts.iter().filter(|s| s.process == process);
+            assert_eq!(of_process.count(), 3 + 7, "{rung}, process {process}");
+        }
         assert!(
             starts
                 .iter()
                 .all(|s| s.value.number().is_some_and(|ns| ns > 0) && s.seed == 11)
         );
-        let phases: i64 = count(&samples, rung, "start")
-            .filter(|s| s.phase != TOTAL && s.workers == 1)
+        let phases: i64 = count(&samples, rung, "back-to-back")
+            .filter(|s| s.phase != TOTAL && s.workers == 1 && !s.warmup)
             .filter_map(|s| s.value.number())
             .sum();
         assert_eq!(
@@ -92,10 +102,9 @@ fn a_time_run_keeps_every_start_and_makes_its_tables_from_them() {
             "phases sum to the totals"
         );
         assert_eq!(
-            count(&samples, rung, "calibrate")
-                .filter(|s| s.phase == TOTAL)
-                .count(),
-            3
+            made("calibrate").len(),
+            2,
+            "the first start of each process"
         );
         for measure in ["cpu", "disk", "drop-caches"] {
             assert!(
@@ -151,10 +160,9 @@ fn csv(out: &Path) {
         .iter()
         .filter(|r| r[0] == "thread" && r[1] == "elapsed_seconds")
         .collect();
-    assert_eq!(
-        elapsed.iter().map(|r| r[3]).collect::<Vec<_>>(),
-        ["3", "3", "7", "7"]
-    );
+    let mut sizes: Vec<&str> = elapsed.iter().map(|r| r[3]).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes, ["3", "3", "7", "7"]);
     for row in rows.iter().filter(|r| !r[2].is_empty()) {
         let number = |at: usize| row[at].parse::<f64>().expect("a number");
         assert!(

@@ -18,8 +18,12 @@ fn end_by(test: &str, signal: Signal, exit: Exit) {
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("run");
     let running = long_run(&out);
-    let drivers = running.drivers();
-    assert_eq!(drivers.len(), 2, "one per rung");
+    let mut drivers = Vec::new();
+    let both = wait_until(Duration::from_secs(60), || {
+        drivers = running.drivers();
+        drivers.len() == 2
+    });
+    assert!(both, "one per rung: {drivers:?}");
     running.signal(signal);
     let output = running.end();
     assert_eq!(code(&output), exit as i32, "{}", stderr(&output));
@@ -31,7 +35,11 @@ fn end_by(test: &str, signal: Signal, exit: Exit) {
         drivers.iter().all(|&pid| cgroups_of(pid).is_empty()),
         "their cgroups are gone"
     );
-    assert!(samples(&out).iter().any(|s| s.measure.as_str() == "start"));
+    assert!(
+        samples(&out)
+            .iter()
+            .any(|s| s.measure.as_str() == "back-to-back")
+    );
     let report = std::fs::read_to_string(out.join("report.md")).expect("a partial report");
     assert!(report.contains("ended early by"), "{report}");
 }
@@ -87,6 +95,8 @@ fn sigkill_is_noticed_by_the_drivers_and_the_records_are_readable() {
         "--rungs",
         "thread",
         "--iterations",
+        "1",
+        "--repetitions",
         "1",
         "--output",
         dir.path().join("next").to_str().expect("a path"),

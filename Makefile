@@ -28,6 +28,8 @@ DEMOS        := noop park sieve
 
 TOOLS := measure-core pss-walker faasm-driver docker-driver process-driver microvm-driver runtime_bench \
 	poly_bench py_bench func_sym
+# Whose figures are held against the reference runs in docs/reference.
+PAGES := README.md SECURITY.md CONTRIBUTING.md $(wildcard docs/*.md)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -146,6 +148,9 @@ python-if-possible: build
 	+@$(MAKE) --no-print-directory python python-functions || \
 	  echo "make python failed, see above: the Python rows read unavailable, the Python tests skip, all else goes on" >&2
 
+figures: ## Write the figures of the reference runs into the pages (ARGS='--take NAME=results/DIR' takes a run as one first)
+	cargo run --quiet --locked -p doc-figures -- $(ARGS) $(PAGES)
+
 lint: setup-lint ## rustfmt, clippy and rustdoc, warnings are errors; no dependency too many, none of another licence or source
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -180,4 +185,4 @@ include pybench-src/build.mk
 include pybench-src/functions.mk
 
 .PHONY: help setup setup-dev setup-lint build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead test check polybench-quick polybench-for-tests python-if-possible lint install clean-runtime
+	runtime-bench-time runtime-bench-mem doctor overhead test check polybench-quick polybench-for-tests python-if-possible figures lint install clean-runtime

@@ -46,6 +46,21 @@ pub fn compile_wasm(source: &Path, target: &Path) -> bool {
 pub const NO_WASI: &str =
     "no clang-19 for wasm32-wasi: apt install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";
 
+/// Writes the shell script `text` to `target`. Another process does: while this one has a file open for writing it
+/// cannot be executed, and any thread that starts a process meanwhile passes it on.
+///
+/// # Panics
+/// It cannot be written.
+pub fn write_script(text: &str, target: &Path) {
+    make_parent(target);
+    let write = r#"printf '#!/bin/sh\n%s\n' "$1" >"$2" && chmod 755 "$2""#;
+    let status = Command::new("sh")
+        .args(["-c", write, "sh", text])
+        .arg(target)
+        .status();
+    assert!(status.is_ok_and(|s| s.success()), "{}", target.display());
+}
+
 fn make_parent(target: &Path) {
     let parent = target.parent().expect("a parent");
     fs::create_dir_all(parent).expect("made");

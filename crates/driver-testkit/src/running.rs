@@ -12,6 +12,8 @@ use measure_core::contract::protocol::{BatchEnd, Message, StartSample, parse_lin
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::left;
+
 /// What a driver that has ended did.
 #[derive(Debug)]
 pub struct Ended {
@@ -91,6 +93,43 @@ impl Ended {
         found.unwrap_or_else(|| panic!("no scope: {self:?}"))
     }
 
+    /// Itself, if it made `count` starts, all good, each with these `phases`, which sum to its total.
+    ///
+    /// # Panics
+    /// It did not, or as [`Self::messages`].
+    #[track_caller]
+    pub fn made_starts(&self, count: usize, phases: &[&str]) -> &Self {
+        let samples = self.samples();
+        assert_eq!(samples.len(), count, "{self:?}");
+        for sample in samples {
+            assert_eq!(sample.error, None);
+            let names: Vec<_> = sample.phases.iter().map(|phase| &*phase.0).collect();
+            assert_eq!(names, phases, "{sample:?}");
+            let sum_ns: u64 = sample.phases.iter().map(|phase| phase.1).sum();
+            assert_eq!(sum_ns, sample.total_ns, "{sample:?}");
+        }
+        self
+    }
+
+    /// Itself, if `words` are among what it said on standard error.
+    ///
+    /// # Panics
+    /// They are not; the message shows the whole run.
+    #[track_caller]
+    pub fn says(&self, words: &str) -> &Self {
+        assert!(self.stderr.contains(words), "no `{words}`: {self:?}");
+        self
+    }
+
+    /// Whether nothing of it is left on this host ([`left::behind`]).
+    ///
+    /// # Panics
+    /// Something is.
+    #[track_caller]
+    pub fn left_nothing(&self) {
+        assert_eq!(left::behind(self.pid), [""; 0], "{self:?}");
+    }
+
     /// Itself, if it ended with `code`.
     ///
     /// # Panics
@@ -111,6 +150,18 @@ pub fn samples(messages: &[Message]) -> Vec<&StartSample> {
         _ => None,
     })
     .collect()
+}
+
+/// Checks that the start `sample` went well, with phases of these `names`, which sum to its total.
+///
+/// # Panics
+/// Otherwise.
+#[track_caller]
+pub fn assert_phases<'a>(sample: &StartSample, names: impl IntoIterator<Item = &'a str>) {
+    assert_eq!(sample.error, None);
+    let (found, spans): (Vec<_>, Vec<_>) = sample.phases.iter().cloned().unzip();
+    assert_eq!(found, names.into_iter().collect::<Vec<_>>());
+    assert_eq!(spans.iter().sum::<u64>(), sample.total_ns);
 }
 
 /// The ends of batches among `messages`.
@@ -227,6 +278,51 @@ impl Running {
     pub fn scope(&mut self) -> Scope {
         match self.until(|line| matches!(line, Message::Scope { .. })) {
             Message::Scope { scope, .. } => scope,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Reads until it is ready for its first batch, or to park.
+    ///
+    /// # Panics
+    /// It ends before.
+    #[track_caller]
+    pub fn until_ready(&mut self) {
+        self.until(|line| *line == Message::Ready);
+    }
+
+    /// Reads until the next start and returns it.
+    ///
+    /// # Panics
+    /// It ends before.
+    #[track_caller]
+    pub fn until_sample(&mut self) -> StartSample {
+        match self.until(|line| matches!(line, Message::Sample(_))) {
+            Message::Sample(sample) => sample,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Reads until the end of a batch and returns it.
+    ///
+    /// # Panics
+    /// It ends before.
+    #[track_caller]
+    pub fn until_batch(&mut self) -> BatchEnd {
+        match self.until(|line| matches!(line, Message::Batch(_))) {
+            Message::Batch(batch) => batch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Reads until its workers are parked; how many.
+    ///
+    /// # Panics
+    /// It ends before.
+    #[track_caller]
+    pub fn until_parked(&mut self) -> usize {
+        match self.until(|line| matches!(line, Message::Parked { .. })) {
+            Message::Parked { workers } => workers,
             other => panic!("{other:?}"),
         }
     }

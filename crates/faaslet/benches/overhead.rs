@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, Builder};
 
-use faaslet::seat::{Namespaces, SCOPE, Seats};
+use faaslet::seat::{Found, SCOPE, Seats};
 use faaslet::thread::STACK_BYTES;
 use faaslet::waiting::WaitingThreads;
 use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, Store};
@@ -44,7 +44,7 @@ fn main() -> Outcome<()> {
     let engine = FaasletEngine::new(EngineSettings::default())?;
     let function = Function::load(&engine, &store, &id, Grants::default())?;
     let minimal = Minimal::new(&engine, &store.load(&engine, &id)?)?;
-    let seats = match Seats::make(1, Namespaces::Pooled, &scope) {
+    let seats = match Seats::make(1, Found::Seat, &scope) {
         Ok(seats) => Some(Arc::new(seats)),
         Err(e) => {
             eprintln!("SKIPPED: faaslet, faaslet-pooled: {e}");
@@ -75,8 +75,7 @@ fn main() -> Outcome<()> {
             "faaslet",
             Box::new(|| {
                 let clock = PhaseClock::start();
-                let (clock, result) =
-                    faaslet::thread::start(&function, seats, 0, Namespaces::Pooled, clock);
+                let (clock, result) = faaslet::thread::start(&function, seats, 0, clock);
                 phases(clock, result)
             }),
         ));

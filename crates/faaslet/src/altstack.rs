@@ -1,13 +1,17 @@
 //! A signal stack that a seat owns, so that a Faaslet's thread need not map one: the engine handles the
 //! faults of Wasm on it, and would otherwise map and unmap 260 KiB at every start.
 
-use std::io;
+use std::num::NonZeroUsize;
 use std::ptr::{self, NonNull};
+
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
 /// What the engine asks for at least.
 const SIZE_BYTES: usize = 256 << 10;
 /// Inaccessible bytes below it; a page on every Linux there is.
 const GUARD_BYTES: usize = 64 << 10;
+const MAPPED_BYTES: NonZeroUsize = NonZeroUsize::new(GUARD_BYTES + SIZE_BYTES).expect("not zero");
 
 /// A mapped signal stack with a guard. Used by at most one thread at a time.
 #[derive(Debug)]
@@ -21,35 +25,15 @@ unsafe impl Send for AltStack {}
 unsafe impl Sync for AltStack {}
 
 impl AltStack {
-    pub(crate) fn map() -> io::Result<Self> {
+    pub(crate) fn map() -> nix::Result<Self> {
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE;
         // SAFETY: a new anonymous mapping at a place of the kernel's choice.
-        let base = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                GUARD_BYTES + SIZE_BYTES,
-                libc::PROT_NONE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
-                -1,
-                0,
-            )
-        };
-        let base = match NonNull::new(base) {
-            Some(base) if base.as_ptr() != libc::MAP_FAILED => Self { base },
-            _ => return Err(io::Error::last_os_error()),
-        };
+        let base = unsafe { mmap_anonymous(None, MAPPED_BYTES, ProtFlags::PROT_NONE, flags) }?;
+        let made = Self { base };
+        let readable = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: the upper part of the mapping just made.
-        let changed = unsafe {
-            libc::mprotect(
-                base.stack().ss_sp,
-                SIZE_BYTES,
-                libc::PROT_READ | libc::PROT_WRITE,
-            )
-        };
-        if changed == 0 {
-            Ok(base)
-        } else {
-            Err(io::Error::last_os_error())
-        }
+        unsafe { mprotect(base.byte_add(GUARD_BYTES), SIZE_BYTES, readable) }?;
+        Ok(made)
     }
 
     fn stack(&self) -> libc::stack_t {
@@ -65,18 +49,15 @@ impl AltStack {
     ///
     /// # Safety
     /// No other thread uses it, and it outlives the calling thread.
-    pub(crate) unsafe fn register(&self) -> io::Result<()> {
+    pub(crate) unsafe fn register(&self) -> nix::Result<()> {
         // SAFETY: memory that the caller vouches for; the old stack is not asked for.
-        match unsafe { libc::sigaltstack(&self.stack(), ptr::null_mut()) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        Errno::result(unsafe { libc::sigaltstack(&self.stack(), ptr::null_mut()) }).map(drop)
     }
 }
 
 impl Drop for AltStack {
     fn drop(&mut self) {
         // SAFETY: the mapping that `map` made, no longer registered by any living thread.
-        unsafe { libc::munmap(self.base.as_ptr(), GUARD_BYTES + SIZE_BYTES) };
+        let _ = unsafe { munmap(self.base, MAPPED_BYTES.get()) };
     }
 }

@@ -4,6 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use measure_core::driver_kit::bare_thread::no_thread;
+
+use crate::netns::NetnsError;
+
 /// Why a function cannot be had, installed or prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum FaasletError {
@@ -57,15 +61,16 @@ pub enum FaasletError {
     /// Nothing can keep its deadlines.
     #[error("cannot set up the engine: {0}")]
     Watcher(#[from] WatcherError),
-    /// The host lacks something.
-    #[error("{why}, {mend}")]
-    Host {
-        /// What it lacks.
-        why: String,
-        /// How to mend it.
-        mend: String,
-    },
+    /// No CPU cgroups for its seats.
+    #[error("no CPU cgroup to be had ({0}), {CGROUP_MEND}")]
+    Cgroup(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No network namespaces for them.
+    #[error("no network namespaces to be had, {0}")]
+    Netns(#[from] NetnsError),
 }
+
+/// What to do where there is no CPU cgroup to be had.
+pub const CGROUP_MEND: &str = "run as root on a host whose cpu controller is mounted and delegated";
 
 impl FaasletError {
     pub(crate) fn io(path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
@@ -83,6 +88,10 @@ impl FaasletError {
             attempt,
             source: source.into(),
         }
+    }
+
+    pub(crate) fn cgroup(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Cgroup(cause.into())
     }
 
     pub(crate) fn refused(what: impl std::fmt::Display, cause: impl std::fmt::Display) -> Self {
@@ -118,7 +127,7 @@ pub enum WatcherError {
 }
 
 /// Why a start did not end with exit code 0.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// It returned or exited with another code.
     #[error("exit code {code}{}", suffix(.note))]
@@ -144,9 +153,61 @@ pub enum StartError {
     /// A signal asked the whole program to end.
     #[error("stopped because the run was interrupted")]
     Interrupted,
-    /// The instance, thread, cgroup or namespace could not be had.
+    /// The instance, thread, cgroup or namespace could not be had. Boxed: a start that goes well has no room for it on its stack.
     #[error("cannot start: {0}")]
-    Setup(String),
+    Setup(#[source] Box<SetupError>),
+}
+
+impl From<SetupError> for StartError {
+    fn from(error: SetupError) -> Self {
+        Self::Setup(Box::new(error))
+    }
+}
+
+/// What of a start could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// No thread.
+    #[error("{}", no_thread(.0))]
+    Thread(#[source] io::Error),
+    /// Its thread did not come to its end; what it said.
+    #[error("its thread panicked: {0}")]
+    Panicked(String),
+    /// Another start is in this seat.
+    #[error("seat {0} is taken: two starts of one worker at once")]
+    SeatTaken(usize),
+    /// No stack to handle the engine's signals on.
+    #[error("no signal stack: {0}")]
+    SignalStack(#[source] nix::errno::Errno),
+    /// Only a start on a thread of its own makes this seat.
+    #[error("seat {0} is made by each start for itself")]
+    NoSeat(usize),
+    /// No CPU cgroup of its own.
+    #[error("cannot make a CPU cgroup: {0}")]
+    NewCgroup(#[source] io::Error),
+    /// Its CPU cgroup stays.
+    #[error("cannot remove its CPU cgroup: {0}")]
+    CgroupLeft(#[source] io::Error),
+    /// The kernel does not let it into its CPU cgroup.
+    #[error("cannot join the CPU cgroup: {0}")]
+    Cgroup(#[source] io::Error),
+    /// No network namespace, or it cannot be entered or removed.
+    #[error(transparent)]
+    Netns(#[from] NetnsError),
+    /// A directory that it was given cannot be opened.
+    #[error("{0}")]
+    Files(#[source] io::Error),
+    /// No instance; what the engine said.
+    #[error("{0}")]
+    Instance(String),
+    /// It came to its end before it was started.
+    #[error("it exited before it was started")]
+    Exited,
+    /// It was to be parked.
+    #[error(
+        "the function ended instead of blocking on its standard input; park demo/park or one like it"
+    )]
+    NotBlocked,
 }
 
 fn suffix(note: &str) -> String {

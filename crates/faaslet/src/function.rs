@@ -11,7 +11,7 @@ use wasmtime::{
 
 use crate::deadline::{Code, Deadlines, Watched};
 use crate::engine::FaasletEngine;
-use crate::error::{FaasletError, ProcExit, StartError, Stop};
+use crate::error::{FaasletError, ProcExit, SetupError, StartError, Stop};
 use crate::files::descriptors::Descriptors;
 use crate::grants::Grants;
 use crate::host::Host;
@@ -169,9 +169,10 @@ impl Function {
         let _watched = self.watched(&store);
         match self.0.pre.instantiate(&mut store) {
             Ok(instance) => Ok((store, instance)),
-            Err(error) => Err(self.failure(&error, store.data()).err().unwrap_or_else(|| {
-                StartError::Setup("it exited before it was started".to_owned())
-            })),
+            Err(error) => Err(self
+                .failure(&error, store.data())
+                .err()
+                .unwrap_or_else(|| SetupError::Exited.into())),
         }
     }
 
@@ -204,9 +205,7 @@ impl Function {
         let watch = Deadlines::watch(&inner.code, settings.deadline);
         let mut host = Host::new(&inner.grants, settings, watch);
         if inner.needs_files {
-            let files =
-                Descriptors::open(&inner.grants).map_err(|e| StartError::Setup(e.to_string()))?;
-            host.files = Some(files);
+            host.files = Some(Descriptors::open(&inner.grants).map_err(SetupError::Files)?);
         }
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);
         store.limiter(|host| &mut host.limits);
@@ -251,10 +250,11 @@ impl Function {
                 note: host.note(),
             }),
             // The allocator has no slot, or a limit is met while the instance is made.
-            _ => Err(StartError::Setup(match host.note() {
+            _ => Err(SetupError::Instance(match host.note() {
                 note if note.is_empty() => one_line(error),
                 note => format!("{}; {note}", one_line(error)),
-            })),
+            })
+            .into()),
         }
     }
 }

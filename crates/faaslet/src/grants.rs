@@ -23,6 +23,24 @@ pub struct Grants {
     pub stderr: Option<Arc<OwnedFd>>,
 }
 
+impl Grants {
+    /// With one more directory: `host`, which the program calls `guest`.
+    #[must_use]
+    pub fn with_dir(
+        mut self,
+        host: impl Into<PathBuf>,
+        guest: impl Into<String>,
+        writable: bool,
+    ) -> Self {
+        self.dirs.push(DirGrant {
+            host: host.into(),
+            guest: guest.into(),
+            writable,
+        });
+        self
+    }
+}
+
 /// A directory of the host that a program may use.
 #[derive(Debug, Clone)]
 pub struct DirGrant {

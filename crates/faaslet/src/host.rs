@@ -54,7 +54,7 @@ impl Host {
 
     /// What the error message of a failed start adds: a limit that was met, the last words.
     pub(crate) fn note(&self) -> String {
-        let mut parts: Vec<String> = self.limits.denied.map(String::from).into_iter().collect();
+        let mut parts = Vec::from_iter(self.limits.denied.map(|denied| denied.to_string()));
         let said = String::from_utf8_lossy(&self.stderr);
         // No control characters of the guest on the user's terminal.
         let said = one_line(&said, STDERR_KEPT_BYTES);
@@ -77,22 +77,20 @@ pub(crate) struct Limits {
 }
 
 /// The last growth that was denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Denied {
+    #[error("it was denied {wanted} bytes of memory, its limit is {limit}")]
     Memory { wanted: usize, limit: usize },
+    #[error("it was denied a table of {wanted} elements, its limit is {limit}")]
     Table { wanted: usize, limit: usize },
 }
 
-impl From<Denied> for String {
-    fn from(denied: Denied) -> Self {
-        match denied {
-            Denied::Memory { wanted, limit } => {
-                format!("it was denied {wanted} bytes of memory, its limit is {limit}")
-            }
-            Denied::Table { wanted, limit } => {
-                format!("it was denied a table of {wanted} elements, its limit is {limit}")
-            }
+impl Limits {
+    fn allows(&mut self, ok: bool, or: Denied) -> bool {
+        if !ok {
+            self.denied = Some(or);
         }
+        ok
     }
 }
 
@@ -100,33 +98,21 @@ impl ResourceLimiter for Limits {
     fn memory_growing(
         &mut self,
         _: usize,
-        desired: usize,
+        wanted: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let ok = desired <= self.memory_bytes;
-        if !ok {
-            self.denied = Some(Denied::Memory {
-                wanted: desired,
-                limit: self.memory_bytes,
-            });
-        }
-        Ok(ok)
+        let limit = self.memory_bytes;
+        Ok(self.allows(wanted <= limit, Denied::Memory { wanted, limit }))
     }
 
     fn table_growing(
         &mut self,
         _: usize,
-        desired: usize,
+        wanted: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let ok = desired <= self.table_elements;
-        if !ok {
-            self.denied = Some(Denied::Table {
-                wanted: desired,
-                limit: self.table_elements,
-            });
-        }
-        Ok(ok)
+        let limit = self.table_elements;
+        Ok(self.allows(wanted <= limit, Denied::Table { wanted, limit }))
     }
 
     fn instances(&self) -> usize {

@@ -36,7 +36,7 @@ pub mod waiting;
 mod wasi;
 
 pub use engine::FaasletEngine;
-pub use error::{FaasletError, StartError, WatcherError};
+pub use error::{FaasletError, SetupError, StartError, WatcherError};
 pub use function::Function;
 pub use grants::{DirGrant, Grants};
 pub use settings::{EngineSettings, Profiling};

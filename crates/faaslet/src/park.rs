@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use measure_core::base::interrupt;
 
-use crate::error::StartError;
+use crate::error::{SetupError, StartError};
 use crate::function::{Function, Untimed};
 use crate::seat::Seats;
 use crate::settings::STACK_BYTES;
 use crate::stdin::Stdin;
-use crate::thread::no_thread;
+use crate::thread::panicked;
 
 /// How often it is looked at whether all are blocked.
 const LOOK: Duration = Duration::from_millis(2);
@@ -57,11 +57,8 @@ impl Parked {
         while stdin.waited() < count {
             if ended.load(Ordering::Acquire) > 0 {
                 // Those that did block are released, so that the one that did not can be told from them.
-                return Err(parked.release().err().unwrap_or_else(|| {
-                    StartError::Setup(
-                        "the function ended instead of blocking on its standard input; park demo/park or one like it".to_owned(),
-                    )
-                }));
+                parked.release()?;
+                return Err(SetupError::NotBlocked.into());
             }
             if !interrupt::sleep(LOOK) {
                 return Err(StartError::Interrupted);
@@ -90,9 +87,7 @@ impl Parked {
         self.release = None;
         let mut outcome = Ok(());
         for worker in self.workers.drain(..) {
-            let result = worker
-                .join()
-                .unwrap_or_else(|_| Err(StartError::Setup("its thread panicked".to_owned())));
+            let result = worker.join().unwrap_or_else(|panic| Err(panicked(&*panic)));
             outcome = outcome.and(result);
         }
         outcome
@@ -122,5 +117,5 @@ fn spawn(
             ended.fetch_add(1, Ordering::Release);
             result
         })
-        .map_err(|e| no_thread(&e))
+        .map_err(|e| SetupError::Thread(e).into())
 }

@@ -1,8 +1,12 @@
-//! What a Faaslet's thread sits in: a CPU cgroup and a network namespace, made before any start.
+//! What a Faaslet's thread sits in: a CPU cgroup and a network namespace, made before any start or by it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use measure_core::base::clock::now_ns;
 
 use measure_core::base::label;
 use measure_core::driver_kit::bare_thread::Attributes;
@@ -10,7 +14,7 @@ use measure_core::driver_kit::cgroup::{Controller, Group, Hierarchies, OwnScope}
 use nix::unistd::getpid;
 
 use crate::altstack::AltStack;
-use crate::error::{FaasletError, StartError};
+use crate::error::{FaasletError, SetupError, StartError};
 use crate::function::Laps;
 use crate::netns;
 use crate::settings::STACK_BYTES;
@@ -18,32 +22,62 @@ use crate::settings::STACK_BYTES;
 /// Name of the driver's own scope group (see [`OwnScope::enter`]).
 pub const SCOPE: &str = "faasm-driver";
 
+/// How long the kernel may take to let go of a cgroup whose thread has ended.
+const REMOVE_LIMIT_NS: u64 = 5_000_000_000;
+
 /// Phases of taking a seat.
 pub mod phase {
+    /// Making a CPU cgroup and a signal stack for this start.
+    pub const CGROUP_NEW: &str = "cgroup-new";
     /// Joining the CPU cgroup.
     pub const CGROUP: &str = "cgroup";
-    /// Entering the network namespace; for `faaslet-netns-new`, making it too.
+    /// Entering the network namespace; where none is found made, making it too.
     pub const NETNS: &str = "netns";
     /// Removing the namespace that was made for this start.
     pub const NETNS_DROP: &str = "netns-drop";
+    /// Removing the cgroup and the signal stack that were made for this start.
+    pub const CGROUP_DROP: &str = "cgroup-drop";
+}
+
+/// What of its seat a start finds made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// A cgroup and a namespace of the pool.
+    Seat,
+    /// A cgroup; it makes a namespace.
+    Cgroup,
+    /// Nothing; it makes both.
+    Nothing,
 }
 
 /// Seats for so many workers.
 pub struct Seats {
-    seats: Vec<Seat>,
+    places: Vec<Place>,
     /// Removes its children with itself.
-    _parent: Group,
-    namespaces: Option<netns::Pool>,
+    parent: Group,
+    namespaces: Namespaces,
     /// Of threads made for one start.
     thread_attributes: Attributes,
 }
 
+/// Where the namespaces come from.
+enum Namespaces {
+    Pooled(netns::Pool),
+    PerStart(netns::Config),
+}
+
+/// One worker's.
+struct Place {
+    claimed: AtomicBool,
+    /// Unless each start makes its own.
+    seat: Option<Seat>,
+}
+
 /// A group of its own below the parent, as the open control file through which a thread joins: a parked
 /// Faaslet should not be charged for more.
-struct Seat {
+pub(crate) struct Seat {
     threads: File,
-    alt_stack: AltStack,
-    claimed: AtomicBool,
+    pub(crate) alt_stack: AltStack,
 }
 
 /// A seat that is one start's alone until this is dropped.
@@ -57,10 +91,7 @@ impl Drop for Claim<'_> {
 
 impl Seat {
     fn make(parent: &Group, i: usize) -> io::Result<Self> {
-        let dir = parent
-            .dir(Controller::Cpu)
-            .ok_or_else(|| io::Error::other("the cpu controller is gone"))?
-            .join(i.to_string());
+        let dir = dir_of(parent, i)?;
         fs::create_dir(&dir)?;
         let v1 = dir.join("tasks");
         let threads = if v1.exists() {
@@ -72,7 +103,6 @@ impl Seat {
         Ok(Self {
             threads: OpenOptions::new().write(true).open(threads)?,
             alt_stack: AltStack::map()?,
-            claimed: AtomicBool::new(false),
         })
     }
 
@@ -82,43 +112,44 @@ impl Seat {
     }
 }
 
-/// Which namespaces the seats have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Namespaces {
-    /// One of the pool each.
-    Pooled,
-    /// None: each start makes its own.
-    PerStart,
+/// Directory of the cgroup of seat `i`.
+fn dir_of(parent: &Group, i: usize) -> io::Result<PathBuf> {
+    let dir = parent.dir(Controller::Cpu);
+    let dir = dir.ok_or_else(|| io::Error::other("the cpu controller is gone"))?;
+    Ok(dir.join(i.to_string()))
 }
 
 impl Seats {
-    /// `count` seats, each with a cgroup of its own.
+    /// `count` seats, of which a start is to find so much made.
     ///
     /// # Errors
     /// No permission, no `cpu` controller, no more namespaces.
-    pub fn make(
-        count: usize,
-        namespaces: Namespaces,
-        scope: &OwnScope,
-    ) -> Result<Self, FaasletError> {
+    pub fn make(count: usize, found: Found, scope: &OwnScope) -> Result<Self, FaasletError> {
         let name = parent_name(scope);
-        let parent = Group::create(&name, &[Controller::Cpu]).map_err(cgroup_error)?;
-        share_out(&parent).map_err(cgroup_error)?;
-        let seats = (0..count)
-            .map(|i| Seat::make(&parent, i))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(cgroup_error)?;
+        let parent = Group::create(&name, &[Controller::Cpu]).map_err(FaasletError::cgroup)?;
+        share_out(&parent).map_err(FaasletError::cgroup)?;
+        let place = |i| -> io::Result<Place> {
+            let made = found != Found::Nothing;
+            Ok(Place {
+                claimed: AtomicBool::new(false),
+                seat: made.then(|| Seat::make(&parent, i)).transpose()?,
+            })
+        };
+        let places = (0..count)
+            .map(place)
+            .collect::<Result<_, _>>()
+            .map_err(FaasletError::cgroup)?;
         let thread_attributes = Attributes::new(STACK_BYTES).map_err(|e| FaasletError::Engine {
             cause: e.to_string(),
             hint: "",
         })?;
-        let namespaces = match namespaces {
-            Namespaces::Pooled => Some(netns::Pool::open(count).map_err(netns_error)?),
-            Namespaces::PerStart => None,
+        let namespaces = match found {
+            Found::Seat => Namespaces::Pooled(netns::Pool::open(count)?),
+            Found::Cgroup | Found::Nothing => Namespaces::PerStart(netns::checked_config()?),
         };
         Ok(Self {
-            seats,
-            _parent: parent,
+            places,
+            parent,
             namespaces,
             thread_attributes,
         })
@@ -127,7 +158,7 @@ impl Seats {
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.seats.len()
+        self.places.len()
     }
 
     pub(crate) fn thread_attributes(&self) -> &Attributes {
@@ -137,20 +168,29 @@ impl Seats {
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+        self.places.is_empty()
     }
 
-    /// Moves the calling thread to seat `i`; a thread cannot leave it but by ending.
+    /// Moves the calling thread to seat `i`, which was made before; a thread cannot leave it but by ending.
     ///
     /// # Errors
-    /// The kernel refuses.
+    /// The kernel refuses, or only a start makes the seat.
     pub fn take(&self, i: usize, clock: &mut impl Laps) -> Result<(), StartError> {
-        self.seat(i)
-            .join()
-            .map_err(|e| StartError::Setup(format!("cannot join the CPU cgroup: {e}")))?;
+        let seat = self.seat(i).ok_or(SetupError::NoSeat(i))?;
+        self.sit(seat, i, clock)
+    }
+
+    /// Moves the calling thread to `seat`, that of worker `i`.
+    pub(crate) fn sit(
+        &self,
+        seat: &Seat,
+        i: usize,
+        clock: &mut impl Laps,
+    ) -> Result<(), StartError> {
+        seat.join().map_err(SetupError::Cgroup)?;
         clock.lap(phase::CGROUP);
-        if let Some(pool) = &self.namespaces {
-            netns::enter(pool.fd(i)).map_err(|e| StartError::Setup(e.to_string()))?;
+        if let Namespaces::Pooled(pool) = &self.namespaces {
+            netns::enter(pool.fd(i)).map_err(SetupError::Netns)?;
             clock.lap(phase::NETNS);
         }
         Ok(())
@@ -158,26 +198,61 @@ impl Seats {
 
     /// Seat `i` for one start alone; `None` if another has it.
     pub(crate) fn claim(&self, i: usize) -> Option<Claim<'_>> {
-        let claimed = &self.seat(i).claimed;
+        let claimed = &self.place(i).claimed;
         (!claimed.swap(true, Ordering::Acquire)).then_some(Claim(claimed))
     }
 
-    /// The signal stack of seat `i`.
-    pub(crate) fn alt_stack(&self, i: usize) -> &AltStack {
-        &self.seat(i).alt_stack
+    /// Seat `i`, if it was made before any start.
+    pub(crate) fn seat(&self, i: usize) -> Option<&Seat> {
+        self.place(i).seat.as_ref()
     }
 
-    fn seat(&self, i: usize) -> &Seat {
-        &self.seats[i % self.seats.len()]
+    fn place(&self, i: usize) -> &Place {
+        &self.places[i % self.places.len()]
+    }
+
+    /// How a start makes its namespace, if it does.
+    pub(crate) fn netns_per_start(&self) -> Option<&netns::Config> {
+        match &self.namespaces {
+            Namespaces::Pooled(_) => None,
+            Namespaces::PerStart(config) => Some(config),
+        }
+    }
+
+    /// A seat for one start of worker `i`, which has claimed its place.
+    pub(crate) fn make_seat(&self, i: usize) -> io::Result<Seat> {
+        Seat::make(&self.parent, i)
+    }
+
+    /// Removes it, once its thread has been joined. The kernel takes a thread out of its cgroup a little after that.
+    pub(crate) fn remove_seat(&self, i: usize, seat: Seat) -> io::Result<()> {
+        drop(seat);
+        let dir = dir_of(&self.parent, i)?;
+        let deadline_ns = now_ns() + REMOVE_LIMIT_NS;
+        loop {
+            match fs::remove_dir(&dir) {
+                Err(e) if e.raw_os_error() == Some(libc::EBUSY) && now_ns() < deadline_ns => {
+                    thread::yield_now();
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// In words, for the records.
     #[must_use]
     pub fn describe(&self) -> String {
-        let cgroups = format!("{} CPU cgroups of one fair share each", self.seats.len());
+        let cgroups = if self.places.iter().all(|place| place.seat.is_some()) {
+            format!("{} CPU cgroups of one fair share each", self.len())
+        } else {
+            "a CPU cgroup of one fair share made by each start".to_owned()
+        };
         match &self.namespaces {
-            Some(pool) => format!("{cgroups}, {}", pool.describe()),
-            None => cgroups,
+            Namespaces::Pooled(pool) => format!("{cgroups}, {}", pool.describe()),
+            Namespaces::PerStart(config) => {
+                let namespace = config.describe();
+                format!("{cgroups}, a network namespace made by each start, {namespace}")
+            }
         }
     }
 }
@@ -215,16 +290,12 @@ fn parent_name(scope: &OwnScope) -> String {
     }
 }
 
-fn cgroup_error(e: impl std::fmt::Display) -> FaasletError {
-    FaasletError::Host {
-        why: format!("no CPU cgroup to be had ({e})"),
-        mend: "run as root on a host whose cpu controller is mounted and delegated".to_owned(),
-    }
-}
-
-fn netns_error(e: netns::NetnsError) -> FaasletError {
-    FaasletError::Host {
-        why: "no network namespaces to be had".to_owned(),
-        mend: e.to_string(),
-    }
+/// Whether seats can be made here: makes a cgroup and a namespace, and removes them.
+///
+/// # Errors
+/// As [`Seats::make`].
+pub fn probe() -> Result<(), FaasletError> {
+    let name = label::name(getpid().as_raw(), "probe");
+    Group::create(&name, &[Controller::Cpu]).map_err(FaasletError::cgroup)?;
+    Ok(netns::probe()?)
 }

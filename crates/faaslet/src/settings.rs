@@ -70,7 +70,9 @@ impl Profiling {
         })
     }
 
-    fn name(self) -> &'static str {
+    /// The word for it on a command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Off => "off",
             Self::PerfMap => "perfmap",

@@ -4,16 +4,14 @@
 //! own at every start, and the engine another, where here the seat's is registered with one call.
 
 use std::any::Any;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use measure_core::base::clock::PhaseClock;
-use measure_core::driver_kit::bare_thread;
 
-use crate::error::StartError;
+use crate::error::{SetupError, StartError};
 use crate::function::Function;
 use crate::netns;
-use crate::seat::{self, Namespaces, Seats};
+use crate::seat::{self, Seat, Seats};
 pub use crate::settings::STACK_BYTES;
 
 /// Phases of the thread.
@@ -28,34 +26,58 @@ pub mod phase {
 struct Job<'a> {
     function: &'a Function,
     seats: &'a Seats,
+    seat: &'a Seat,
     i: usize,
-    namespaces: Namespaces,
     clock: PhaseClock,
     result: Result<(), StartError>,
+    /// One that was made for this start.
+    namespace: Option<netns::Namespace>,
 }
 
-/// Runs `function` once on a new thread in seat `i`, to joined. `clock` has just been started.
+/// Runs `function` once on a new thread in seat `i`, to joined; what of the seat was not made before is made
+/// for it and removed again. `clock` has just been started.
 ///
 /// # Errors
-/// The start failed, no thread is to be had, or the seat is taken.
+/// The start failed, no thread or seat is to be had, or the seat is taken.
 pub fn start(
     function: &Function,
     seats: &Seats,
     i: usize,
-    namespaces: Namespaces,
-    clock: PhaseClock,
+    mut clock: PhaseClock,
 ) -> (PhaseClock, Result<(), StartError>) {
     let Some(_claim) = seats.claim(i) else {
-        let taken = format!("seat {i} is taken: two starts of one worker at once");
-        return (clock, Err(StartError::Setup(taken)));
+        return (clock, Err(SetupError::SeatTaken(i).into()));
     };
+    if let Some(seat) = seats.seat(i) {
+        return start_in(function, seats, seat, i, clock);
+    }
+    let seat = match seats.make_seat(i) {
+        Ok(seat) => seat,
+        Err(e) => return (clock, Err(SetupError::NewCgroup(e).into())),
+    };
+    clock.lap(seat::phase::CGROUP_NEW);
+    let (mut clock, result) = start_in(function, seats, &seat, i, clock);
+    let removed = seats.remove_seat(i, seat).map_err(SetupError::CgroupLeft);
+    clock.lap(seat::phase::CGROUP_DROP);
+    (clock, result.and(removed.map_err(StartError::from)))
+}
+
+/// The same in `seat`, which is this start's alone.
+fn start_in(
+    function: &Function,
+    seats: &Seats,
+    seat: &Seat,
+    i: usize,
+    clock: PhaseClock,
+) -> (PhaseClock, Result<(), StartError>) {
     let mut job = Job {
         function,
         seats,
+        seat,
         i,
-        namespaces,
         clock,
         result: Ok(()),
+        namespace: None,
     };
     // A panic must not unwind into the C library.
     let joined = seats.thread_attributes().run(&mut || {
@@ -63,43 +85,40 @@ pub fn start(
         job.result = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
     });
     if let Err(e) = joined {
-        return (clock, Err(no_thread(&e)));
+        return (clock, Err(SetupError::Thread(e).into()));
     }
     job.clock.lap(phase::JOIN);
+    if let Some(namespace) = job.namespace.take() {
+        // By this thread: inside the namespace its host end, which is what can be removed, is not to be seen.
+        let removed = namespace.remove().map_err(SetupError::Netns);
+        job.clock.lap(seat::phase::NETNS_DROP);
+        job.result = job.result.and(removed.map_err(StartError::from));
+    }
     (job.clock, job.result)
 }
 
 impl Job<'_> {
     fn run(&mut self) -> Result<(), StartError> {
         self.clock.lap(phase::THREAD);
-        // SAFETY: `start` has claimed the seat for this thread, and the seats outlive it.
-        unsafe { self.seats.alt_stack(self.i).register() }
-            .map_err(|e| StartError::Setup(format!("no signal stack: {e}")))?;
-        self.seats.take(self.i, &mut self.clock)?;
-        if self.namespaces == Namespaces::Pooled {
+        // SAFETY: `start` has claimed the seat for this thread, and the seat outlives it.
+        unsafe { self.seat.alt_stack.register() }.map_err(SetupError::SignalStack)?;
+        self.seats.sit(self.seat, self.i, &mut self.clock)?;
+        let Some(config) = self.seats.netns_per_start() else {
             return self.function.start(&mut self.clock);
-        }
-        let failed = |e: netns::NetnsError| StartError::Setup(e.to_string());
-        let config = netns::Config::from_env().map_err(failed)?;
-        let namespace = netns::Namespace::create(&config).map_err(failed)?;
-        netns::enter(namespace.fd()).map_err(failed)?;
+        };
+        let namespace = netns::Namespace::create(config).map_err(SetupError::Netns)?;
+        let namespace = self.namespace.insert(namespace);
+        netns::enter(namespace.fd()).map_err(SetupError::Netns)?;
         self.clock.lap(seat::phase::NETNS);
-        let result = self.function.start(&mut self.clock);
-        let removed = namespace.remove().map_err(failed);
-        self.clock.lap(seat::phase::NETNS_DROP);
-        result.and(removed)
+        self.function.start(&mut self.clock)
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> StartError {
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> StartError {
     let said = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
-    StartError::Setup(format!("its thread panicked: {said}"))
-}
-
-pub(crate) fn no_thread(e: &io::Error) -> StartError {
-    StartError::Setup(bare_thread::no_thread(e))
+    SetupError::Panicked(said.to_owned()).into()
 }

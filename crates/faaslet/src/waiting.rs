@@ -5,10 +5,10 @@ use std::sync::Arc;
 use measure_core::base::clock::PhaseClock;
 use measure_core::driver_kit::hand_off::WaitingThread;
 
-use crate::error::StartError;
+use crate::error::{SetupError, StartError};
 use crate::function::{Function, Untimed};
 use crate::seat::Seats;
-use crate::thread::{STACK_BYTES, no_thread};
+use crate::settings::STACK_BYTES;
 
 /// Waiting threads, one per seat. Ended when dropped.
 pub struct WaitingThreads {
@@ -58,7 +58,7 @@ fn seated(
         Task::Sit => seats.take(i, &mut Untimed),
         Task::Start => function.start(clock),
     };
-    let thread = WaitingThread::start(STACK_BYTES, work).map_err(|e| no_thread(&e))?;
+    let thread = WaitingThread::start(STACK_BYTES, work).map_err(SetupError::Thread)?;
     thread.run(Task::Sit, PhaseClock::start()).1?;
     Ok(thread)
 }

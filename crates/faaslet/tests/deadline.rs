@@ -1,26 +1,27 @@
 //! Programs that never end, each in its own way, end at their deadline: no check is compiled into them.
 
+mod common;
+
 use std::thread;
 use std::time::Duration;
 
 use faaslet::function::Untimed;
+use faaslet::settings::GUARD_BYTES;
 use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError};
-use wasmtime::Module;
+
+use common::{COMPILER_LIMIT, engine_with, toolchain};
 
 fn engine(deadline_ms: u64) -> FaasletEngine {
-    FaasletEngine::new(EngineSettings {
+    engine_with(EngineSettings {
         instances: 8,
         deadline: Duration::from_millis(deadline_ms),
         tick: Duration::from_millis(1),
         ..EngineSettings::default()
     })
-    .expect("an engine")
 }
 
-fn function(engine: &FaasletEngine, wat: &str) -> Function {
-    let wasm = wat::parse_str(wat).expect("a module");
-    let module = Module::new(engine.wasmtime(), wasm).expect("code");
-    Function::new(engine, "test", &module, Grants::default()).expect("a function")
+fn function(engine: &FaasletEngine, module: String) -> Function {
+    common::function(engine, module, Grants::default())
 }
 
 /// Each is a module's fields; `_start` is its program.
@@ -101,23 +102,14 @@ fn module(fields: &str) -> String {
 /// The same by way of C.
 #[test]
 fn whatever_a_library_does_its_deadline_ends_it() {
-    let test = "whatever_a_library_does_its_deadline_ends_it";
-    let tools = match second_engine::Toolchain::find(&measure_core::base::home::root(), "clang-19")
-    {
-        Ok(tools) => tools,
-        Err(why) => {
-            eprintln!("SKIPPED: {test}: {why}: `make wasm2c` installs it");
-            return;
-        }
-    };
+    let Some(tools) = toolchain() else { return };
     let engine = engine(20);
     let dir = tempfile::tempdir().expect("a directory");
     let library = |name: &str, fields: &str| {
         let wasm = wat::parse_str(module(fields)).expect("a module");
         let path = dir.path().join(name);
-        let limit = Duration::from_secs(300);
         tools
-            .compile(&wasm, &path, faaslet::settings::GUARD_BYTES, limit)
+            .compile(&wasm, &path, GUARD_BYTES, COMPILER_LIMIT)
             .expect("compiled");
         Function::from_library(&engine, "test", &wasm, &path, Grants::default()).expect("loaded")
     };
@@ -139,7 +131,7 @@ fn whatever_a_library_does_its_deadline_ends_it() {
 fn whatever_a_program_does_its_deadline_ends_it() {
     let engine = engine(20);
     for (what, fields) in ENDLESS {
-        let function = function(&engine, &module(fields));
+        let function = function(&engine, module(fields));
         let result = function.start(&mut Untimed);
         assert!(
             matches!(result, Err(StartError::Deadline(_))),
@@ -147,7 +139,7 @@ fn whatever_a_program_does_its_deadline_ends_it() {
         );
     }
     // The slots that they had are as good as new.
-    let fine = function(&engine, &module(r#"(func (export "_start"))"#));
+    let fine = function(&engine, module(r#"(func (export "_start"))"#));
     for _ in 0..16 {
         fine.start(&mut Untimed).expect("it ends");
     }
@@ -179,8 +171,8 @@ const BUSY: &str = r#"
 #[test]
 fn many_at_once_are_ended_in_all_kinds_of_places() {
     let engine = engine(3);
-    let busy = function(&engine, &module(BUSY));
-    let quick = function(&engine, &module(r#"(func (export "_start"))"#));
+    let busy = function(&engine, module(BUSY));
+    let quick = function(&engine, module(r#"(func (export "_start"))"#));
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
@@ -201,7 +193,7 @@ fn many_at_once_are_ended_in_all_kinds_of_places() {
 #[test]
 fn a_trap_before_the_deadline_is_a_trap() {
     let engine = engine(60_000);
-    let function = function(&engine, &module(r#"(func (export "_start") unreachable)"#));
+    let function = function(&engine, module(r#"(func (export "_start") unreachable)"#));
     let result = function.start(&mut Untimed);
     assert!(matches!(result, Err(StartError::Trap { .. })), "{result:?}");
 }

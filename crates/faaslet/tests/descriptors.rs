@@ -1,5 +1,6 @@
 //! Descriptors: how many, of what kinds, and what may be put in the place of what.
 
+mod common;
 mod script;
 
 use std::fs;
@@ -7,8 +8,9 @@ use std::fs;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use script::place::{Place, creating, reading};
-use script::{Answer, Arg, Open, Script, WRITE, errno};
+use script::Arg::{Fd, I, L, Out};
+use script::place::{Place, creating, errors, reading};
+use script::{Answer, Open, Script, WRITE, errno};
 
 #[test]
 fn a_program_has_a_limit_of_descriptors_and_none_are_left_open() {
@@ -23,20 +25,12 @@ fn a_program_has_a_limit_of_descriptors_and_none_are_left_open() {
     script.open(0, b"f", reading(), 2);
     let [at, len] = script.text(b"new");
     // Nothing was created for which there was no number.
-    script.call(
-        "path_filestat_get",
-        &[Arg::Fd(0), Arg::I(0), at, len, Arg::Out],
-        Answer::Nothing,
-    );
-    script.call("fd_close", &[Arg::Fd(1)], Answer::Nothing);
+    script.call("path_filestat_get", &[Fd(0), I(0), at, len, Out]);
+    script.close(Fd(1));
     script.open(0, b"f", reading(), 2);
     for _ in 0..2 {
         // Each start has as many, so those of the one before are gone.
-        let errors: Vec<u32> = place
-            .run(&script, 1, true)
-            .iter()
-            .map(|said| said.errno)
-            .collect();
+        let errors = errors(&place.run(&script, 1, true));
         assert!(errors[..room].iter().all(|&errno| errno == 0));
         assert_eq!(
             errors[room..],
@@ -52,7 +46,7 @@ fn a_pipe_in_a_directory_keeps_nobody_waiting() {
     let mut script = Script::default();
     script.open(0, b"pipe", reading(), 1);
     script.read(1, 10, None);
-    script.call("fd_close", &[Arg::Fd(1)], Answer::Nothing);
+    script.close(Fd(1));
     script.open(
         0,
         b"pipe",
@@ -63,14 +57,13 @@ fn a_pipe_in_a_directory_keeps_nobody_waiting() {
         2,
     );
     let [at, len] = script.text(b"pipe");
-    script.call(
+    script.ask(
         "path_filestat_get",
-        &[Arg::Fd(0), Arg::I(0), at, len, Arg::Out],
+        &[Fd(0), I(0), at, len, Out],
         Answer::Bytes(64),
     );
     let said = place.run(&script, 1, true);
-    let errors: Vec<u32> = said.iter().map(|said| said.errno).collect();
-    assert_eq!(errors, [0, errno::SPIPE, 0, errno::NXIO, 0]);
+    assert_eq!(errors(&said), [0, errno::SPIPE, 0, errno::NXIO, 0]);
     assert_eq!(said[4].bytes[16], 0, "preview 1 has no kind for it");
 }
 
@@ -89,23 +82,18 @@ fn a_file_takes_the_place_of_a_stream_and_appends() {
     );
     script.write(1, b"one ", None);
     script.write(1, b"two ", Some(0));
-    script.call(
-        "fd_seek",
-        &[Arg::Fd(1), Arg::L(1), Arg::I(0), Arg::Out],
-        Answer::Bytes(8),
-    );
+    script.ask("fd_seek", &[Fd(1), L(1), I(0), Out], Answer::Bytes(8));
     script.write(1, b"three", None);
-    script.call("fd_tell", &[Arg::Fd(1), Arg::Out], Answer::Bytes(8));
+    script.ask("fd_tell", &[Fd(1), Out], Answer::Bytes(8));
     // Its number is standard error's from here on.
-    script.call("fd_renumber", &[Arg::Fd(1), Arg::I(2)], Answer::Nothing);
+    script.call("fd_renumber", &[Fd(1), I(2)]);
     script.write(1, b"closed", None);
-    script.call("fd_fdstat_get", &[Arg::I(2), Arg::Out], Answer::Bytes(24));
-    script.call("fd_close", &[Arg::I(0)], Answer::Nothing);
-    script.call("fd_close", &[Arg::I(0)], Answer::Nothing);
+    script.ask("fd_fdstat_get", &[I(2), Out], Answer::Bytes(24));
+    script.close(I(0));
+    script.close(I(0));
     let said = place.run(&script, 1, true);
-    let errors: Vec<u32> = said.iter().map(|said| said.errno).collect();
     assert_eq!(
-        errors,
+        errors(&said),
         [0, 0, 0, 0, 0, 0, 0, errno::BADF, 0, 0, errno::BADF]
     );
     assert_eq!(said[5].bytes, 13_u64.to_le_bytes());

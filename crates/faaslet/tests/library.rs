@@ -1,38 +1,28 @@
 //! Modules that were compiled by way of C: what they compute, how they end, what they are given.
 
+mod common;
+
 use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use faaslet::function::Untimed;
 use faaslet::settings::GUARD_BYTES;
-use faaslet::{
-    DirGrant, EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError,
-};
-use measure_core::base::home;
+use faaslet::{EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError};
 use second_engine::Toolchain;
 use tempfile::TempDir;
 
-/// Far longer than the compiler takes on a busy host.
-const LIMIT: Duration = Duration::from_secs(300);
-
-fn toolchain(test: &str) -> Option<Toolchain> {
-    Toolchain::find(&home::root(), "clang-19")
-        .inspect_err(|why| eprintln!("SKIPPED: {test}: {why}: `make wasm2c` installs it"))
-        .ok()
-}
+use common::{COMPILER_LIMIT, engine_with, exit_code, toolchain};
 
 fn engine() -> FaasletEngine {
-    FaasletEngine::new(EngineSettings {
+    engine_with(EngineSettings {
         instances: 4,
         memory_limit_bytes: 4 << 20,
         ..EngineSettings::default()
     })
-    .expect("an engine")
 }
 
 /// A module and its library, in a directory of their own.
@@ -48,7 +38,7 @@ impl Compiled {
         let library = dir.path().join("library");
         let wasm = wat::parse_str(text).expect("a module");
         tools
-            .compile(&wasm, &library, GUARD_BYTES, LIMIT)
+            .compile(&wasm, &library, GUARD_BYTES, COMPILER_LIMIT)
             .expect("compiled");
         Self {
             wasm,
@@ -92,9 +82,7 @@ const IMPORTS: &str = r#"
 
 #[test]
 fn relaxed_multiply_adds_are_right_and_others_are_not_fused() {
-    let Some(tools) = toolchain("relaxed_multiply_adds_are_right_and_others_are_not_fused") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     let engine = engine();
     // (1 + 2^-30)^2 - 1 - 2^-29 is 2^-60, which is lost if the product is rounded; 3 - 2 * 2 is -1. The inputs
     // are loaded, so that nothing is computed beforehand.
@@ -135,9 +123,7 @@ fn relaxed_multiply_adds_are_right_and_others_are_not_fused() {
 
 #[test]
 fn arguments_output_and_exit_codes_pass() {
-    let Some(tools) = toolchain("arguments_output_and_exit_codes_pass") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     // Writes the first sixteen bytes from the second argument on; ends with the number of arguments. A list
     // outside memory is an error number (21), not a read.
     let text = format!(
@@ -161,9 +147,7 @@ fn arguments_output_and_exit_codes_pass() {
 
 #[test]
 fn every_trap_is_told() {
-    let Some(tools) = toolchain("every_trap_is_told") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     // One program; how many arguments it gets says which of its ways to end it goes.
     let text = format!(
         r#"(module {IMPORTS} (memory (export "memory") 1) {WRITE}
@@ -223,9 +207,7 @@ fn every_trap_is_told() {
 
 #[test]
 fn memory_grows_up_to_the_limit_and_is_fresh_in_each_start() {
-    let Some(tools) = toolchain("memory_grows_up_to_the_limit_and_is_fresh_in_each_start") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     // 4 MiB are 64 pages. What a start writes, into a global too, no other sees.
     let text = r#"(module (memory (export "memory") 2) (global $g (mut i32) (i32.const 5))
         (data (i32.const 8) "data")
@@ -255,9 +237,7 @@ fn memory_grows_up_to_the_limit_and_is_fresh_in_each_start() {
 
 #[test]
 fn a_table_above_the_limit_is_refused() {
-    let Some(tools) = toolchain("a_table_above_the_limit_is_refused") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     let text =
         r#"(module (memory (export "memory") 1) (table 70000 funcref) (func (export "_start")))"#;
     let refused = Compiled::new(&tools, text).load(&engine(), Grants::default());
@@ -269,9 +249,7 @@ fn a_table_above_the_limit_is_refused() {
 
 #[test]
 fn files_are_those_that_were_granted() {
-    let Some(tools) = toolchain("files_are_those_that_were_granted") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     // Ends with the error number of opening `name` below descriptor 3.
     let open = |name: &str| {
         let text = format!(
@@ -285,21 +263,10 @@ fn files_are_those_that_were_granted() {
         );
         let dir = TempDir::new().expect("a directory");
         File::create(dir.path().join("there")).expect("a file");
-        let grants = Grants {
-            dirs: vec![DirGrant {
-                host: dir.path().to_owned(),
-                guest: "/".to_owned(),
-                writable: false,
-            }],
-            ..Grants::default()
-        };
+        let grants = Grants::default().with_dir(dir.path(), "/", false);
         let function = Compiled::new(&tools, &text);
         let function = function.load(&engine(), grants).expect("loaded");
-        match function.start(&mut Untimed) {
-            Ok(()) => 0,
-            Err(StartError::ExitCode { code, .. }) => code,
-            Err(other) => panic!("{other}"),
-        }
+        exit_code(function.start(&mut Untimed))
     };
     assert_eq!(open("there"), 0);
     assert_eq!(open("absent"), 44, "no such file");
@@ -308,9 +275,7 @@ fn files_are_those_that_were_granted() {
 
 #[test]
 fn a_library_that_others_can_write_to_is_not_loaded() {
-    let Some(tools) = toolchain("a_library_that_others_can_write_to_is_not_loaded") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     let program = Compiled::new(
         &tools,
         r#"(module (memory (export "memory") 1) (func (export "_start")))"#,

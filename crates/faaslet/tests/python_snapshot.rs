@@ -1,17 +1,19 @@
 //! CPython from a snapshot: what one start leaves behind, the next does not see.
 
+mod common;
+
 use std::fs;
 use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 
 use faaslet::function::Untimed;
 use faaslet::snapshot::{self, Names, Plan};
-use faaslet::{DirGrant, EngineSettings, FaasletEngine, Function, Grants};
+use faaslet::{EngineSettings, Grants};
 use measure_core::base::home;
 use serde_json::Value;
 use tempfile::TempDir;
-use wasmtime::Module;
+
+use common::{engine_with, function};
 
 const STARTS: usize = 3;
 
@@ -75,33 +77,25 @@ fn no_state_of_one_start_is_seen_by_the_next() {
     let dir = TempDir::new().expect("a directory");
     fs::write(dir.path().join("function.py"), SCRIPT).expect("a file");
     let (mut read, write) = std::io::pipe().expect("a pipe");
-    let given = |host: &Path, guest: &str| DirGrant {
-        host: host.to_owned(),
-        guest: guest.to_owned(),
-        writable: false,
-    };
     let grants = Grants {
         args: ["python3", "-S", "-E", "/function/function.py"]
             .map(str::to_owned)
             .to_vec(),
-        dirs: vec![
-            given(&python.join("native/lib"), "/python/lib"),
-            given(dir.path(), "/function"),
-        ],
         stdout: Some(Arc::new(write.into())),
         ..Grants::default()
     };
-    let engine = FaasletEngine::new(EngineSettings {
+    let grants = grants
+        .with_dir(python.join("native/lib"), "/python/lib", false)
+        .with_dir(dir.path(), "/function", false);
+    let engine = engine_with(EngineSettings {
         // One slot: each start gets the memory that the last one dirtied.
         instances: 1,
         deadline: std::time::Duration::from_secs(120),
         ..EngineSettings::default()
-    })
-    .expect("an engine");
+    });
     let plan = Plan::from_exports("it", &wasm, &Names::default()).expect("a plan");
     let snapshot = snapshot::take(&engine, "it", &wasm, &grants, &plan).expect("a snapshot");
-    let module = Module::new(engine.wasmtime(), snapshot).expect("code");
-    let function = Function::new(&engine, "it", &module, grants).expect("a function");
+    let function = function(&engine, snapshot, grants);
     for _ in 0..STARTS {
         function.start(&mut Untimed).expect("exit code 0");
     }

@@ -1,5 +1,7 @@
 //! Snapshots of real programs, on the real engine.
 
+mod common;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,23 +11,23 @@ use std::time::Duration;
 use faaslet::function::Untimed;
 use faaslet::snapshot::{self, Names, Plan};
 use faaslet::store::{Codegen, Manifest, ManifestDir, SnapshotOptions};
-use faaslet::{DirGrant, EngineSettings, FaasletEngine, FaasletError, Function, Grants, Store};
+use faaslet::{EngineSettings, FaasletEngine, FaasletError, Grants, Store};
 use measure_core::base::ids::FunctionId;
 use proptest::prelude::*;
 use tempfile::TempDir;
-use wasmtime::Module;
+
+use common::{engine_with, function};
 
 const STARTS: usize = 5;
 
 /// One slot, so that each start gets the memory that the last one dirtied.
 fn engine() -> FaasletEngine {
-    FaasletEngine::new(EngineSettings {
+    engine_with(EngineSettings {
         instances: 1,
         deadline: Duration::from_millis(500),
         memory_limit_bytes: 8 << 20,
         ..EngineSettings::default()
     })
-    .expect("an engine")
 }
 
 /// A program with an initialiser and an entry; `more` is put beside them.
@@ -59,20 +61,8 @@ fn refused(wasm: &[u8], grants: &Grants) -> String {
         .to_string()
 }
 
-fn function(engine: &FaasletEngine, wasm: &[u8], grants: Grants) -> Function {
-    let module = Module::new(engine.wasmtime(), wasm).expect("code");
-    Function::new(engine, "it", &module, grants).expect("a function")
-}
-
 fn given(dir: &Path) -> Grants {
-    Grants {
-        dirs: vec![DirGrant {
-            host: dir.to_owned(),
-            guest: "/".to_owned(),
-            writable: false,
-        }],
-        ..Grants::default()
-    }
+    Grants::default().with_dir(dir, "/", false)
 }
 
 #[test]
@@ -439,7 +429,7 @@ proptest! {
         let snapshot = take(&engine, &wasm, &Grants::default()).expect("a snapshot");
         let restored = function(&engine, &snapshot, Grants::default());
         for _ in 0..2 {
-            prop_assert_eq!(restored.start(&mut Untimed), Ok(()));
+            prop_assert!(restored.start(&mut Untimed).is_ok());
         }
     }
 }

@@ -1,36 +1,17 @@
 //! What a program sees of the host, with the light functions and with a file context.
 
+mod common;
+
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use faaslet::Grants;
 use faaslet::function::Untimed;
-use faaslet::{DirGrant, EngineSettings, FaasletEngine, Function, Grants, StartError};
 use tempfile::TempDir;
-use wasmtime::Module;
 
-fn function(engine: &FaasletEngine, wat: &str, grants: Grants) -> Function {
-    let wasm = wat::parse_str(wat).expect("a module");
-    let module = Module::new(engine.wasmtime(), wasm).expect("code");
-    Function::new(engine, "test", &module, grants).expect("a function")
-}
-
-fn engine() -> FaasletEngine {
-    FaasletEngine::new(EngineSettings {
-        instances: 2,
-        ..EngineSettings::default()
-    })
-    .expect("an engine")
-}
-
-fn code(result: Result<(), StartError>) -> i32 {
-    match result {
-        Ok(()) => 0,
-        Err(StartError::ExitCode { code, .. }) => code,
-        Err(other) => panic!("{other}"),
-    }
-}
+use common::{engine, exit_code, function};
 
 /// A program that exits with what `call` leaves, `import`s given.
 fn exits_with(import: &str, call: &str) -> String {
@@ -58,23 +39,16 @@ fn open_secret(oflags: u32, rights: u32) -> String {
 }
 
 fn granted(dir: &Path, writable: bool) -> Grants {
-    Grants {
-        dirs: vec![DirGrant {
-            host: dir.to_owned(),
-            guest: "/".to_owned(),
-            writable,
-        }],
-        ..Grants::default()
-    }
+    Grants::default().with_dir(dir, "/", writable)
 }
 
 #[test]
 fn a_program_has_the_directories_it_was_given_and_no_other() {
-    let engine = engine();
+    let engine = engine(2);
     let dir = TempDir::new().expect("a directory");
     fs::write(dir.path().join("secret"), "x").expect("a file");
     let opens = open_secret(0, 2);
-    let start = |wat: &str, grants| code(function(&engine, wat, grants).start(&mut Untimed));
+    let start = |wat: &str, grants| exit_code(function(&engine, wat, grants).start(&mut Untimed));
     assert_eq!(start(&opens, Grants::default()), 8, "no directory: EBADF");
     assert_eq!(start(&opens, granted(dir.path(), false)), 0);
     fs::remove_file(dir.path().join("secret")).expect("removed");
@@ -94,16 +68,16 @@ fn a_program_has_the_directories_it_was_given_and_no_other() {
 
 #[test]
 fn only_programs_that_deal_with_files_have_a_file_context() {
-    let engine = engine();
+    let engine = engine(2);
     let plain = exits_with("", "(i32.const 0)");
     assert!(!function(&engine, &plain, Grants::default()).has_files());
-    assert!(function(&engine, &open_secret(0, 2), Grants::default()).has_files());
+    assert!(function(&engine, open_secret(0, 2), Grants::default()).has_files());
     assert!(function(&engine, &plain, granted(Path::new("/"), false)).has_files());
 }
 
 #[test]
 fn arguments_environment_and_output_are_those_given() {
-    let engine = engine();
+    let engine = engine(2);
     // Writes its argument buffer, as args_get laid it out, to standard output.
     let wat = r#"(module
         (import "wasi_snapshot_preview1" "args_sizes_get" (func $sizes (param i32 i32) (result i32)))
@@ -139,7 +113,7 @@ fn arguments_environment_and_output_are_those_given() {
 
 #[test]
 fn bad_addresses_are_an_error_number_and_no_more() {
-    let engine = engine();
+    let engine = engine(2);
     let cases = [
         (
             "random_get",
@@ -183,18 +157,13 @@ fn bad_addresses_are_an_error_number_and_no_more() {
         );
         let wat = exits_with(&import, &format!("(call $f {args})"));
         let result = function(&engine, &wat, Grants::default()).start(&mut Untimed);
-        assert_eq!(code(result), 21, "{name}: EFAULT");
+        assert_eq!(exit_code(result), 21, "{name}: EFAULT");
     }
 }
 
 #[test]
 fn nothing_of_one_start_is_there_in_the_next() {
-    let engine = FaasletEngine::new(EngineSettings {
-        // One slot: each start gets the memory that the last one dirtied.
-        instances: 1,
-        ..EngineSettings::default()
-    })
-    .expect("an engine");
+    let engine = engine(1);
     // Exits with 9 if a byte that it writes at the end, here and there, is there already.
     let wat = r#"(module
         (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
@@ -214,6 +183,6 @@ fn nothing_of_one_start_is_there_in_the_next() {
             (call $mark (i32.const 2621440))))"#;
     let function = function(&engine, wat, Grants::default());
     for _ in 0..20 {
-        assert_eq!(code(function.start(&mut Untimed)), 0);
+        assert_eq!(exit_code(function.start(&mut Untimed)), 0);
     }
 }

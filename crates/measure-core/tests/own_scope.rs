@@ -44,7 +44,8 @@ fn a_process_enters_a_group_of_its_own_and_leaves_it_as_it_was() {
         &[measure_core::driver_kit::cgroup::Controller::Cpu],
     );
     if let Ok(nested) = &nested {
-        nested.add_current_thread().expect("joins");
+        let joiner = nested.thread_joiner().expect("opens");
+        joiner.join().expect("joins");
     }
     go.send(()).expect("the thread waits");
     let thread_was_in = waiting.join().expect("no panic");

@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
+const PLATFORM: &str = "--filter-platform=x86_64-unknown-linux-gnu";
+
 fn workspace() -> Metadata {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
     MetadataCommand::new()
         .manifest_path(manifest)
         // Packages of other platforms may not be on this machine.
-        .other_options(
-            [
-                "--offline",
-                "--locked",
-                "--filter-platform",
-                "x86_64-unknown-linux-gnu",
-            ]
-            .map(String::from),
-        )
+        .other_options(["--offline", "--locked", PLATFORM].map(String::from))
         .exec()
         .expect("cargo metadata of this workspace")
+}
+
+/// Names of our packages.
+fn names(metadata: &Metadata) -> BTreeSet<String> {
+    let packages = metadata.workspace_packages().into_iter();
+    packages.map(|p| p.name.to_string()).collect()
 }
 
 /// Names of all packages that `package` is linked with: dependencies of tests and builds aside.
@@ -49,12 +49,8 @@ fn linked_with(metadata: &Metadata, package: &str) -> BTreeSet<String> {
 #[test]
 fn no_driver_can_name_a_sampler() {
     let metadata = workspace();
-    let drivers: Vec<String> = metadata
-        .workspace_packages()
-        .iter()
-        .map(|p| p.name.to_string())
-        .filter(|name| name.ends_with("-driver"))
-        .collect();
+    let mut drivers = names(&metadata);
+    drivers.retain(|name| name.ends_with("-driver"));
     assert!(drivers.len() >= 4, "{drivers:?}");
     for driver in drivers {
         let linked = linked_with(&metadata, &driver);
@@ -74,11 +70,7 @@ fn no_driver_can_name_a_sampler() {
 #[test]
 fn the_ground_depends_on_nothing_of_ours_and_each_tool_on_the_ground() {
     let metadata = workspace();
-    let ours: BTreeSet<String> = metadata
-        .workspace_packages()
-        .iter()
-        .map(|p| p.name.to_string())
-        .collect();
+    let ours = names(&metadata);
     let own = |package: &str| -> BTreeSet<String> {
         linked_with(&metadata, package)
             .intersection(&ours)

@@ -102,9 +102,12 @@ fn only_whole_and_known_lines_are_read() {
         matches!(error, RunDirError::Malformed { line: 1, .. }),
         "{error}"
     );
-    fs::write(&path, "{\"schema\":2,\"whatever\":[]}\n").expect("write");
+    let newer = SCHEMA + 1;
+    let line = format!("{{\"schema\":{newer},\"whatever\":[]}}\n");
+    fs::write(&path, line).expect("write");
     let error = read_samples(dir.path()).expect_err("newer");
-    assert!(error.to_string().contains("schema 2"), "{error}");
+    let said = format!("schema {newer}");
+    assert!(error.to_string().contains(&said), "{error}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use measure_core::base::clock::Phases;
 
 use crate::error::CompareError;
+use crate::layout::Layout;
 
 /// A benchmark, which every column runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,9 +17,9 @@ pub struct Benchmark {
     pub group: String,
 }
 
-/// The headline column of each side, by name.
+/// The headline column of native code.
 pub const NATIVE: &str = "native";
-/// As [`NATIVE`].
+/// The headline column of Wasm.
 pub const WASM: &str = "wasm";
 
 /// Whose number of iterations a column has.
@@ -69,6 +70,17 @@ pub trait Column {
         Vec::new()
     }
 
+    /// The column that shares with this one what sets both apart from others (a profile, a reused process): what it is held
+    /// against where that runs too. Else it is the reference.
+    fn twin(&self) -> Option<&str> {
+        None
+    }
+
+    /// How many processes `iterations` of a benchmark take.
+    fn processes(&self, iterations: u32) -> u32 {
+        iterations
+    }
+
     /// Finds out, without running anything, whether `benchmark` can run.
     ///
     /// # Errors
@@ -90,18 +102,18 @@ pub trait Column {
 
 /// A benchmark ready to be run in a column.
 pub trait Program {
-    /// One run, from asked for to nothing left of it.
+    /// One run in a process of its own, laid out as `layout` says, from asked for to nothing left of it.
     ///
     /// # Errors
     /// It did not end well, or not in time.
-    fn run(&mut self, task: Task) -> Result<Run, RunError>;
+    fn run(&mut self, task: Task, layout: Layout) -> Result<Run, RunError>;
 }
 
 /// What `benchmark` writes in `column` when it is asked for `task`.
 ///
 /// # Errors
 /// It cannot run there, or does not end well.
-pub fn output_of(
+pub(crate) fn output_of(
     column: &dyn Column,
     benchmark: &Benchmark,
     task: Task,
@@ -109,7 +121,7 @@ pub fn output_of(
     let lack = |lack: NotReady| CompareError::Unavailable(lack.to_string());
     column.check(benchmark).map_err(lack)?;
     let mut program = column.prepare(benchmark).map_err(lack)?;
-    let run = program.run(task).map_err(|error| {
+    let run = program.run(task, Layout::default()).map_err(|error| {
         CompareError::Benchmarks(format!("{}, {}: {error}", benchmark.name, column.name()))
     })?;
     Ok(run.output)
@@ -118,8 +130,11 @@ pub fn output_of(
 /// A run that ended well.
 #[derive(Debug)]
 pub struct Run {
-    /// The whole run; phases sum to the total.
+    /// The whole run of the program; phases sum to the total. Natively that is the process; of Wasm the start within its
+    /// engine's process, from the thread asked for to the thread joined.
     pub whole: Phases,
+    /// The process, from asked for to reaped: with the engine and the loading of code on the Wasm side.
+    pub process_ns: u64,
     /// What it wrote to the stream that its [`Task`] names.
     pub output: Vec<u8>,
 }

@@ -1,7 +1,7 @@
 //! What `poly_bench` and `py_bench` share: the same benchmark in several columns (native, Wasm, ...), its
 //! outputs compared, its runs interleaved, its times kept.
 //!
-//! A tool describes its benchmarks and makes [`Column`]s, mostly of [`columns`]; [`run`] does the rest:
+//! A [`Tool`] describes its benchmarks and makes [`Column`]s, mostly of [`columns`]; [`tool::run`] does the rest:
 //! everything that can be checked before anything runs, verification, calibration, timing in a seeded
 //! order, samples as they are taken, CSV after each benchmark, tables at the end.
 //!
@@ -16,6 +16,7 @@ pub mod column;
 pub mod columns;
 pub mod comparison;
 pub mod error;
+pub mod layout;
 mod options;
 mod output;
 mod plan;
@@ -23,12 +24,12 @@ mod recorder;
 mod session;
 mod suite;
 pub mod times;
+pub mod tool;
 
-pub use column::{
-    Benchmark, Column, NATIVE, NotReady, Program, Run, RunError, Side, Task, WASM, output_of,
-};
+pub use column::{Benchmark, Column, NATIVE, NotReady, Program, Run, RunError, Side, Task, WASM};
 pub use error::CompareError;
-pub use options::{CommonOptions, NoIterations, iterations};
+pub use options::{CommonOptions, NoIterations};
 pub use output::say;
-pub use session::{report, run};
-pub use suite::{Compare, Disagreement, Entry, Suite, entries};
+pub use session::run;
+pub use suite::{Compare, Disagreement, Entry, Suite};
+pub use tool::{MakeColumn, Tool};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stats::MIN_INTERVAL_N;
+use stats::levels::MIN_PROCESSES;
 
 /// A shorter kernel is repeated in its process until its times add up to this. Reading the clock takes some
 /// tens of nanoseconds on either side and its steps are no larger, so that is a part in 10^5.
@@ -32,7 +32,7 @@ pub(crate) fn iterations(asked: &[u32], round: Duration, share: Option<Duration>
     };
     let fit = share.as_nanos() / round.as_nanos().max(1);
     let most = u32::try_from(fit).unwrap_or(u32::MAX);
-    let least = u32::try_from(MIN_INTERVAL_N).unwrap_or(u32::MAX);
+    let least = u32::try_from(MIN_PROCESSES).unwrap_or(u32::MAX);
     asked.iter().map(|&n| n.min(most.max(least))).collect()
 }
 
@@ -64,7 +64,7 @@ mod tests {
         let s = Duration::from_secs;
         assert_eq!(iterations(&[20, 30], s(1), None), [20, 30]);
         assert_eq!(iterations(&[20, 30], s(1), Some(s(25))), [20, 25]);
-        assert_eq!(iterations(&[20, 0, 3], s(10), Some(s(1))), [5, 0, 3]);
+        assert_eq!(iterations(&[20, 0, 3], s(10), Some(s(1))), [6, 0, 3]);
     }
 
     proptest! {

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use crate::comparison::{BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, csv_rows, render};
-use measure_core::base::clock::Phases;
 use measure_core::base::files::OutputFile;
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RESULTS, RunDir};
 use measure_core::contract::sample::{SCHEMA, Sample, Value};
-use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
+use measure_core::contract::vocabulary::phase::{KERNEL, PROCESS, TOTAL};
 use measure_core::contract::vocabulary::{Measure, Metric};
 use report::Records;
 
+use crate::column::Run;
 use crate::error::CompareError;
 use crate::output::refused;
 
@@ -23,6 +23,8 @@ pub(crate) struct About<'a> {
     pub(crate) measure: &'a Measure,
     /// Position of the run among those of its column.
     pub(crate) order: u64,
+    /// The replicate, from 1; 0 of a run that is not timed.
+    pub(crate) process: u32,
     pub(crate) warmup: bool,
 }
 
@@ -95,7 +97,7 @@ impl Recorder {
     pub(crate) fn run(
         &mut self,
         about: &About<'_>,
-        whole: &Phases,
+        run: &Run,
         kernel: Option<(u64, u64)>,
     ) -> Result<(), CompareError> {
         if let Some((ns, repeats)) = kernel {
@@ -105,12 +107,20 @@ impl Recorder {
                 ..sample
             })?;
         }
-        for &(phase, ns) in &whole.phases {
+        let whole = (TOTAL, run.whole.total_ns);
+        // Natively the program is the process.
+        let process = Some((PROCESS, run.process_ns)).filter(|p| p.1 != whole.1);
+        for (phase, ns) in run
+            .whole
+            .phases
+            .iter()
+            .copied()
+            .chain([whole])
+            .chain(process)
+        {
             let sample = self.sample(about, phase, Metric::WallNs, ns.into());
             self.append(sample)?;
         }
-        let sample = self.sample(about, TOTAL, Metric::WallNs, whole.total_ns.into());
-        self.append(sample)?;
         self.block += 1;
         Ok(())
     }
@@ -140,7 +150,7 @@ impl Recorder {
             value,
             n: 1,
             workers: 1,
-            process: 0,
+            process: about.process,
             block: self.block,
             order: about.order,
             seed: info.seed,

@@ -14,6 +14,7 @@ use stats::schedule::interleave;
 
 use crate::column::{Benchmark, Program, RunError, Task};
 use crate::error::CompareError;
+use crate::layout::{self, Layout};
 use crate::options::CommonOptions;
 use crate::output::{refused, say};
 use crate::recorder::{About, Recorder, write_tables};
@@ -25,7 +26,7 @@ use crate::{plan, times};
 /// # Errors
 /// Something cannot run or cannot be written, found before anything is measured as far as it can be; or some
 /// benchmarks failed or disagreed, after the others were measured.
-pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareError> {
+pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError> {
     options.timeout()?;
     let default = Path::new("/tmp").join(format!("{}.csv", suite.name));
     let output = options.output.as_deref().unwrap_or(&default);
@@ -41,7 +42,14 @@ pub fn run(suite: &Suite<'_>, options: &CommonOptions) -> Result<Exit, CompareEr
         .seed
         .unwrap_or_else(measure_core::base::clock::now_ns);
     suite.describe(&mut environment, seed);
-    let info = suite.info(seed);
+    let mut info = suite.info(seed);
+    if let Some(why) = layout::not_randomised() {
+        let warning = format!(
+            "Every process is laid out alike in memory, so that all runs are one draw: {why}."
+        );
+        eprintln!("warning: {warning}");
+        info.notes.push(warning);
+    }
     let recorder = Recorder::open(options.run_dir.as_deref(), csv, environment, info)?;
     let mut session = Session {
         suite,
@@ -83,7 +91,7 @@ fn lock(strict: bool) -> Result<Option<HostLock>, CompareError> {
 }
 
 struct Session<'a> {
-    suite: &'a Suite<'a>,
+    suite: &'a Suite,
     recorder: Recorder,
     begun: Instant,
     budget: Option<Duration>,
@@ -164,7 +172,7 @@ impl<'a> Session<'a> {
         for column in 0..ready.programs.len() {
             let name = self.suite.columns[column].column.name();
             let run = self.attempt(ready, column, Task::Output, &Measure::Verify, 0)?;
-            let Some((whole_ns, output)) = run else {
+            let Some((process_ns, output)) = run else {
                 if column == 0 {
                     // Nothing to hold the others against.
                     ready
@@ -175,7 +183,7 @@ impl<'a> Session<'a> {
                 }
                 continue;
             };
-            ready.round += Duration::from_nanos(whole_ns);
+            ready.round += Duration::from_nanos(process_ns);
             let Some(reference) = &reference else {
                 reference = Some(output);
                 continue;
@@ -204,11 +212,11 @@ impl<'a> Session<'a> {
             let mut found = Vec::new();
             for column in 0..ready.programs.len() {
                 let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
-                let Some((whole_ns, output)) = run else {
+                let Some((process_ns, output)) = run else {
                     continue;
                 };
                 if let Ok(kernel_ns) = times::parse(&output, ready.repeats) {
-                    found.push((kernel_ns, whole_ns));
+                    found.push((kernel_ns, process_ns));
                 }
             }
             ready.round = found.iter().map(|f| Duration::from_nanos(f.1)).sum();
@@ -223,7 +231,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// One run of a column that is still in; recorded. A failure puts the column out. Whole nanoseconds and
+    /// One run of a column that is still in; recorded. A failure puts the column out. Nanoseconds of its process, and
     /// output.
     fn attempt(
         &mut self,
@@ -240,14 +248,25 @@ impl<'a> Session<'a> {
             return Ok(None);
         }
         let name = self.suite.columns[column].column.name();
+        // What is not timed is to compute the same in each column and each run.
+        let (process, layout) = match measure {
+            Measure::Run => {
+                let info = &self.recorder.comparison().info.benchmarks[ready.index];
+                let replicate = usize::try_from(order).unwrap_or(usize::MAX);
+                let layout = info.layouts.get(replicate).copied().unwrap_or_default();
+                (u32::try_from(order + 1).unwrap_or(u32::MAX), layout)
+            }
+            _ => (0, Layout::default()),
+        };
         let about = About {
             benchmark: ready.index,
             column: name,
             measure,
+            process,
             order,
             warmup: *measure != Measure::Run,
         };
-        let outcome = program.run(task).and_then(|run| {
+        let outcome = program.run(task, layout).and_then(|run| {
             let kernel = match task {
                 Task::Time { repeats } => Some((
                     times::parse(&run.output, repeats)
@@ -260,8 +279,8 @@ impl<'a> Session<'a> {
         });
         match outcome {
             Ok((run, kernel)) => {
-                self.recorder.run(&about, &run.whole, kernel)?;
-                Ok(Some((run.whole.total_ns, run.output)))
+                self.recorder.run(&about, &run, kernel)?;
+                Ok(Some((run.process_ns, run.output)))
             }
             // Not the program's failure.
             Err(RunError::Interrupted) => Ok(None),
@@ -328,6 +347,10 @@ impl<'a> Session<'a> {
             .info
             .seed
             .wrapping_add(ready.index as u64);
+        let replicates = iterations.iter().copied().max().unwrap_or(0);
+        self.recorder.benchmark(ready.index).layouts = (0..replicates)
+            .map(|replicate| Layout::draw(seed, replicate))
+            .collect();
         let blocks = interleave(seed, iterations);
         let each = ready.round / u32::try_from(iterations.len()).unwrap_or(1).max(1);
         for block in &blocks {

@@ -12,9 +12,9 @@ use crate::error::CompareError;
 const NAMED: usize = 3;
 
 /// A column and how often it runs.
-pub struct Entry<'a> {
+pub struct Entry {
     /// The column.
-    pub column: Box<dyn Column + 'a>,
+    pub column: Box<dyn Column>,
     /// Timed runs of each benchmark.
     pub iterations: u32,
 }
@@ -24,11 +24,11 @@ pub struct Entry<'a> {
 ///
 /// # Errors
 /// A column cannot be made.
-pub fn entries<'a>(
+pub(crate) fn entries(
     names: impl IntoIterator<Item = String>,
     (native, wasm): (u32, u32),
-    column: impl Fn(&str, u32) -> Result<Box<dyn Column + 'a>, CompareError>,
-) -> Result<Vec<Entry<'a>>, CompareError> {
+    column: impl Fn(&str, u32) -> Result<Box<dyn Column>, CompareError>,
+) -> Result<Vec<Entry>, CompareError> {
     let mut seen = Vec::new();
     let mut entries = Vec::new();
     for name in names {
@@ -41,6 +41,7 @@ pub fn entries<'a>(
         };
         let column = column(&name, iterations)?;
         if iterations > 0 {
+            let iterations = column.processes(iterations);
             entries.push(Entry { column, iterations });
         }
         seen.push(name);
@@ -54,27 +55,27 @@ pub fn entries<'a>(
 pub struct Disagreement(pub String);
 
 /// Says how far the outputs of two columns agree, the first being the reference's.
-pub type Compare<'a> = &'a dyn Fn(&Benchmark, &[u8], &[u8]) -> Result<String, Disagreement>;
+pub type Compare = fn(&Benchmark, &[u8], &[u8]) -> Result<String, Disagreement>;
 
-/// What to compare.
-pub struct Suite<'a> {
-    /// `polybench`, `pybench`: names files and says who is the functions' user in the store.
-    pub name: &'a str,
+/// Benchmarks, the columns that they run in, and what tells whether these agree.
+pub struct Suite {
+    /// `polybench`, `pybench`: the stem of file names.
+    pub name: &'static str,
     /// The user of the functions in the store.
-    pub user: &'a str,
+    pub user: &'static str,
     /// For headings.
-    pub title: &'a str,
+    pub title: &'static str,
     /// In the order of the tables.
     pub benchmarks: Vec<Benchmark>,
     /// The first is what the others are divided by and verified against.
-    pub columns: Vec<Entry<'a>>,
+    pub columns: Vec<Entry>,
     /// Run on what each other column writes, before it is timed.
-    pub compare: Compare<'a>,
+    pub compare: Compare,
     /// What a reader should know of the numbers, in sentences.
-    pub notes: Vec<String>,
+    pub notes: &'static [&'static str],
 }
 
-impl Suite<'_> {
+impl Suite {
     /// Every benchmark in every column, before anything is measured.
     pub(crate) fn check(&self) -> Result<(), CompareError> {
         let mut lacking = Vec::new();
@@ -128,6 +129,7 @@ impl Suite<'_> {
             summary: entry.column.summary(),
             iterations: entry.iterations,
             settings: entry.column.settings(),
+            twin: entry.column.twin().map(str::to_owned),
         });
         let benchmarks = self.benchmarks.iter().map(|benchmark| BenchmarkInfo {
             name: benchmark.name.clone(),
@@ -137,10 +139,11 @@ impl Suite<'_> {
         });
         let columns: Vec<ColumnInfo> = columns.collect();
         let mut notes = vec![
-            "The kernel's time is by the program's own monotonic clock, after initialisation. The whole run lasts from asked for to reaped (native: posix_spawn-like start without a shell) or torn down (Wasm).".to_owned(),
+            "The kernel's time is by the program's own monotonic clock, after initialisation. Each run is a process of its own on either side. The whole run lasts natively from asked for to reaped (posix_spawn-like, without a shell); of Wasm from the thread asked for to the thread joined, within an engine process that has loaded the code.".to_owned(),
+            "Each replicate is laid out anew in memory, the same in every column: address-space randomisation, padding of 0 to 4096 bytes in the environment, and the secret of string hashes where there is one (comparison.json).".to_owned(),
             "Columns are interleaved benchmark by benchmark, in a seeded random order within rounds. A short kernel runs several times in one process (column repeats), initialised anew each time, and counts with its mean there; medians, intervals and ratios are over processes.".to_owned(),
         ];
-        notes.extend(self.notes.iter().cloned());
+        notes.extend(self.notes.iter().map(ToString::to_string));
         ComparisonInfo {
             suite: self.name.to_owned(),
             title: self.title.to_owned(),

@@ -43,8 +43,13 @@ fn comparison(benchmarks: &[(&str, &str)], columns: &[(&str, i64)], runs: i64) -
             for run in 0..runs {
                 let repeats = 4;
                 let ns = factor * (10_000 + 10 * run) * 4;
-                samples.push(sample(benchmark, column, KERNEL, ns, repeats));
-                samples.push(sample(benchmark, column, TOTAL, ns + 1_000_000, 1));
+                for (phase, ns, n) in [(KERNEL, ns, repeats), (TOTAL, ns + 1_000_000, 1)] {
+                    samples.push(Sample {
+                        process: u32::try_from(run).expect("few") + 1,
+                        order: run.unsigned_abs(),
+                        ..sample(benchmark, column, phase, ns, n)
+                    });
+                }
             }
         }
     }
@@ -86,14 +91,14 @@ fn comparison(benchmarks: &[(&str, &str)], columns: &[(&str, i64)], runs: i64) -
 const TWO: [(&str, &str); 2] = [("poly_gemm", "LARGE"), ("poly_lu", "LARGE")];
 
 #[test]
-fn ratios_are_of_medians_and_divided_by_repeats_once() {
-    let comparison = comparison(&TWO, &[("native", 1), ("wasm", 2)], 5);
+fn ratios_are_of_processes_and_divided_by_repeats_once() {
+    let comparison = comparison(&TWO, &[("native", 1), ("wasm", 2)], 6);
     let rows = rows(&comparison);
     let wasm = rows[0].cell("wasm").expect("a column");
-    assert_eq!(wasm.kernel.summary.expect("runs").median, 20_040.0);
+    assert_eq!(wasm.kernel.median.expect("runs").value, 20_050.0);
     let ratio = wasm.kernel.ratio.expect("a ratio");
-    assert_eq!(ratio.ratio, 2.0);
-    assert!(ratio.interval.is_some_and(|i| i.contains(2.0)));
+    assert!((ratio.value - 2.0).abs() < 1e-12);
+    assert!(ratio.interval.is_ok_and(|i| i.contains(2.0)));
     assert!(
         rows[0]
             .cell("native")
@@ -105,12 +110,15 @@ fn ratios_are_of_medians_and_divided_by_repeats_once() {
     let means = means(&comparison, &rows);
     assert_eq!(means.len(), 1);
     assert!((means[0].kernel.mean - 2.0).abs() < 1e-12);
-    assert!(means[0].kernel.interval.is_some_and(|i| i.contains(2.0)));
+    let again = means[0].kernel.these_again;
+    assert!(again.is_ok_and(|i| i.contains(means[0].kernel.mean)));
     let text = terminal(&comparison, None);
-    assert!(
-        text.contains("LARGE: wasm/native geometric mean over 2: 2.00"),
-        "{text}"
-    );
+    for told in [
+        "LARGE: wasm/native geometric mean over 2: 2.00 ([2.00, 2.00] these benchmarks again",
+        "benchmarks drawn like these",
+    ] {
+        assert!(text.contains(told), "no `{told}`: {text}");
+    }
 }
 
 #[test]
@@ -160,6 +168,49 @@ fn every_group_has_a_plot_and_every_file_the_same_bytes_again() {
     assert_eq!(files[1].1.lines().count(), 1 + 2 * 3);
 }
 
+/// Until then one process made all runs of a Wasm column.
+#[test]
+fn runs_of_schema_1_have_ratios_but_no_interval() {
+    let mut comparison = comparison(&TWO, &[("native", 1), ("wasm", 2)], 9);
+    for sample in &mut comparison.records.samples {
+        sample.process = 0;
+    }
+    let rows = rows(&comparison);
+    let cell = |column| &rows[0].cell(column).expect("a column").kernel;
+    assert!(cell("native").median.expect("runs").interval.is_ok());
+    assert!(cell("wasm").median.expect("runs").interval.is_err());
+    assert!(cell("wasm").ratio.expect("a ratio").interval.is_err());
+    assert_eq!(csv_rows(&comparison).lines().count(), 1 + 2 * 2 * 9);
+}
+
+#[test]
+fn a_column_is_held_against_its_twin_or_the_best_native_build() {
+    let columns = [
+        ("native", 4),
+        ("native-o3", 2),
+        ("native-pgo", 1),
+        ("wasm", 8),
+        ("wasm-pgo", 6),
+    ];
+    let mut comparison = comparison(&TWO, &columns, 6);
+    comparison.info.columns[4].twin = Some("native-pgo".into());
+    comparison.info.benchmarks[0].best_native = Some("native-o3".into());
+    let found = rows(&comparison);
+    let ratio = |row: usize, column| {
+        let cell = found[row].cell(column).expect("a column");
+        (cell.against, cell.kernel.ratio.map(|r| r.value.round()))
+    };
+    assert_eq!(ratio(0, "wasm"), (Some("native-o3"), Some(4.0)));
+    assert_eq!(ratio(0, "native"), (Some("native-o3"), Some(2.0)));
+    assert_eq!(ratio(0, "native-o3"), (None, None));
+    assert_eq!(ratio(1, "wasm"), (Some("native"), Some(2.0)));
+    assert_eq!(ratio(1, "wasm-pgo"), (Some("native-pgo"), Some(6.0)));
+    let text = terminal(&comparison, None);
+    for told in ["wasm/best native", "wasm-pgo/native-pgo"] {
+        assert!(text.contains(told), "no `{told}`: {text}");
+    }
+}
+
 #[test]
 fn one_column_has_times_and_no_ratios() {
     let comparison = comparison(&TWO, &[("wasm", 2)], 5);
@@ -181,7 +232,7 @@ fn too_few_runs_have_no_interval_and_none_has_no_ratio() {
         .trouble
         .push("wasm: trap".into());
     let text = terminal(&comparison, None);
-    assert!(text.contains("too few runs for an interval"), "{text}");
+    assert!(text.contains("3 processes, 6 are needed"), "{text}");
     assert!(text.contains("geometric mean over 1 of 2: 2.00"), "{text}");
     assert!(text.contains("poly_lu: wasm: trap"), "{text}");
     let report = &render(&comparison)[2].1;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use measure_core::base::clock::Phases;
 use measure_core::base::exit::{Exit, HasExit};
+use native_vs_wasm::layout::Layout;
 use native_vs_wasm::{
     Benchmark, Column, CommonOptions, CompareError, Disagreement, Entry, NotReady, Program, Run,
     RunError, Suite, Task, run,
@@ -64,7 +65,7 @@ impl Column for MadeUp {
 }
 
 impl Program for MadeUpProgram<'_> {
-    fn run(&mut self, task: Task) -> Result<Run, RunError> {
+    fn run(&mut self, task: Task, _: Layout) -> Result<Run, RunError> {
         let entry = (self.column.name.to_owned(), self.benchmark.clone(), task);
         let mut log = self.column.log.borrow_mut();
         let before = log.iter().filter(|logged| **logged == entry).count();
@@ -76,6 +77,7 @@ impl Program for MadeUpProgram<'_> {
             phases: vec![("spawn", 10_000_000), ("run", 30_000_000)],
         };
         Ok(Run {
+            process_ns: whole.total_ns,
             whole,
             output: output.into_bytes(),
         })
@@ -133,14 +135,14 @@ impl Setting {
                 })
                 .collect(),
             columns: columns.iter().map(entry).collect(),
-            compare: &|_, a, b| {
+            compare: |_, a, b| {
                 if a == b {
                     Ok("agrees".to_owned())
                 } else {
                     Err(Disagreement("computes something else".to_owned()))
                 }
             },
-            notes: Vec::new(),
+            notes: &[],
         };
         let (csv, run_dir) = (self.path("rows.csv"), self.path("run"));
         let paths = [
@@ -217,7 +219,7 @@ fn a_short_kernel_is_repeated_as_often_in_every_column() {
         Ok(sound(task, 2_000_000))
     }
     let setting = Setting::new();
-    let columns: [(&str, u32, Script); 2] = [("native", 5, ms), ("wasm", 5, two_ms)];
+    let columns: [(&str, u32, Script); 2] = [("native", 6, ms), ("wasm", 6, two_ms)];
     setting.run(&["one"], &columns, &[]).expect("a good end");
     let last = setting.log.borrow().last().expect("runs").2;
     assert_eq!(last, Task::Time { repeats: 10 });
@@ -225,7 +227,7 @@ fn a_short_kernel_is_repeated_as_often_in_every_column() {
     assert!(setting.rows().contains(&"one,wasm,2000.000".to_owned()));
     let ratios = fs::read_to_string(setting.path("run/made-up-ratios.csv")).expect("ratios");
     assert!(
-        ratios.contains("one,,wasm,5,10,2000.000,0.000,40000.000,2.0000,2.0000,2.0000,1.0000"),
+        ratios.contains("one,,wasm,6,10,2000.000,0.000,40000.000,2.0000,2.0000,2.0000,1.0000"),
         "{ratios}"
     );
 }
@@ -329,7 +331,7 @@ fn a_budget_shortens_what_would_not_fit() {
         rows.iter()
             .filter(|row| row.starts_with("one,native"))
             .count(),
-        5
+        6
     );
     assert_eq!(
         rows.iter()

@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 use nix::unistd::sync;
 use procfs::ProcError;
 use procfs::process::Process;
-use serde::{Deserialize, Serialize};
 
 use measure_core::base::process_tree::processes_below;
 use measure_core::contract::Scope;
@@ -28,7 +27,7 @@ const V1_FILE: &str = "blkio.throttle.io_service_bytes_recursive";
 const V2_FILE: &str = "io.stat";
 
 /// Bytes to and from storage.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bytes {
     /// Read from storage.
     pub read_bytes: u64,
@@ -47,10 +46,7 @@ pub enum DiskIoError {
         "blkio of cgroup v1 counts nothing until a throttle rule exists on the device (all of {} reads 0), set one, e.g. `echo MAJOR:MINOR 1099511627776 > {}/blkio.throttle.read_bps_device`, or use cgroup v2",
         mount.display(), mount.display()
     )]
-    NotCounting {
-        /// The hierarchy's mount point.
-        mount: PathBuf,
-    },
+    NotCounting { mount: PathBuf },
     /// No process of the scope could be read.
     #[error("no process of the scope is left to read /proc/PID/io of")]
     NoProcess,
@@ -64,7 +60,6 @@ pub enum DiskIoError {
     Denied {
         /// In words: `read`, `write`.
         action: &'static str,
-        /// The file.
         path: PathBuf,
     },
     /// Anything else.
@@ -72,9 +67,7 @@ pub enum DiskIoError {
     Io {
         /// In words: `read`, `write`.
         action: &'static str,
-        /// The file.
         path: PathBuf,
-        /// What the kernel said.
         why: String,
     },
 }
@@ -91,16 +84,6 @@ impl DiskIoError {
             why: error.to_string(),
         }
     }
-}
-
-/// Where a figure comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// The kernel's count for the cgroup.
-    Cgroup,
-    /// `/proc/PID/io` of the scope's processes.
-    Processes,
 }
 
 /// What a scope has read and written since its beginning, or between two readings.
@@ -131,15 +114,14 @@ impl Reading {
         }
     }
 
-    /// The figure to report and where it is from: the processes', because they are right about
+    /// The figure to report: the processes', because they are right about
     /// buffered writes on every host; the cgroup's where those cannot be read or have left.
     ///
     /// # Errors
     /// Neither source has a figure; the error is the processes'.
-    pub fn best(&self) -> Result<(Bytes, Source), DiskIoError> {
+    pub fn best(&self) -> Result<Bytes, DiskIoError> {
         match (&self.processes, &self.cgroup) {
-            (Ok(bytes), _) => Ok((*bytes, Source::Processes)),
-            (Err(_), Ok(bytes)) => Ok((*bytes, Source::Cgroup)),
+            (Ok(bytes), _) | (Err(_), Ok(bytes)) => Ok(*bytes),
             (Err(why), Err(_)) => Err(why.clone()),
         }
     }

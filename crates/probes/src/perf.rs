@@ -13,15 +13,14 @@ use std::path::Path;
 
 use perf_event::events::{Hardware, Software};
 use perf_event::{Builder, Counter, ReadFormat};
-use serde::{Deserialize, Serialize};
 
 pub use error::PerfError;
 
 use measure_core::contract::Scope;
+use measure_core::contract::vocabulary::Metric;
 
 /// What can be counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// CPU cycles, by the performance-monitoring unit; affected by frequency changes.
     Cycles,
@@ -37,7 +36,6 @@ pub enum Event {
 }
 
 impl Event {
-    /// Every event.
     pub const ALL: [Self; 5] = [
         Self::Cycles,
         Self::Instructions,
@@ -46,15 +44,15 @@ impl Event {
         Self::ContextSwitches,
     ];
 
-    /// The metric's name in records, with its unit.
+    /// Its word in records.
     #[must_use]
-    pub fn metric(self) -> &'static str {
+    pub fn metric(self) -> Metric {
         match self {
-            Self::Cycles => "cpu_cycles",
-            Self::Instructions => "instructions",
-            Self::CpuClock => "cpu_clock_ns",
-            Self::PageFaults => "page_faults",
-            Self::ContextSwitches => "context_switches",
+            Self::Cycles => Metric::CpuCycles,
+            Self::Instructions => Metric::Instructions,
+            Self::CpuClock => Metric::CpuClockNs,
+            Self::PageFaults => Metric::PageFaults,
+            Self::ContextSwitches => Metric::ContextSwitches,
         }
     }
 
@@ -75,19 +73,37 @@ impl Event {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.metric())
+        self.metric().fmt(f)
     }
 }
 
 /// One event's count, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Count {
-    /// What was counted.
     pub event: Event,
     /// How often it happened, scaled up by enabled/running where counters took turns.
     pub value: Result<u64, PerfError>,
-    /// Share of the time that it was really counted: below 1 the value is an estimate.
-    pub coverage: f64,
+    /// For how long it was to be counted, over all descriptors.
+    pub enabled_ns: u64,
+    /// For how long it was: less where more events were asked for than there are counters.
+    pub running_ns: u64,
+}
+
+impl Count {
+    /// Share of the time that it was really counted.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
+        if self.enabled_ns == 0 {
+            return 1.0;
+        }
+        self.running_ns as f64 / self.enabled_ns as f64
+    }
+
+    /// Whether the value is an estimate: scaled up for the time that it was not counted.
+    #[must_use]
+    pub fn is_scaled(&self) -> bool {
+        self.running_ns < self.enabled_ns
+    }
 }
 
 /// Counters of one scope.
@@ -205,7 +221,8 @@ impl Counters {
                 Err(error) => Count {
                     event: *event,
                     value: Err(error.clone()),
-                    coverage: 0.0,
+                    enabled_ns: 0,
+                    running_ns: 0,
                 },
             })
             .collect()
@@ -233,34 +250,33 @@ impl Descriptor {
 }
 
 fn take_sum(event: Event, descriptors: &mut [Descriptor]) -> Count {
-    let (mut sum, mut enabled_ns, mut running_ns) = (0_u64, 0_u64, 0_u64);
-    let mut failed = None;
-    for descriptor in descriptors {
-        let now = match descriptor.read() {
-            Ok(now) => now,
-            Err(error) => {
-                failed = Some(PerfError::read(event, &error));
-                continue;
-            }
-        };
-        let new = now.since(descriptor.seen);
-        descriptor.seen = now;
-        enabled_ns += new.enabled_ns;
-        running_ns += new.running_ns;
-        match new.scaled() {
-            Some(count) => sum = sum.saturating_add(count),
-            None => failed = Some(PerfError::NeverRan { event }),
-        }
-    }
-    Count {
+    let news = descriptors.iter_mut().map(|descriptor| {
+        let now = descriptor.read().map_err(|e| PerfError::read(event, &e))?;
+        Ok(now.since(std::mem::replace(&mut descriptor.seen, now)))
+    });
+    sum(event, news)
+}
+
+/// Each reading is scaled by its own times: CPUs and threads take turns apart.
+fn sum(event: Event, news: impl Iterator<Item = Result<Reading, PerfError>>) -> Count {
+    let mut count = Count {
         event,
-        value: failed.map_or(Ok(sum), Err),
-        coverage: if enabled_ns == 0 {
-            1.0
-        } else {
-            running_ns as f64 / enabled_ns as f64
-        },
+        value: Ok(0),
+        enabled_ns: 0,
+        running_ns: 0,
+    };
+    for new in news {
+        let scaled = new.and_then(|new| {
+            count.enabled_ns += new.enabled_ns;
+            count.running_ns += new.running_ns;
+            new.scaled().ok_or(PerfError::NeverRan { event })
+        });
+        count.value = match (count.value, scaled) {
+            (Ok(sum), Ok(more)) => Ok(sum.saturating_add(more)),
+            (_, Err(error)) | (Err(error), _) => Err(error),
+        };
     }
+    count
 }
 
 impl Reading {

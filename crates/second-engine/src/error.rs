@@ -4,14 +4,24 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use measure_core::base::programs::VersionError;
 use wasm_encoder::reencode;
 
 /// Why there is no library of a module.
 #[derive(Debug, thiserror::Error)]
 pub enum SecondEngineError {
-    /// A part of the tool chain is missing or does not run.
-    #[error("{0}")]
-    Toolchain(String),
+    /// A part of the tool chain is not there.
+    #[error("{} is missing", .0.display())]
+    Missing(PathBuf),
+    /// A program of the tool chain cannot be run.
+    #[error("{} is not executable", .0.display())]
+    NotExecutable(PathBuf),
+    /// The C compiler is not found.
+    #[error("{0} is not on PATH: install {0}")]
+    NoCompiler(String),
+    /// A tool does not say what it is.
+    #[error(transparent)]
+    Version(#[from] VersionError),
     /// It is no core module, or a broken one.
     #[error("it is not a valid module: {0}")]
     Invalid(#[from] wasmparser::Error),

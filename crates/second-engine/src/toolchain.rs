@@ -61,7 +61,7 @@ impl Toolchain {
     /// A part is missing or does not run.
     pub fn find(home: &Path, compiler: &str) -> Result<Self, SecondEngineError> {
         let dir = home.join(DIRECTORY);
-        let wasm2c = executable(&dir.join("bin/wasm2c"))?;
+        let wasm2c = executable(dir.join("bin/wasm2c"))?;
         for part in [
             "wasm2c/wasm-rt.h",
             "wasm2c/wasm-rt-impl.c",
@@ -69,14 +69,14 @@ impl Toolchain {
         ] {
             let path = dir.join(part);
             if !path.is_file() {
-                return Err(lack(format!("{} is missing", path.display())));
+                return Err(SecondEngineError::Missing(path));
             }
         }
-        let compiler = on_path(compiler)
-            .ok_or_else(|| lack(format!("{compiler} is not on PATH: install {compiler}")))?;
+        let compiler =
+            on_path(compiler).ok_or_else(|| SecondEngineError::NoCompiler(compiler.to_owned()))?;
         Ok(Self {
-            wasm2c_version: version(&wasm2c)?,
-            compiler_version: version(&compiler)?,
+            wasm2c_version: version_of(&wasm2c.to_string_lossy())?,
+            compiler_version: version_of(&compiler.to_string_lossy())?,
             dir,
             compiler,
         })
@@ -164,19 +164,12 @@ impl Toolchain {
     }
 }
 
-fn lack(why: String) -> SecondEngineError {
-    SecondEngineError::Toolchain(why)
-}
-
-fn version(program: &Path) -> Result<String, SecondEngineError> {
-    version_of(&program.to_string_lossy()).map_err(|error| lack(error.to_string()))
-}
-
-fn executable(path: &Path) -> Result<PathBuf, SecondEngineError> {
-    match fs::metadata(path) {
-        Ok(data) if data.is_file() && data.permissions().mode() & 0o111 != 0 => Ok(path.to_owned()),
-        Ok(_) => Err(lack(format!("{} is not executable", path.display()))),
-        Err(_) => Err(lack(format!("{} is missing", path.display()))),
+/// Fails unless `path` is a program.
+fn executable(path: PathBuf) -> Result<PathBuf, SecondEngineError> {
+    match fs::metadata(&path) {
+        Ok(data) if data.is_file() && data.permissions().mode() & 0o111 != 0 => Ok(path),
+        Ok(_) => Err(SecondEngineError::NotExecutable(path)),
+        Err(_) => Err(SecondEngineError::Missing(path)),
     }
 }
 

@@ -12,7 +12,9 @@ use tempfile::TempDir;
 const LIMIT: Duration = Duration::from_secs(300);
 const GUARD_BYTES: u64 = 1 << 20;
 
-fn toolchain(test: &str) -> Option<Toolchain> {
+fn toolchain() -> Option<Toolchain> {
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
     Toolchain::find(&home::root(), "clang-19")
         .inspect_err(|why| eprintln!("SKIPPED: {test}: {why}: `make wasm2c` installs it"))
         .ok()
@@ -36,9 +38,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn a_library_is_made_and_nothing_else_is_left() {
-    let Some(tools) = toolchain("a_library_is_made_and_nothing_else_is_left") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     let dir = TempDir::new().expect("a directory");
     let library = dir.path().join("library");
     // More than one file of C.
@@ -60,9 +60,7 @@ fn a_library_is_made_and_nothing_else_is_left() {
 
 #[test]
 fn what_cannot_run_here_is_refused_before_anything_is_made() {
-    let Some(tools) = toolchain("what_cannot_run_here_is_refused_before_anything_is_made") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     let dir = TempDir::new().expect("a directory");
     let library = dir.path().join("library");
     for body in [
@@ -88,9 +86,7 @@ fn what_cannot_run_here_is_refused_before_anything_is_made() {
 
 #[test]
 fn keys_tell_modules_and_guards_apart() {
-    let Some(tools) = toolchain("keys_tell_modules_and_guards_apart") else {
-        return;
-    };
+    let Some(tools) = toolchain() else { return };
     assert_eq!(tools.key(b"a", 1), tools.key(b"a", 1));
     assert_ne!(tools.key(b"a", 1), tools.key(b"b", 1));
     assert_ne!(tools.key(b"a", 1), tools.key(b"a", 2));

@@ -22,7 +22,7 @@ const DRIFT_RHO: f64 = 0.3;
 /// And a two-sided p-value below this.
 const DRIFT_P: f64 = 0.01;
 /// Fewest values to look for two modes in.
-const MIN_MODES_N: usize = 30;
+pub(crate) const MIN_MODES_N: usize = 30;
 /// Each mode holds at least this share of the values, and five of them.
 const MODE_SHARE: f64 = 0.1;
 /// Ashman's D from which two groups are two modes. Well above the 2 of Ashman, Bird & Zepf (1994),
@@ -226,7 +226,8 @@ fn best_split(sorted: &[f64], least: usize) -> Option<usize> {
     best.map(|(_, cut)| cut)
 }
 
-fn bimodal(sorted: &[f64]) -> Option<Flag> {
+/// Medians of two groups far apart and the share of the values in the upper one, of a sorted sample.
+pub(crate) fn modes(sorted: &[f64]) -> Option<(f64, f64, f64)> {
     let n = sorted.len();
     if n < MIN_MODES_N {
         return None;
@@ -239,10 +240,14 @@ fn bimodal(sorted: &[f64]) -> Option<Flag> {
     let apart = high - low;
     let far = std::f64::consts::SQRT_2 * apart > MODES_D * spread
         && apart > MODES_APART * median_of_sorted(sorted).abs();
-    far.then_some(Flag::Bimodal {
+    far.then_some((low, high, upper.len() as f64 / n as f64))
+}
+
+fn bimodal(sorted: &[f64]) -> Option<Flag> {
+    modes(sorted).map(|(low, high, high_share)| Flag::Bimodal {
         low,
         high,
-        high_share: upper.len() as f64 / n as f64,
+        high_share,
     })
 }
 

@@ -1,4 +1,7 @@
-//! Medians, spread, bootstrap intervals, linear fits, and what is odd about a sample.
+//! Medians, spread, intervals, verdicts, linear fits, and what is odd about a sample.
+//!
+//! What driver processes made is summarised by [`levels`], whose intervals have the process as their unit and hold what they say.
+//! The rest takes the values of a sample for independent draws, as runs of a command are.
 //!
 //! Everything is an `Option`: an empty sample, or one with a value that is not finite, has no summary,
 //! and a sample that is too small has no interval. Nothing is dropped or trimmed.
@@ -20,8 +23,8 @@ pub use flags::{Flag, flags};
 /// Confidence of every interval in this module.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Fewest values for an interval of a median. Below it even the whole range of the sample covers the
-/// median with less than 1 - 2 (1/2)^5 = 94 %, so a narrower "95 %" interval would be a lie.
+/// Fewest values for a bootstrap interval of a median. It is no promise: of independent values 87.5 % of the intervals
+/// cover the median at n = 7; of values that share a process far fewer, for which [`levels`] is.
 pub const MIN_INTERVAL_N: usize = 5;
 
 /// Fewest values for a 90th percentile.

@@ -8,9 +8,13 @@ use std::ops::Range;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement};
+use serde::{Deserialize, Serialize};
+
+pub mod summary;
 
 /// Where a column's cells stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Align {
     /// Words.
     Left,
@@ -24,7 +28,7 @@ const GAP_CHARS: usize = 2;
 const READABLE_CHARS: usize = 24;
 
 /// Headed columns and rows of text.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,
@@ -70,6 +74,51 @@ impl Table {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// The cell of the first row that begins with `row`, in the column `column`.
+    #[must_use]
+    pub fn cell(&self, row: &str, column: &str) -> Option<&str> {
+        let column = self.columns.iter().position(|(name, _)| name == column)?;
+        let row = self
+            .rows
+            .iter()
+            .find(|cells| cells.first().is_some_and(|id| id == row))?;
+        row.get(column).map(String::as_str)
+    }
+
+    /// The columns and the rows (by their first cells) of these names, in this order; all where a list is empty.
+    ///
+    /// # Errors
+    /// The first name that is not there.
+    pub fn select<'a>(&self, columns: &[&'a str], rows: &[&'a str]) -> Result<Self, &'a str> {
+        let column = |name: &&'a str| {
+            let found = self.columns.iter().position(|(n, _)| n == name);
+            found.ok_or(*name)
+        };
+        let row = |name: &&'a str| {
+            let found = self
+                .rows
+                .iter()
+                .find(|r| r.first().is_some_and(|id| id == name));
+            found.ok_or(*name)
+        };
+        let mut chosen: Vec<usize> = columns.iter().map(column).collect::<Result<_, _>>()?;
+        if columns.is_empty() {
+            chosen = (0..self.columns.len()).collect();
+        }
+        let mut found: Vec<&Vec<String>> = rows.iter().map(row).collect::<Result<_, _>>()?;
+        if rows.is_empty() {
+            found = self.rows.iter().collect();
+        }
+        let cells = |cells: &Vec<String>| {
+            let cell = |&column: &usize| cells.get(column).cloned().unwrap_or_default();
+            chosen.iter().map(cell).collect()
+        };
+        Ok(Self {
+            columns: chosen.iter().map(|&c| self.columns[c].clone()).collect(),
+            rows: found.into_iter().map(cells).collect(),
+        })
     }
 
     fn widths(&self) -> Vec<usize> {
@@ -201,6 +250,27 @@ mod tests {
             table.markdown(),
             "| Runtime |  Median |\n| ------- | ------: |\n| wasm    | 12.6 us |\n| a\\|b    |         |\n"
         );
+    }
+
+    #[test]
+    fn cells_are_found_and_chosen_by_their_names() {
+        let mut table = Table::new(&[
+            ("rung", Align::Left),
+            ("time", Align::Right),
+            ("PSS", Align::Right),
+        ]);
+        table.row(["wasm", "5 us", "20 KiB"]);
+        table.row(["docker-none", "315 ms"]);
+        assert_eq!(table.cell("wasm", "PSS"), Some("20 KiB"));
+        assert_eq!(table.cell("docker-none", "PSS"), Some(""));
+        assert_eq!(table.cell("runc", "PSS"), None);
+        assert_eq!(table.cell("wasm", "USS"), None);
+        let chosen = table.select(&["PSS", "rung"], &["docker-none", "wasm"]);
+        let text = chosen.expect("all there").text(None);
+        assert_eq!(text, "   PSS  rung\n        docker-none\n20 KiB  wasm\n");
+        assert_eq!(table.select(&[], &[]), Ok(table.clone()));
+        assert_eq!(table.select(&["USS"], &[]), Err("USS"));
+        assert_eq!(table.select(&[], &["runc"]), Err("runc"));
     }
 
     fn ladder() -> Table {

@@ -2,14 +2,14 @@
 //! the same engine, interleaved; where the time goes, and whose CPU time it is.
 
 use std::env;
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use driver_testkit::Running;
 use measure_core::base::clock::now_ns;
 use measure_core::contract::Scope;
-use measure_core::contract::protocol::{Message, StartSample, parse_line};
+use measure_core::contract::protocol::StartSample;
+use procfs::process::Process;
 
 const SEED: u64 = 20;
 const AIM: f64 = 1.0;
@@ -18,59 +18,26 @@ const PEERS: [&str; 2] = ["/usr/bin/docker", "/usr/local/bin/docker"];
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Our driver as a child that makes one start per line that it is sent.
+/// Our driver, which makes one start per line that it is sent.
 struct Ours {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
+    driver: Running,
     scope: Scope,
 }
 
 impl Ours {
-    fn start(rung: &str) -> Outcome<Self> {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_docker-driver"))
-            .args(["time", "1", "--gated", "--rung", rung])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (input, output) = (child.stdin.take(), child.stdout.take());
-        let mut ours = Self {
-            child,
-            input,
-            output: BufReader::new(output.ok_or("no output")?),
-            scope: Scope::default(),
-        };
-        loop {
-            match ours.next()? {
-                Message::Scope { scope, .. } => ours.scope = scope,
-                Message::Ready => return Ok(ours),
-                Message::Failed { error, .. } => return Err(error.into()),
-                _ => {}
-            }
-        }
-    }
-
-    fn next(&mut self) -> Outcome<Message> {
-        let mut line = String::new();
-        if self.output.read_line(&mut line)? == 0 {
-            return Err("the driver ended early".into());
-        }
-        Ok(parse_line(line.trim())?)
+    fn start(rung: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_docker-driver"));
+        command.args(["time", "1", "--gated", "--rung", rung]);
+        let mut driver = Running::start(command);
+        let scope = driver.scope();
+        driver.until_ready();
+        Self { driver, scope }
     }
 
     fn cold_start(&mut self) -> Outcome<StartSample> {
-        let input = self.input.as_mut().ok_or("no input")?;
-        writeln!(input)?;
-        let mut sample = None;
-        loop {
-            match self.next()? {
-                Message::Sample(s) => sample = Some(s),
-                Message::Batch(_) => break,
-                Message::Failed { error, .. } => return Err(error.into()),
-                _ => {}
-            }
-        }
-        let sample = sample.ok_or("no sample")?;
+        self.driver.go();
+        let sample = self.driver.until_sample();
+        self.driver.until_batch();
         sample.error.clone().map_or(Ok(sample), |e| Err(e.into()))
     }
 
@@ -81,35 +48,11 @@ impl Ours {
             .cgroups
             .get("cpuacct")
             .ok_or("no cpuacct group")?;
-        Ok((
-            probes::cgroup::cpu_ns(group)?,
-            process_cpu_ns(self.child.id())?,
-        ))
+        let client = Process::new(self.driver.pid())?.stat()?;
+        // In steps of 10 ms, ended threads included.
+        let client_ns = (client.utime + client.stime) * 1_000_000_000 / procfs::ticks_per_second();
+        Ok((probes::cgroup::cpu_ns(group)?, client_ns))
     }
-
-    fn end(mut self) -> Outcome<()> {
-        self.input = None;
-        while let Ok(message) = self.next() {
-            if matches!(message, Message::Ended) {
-                break;
-            }
-        }
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-/// User and system time of a process, ended threads included, in steps of 10 ms.
-fn process_cpu_ns(pid: u32) -> Outcome<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields = stat.rsplit_once(')').ok_or("no stat")?.1;
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
-    Ok(ticks * 10_000_000)
 }
 
 /// CPU time of children waited for, in nanoseconds.
@@ -162,7 +105,7 @@ struct Costs {
 }
 
 fn compare(docker: &Path, rung: &str, network: &str, pairs: usize) -> Outcome<()> {
-    let mut ours = Ours::start(rung)?;
+    let mut ours = Ours::start(rung);
     let word = |prefix: &str| -> Outcome<String> {
         let text = &ours.scope.includes;
         let at = text.find(prefix).ok_or("the scope does not say it")?;
@@ -185,10 +128,7 @@ fn compare(docker: &Path, rung: &str, network: &str, pairs: usize) -> Outcome<()
     };
     for pair in 0..pairs {
         for side in 0..2 {
-            let (engine, client, children) = {
-                let (engine, client) = ours.cpu_ns()?;
-                (engine, client, children_cpu_ns())
-            };
+            let ((engine, client), children) = (ours.cpu_ns()?, children_cpu_ns());
             // Which side is first alternates, so that neither always finds the other's warmth.
             if (pair + side) % 2 == 0 {
                 let sample = ours.cold_start()?;
@@ -209,7 +149,7 @@ fn compare(docker: &Path, rung: &str, network: &str, pairs: usize) -> Outcome<()
             }
         }
     }
-    ours.end()?;
+    ours.driver.end().expect(0);
     report(rung, &mine, &theirs, &phases, &costs);
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! The engine's API: one connection of our own per worker, every call bounded in time.
 
 use std::cell::RefCell;
+use std::error::Error;
 use std::future::Future;
+use std::io;
+use std::iter::successors;
 use std::time::{Duration, Instant};
 
 use bollard::errors::Error as BollardError;
@@ -15,7 +18,7 @@ const INTERRUPT_GRACE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(100);
 
 /// Why a call of the API failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ApiError {
     /// The engine answered with an error.
     #[error("{message}")]
@@ -37,13 +40,33 @@ pub enum ApiError {
     #[error("interrupted during `{0}`")]
     Interrupted(&'static str),
     /// No connection, or it broke.
-    #[error("`{call}`: {cause}")]
+    #[error("`{call}`: {}", with_causes(source))]
     Lost {
         /// The call, by the word that messages have for it.
         call: &'static str,
         /// What went wrong.
-        cause: String,
+        source: BollardError,
     },
+    /// No engine at an address.
+    #[error("`connect`: no engine at {host}: {}", with_causes(&**source))]
+    Unreachable {
+        /// The address.
+        host: String,
+        /// What went wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// An error with all that it is due to: the client's outer ones only say that there was one.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    for cause in successors(error.source(), |&error| error.source()) {
+        let cause = cause.to_string();
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 impl ApiError {
@@ -60,19 +83,7 @@ impl ApiError {
                 status: 200,
                 message: error,
             },
-            other => {
-                // The outer error only says that there was one.
-                let mut cause = other.to_string();
-                let mut source = std::error::Error::source(&other);
-                while let Some(inner) = source {
-                    let text = inner.to_string();
-                    if !cause.ends_with(&text) {
-                        cause = format!("{cause}: {text}");
-                    }
-                    source = inner.source();
-                }
-                Self::Lost { call, cause }
-            }
+            source => Self::Lost { call, source },
         }
     }
 
@@ -114,25 +125,22 @@ impl Client {
     /// # Errors
     /// No engine answers there in time.
     pub fn connect(host: &str, limit: Duration) -> Result<Self, ApiError> {
-        let lost = |cause: String| ApiError::Lost {
-            call: "connect",
-            cause: format!("no engine at {host}: {cause}"),
+        let unreachable = |source: Box<dyn Error + Send + Sync>| ApiError::Unreachable {
+            host: host.to_owned(),
+            source,
         };
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| lost(e.to_string()))?;
-        let docker = connect(host, limit).map_err(|e| lost(e.to_string()))?;
-        let api = Api { docker, limit };
-        let docker = runtime
-            .block_on(api.call("version", api.docker.clone().negotiate_version()))
+        let docker = connect(host, limit).map_err(|e| unreachable(e.into()))?;
+        let client = Self::over(Api { docker, limit }).map_err(|e| unreachable(e.into()))?;
+        let negotiated = client.api.docker.clone().negotiate_version();
+        let docker = client
+            .call("version", negotiated)
             .map_err(|error| match error {
-                ApiError::Lost { cause, .. } => lost(cause),
+                ApiError::Lost { source, .. } => unreachable(source.into()),
                 other => other,
             })?;
         Ok(Self {
-            runtime: RefCell::new(runtime),
             api: Api { docker, limit },
+            ..client
         })
     }
 
@@ -140,17 +148,15 @@ impl Client {
     ///
     /// # Errors
     /// The system has no more descriptors.
-    pub fn another(&self) -> Result<Self, ApiError> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| ApiError::Lost {
-                call: "connect",
-                cause: e.to_string(),
-            })?;
+    pub fn another(&self) -> io::Result<Self> {
+        Self::over(self.api.clone())
+    }
+
+    fn over(api: Api) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
         Ok(Self {
             runtime: RefCell::new(runtime),
-            api: self.api.clone(),
+            api,
         })
     }
 

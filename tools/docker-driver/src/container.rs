@@ -16,10 +16,10 @@ use tokio::io::AsyncWriteExt;
 use crate::api::{Api, ApiError};
 
 /// Why a start failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The engine refused, hung or is gone.
-    #[error("{0}")]
+    #[error(transparent)]
     Api(#[from] ApiError),
     /// The function ended with another exit code than 0.
     #[error("exit code {code} of {function}")]

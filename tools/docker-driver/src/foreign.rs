@@ -1,7 +1,6 @@
 //! An engine that someone else runs, used only when asked for by `--docker-host`.
 
 use std::collections::HashMap;
-use std::fs;
 use std::os::unix::net::UnixStream;
 use std::process;
 
@@ -11,6 +10,7 @@ use measure_core::base::label::LABEL;
 use measure_core::contract::Scope;
 use measure_core::driver_kit::DriverError;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
+use procfs::process::all_processes;
 
 use crate::api::{ApiError, Client};
 use crate::container;
@@ -147,15 +147,13 @@ fn find_daemons(host: &str) -> Vec<i32> {
     let dockerd = match peer {
         Some(pid) if is(pid, "dockerd") => pid,
         // With socket activation the listener is the service manager's.
-        _ => match all
-            .iter()
-            .filter(|p| p.1 == "dockerd")
-            .map(|p| p.0)
-            .collect::<Vec<_>>()[..]
-        {
-            [pid] => pid,
-            _ => return Vec::new(),
-        },
+        _ => {
+            let mut found = all.iter().filter(|p| p.1 == "dockerd").map(|p| p.0);
+            match (found.next(), found.next()) {
+                (Some(pid), None) => pid,
+                _ => return Vec::new(),
+            }
+        }
     };
     let mut roots = vec![dockerd];
     let containerds = || all.iter().filter(|p| p.1 == "containerd");
@@ -168,24 +166,8 @@ fn find_daemons(host: &str) -> Vec<i32> {
 
 /// Process id, name and parent of every process.
 fn processes() -> Vec<(i32, String, i32)> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        let Some((name, rest)) = stat
-            .split_once('(')
-            .and_then(|(_, rest)| rest.rsplit_once(')'))
-        else {
-            continue;
-        };
-        let parent = rest.split_whitespace().nth(1).and_then(|p| p.parse().ok());
-        all.push((pid, name.to_owned(), parent.unwrap_or(0)));
-    }
-    all
+    let all = all_processes().into_iter().flatten().flatten();
+    all.filter_map(|process| process.stat().ok())
+        .map(|stat| (stat.pid, stat.comm, stat.ppid))
+        .collect()
 }

@@ -8,6 +8,7 @@ use bollard::models::ContainerCreateBody;
 use futures_util::StreamExt;
 use futures_util::stream;
 use measure_core::base::interrupt;
+use procfs::process::Process;
 
 use crate::api::{Api, ApiError, Client};
 use crate::container::{self, StartError};
@@ -119,11 +120,8 @@ async fn is_blocked(api: &Api, parking: &Parking<'_>, id: &str) -> Result<bool, 
 /// Whether process `pid` runs the executable `path` (of its own root) and sleeps.
 fn sleeps_in(pid: i32, path: &Path) -> bool {
     let runs = fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == path);
-    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let sleeps = state
-        .rsplit_once(')')
-        .is_some_and(|(_, rest)| rest.trim_start().starts_with('S'));
-    runs && sleeps
+    let stat = Process::new(pid).and_then(|process| process.stat());
+    runs && stat.is_ok_and(|stat| stat.state == 'S')
 }
 
 /// Releases the parked containers: closes their standard input, waits until their `main` has

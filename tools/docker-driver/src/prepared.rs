@@ -105,7 +105,7 @@ impl Prepared {
         for _ in 0..count {
             let client = lock(&self.client)
                 .another()
-                .map_err(|e| self.fault(e.into()))?;
+                .map_err(|e| DriverError::failed("no connection for a worker", e))?;
             let container = match self.way {
                 Way::Full => None,
                 Way::Precreated => {

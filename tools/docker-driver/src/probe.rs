@@ -9,9 +9,10 @@ use std::time::Duration;
 use measure_core::contract::Probe;
 use nix::unistd::geteuid;
 
+use crate::engine::init::InitError;
 use crate::engine::programs::find;
 use crate::engine::{self, cgroups};
-use crate::image;
+use crate::image::context::{self, Context};
 use crate::kinds::{Kind, Way};
 
 /// Executables of an engine; the daemon starts the others itself.
@@ -26,7 +27,8 @@ const INSTALL: &str = "apt-get install docker.io iptables";
 /// How long the namespaces of a probe may take.
 const TRIAL_LIMIT: Duration = Duration::from_secs(5);
 
-fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Probe {
+/// That a host lacks something.
+pub(crate) fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Probe {
     Probe::Unavailable {
         why: why.into(),
         mend: mend.into(),
@@ -36,12 +38,30 @@ fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Probe {
 /// Whether a private engine can run here with what `kind` needs, with an image or what it is made of.
 #[must_use]
 pub fn private_engine(kind: &Kind) -> Probe {
-    if !geteuid().is_root() {
-        return unavailable(
-            "a docker engine of its own needs root",
-            "run it as root, or use a running engine with --docker-host",
-        );
+    let checks: [&dyn Fn() -> Probe; 5] = [
+        &user,
+        &|| programs_of(kind),
+        &cgroups::check,
+        &namespaces,
+        &image,
+    ];
+    let mut found = checks.iter().map(|check| check());
+    found
+        .find(|probe| *probe != Probe::Ready)
+        .unwrap_or(Probe::Ready)
+}
+
+fn user() -> Probe {
+    if geteuid().is_root() {
+        return Probe::Ready;
     }
+    unavailable(
+        "a docker engine of its own needs root",
+        "run it as root, or use a running engine with --docker-host",
+    )
+}
+
+fn programs_of(kind: &Kind) -> Probe {
     if let Some(missing) = NEEDED.iter().find(|name| find(name).is_none()) {
         return unavailable(format!("{missing} is not installed"), INSTALL);
     }
@@ -49,55 +69,52 @@ pub fn private_engine(kind: &Kind) -> Probe {
         let install = format!("apt-get install {runtime}");
         return unavailable(format!("{runtime} is not installed"), install);
     }
-    if kind.way == Way::Restore
-        && let Err((why, mend)) = criu()
-    {
-        return unavailable(why, mend);
+    if kind.way == Way::Restore {
+        return criu();
     }
-    if let Err((why, mend)) = cgroups::check() {
-        return unavailable(why, mend);
-    }
-    if let Err(why) = try_namespaces_once() {
-        return unavailable(
-            format!("the kernel refuses the engine's namespaces: {why}"),
-            "run it with CAP_SYS_ADMIN and CAP_NET_ADMIN (in a container: --privileged)",
-        );
-    }
-    image()
+    Probe::Ready
 }
 
 /// Whether CRIU, which docker's checkpoints are made by, works with this kernel.
-fn criu() -> Result<(), (String, String)> {
+fn criu() -> Probe {
     let Some(criu) = find("criu") else {
-        let why = "criu is not installed".to_owned();
-        return Err((why, "apt-get install criu".into()));
+        return unavailable("criu is not installed", "apt-get install criu");
     };
-    let checked = Command::new(criu)
+    let checked = Command::new(&criu)
         .arg("check")
         .stdin(Stdio::null())
         .output();
-    let checked = checked.map_err(|e| (format!("cannot run criu: {e}"), String::new()))?;
-    if checked.status.success() {
-        return Ok(());
+    match checked {
+        Ok(checked) if checked.status.success() => Probe::Ready,
+        Ok(checked) => {
+            let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+            let lines: Vec<&str> = said.lines().filter(|line| line.contains("Error")).collect();
+            let why = format!("`criu check` fails: {}", lines.join(" | "));
+            unavailable(why, "install a criu that knows this kernel")
+        }
+        Err(error) => {
+            let why = format!("cannot run {}: {error}", criu.display());
+            unavailable(why, "apt-get install --reinstall criu")
+        }
     }
-    let said = String::from_utf8_lossy(&checked.stderr).into_owned();
-    let lines: Vec<&str> = said.lines().filter(|line| line.contains("Error")).collect();
-    let why = format!("`criu check` fails: {}", lines.join(" | "));
-    Err((why, "install a criu that knows this kernel".into()))
+}
+
+fn namespaces() -> Probe {
+    match try_namespaces_once() {
+        Ok(()) => Probe::Ready,
+        Err(why) => unavailable(
+            format!("the kernel refuses the engine's namespaces: {why}"),
+            "run it with CAP_SYS_ADMIN and CAP_NET_ADMIN (in a container: --privileged)",
+        ),
+    }
 }
 
 /// Whether there is an image or what it is made of.
 #[must_use]
 pub fn image() -> Probe {
-    match image::context::Context::read() {
+    match Context::read() {
         Ok(_) => Probe::Ready,
-        Err(error) => {
-            let text = error.to_string();
-            match text.rsplit_once(": ") {
-                Some((why, mend)) => unavailable(why, mend),
-                None => unavailable(text, "make build-noop"),
-            }
-        }
+        Err(error) => unavailable(error.to_string(), context::MEND),
     }
 }
 
@@ -105,7 +122,9 @@ pub fn image() -> Probe {
 #[derive(Debug, thiserror::Error)]
 enum NamespaceError {
     #[error(transparent)]
-    Start(#[from] io::Error),
+    Start(#[from] InitError),
+    #[error(transparent)]
+    Pipe(#[from] io::Error),
     /// What the trial said of it.
     #[error("{0}")]
     Refused(String),

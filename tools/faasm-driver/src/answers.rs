@@ -1,6 +1,7 @@
 //! What users are told, whichever command they gave.
 
 use faaslet::FaasletError;
+use faaslet::error::CGROUP_MEND;
 use faaslet::netns::NetnsError;
 use measure_core::base::exit::{Exit, HasExit};
 use measure_core::base::ids::{FunctionId, FunctionIdError};
@@ -11,7 +12,11 @@ use measure_core::driver_kit::cli::print_lines;
 pub(crate) fn driver_error(error: FaasletError) -> DriverError {
     match error {
         FaasletError::UnknownFunction(message) => DriverError::Usage(message),
-        FaasletError::Host { why, mend } => DriverError::Unavailable { why, mend },
+        FaasletError::Cgroup(cause) => DriverError::Unavailable {
+            why: format!("no CPU cgroup to be had ({cause})"),
+            mend: CGROUP_MEND.to_owned(),
+        },
+        FaasletError::Netns(cause) => no_namespaces(&cause),
         other => DriverError::Failed(other.to_string()),
     }
 }
@@ -21,11 +26,15 @@ pub(crate) fn netns_error(error: NetnsError) -> DriverError {
     match error.exit() {
         Exit::Usage => DriverError::Usage(error.to_string()),
         Exit::Busy => DriverError::Busy(error.to_string()),
-        Exit::Unavailable => DriverError::Unavailable {
-            why: "no network namespaces to be had".to_owned(),
-            mend: error.to_string(),
-        },
+        Exit::Unavailable => no_namespaces(&error),
         _ => DriverError::Failed(error.to_string()),
+    }
+}
+
+fn no_namespaces(error: &NetnsError) -> DriverError {
+    DriverError::Unavailable {
+        why: "no network namespaces to be had".to_owned(),
+        mend: error.to_string(),
     }
 }
 

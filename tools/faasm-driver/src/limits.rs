@@ -2,13 +2,16 @@
 
 use std::fs;
 
+use faaslet::seat::Found;
 use measure_core::driver_kit::DriverError;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Descriptors beside those of the seats: standard streams, code, pipes, sockets, slots to spare.
 const OTHER_FDS: u64 = 128;
-/// Per seat: control file of the cgroup (two where a host has both versions) and namespace.
+/// Per seat that is made before: control file of the cgroup (two where a host has both versions) and namespace.
 const FDS_PER_SEAT: u64 = 3;
+/// Per start that makes its namespace: control file, the worker's own namespace, the new one, and a socket in each.
+const FDS_PER_NEW_NAMESPACE: u64 = 6;
 /// Per worker of a program with directories, beside those: standard error, standard input and their copies.
 const FDS_PER_WORKER: u64 = 4;
 /// Per parked worker: stack and its guard, two signal stacks and theirs, slot's image, heap and guards.
@@ -16,13 +19,22 @@ const MAPS_PER_WORKER: u64 = 12;
 /// Mappings that a process has anyway.
 const OTHER_MAPS: u64 = 1024;
 
-/// Raises the soft limit of open files to what `workers`, in seats or not, with so many directories each, need and checks what cannot be raised.
+/// Raises the soft limit of open files to what `workers`, in seats of which so much is `found` made or in none, with so many directories each,
+/// need and checks what cannot be raised.
 ///
 /// # Errors
 /// Which limit is too low, and how to raise it.
-pub(crate) fn check(workers: usize, seated: bool, directories: usize) -> Result<(), DriverError> {
+pub(crate) fn check(
+    workers: usize,
+    found: Option<Found>,
+    directories: usize,
+) -> Result<(), DriverError> {
     let workers = workers as u64;
-    let seat = if seated { FDS_PER_SEAT } else { 0 };
+    let seat = match found {
+        None => 0,
+        Some(Found::Seat) => FDS_PER_SEAT,
+        Some(Found::Cgroup | Found::Nothing) => FDS_PER_NEW_NAMESPACE,
+    };
     let files = match directories as u64 {
         0 => 0,
         n => FDS_PER_WORKER + n,

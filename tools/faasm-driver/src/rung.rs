@@ -4,14 +4,13 @@ use std::fs::File;
 use std::sync::Arc;
 
 use faaslet::park::Parked;
-use faaslet::seat::{self, Namespaces, Seats};
+use faaslet::seat::{self, Found, Seats};
 use faaslet::stdin::Stdin;
 use faaslet::waiting::WaitingThreads;
-use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, netns, thread};
+use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, thread};
 use measure_core::base::clock::{PhaseClock, Phases};
-use measure_core::base::label;
 use measure_core::contract::{Description, Probe, Scope};
-use measure_core::driver_kit::cgroup::{Controller, Group, OwnScope};
+use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::answers::driver_error;
@@ -52,13 +51,17 @@ impl FaasletRung {
     }
 
     fn make(&self, plan: &Plan, scope: OwnScope) -> Result<Ready, DriverError> {
-        let seated = self.kind != Kind::Wasm;
+        // Parked ones are weighed, not timed: where their seat came from does not matter then.
+        let found = self.kind.found().map(|found| match plan.purpose {
+            Purpose::Time => found,
+            Purpose::Hold => Found::Seat,
+        });
         let grants = self
             .settings
             .store
             .grants(&plan.function)
             .map_err(driver_error)?;
-        limits::check(plan.workers, seated, grants.dirs.len())?;
+        limits::check(plan.workers, found, grants.dirs.len())?;
         let engine = FaasletEngine::new(EngineSettings {
             instances: u32::try_from(plan.workers).unwrap_or(u32::MAX),
             ..self.settings.engine.clone()
@@ -77,17 +80,10 @@ impl FaasletRung {
             ..grants
         };
         let functions = self.load(plan, &engine, grants)?;
-        let seats = if seated {
-            // Parked ones are weighed, not timed: where their namespace came from does not matter then.
-            let namespaces = match (self.kind, plan.purpose) {
-                (Kind::NetnsNew, Purpose::Time) => Namespaces::PerStart,
-                _ => Namespaces::Pooled,
-            };
-            let seats = Seats::make(plan.workers, namespaces, &scope).map_err(driver_error)?;
-            Some(Arc::new(seats))
-        } else {
-            None
-        };
+        let seats = found
+            .map(|found| Seats::make(plan.workers, found, &scope).map(Arc::new))
+            .transpose()
+            .map_err(driver_error)?;
         let waiting = match (&seats, plan.purpose) {
             (Some(seats), Purpose::Time) if self.kind.waits() => Some(
                 WaitingThreads::start(&functions, seats)
@@ -131,19 +127,12 @@ impl Rung for FaasletRung {
         if self.kind == Kind::Wasm {
             return Probe::Ready;
         }
-        let name = label::name(nix::unistd::getpid().as_raw(), "probe");
-        if let Err(e) = Group::create(&name, &[Controller::Cpu]) {
-            return Probe::Unavailable {
-                why: format!("no CPU cgroup to be had ({e})"),
-                mend: "run as root on a host whose cpu controller is mounted and delegated"
-                    .to_owned(),
-            };
-        }
-        match netns::probe() {
+        match seat::probe().map_err(driver_error) {
             Ok(()) => Probe::Ready,
-            Err(e) => Probe::Unavailable {
-                why: "no network namespace to be had".to_owned(),
-                mend: e.to_string(),
+            Err(DriverError::Unavailable { why, mend }) => Probe::Unavailable { why, mend },
+            Err(other) => Probe::Unavailable {
+                why: other.to_string(),
+                mend: String::new(),
             },
         }
     }
@@ -166,13 +155,7 @@ impl Rung for FaasletRung {
         let function = &ready.functions[worker % ready.functions.len()];
         let (clock, result) = match (&ready.waiting, &ready.seats) {
             (Some(waiting), _) => waiting.hand_over(worker, clock),
-            (None, Some(seats)) => {
-                let namespaces = match self.kind {
-                    Kind::NetnsNew => Namespaces::PerStart,
-                    _ => Namespaces::Pooled,
-                };
-                thread::start(function, seats, worker, namespaces, clock)
-            }
+            (None, Some(seats)) => thread::start(function, seats, worker, clock),
             (None, None) => {
                 let result = function.start(&mut clock);
                 (clock, result)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use faaslet::seat::Found;
 use faaslet::settings::ENGINE;
 use measure_core::contract::{Description, Isolation};
 
@@ -14,6 +15,8 @@ pub(crate) enum Kind {
     Wasm,
     /// A Faaslet: new thread, pooled cgroup and namespace.
     Faaslet,
+    /// The same with cgroup and namespace made for this start.
+    New,
     /// The same with a namespace made for this start.
     NetnsNew,
     /// The same on a thread that waits in its seat.
@@ -29,10 +32,19 @@ const LUCET: &str = "stands for Lucet too, whose ideas live on in this engine: l
      can be compiled for it: lucetc 0.6.1 needs wabt 0.9.2, which is withdrawn, and with that pinned its cranelift-codegen 0.51 no longer compiles \
      (E0271 and E0599 in isa/x86/abi.rs) without changes to its source";
 
+/// What a rung is called and what is said of it.
+struct Words {
+    id: &'static str,
+    summary: &'static str,
+    cold: &'static str,
+    warm: &'static str,
+}
+
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Wasm,
         Self::Faaslet,
+        Self::New,
         Self::NetnsNew,
         Self::Pooled,
         Self::Proto,
@@ -50,79 +62,70 @@ impl Kind {
     }
 
     pub(crate) fn id(self) -> &'static str {
+        self.words().id
+    }
+
+    /// What of its seat a timed start finds made; nothing if it has none.
+    pub(crate) fn found(self) -> Option<Found> {
         match self {
-            Self::Wasm => "wasm",
-            Self::Faaslet => "faaslet",
-            Self::NetnsNew => "faaslet-netns-new",
-            Self::Pooled => "faaslet-pooled",
-            Self::Proto => "proto-faaslet",
-            Self::ProtoPooled => "proto-faaslet-pooled",
+            Self::Wasm => None,
+            Self::NetnsNew => Some(Found::Cgroup),
+            Self::New => Some(Found::Nothing),
+            _ => Some(Found::Seat),
         }
     }
 
-    fn summary(self) -> &'static str {
+    fn words(self) -> Words {
         match self {
-            Self::Wasm => "a fresh Wasm instance on the calling thread",
-            Self::Faaslet => {
-                "a new thread that joins a CPU cgroup and a network namespace and runs a fresh Wasm instance"
-            }
-            Self::NetnsNew => {
-                "a new thread that joins a CPU cgroup, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance"
-            }
-            Self::Pooled => {
-                "a fresh Wasm instance on a thread that waits in its CPU cgroup and network namespace"
-            }
-            Self::Proto => {
-                "a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of a snapshot taken after the program's initialisation"
-            }
-            Self::ProtoPooled => {
-                "a fresh instance of a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace"
-            }
-        }
-    }
-
-    fn cold(self) -> &'static str {
-        match self {
-            Self::Wasm => {
-                "code mapped, slot reserved; the instance and its memory are new, every dirty page of the slot's last use was reset"
-            }
-            Self::Faaslet => {
-                "code mapped, slot reserved, cgroup and namespace made; thread, instance and memory are new"
-            }
-            Self::NetnsNew => {
-                "code mapped, slot reserved, cgroup made; thread, namespace, instance and memory are new"
-            }
-            Self::Pooled => {
-                "code mapped, slot reserved, thread waiting in cgroup and namespace; instance and memory are new"
-            }
-            Self::Proto => {
-                "snapshot taken, code and memory image mapped, slot reserved, cgroup and namespace made; thread, instance and its copy-on-write memory are new"
-            }
-            Self::ProtoPooled => {
-                "snapshot taken, code and memory image mapped, slot reserved, thread waiting in cgroup and namespace; instance and its copy-on-write memory are new"
-            }
-        }
-    }
-
-    fn warm(self) -> &'static str {
-        match self {
-            Self::Wasm => "engine, code, slot",
-            Self::Faaslet => "engine, code, slot, seat (cgroup, namespace)",
-            Self::NetnsNew => "engine, code, slot, cgroup",
-            Self::Pooled => "engine, code, slot, seat, thread in it",
-            Self::Proto => "engine, snapshot, slot, seat (cgroup, namespace)",
-            Self::ProtoPooled => "engine, snapshot, slot, seat, thread in it",
+            Self::Wasm => Words {
+                id: "wasm",
+                summary: "a fresh Wasm instance on the calling thread",
+                cold: "code mapped, slot reserved; the instance and its memory are new, every dirty page of the slot's last use was reset",
+                warm: "engine, code, slot",
+            },
+            Self::Faaslet => Words {
+                id: "faaslet",
+                summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh Wasm instance",
+                cold: "code mapped, slot reserved, cgroup and namespace made; thread, instance and memory are new",
+                warm: "engine, code, slot, seat (cgroup, namespace)",
+            },
+            Self::New => Words {
+                id: "faaslet-new",
+                summary: "a new CPU cgroup, a new thread that joins it, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance; all of it is removed again",
+                cold: "code mapped, slot reserved; cgroup, namespace, thread, instance and memory are new",
+                warm: "engine, code, slot",
+            },
+            Self::NetnsNew => Words {
+                id: "faaslet-netns-new",
+                summary: "a new thread that joins a CPU cgroup, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance",
+                cold: "code mapped, slot reserved, cgroup made; thread, namespace, instance and memory are new",
+                warm: "engine, code, slot, cgroup",
+            },
+            Self::Pooled => Words {
+                id: "faaslet-pooled",
+                summary: "a fresh Wasm instance on a thread that waits in its CPU cgroup and network namespace",
+                cold: "code mapped, slot reserved, thread waiting in cgroup and namespace; instance and memory are new",
+                warm: "engine, code, slot, seat, thread in it",
+            },
+            Self::Proto => Words {
+                id: "proto-faaslet",
+                summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of a snapshot taken after the program's initialisation",
+                cold: "snapshot taken, code and memory image mapped, slot reserved, cgroup and namespace made; thread, instance and its copy-on-write memory are new",
+                warm: "engine, snapshot, slot, seat (cgroup, namespace)",
+            },
+            Self::ProtoPooled => Words {
+                id: "proto-faaslet-pooled",
+                summary: "a fresh instance of a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace",
+                cold: "snapshot taken, code and memory image mapped, slot reserved, thread waiting in cgroup and namespace; instance and its copy-on-write memory are new",
+                warm: "engine, snapshot, slot, seat, thread in it",
+            },
         }
     }
 
     fn isolation(self) -> Isolation {
-        let seated = self != Self::Wasm;
-        let seat = |what: &str| {
-            if seated {
-                what.to_owned()
-            } else {
-                String::new()
-            }
+        let seat = |what: &str| match self.found() {
+            Some(_) => what.to_owned(),
+            None => String::new(),
         };
         Isolation {
             memory: "SFI".to_owned(),
@@ -150,12 +153,19 @@ impl Kind {
                     .to_owned(),
             );
         }
+        if self == Self::New || self == Self::NetnsNew {
+            in_force.push(
+                "the veth pair is gone when the start ends; the kernel frees the rest of its namespace on a thread of its own"
+                    .to_owned(),
+            );
+        }
+        let words = self.words();
         Description {
-            rung: self.id().to_owned(),
-            summary: self.summary().to_owned(),
+            rung: words.id.to_owned(),
+            summary: words.summary.to_owned(),
             engine: ENGINE.to_owned(),
-            cold: self.cold().to_owned(),
-            warm: self.warm().to_owned(),
+            cold: words.cold.to_owned(),
+            warm: words.warm.to_owned(),
             isolation: self.isolation(),
             settings: in_force,
             max_workers: 4000,

@@ -14,9 +14,12 @@ mod trace;
 mod tree;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::str::FromStr;
 
+use nix::errno::Errno;
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
@@ -24,8 +27,10 @@ use measure_core::base::exit::{Exit, HasExit, after_help};
 use measure_core::base::ids;
 use measure_core::base::interrupt;
 use measure_core::base::range::{OutOfRange, in_range};
+use measure_core::contract::environment::Unfit;
 use output::Output;
 use pass::Session;
+use probes::memory::MemoryError;
 use program::{Program, ProgramError, Streams};
 use report::Report;
 
@@ -121,14 +126,23 @@ impl Pass {
 }
 
 impl FromStr for Pass {
-    type Err = String;
+    type Err = ArgumentError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|pass| pass.name() == text)
-            .ok_or_else(|| ids::unknown("pass", text, &Self::ALL.map(|p| p.name().to_owned())))
+    fn from_str(text: &str) -> Result<Self, ArgumentError> {
+        let named = Self::ALL.into_iter().find(|pass| pass.name() == text);
+        named.ok_or_else(|| ArgumentError::NoPass(text.to_owned()))
     }
+}
+
+/// What is wrong with an argument.
+#[derive(Debug, thiserror::Error)]
+pub enum ArgumentError {
+    /// Of `--passes`.
+    #[error("{}", ids::unknown("pass", .0, &Pass::ALL.map(|pass| pass.name().to_owned())))]
+    NoPass(String),
+    /// Of an option that takes a number.
+    #[error("`{0}` is not a whole number in range")]
+    NoNumber(String),
 }
 
 /// Why a command could not be measured.
@@ -145,34 +159,36 @@ pub enum CommandError {
         "`{program}` failed in run {run} of pass {pass} ({how}): see why with --show-output, or go on all the same with --ignore-failure"
     )]
     Failed {
-        /// Its name.
         program: String,
-        /// Which pass.
         pass: &'static str,
-        /// Which run, from 1, or which warm-up.
+        /// From 1, or which warm-up.
         run: String,
         /// Exit code or signal.
-        how: String,
+        how: ExitStatus,
     },
     /// The results cannot be written.
     #[error("cannot write {}: {cause}, choose another file with --json", path.display())]
     Output {
-        /// The file.
         path: PathBuf,
-        /// Why not.
         #[source]
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// Refused under `--strict`.
-    #[error("this machine is not fit to measure on: {0}")]
-    Unfit(String),
-    /// The kernel refuses something that measuring needs.
-    #[error("{what}: {why}")]
-    System {
-        /// What was tried.
+    #[error("this machine is not fit to measure on: {}", .0.words())]
+    Unfit(#[from] Unfit),
+    /// The command could not be killed on a signal to us.
+    #[error("cannot catch signals: {0}")]
+    Signals(#[source] io::Error),
+    /// This kernel cannot tell memory at all.
+    #[error("cannot weigh processes: {0}")]
+    Memory(#[from] MemoryError),
+    /// The kernel refuses something else that measuring needs.
+    #[error("cannot {what}: {}", errno.desc())]
+    Kernel {
+        /// In words.
         what: &'static str,
-        /// What the kernel said.
-        why: String,
+        #[source]
+        errno: Errno,
     },
 }
 
@@ -183,7 +199,7 @@ impl HasExit for CommandError {
             Self::Failed { .. } => Exit::StartFailed,
             Self::Output { .. } => Exit::Output,
             Self::Unfit(_) => Exit::Unavailable,
-            Self::System { .. } => Exit::Failed,
+            Self::Signals(_) | Self::Memory(_) | Self::Kernel { .. } => Exit::Failed,
         }
     }
 }
@@ -199,15 +215,10 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     let program = Program::find(&options.command, Streams::open(&options)?)?;
     interrupt::install()
         .and_then(|()| tree::kill_on_signal())
-        .map_err(|e| CommandError::System {
-            what: "cannot catch signals",
-            why: e.to_string(),
-        })?;
+        .map_err(CommandError::Signals)?;
     tree::adopt_orphans();
     let environment = probes::environment::capture();
-    environment
-        .heed(options.strict)
-        .map_err(|unfit| CommandError::Unfit(unfit.words()))?;
+    environment.heed(options.strict)?;
     let mut session = Session::new(&options, &program, Report::new(&options, environment));
     let mut outcome = Ok(());
     for pass in Pass::ALL {
@@ -227,9 +238,9 @@ pub fn run(options: Options) -> Result<Exit, CommandError> {
     Ok(interrupt::received().unwrap_or(Exit::Ok))
 }
 
-fn number<T: FromStr>(text: &str) -> Result<T, String> {
+fn number<T: FromStr>(text: &str) -> Result<T, ArgumentError> {
     text.parse()
-        .map_err(|_| format!("`{text}` is not a whole number in range"))
+        .map_err(|_| ArgumentError::NoNumber(text.to_owned()))
 }
 
 fn check(options: &Options) -> Result<(), CommandError> {

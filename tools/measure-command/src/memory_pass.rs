@@ -1,20 +1,22 @@
 //! Peak memory of the command's process tree in one run.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::CommandError;
 use super::program::{self, Program, ProgramError};
 use super::trace::{self, Events};
 use super::tree;
+use probes::kernel_memory::resident_peak_of;
 use probes::memory::{Memory, MemoryError, Sampler};
 
 /// Shortest time between two samples.
@@ -23,37 +25,53 @@ const INTERVAL: Duration = Duration::from_millis(1);
 const REST: u32 = 4;
 
 /// The most memory that one run was seen to hold.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Peak {
     /// Largest sum of PSS over the tree of any sample.
-    pub(super) pss_bytes: Result<u64, String>,
+    pub(super) pss_bytes: Result<u64, NoPeak>,
     /// Largest sum of RSS over the tree of any sample, or of one process by the kernel's own peak if
     /// that is larger.
-    pub(super) rss_bytes: Result<u64, String>,
+    pub(super) rss_bytes: Result<u64, NoPeak>,
     /// The kernel's own peak (`VmHWM`) of the largest process.
-    pub(super) process_rss_bytes: Result<u64, String>,
+    pub(super) process_rss_bytes: Result<u64, NoPeak>,
     /// How often the tree was weighed.
     pub(super) samples: u32,
     /// How many processes it had in all.
     pub(super) processes: u32,
-    /// Why it could not be traced, if so: then nothing was weighed at its exit.
-    pub(super) untraced: Option<String>,
+    /// Then nothing was weighed at its exit.
+    pub(super) untraced: Option<Untraced>,
 }
+
+/// Why the peak of a run is not known.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum NoPeak {
+    #[error(transparent)]
+    Incomplete(#[from] MemoryError),
+    #[error("it ended before a sample was taken; {0}")]
+    TooShort(Untraced),
+    #[error("it was killed before it could be weighed")]
+    Killed,
+    #[error("no process was seen at its exit")]
+    NoExit,
+    /// `ru_maxrss` includes what the child borrowed of us before it execed.
+    #[error(
+        "the kernel's peak ({0} bytes) may be that of measure-core itself, whose memory a child borrows until it execs; allow ptrace"
+    )]
+    Borrowed(u64),
+}
+
+/// Why the command could not be traced.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("ptrace is refused ({0}), run as root or allow it (kernel.yama.ptrace_scope, seccomp)")]
+pub(super) struct Untraced(#[source] Arc<io::Error>);
 
 /// Runs the program once.
 ///
 /// # Errors
 /// It cannot be started, or this kernel cannot tell memory at all.
 pub(super) fn run(program: &Program) -> Result<(ExitStatus, Peak), CommandError> {
-    let sampler = || {
-        Sampler::new().map_err(|e| CommandError::System {
-            what: "cannot weigh processes",
-            why: e.to_string(),
-        })
-    };
     let watch = Watch::default();
-    let mut own = sampler()?;
-    let background = sampler()?;
+    let (mut own, background) = (Sampler::new()?, Sampler::new()?);
     thread::scope(|scope| {
         let sampling = scope.spawn(|| watch.sample_until_done(background));
         let outcome = run_watched(program, &watch, &mut own);
@@ -69,7 +87,8 @@ fn run_watched(
     watch: &Watch,
     own: &mut Sampler,
 ) -> Result<(ExitStatus, Peak), CommandError> {
-    match start_traced(program) {
+    let kernel = |what| move |errno| CommandError::Kernel { what, errno };
+    match start(program, true) {
         Ok(child) => {
             let root = child.id().cast_signed();
             tree::started(root);
@@ -77,57 +96,32 @@ fn run_watched(
                 watch,
                 sampler: own,
             };
-            let status =
-                trace::follow(root, &mut observer).map_err(|errno| CommandError::System {
-                    what: "cannot follow the command with ptrace",
-                    why: errno.desc().to_owned(),
-                })?;
+            let status = trace::follow(root, &mut observer)
+                .map_err(kernel("follow the command with ptrace"))?;
             Ok((status, watch.peak(None)))
         }
-        Err(why) => {
-            let child = start(program, false).map_err(|e| started(program, &e))?;
+        Err(refused) => {
+            let child = start(program, false).map_err(|error| ProgramError::Start {
+                path: program.path(),
+                errno: Errno::from_raw(error.raw_os_error().unwrap_or_default()),
+            })?;
             let root = child.id().cast_signed();
             tree::started(root);
             lock(&watch.live).untraced_root = Some(root);
             let (status, usage) =
-                program::wait(Pid::from_raw(root)).map_err(|errno| CommandError::System {
-                    what: "cannot wait for the command",
-                    why: errno.desc().to_owned(),
-                })?;
-            let mut peak = watch.peak(Some(why));
-            peak.process_rss_bytes = kernel_peak(usage.max_rss_bytes);
+                program::wait(Pid::from_raw(root)).map_err(kernel("wait for the command"))?;
+            let mut peak = watch.peak(Some(Untraced(Arc::new(refused))));
+            let own = resident_peak_of(nix::unistd::getpid().as_raw()).unwrap_or(u64::MAX);
+            peak.process_rss_bytes = match usage.max_rss_bytes {
+                bytes if bytes > own => Ok(bytes),
+                bytes => Err(NoPeak::Borrowed(bytes)),
+            };
             Ok((status, peak))
         }
     }
 }
 
-fn started(program: &Program, error: &std::io::Error) -> CommandError {
-    CommandError::Program(ProgramError::Start {
-        path: program.path(),
-        why: error.to_string(),
-    })
-}
-
-/// ru_maxrss includes what the child borrowed of us before it execed.
-fn kernel_peak(max_rss_bytes: u64) -> Result<u64, String> {
-    let own = high_water_mark(nix::unistd::getpid().as_raw()).unwrap_or(u64::MAX);
-    if max_rss_bytes > own {
-        return Ok(max_rss_bytes);
-    }
-    Err(format!(
-        "the kernel's peak ({max_rss_bytes} bytes) may be that of measure-core itself, whose memory a child borrows until it execs; allow ptrace"
-    ))
-}
-
-fn start_traced(program: &Program) -> Result<Child, String> {
-    start(program, true).map_err(|e| {
-        format!(
-            "ptrace is refused ({e}), run as root or allow it (kernel.yama.ptrace_scope, seccomp)"
-        )
-    })
-}
-
-fn start(program: &Program, traced: bool) -> std::io::Result<Child> {
+fn start(program: &Program, traced: bool) -> io::Result<Child> {
     let mut command = program.command()?;
     if traced {
         // SAFETY: runs in the forked child; ptrace(2) is a plain system call, safe there.
@@ -192,19 +186,16 @@ impl Watch {
             }
             return;
         }
-        let (mut sum, mut read, mut incomplete) = (Memory::default(), false, None);
+        let (mut read, mut incomplete) = (Vec::new(), None);
         for pid in pids {
             match sampler.of_process(pid) {
-                Ok(memory) => {
-                    sum += memory;
-                    read = true;
-                }
+                Ok(memory) => read.push(memory),
                 Err(MemoryError::Gone(_) | MemoryError::WithoutMemory(_)) => {}
                 Err(error) => incomplete = Some(error),
             }
         }
-        if read || incomplete.is_some() {
-            self.weighed(sum, incomplete);
+        if !read.is_empty() || incomplete.is_some() {
+            self.weighed(read.into_iter().sum(), incomplete);
         }
     }
 
@@ -218,22 +209,20 @@ impl Watch {
         }
     }
 
-    fn peak(&self, untraced: Option<String>) -> Peak {
+    fn peak(&self, untraced: Option<Untraced>) -> Peak {
         let best = lock(&self.best);
         let why = match (&best.incomplete, &untraced) {
-            (Some(error), _) => Some(error.to_string()),
+            (Some(error), _) => Some(NoPeak::Incomplete(error.clone())),
             (None, _) if best.samples > 0 => None,
-            (None, Some(why)) => Some(format!("it ended before a sample was taken; {why}")),
-            (None, None) => Some("it was killed before it could be weighed".to_owned()),
+            (None, Some(why)) => Some(NoPeak::TooShort(why.clone())),
+            (None, None) => Some(NoPeak::Killed),
         };
         let sampled = |bytes: u64| why.clone().map_or(Ok(bytes), Err);
         let of_one = best.process_rss_bytes.unwrap_or(0);
         Peak {
             pss_bytes: sampled(best.pss_bytes),
             rss_bytes: sampled(best.rss_bytes.max(of_one)),
-            process_rss_bytes: best
-                .process_rss_bytes
-                .ok_or_else(|| "no process was seen at its exit".to_owned()),
+            process_rss_bytes: best.process_rss_bytes.ok_or(NoPeak::NoExit),
             samples: best.samples,
             processes: lock(&self.live).ever,
             untraced,
@@ -265,7 +254,7 @@ impl Events for Observer<'_> {
         if lock(&self.watch.live).borrowing.contains(&pid) {
             return;
         }
-        let peak = high_water_mark(pid);
+        let peak = resident_peak_of(pid);
         {
             let mut best = lock(&self.watch.best);
             best.process_rss_bytes = best.process_rss_bytes.max(peak);
@@ -278,16 +267,4 @@ impl Events for Observer<'_> {
         live.processes.remove(&pid);
         live.borrowing.remove(&pid);
     }
-}
-
-/// The kernel's own peak of a process's resident set since its last exec.
-fn high_water_mark(pid: i32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib: u64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB"))?
-        .trim()
-        .parse()
-        .ok()?;
-    kib.checked_mul(1024)
 }

@@ -2,27 +2,30 @@
 
 use std::process::ExitStatus;
 
-use super::memory_pass::{self, Peak};
+use super::memory_pass::{self, NoPeak, Peak};
 use super::program::{Ended, Program};
 use super::report::Report;
 use super::{CommandError, Options, Pass, tree};
 use measure_core::base::interrupt;
 use measure_core::base::progress::Line;
+use measure_core::contract::vocabulary::Metric;
 use probes::perf::{Count, Counters, Event};
 
 /// What is measured once per run of the wall pass.
-type UsageMetric = (&'static str, fn(&Ended) -> u64);
+type UsageMetric = (Metric, fn(&Ended) -> u64);
 const WALL_METRICS: [UsageMetric; 10] = [
-    ("wall_ns", |e| e.wall_ns),
-    ("cpu_ns", |e| e.usage.user_ns + e.usage.system_ns),
-    ("user_ns", |e| e.usage.user_ns),
-    ("system_ns", |e| e.usage.system_ns),
-    ("read_bytes", |e| e.usage.read_bytes),
-    ("write_bytes", |e| e.usage.write_bytes),
-    ("minor_faults", |e| e.usage.minor_faults),
-    ("major_faults", |e| e.usage.major_faults),
-    ("voluntary_switches", |e| e.usage.voluntary_switches),
-    ("involuntary_switches", |e| e.usage.involuntary_switches),
+    (Metric::WallNs, |e| e.wall_ns),
+    (Metric::CpuNs, |e| e.usage.user_ns + e.usage.system_ns),
+    (Metric::UserNs, |e| e.usage.user_ns),
+    (Metric::SystemNs, |e| e.usage.system_ns),
+    (Metric::ReadBytes, |e| e.usage.read_bytes),
+    (Metric::WriteBytes, |e| e.usage.write_bytes),
+    (Metric::MinorFaults, |e| e.usage.minor_faults),
+    (Metric::MajorFaults, |e| e.usage.major_faults),
+    (Metric::VoluntarySwitches, |e| e.usage.voluntary_switches),
+    (Metric::InvoluntarySwitches, |e| {
+        e.usage.involuntary_switches
+    }),
 ];
 
 /// CPU time below which the kernel's division into user and system means little: some ticks of 1 to
@@ -101,7 +104,7 @@ impl<'a> Session<'a> {
             program: self.options.command[0].to_string_lossy().into_owned(),
             pass: pass.name(),
             run,
-            how: status.to_string(),
+            how: status,
         })
     }
 
@@ -136,9 +139,9 @@ impl<'a> Session<'a> {
             let ended = run_once(program)?;
             Ok((ended.status, ended))
         });
-        for (name, value) in WALL_METRICS {
+        for (metric, value) in WALL_METRICS {
             let values = runs.iter().map(value).collect();
-            self.report.add(name, Pass::Wall, Ok(values));
+            self.report.add(metric, Pass::Wall, values, None);
         }
         if runs
             .iter()
@@ -173,10 +176,10 @@ impl<'a> Session<'a> {
         for (index, event) in events.iter().enumerate() {
             let counts = || runs.iter().filter_map(|counts| counts.get(index));
             let values: Vec<u64> = counts().filter_map(|c| c.value.clone().ok()).collect();
-            let why = counts().find_map(|c| c.value.clone().err());
+            let why = counts().find_map(|c| c.value.as_ref().err());
             if let Some(least) = counts()
                 .filter(|c| c.value.is_ok())
-                .map(|c| c.coverage)
+                .map(Count::coverage)
                 .min_by(f64::total_cmp)
                 .filter(|&least| least < 0.995)
             {
@@ -185,30 +188,26 @@ impl<'a> Session<'a> {
                     100.0 * least
                 ));
             }
-            let outcome = match why {
-                Some(why) if values.is_empty() => Err(why.to_string()),
-                _ => Ok(values),
-            };
-            self.report.add(event.metric(), Pass::Counters, outcome);
+            let why = why.map(ToString::to_string);
+            self.report.add(event.metric(), Pass::Counters, values, why);
         }
     }
 
     fn memory(&mut self) -> Result<(), CommandError> {
         let (runs, outcome) = self.each_run(Pass::Memory, memory_pass::run);
-        type Metric = (&'static str, fn(&Peak) -> &Result<u64, String>);
-        let metrics: [Metric; 3] = [
-            ("peak_pss_bytes", |peak| &peak.pss_bytes),
-            ("peak_rss_bytes", |peak| &peak.rss_bytes),
-            ("largest_process_rss_bytes", |peak| &peak.process_rss_bytes),
+        type Of = fn(&Peak) -> &Result<u64, NoPeak>;
+        let metrics: [(Metric, Of); 3] = [
+            (Metric::PeakPssBytes, |peak| &peak.pss_bytes),
+            (Metric::PeakRssBytes, |peak| &peak.rss_bytes),
+            (Metric::LargestProcessRssBytes, |peak| {
+                &peak.process_rss_bytes
+            }),
         ];
-        for (name, of) in metrics {
-            let values: Vec<u64> = runs.iter().filter_map(|run| of(run).clone().ok()).collect();
-            let why = runs.iter().find_map(|run| of(run).clone().err());
-            let outcome = match why {
-                Some(why) if values.is_empty() => Err(why),
-                _ => Ok(values),
-            };
-            self.report.add(name, Pass::Memory, outcome);
+        for (metric, of) in metrics {
+            let values = runs.iter().filter_map(|run| of(run).as_ref().ok().copied());
+            let why = runs.iter().find_map(|run| of(run).as_ref().err());
+            let why = why.map(ToString::to_string);
+            self.report.add(metric, Pass::Memory, values.collect(), why);
         }
         self.report.memory_notes(&runs);
         outcome

@@ -19,7 +19,7 @@ use measure_core::base::clock::now_ns;
 use measure_core::base::programs::find_in;
 
 /// Why a program cannot be started.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
     /// No such file in PATH.
     #[error(
@@ -30,32 +30,47 @@ pub enum ProgramError {
     #[error("command not found: there is no file {}", .0.display())]
     NoFile(PathBuf),
     /// Not a program.
-    #[error("{} cannot be executed: {why}", path.display())]
+    #[error("{} cannot be executed: {}", path.display(), no_program(*errno))]
     NotExecutable {
-        /// The file.
         path: PathBuf,
-        /// Why, and what to do.
-        why: String,
+        #[source]
+        errno: Errno,
     },
     /// An argument with a NUL byte.
     #[error("an argument or environment variable holds a NUL byte")]
     Nul,
     /// Its input or output cannot be opened.
-    #[error("cannot open {}: {why}", path.display())]
+    #[error("cannot open {}: {cause}", path.display())]
     Stream {
-        /// The file.
         path: PathBuf,
-        /// What the kernel said.
-        why: String,
+        #[source]
+        cause: io::Error,
     },
     /// The kernel refuses to start it.
-    #[error("cannot start {}: {why}", path.display())]
+    #[error("cannot start {}: {}", path.display(), not_started(*errno))]
     Start {
-        /// The file.
         path: PathBuf,
-        /// What the kernel said.
-        why: String,
+        #[source]
+        errno: Errno,
     },
+}
+
+fn no_program(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EISDIR => "it is a directory",
+        Errno::EACCES => "no permission, `chmod +x` it",
+        errno => errno.desc(),
+    }
+}
+
+fn not_started(errno: Errno) -> &'static str {
+    match errno {
+        Errno::ENOEXEC => {
+            "it is neither a binary of this machine nor a script with an interpreter line (#!/bin/sh)"
+        }
+        Errno::ENOENT => "its interpreter or dynamic loader is missing",
+        errno => errno.desc(),
+    }
 }
 
 /// What a program reads and writes.
@@ -86,9 +101,9 @@ impl Streams {
                 .read(true)
                 .write(write)
                 .open(path)
-                .map_err(|e| ProgramError::Stream {
+                .map_err(|cause| ProgramError::Stream {
                     path: path.to_path_buf(),
-                    why: e.to_string(),
+                    cause,
                 })
         };
         let null = Path::new("/dev/null");
@@ -168,9 +183,9 @@ impl Program {
         let environment = env::vars_os()
             .map(|(name, value)| c_string([name.as_bytes(), b"=", value.as_bytes()].concat()))
             .collect::<Result<_, _>>()?;
-        let refused = |errno: Errno| ProgramError::Start {
+        let refused = |errno| ProgramError::Start {
             path: path.clone(),
-            why: errno.desc().to_owned(),
+            errno,
         };
         Ok(Self {
             arguments: words
@@ -218,27 +233,16 @@ impl Program {
             started(child.as_raw());
             wait(child).map(|end| (now_ns(), end))
         });
-        let (end_ns, (status, usage)) = ended.map_err(|errno| self.refused(errno))?;
+        let (end_ns, (status, usage)) = ended.map_err(|errno| ProgramError::Start {
+            path: self.path(),
+            errno,
+        })?;
         Ok(Ended {
             start_ns,
             wall_ns: end_ns.saturating_sub(start_ns),
             status,
             usage,
         })
-    }
-
-    fn refused(&self, errno: Errno) -> ProgramError {
-        let why = match errno {
-            Errno::ENOEXEC => {
-                "it is neither a binary of this machine nor a script with an interpreter line (#!/bin/sh)".to_owned()
-            }
-            Errno::ENOENT => "its interpreter or dynamic loader is missing".to_owned(),
-            errno => errno.desc().to_owned(),
-        };
-        ProgramError::Start {
-            path: self.path(),
-            why,
-        }
     }
 
     /// The same program for the standard library's way of starting, which can run code of ours
@@ -323,46 +327,27 @@ impl From<&libc::rusage> for Usage {
 
 /// The file that a shell would start for `name`.
 fn find(name: &OsStr) -> Result<PathBuf, ProgramError> {
+    let refused = |path, errno| ProgramError::NotExecutable { path, errno };
     if name.as_bytes().contains(&b'/') {
         let path = PathBuf::from(name);
-        return match executable(&path) {
+        return match access(&path, AccessFlags::X_OK) {
+            // A directory may be "executed" too, by the same bit.
+            Ok(()) if path.is_dir() => Err(refused(path, Errno::EISDIR)),
             Ok(()) => Ok(path),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Err(ProgramError::NoFile(path)),
-            Err(errno) => Err(not_executable(path, errno)),
+            Err(errno) => Err(refused(path, errno)),
         };
-    }
-    let not_found = || ProgramError::NotInPath(name.to_string_lossy().into_owned());
-    if name.is_empty() {
-        return Err(not_found());
     }
     let directories = env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
     if let Some(path) = find_in(name, &directories) {
         return Ok(path);
     }
     // The shell names a file that it may not execute rather than saying that there is none.
-    let refused = env::split_paths(&directories)
-        .map(|directory| directory.join(name))
-        .find(|path| path.is_file());
-    Err(refused.map_or_else(not_found, |path| not_executable(path, Errno::EACCES)))
-}
-
-fn executable(path: &Path) -> Result<(), Errno> {
-    access(path, AccessFlags::X_OK)?;
-    // A directory may be "executed" too, by the same bit.
-    if path.is_dir() {
-        Err(Errno::EISDIR)
-    } else {
-        Ok(())
+    let is_there = |directory: PathBuf| Some(directory.join(name)).filter(|path| path.is_file());
+    match env::split_paths(&directories).find_map(is_there) {
+        Some(path) if !name.is_empty() => Err(refused(path, Errno::EACCES)),
+        _ => Err(ProgramError::NotInPath(name.to_string_lossy().into_owned())),
     }
-}
-
-fn not_executable(path: PathBuf, errno: Errno) -> ProgramError {
-    let why = match errno {
-        Errno::EISDIR => "it is a directory".to_owned(),
-        Errno::EACCES => "no permission, `chmod +x` it".to_owned(),
-        errno => errno.desc().to_owned(),
-    };
-    ProgramError::NotExecutable { path, why }
 }
 
 #[cfg(test)]

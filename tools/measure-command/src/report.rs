@@ -9,6 +9,7 @@ use super::memory_pass::Peak;
 use super::{Options, Pass};
 use measure_core::base::interrupt;
 use measure_core::contract::environment::Environment;
+use measure_core::contract::vocabulary::Metric;
 use stats::{Flag, Summary, flags, median};
 
 /// Version of the JSON form.
@@ -25,17 +26,16 @@ pub(super) struct Report {
     /// Ended early, by a signal to measure-core.
     pub(super) interrupted: bool,
     /// In the order of the table.
-    pub(super) metrics: Vec<Metric>,
+    pub(super) metrics: Vec<Measured>,
     pub(super) failures: Vec<Failure>,
     pub(super) notes: BTreeSet<String>,
     pub(super) environment: Environment,
 }
 
-/// One metric.
+/// What was measured of one metric.
 #[derive(Debug, Serialize)]
-pub(super) struct Metric {
-    /// With its unit at the end, or a plain number.
-    pub(super) name: &'static str,
+pub(super) struct Measured {
+    pub(super) name: Metric,
     pub(super) pass: Pass,
     #[serde(flatten)]
     pub(super) outcome: Outcome,
@@ -45,7 +45,7 @@ pub(super) struct Metric {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Outcome {
-    Measured {
+    Values {
         /// One per run, in order.
         values: Vec<u64>,
         summary: Summary,
@@ -84,22 +84,23 @@ impl Report {
         }
     }
 
-    /// Adds a metric's values, one per run.
-    pub(super) fn add(&mut self, name: &'static str, pass: Pass, values: Result<Vec<u64>, String>) {
-        let outcome = values.and_then(|values| {
-            let numbers: Vec<f64> = values.iter().map(|&value| value as f64).collect();
-            Summary::from_values(&numbers, self.seed)
-                .map(|summary| Outcome::Measured {
-                    values,
-                    summary,
-                    flags: flags(&numbers),
-                })
-                .ok_or_else(|| "no run was measured to its end".to_owned())
-        });
-        self.metrics.push(Metric {
+    /// Adds a metric's values, one per run, or if there are none `why`.
+    pub(super) fn add(&mut self, name: Metric, pass: Pass, values: Vec<u64>, why: Option<String>) {
+        let numbers: Vec<f64> = values.iter().map(|&value| value as f64).collect();
+        let outcome = match Summary::from_values(&numbers, self.seed) {
+            Some(summary) => Outcome::Values {
+                values,
+                summary,
+                flags: flags(&numbers),
+            },
+            None => Outcome::Unavailable {
+                unavailable: why.unwrap_or_else(|| "no run was measured to its end".to_owned()),
+            },
+        };
+        self.metrics.push(Measured {
             name,
             pass,
-            outcome: outcome.unwrap_or_else(|unavailable| Outcome::Unavailable { unavailable }),
+            outcome,
         });
     }
 
@@ -125,7 +126,7 @@ impl Report {
         else {
             return;
         };
-        match runs.iter().find_map(|run| run.untraced.clone()) {
+        match runs.iter().find_map(|run| run.untraced.as_ref()) {
             None => self.note(format!(
                 "peak memory: the largest of {samples:.0} samples a run (median) of {processes:.0} process(es), one at the exit of each and one about every millisecond between; a peak between two samples is missed, but not in largest_process_rss_bytes, which is the kernel's own"
             )),

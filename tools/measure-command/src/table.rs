@@ -5,70 +5,53 @@
 
 use std::fmt::Write;
 
-use super::report::{Metric, Outcome, Report};
+use super::report::{Measured, Outcome, Report};
 use ::table::{Align, Table};
 use measure_core::contract::environment::{Environment, Severity};
+use measure_core::contract::vocabulary::{Metric, Unit};
 use stats::Summary;
 
-/// A unit and its multiples, each with the size from which it is used.
-struct Unit {
-    steps: &'static [(f64, &'static str)],
-}
+/// A unit's multiples, each with the size from which it is used.
+type Steps = [(f64, &'static str)];
 
-const TIME: Unit = Unit {
-    steps: &[(1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns")],
-};
-const BYTES: Unit = Unit {
-    steps: &[
-        (1_073_741_824.0, "GiB"),
-        (1_048_576.0, "MiB"),
-        (1024.0, "KiB"),
-        (1.0, "B"),
-    ],
-};
-const COUNT: Unit = Unit {
-    steps: &[(1e9, "G"), (1e6, "M"), (1.0, "")],
-};
+const TIME: &Steps = &[(1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns")];
+const BYTES: &Steps = &[
+    (1_073_741_824.0, "GiB"),
+    (1_048_576.0, "MiB"),
+    (1024.0, "KiB"),
+    (1.0, "B"),
+];
+const COUNT: &Steps = &[(1e9, "G"), (1e6, "M"), (1.0, "")];
 
-fn unit_of(metric: &str) -> &'static Unit {
-    if metric.ends_with("_ns") {
-        &TIME
-    } else if metric.ends_with("_bytes") {
-        &BYTES
-    } else {
-        &COUNT
-    }
-}
-
-fn label(metric: &str) -> &str {
+fn label(metric: &Metric) -> &str {
     match metric {
-        "wall_ns" => "wall time",
-        "cpu_ns" => "CPU time",
-        "user_ns" => "  of it user",
-        "system_ns" => "  of it system",
-        "read_bytes" => "read from storage",
-        "write_bytes" => "written to storage",
-        "minor_faults" => "minor page faults",
-        "major_faults" => "major page faults",
-        "voluntary_switches" => "voluntary switches",
-        "involuntary_switches" => "involuntary switches",
-        "cpu_cycles" => "CPU cycles",
-        "instructions" => "instructions",
-        "peak_pss_bytes" => "peak PSS, tree",
-        "peak_rss_bytes" => "peak RSS, tree",
-        "largest_process_rss_bytes" => "peak RSS, 1 process",
-        other => other,
+        Metric::WallNs => "wall time",
+        Metric::CpuNs => "CPU time",
+        Metric::UserNs => "  of it user",
+        Metric::SystemNs => "  of it system",
+        Metric::ReadBytes => "read from storage",
+        Metric::WriteBytes => "written to storage",
+        Metric::MinorFaults => "minor page faults",
+        Metric::MajorFaults => "major page faults",
+        Metric::VoluntarySwitches => "voluntary switches",
+        Metric::InvoluntarySwitches => "involuntary switches",
+        Metric::CpuCycles => "CPU cycles",
+        Metric::PeakPssBytes => "peak PSS, tree",
+        Metric::PeakRssBytes => "peak RSS, tree",
+        Metric::LargestProcessRssBytes => "peak RSS, 1 process",
+        other => other.as_str(),
     }
 }
 
-/// Divisor and name of the unit in which `median` reads best.
-fn step(unit: &Unit, median: f64) -> (f64, &'static str) {
-    unit.steps
-        .iter()
-        .copied()
-        .find(|(size, _)| median >= *size)
-        .or_else(|| unit.steps.last().copied())
-        .unwrap_or((1.0, ""))
+/// Divisor and name of the unit in which a `median` of `metric` reads best.
+fn step(metric: &Metric, median: f64) -> (f64, &'static str) {
+    let steps = match metric.unit() {
+        Unit::Nanoseconds => TIME,
+        Unit::Bytes => BYTES,
+        Unit::Count => COUNT,
+    };
+    let fitting = steps.iter().find(|(size, _)| median >= *size);
+    *fitting.or(steps.last()).unwrap_or(&(1.0, ""))
 }
 
 fn number(value: f64, divisor: f64) -> String {
@@ -83,8 +66,8 @@ fn number(value: f64, divisor: f64) -> String {
 /// Name, how many, least, median, MAD, their unit, interval.
 type Cells = [String; 7];
 
-fn cells(name: &str, summary: &Summary) -> Cells {
-    let (divisor, unit) = step(unit_of(name), summary.median);
+fn cells(name: &Metric, summary: &Summary) -> Cells {
+    let (divisor, unit) = step(name, summary.median);
     let of = |value: f64| number(value, divisor);
     let interval = summary.interval.map_or_else(
         || "too few runs".to_owned(),
@@ -138,10 +121,10 @@ fn metrics(rows: &[Result<Cells, String>], width: Option<usize>) -> String {
 /// is one.
 pub(super) fn render(report: &Report, width: Option<usize>) -> String {
     let rows = report.metrics.iter().map(|metric| match &metric.outcome {
-        Outcome::Measured { summary, .. } => Ok(cells(metric.name, summary)),
+        Outcome::Values { summary, .. } => Ok(cells(&metric.name, summary)),
         Outcome::Unavailable { unavailable } => Err(format!(
             "{:<21} unavailable: {unavailable}\n",
-            label(metric.name)
+            label(&metric.name)
         )),
     });
     let mut text = format!("{}\n\n", report.command.join(" "));
@@ -152,12 +135,12 @@ pub(super) fn render(report: &Report, width: Option<usize>) -> String {
 
 fn remarks(text: &mut String, report: &Report) {
     let mut lines = Vec::new();
-    for Metric { name, outcome, .. } in &report.metrics {
-        if let Outcome::Measured { flags, summary, .. } = outcome
+    for Measured { name, outcome, .. } in &report.metrics {
+        if let Outcome::Values { flags, summary, .. } = outcome
             // The other metrics follow the wall time, or are small whole numbers.
-            && matches!(*name, "wall_ns" | "cpu_cycles" | "peak_pss_bytes")
+            && matches!(name, Metric::WallNs | Metric::CpuCycles | Metric::PeakPssBytes)
         {
-            let (divisor, unit) = step(unit_of(name), summary.median);
+            let (divisor, unit) = step(name, summary.median);
             let with_unit = |value: f64| format!("{} {unit}", number(value, divisor));
             lines.extend(
                 flags
@@ -206,14 +189,14 @@ mod tests {
     #[test]
     fn units_follow_the_median() {
         for (name, median, unit) in [
-            ("wall_ns", 12.0, "ns"),
-            ("wall_ns", 1500.0, "us"),
-            ("wall_ns", 2.5e9, "s"),
-            ("peak_pss_bytes", 4096.0, "KiB"),
-            ("read_bytes", 0.0, "B"),
-            ("minor_faults", 900.0, ""),
+            (Metric::WallNs, 12.0, "ns"),
+            (Metric::WallNs, 1500.0, "us"),
+            (Metric::WallNs, 2.5e9, "s"),
+            (Metric::PeakPssBytes, 4096.0, "KiB"),
+            (Metric::ReadBytes, 0.0, "B"),
+            (Metric::MinorFaults, 900.0, ""),
         ] {
-            assert_eq!(step(unit_of(name), median).1, unit, "{name} {median}");
+            assert_eq!(step(&name, median).1, unit, "{name} {median}");
         }
         assert_eq!(number(1536.0, 1024.0), "1.500");
         assert_eq!(number(7.0, 1.0), "7");
@@ -223,7 +206,7 @@ mod tests {
     #[test]
     fn a_row_of_few_runs_has_no_interval() {
         let summary = Summary::from_values(&[1000.0, 2000.0], 1).expect("values");
-        let text = line(&cells("wall_ns", &summary));
+        let text = line(&cells(&Metric::WallNs, &summary));
         assert!(text.starts_with("wall time"), "{text}");
         assert!(text.contains("too few runs"), "{text}");
     }
@@ -234,7 +217,7 @@ mod tests {
         let summary = Summary::from_values(&values, 1).expect("values");
         let rows = [
             Err("CPU cycles            unavailable: no counters\n".to_owned()),
-            Ok(cells("largest_process_rss_bytes", &summary)),
+            Ok(cells(&Metric::LargestProcessRssBytes, &summary)),
         ];
         let wide = metrics(&rows, None);
         assert_eq!(wide.lines().next().map(str::len), Some(94), "{wide}");

@@ -1,16 +1,18 @@
 //! Following a process and all its descendants with ptrace(2), to look at each at its exit, when its
 //! memory is still there.
 //!
-//! Calls go to libc directly: a tracer must pass every signal on, real-time ones included, and those
+//! Resuming and waiting go to libc directly: a tracer must pass every signal on, real-time ones included, and those
 //! have no name in safe wrappers.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::ptr;
 
+use measure_core::base::process_tree::process_of;
 use nix::errno::Errno;
+use nix::sys::ptrace::{self, Options};
+use nix::unistd::Pid;
 
 /// What a tracer reports, of processes (threads are followed but not reported).
 pub(super) trait Events {
@@ -26,7 +28,7 @@ pub(super) trait Events {
 
 /// Lets the calling process be traced by its parent; for use between fork and exec.
 pub(super) fn allow_tracing() -> Result<(), Errno> {
-    request(libc::PTRACE_TRACEME, 0, 0).map(drop)
+    ptrace::traceme()
 }
 
 /// Follows `root`, a child that called [`allow_tracing`] and is about to exec, until it is gone; what
@@ -39,13 +41,13 @@ pub(super) fn follow(root: i32, events: &mut dyn Events) -> Result<ExitStatus, E
     if !libc::WIFSTOPPED(status) {
         return Ok(ExitStatus::from_raw(status));
     }
-    let options = libc::PTRACE_O_TRACEEXIT
-        | libc::PTRACE_O_TRACEEXEC
-        | libc::PTRACE_O_TRACEFORK
-        | libc::PTRACE_O_TRACEVFORK
-        | libc::PTRACE_O_TRACECLONE
-        | libc::PTRACE_O_EXITKILL;
-    request(libc::PTRACE_SETOPTIONS, root, options as usize)?;
+    let options = Options::PTRACE_O_TRACEEXIT
+        | Options::PTRACE_O_TRACEEXEC
+        | Options::PTRACE_O_TRACEFORK
+        | Options::PTRACE_O_TRACEVFORK
+        | Options::PTRACE_O_TRACECLONE
+        | Options::PTRACE_O_EXITKILL;
+    ptrace::setoptions(Pid::from_raw(root), options)?;
     let mut tracer = Tracer {
         events,
         tasks: BTreeSet::from([root]),
@@ -127,7 +129,7 @@ impl Tracer<'_> {
 
     fn born(&mut self, child: i32, event: i32) {
         self.tasks.insert(child);
-        if event != libc::PTRACE_EVENT_CLONE || leads_a_process(child) {
+        if event != libc::PTRACE_EVENT_CLONE || process_of(child) == Some(child) {
             self.processes.insert(child);
             self.events
                 .started(child, event == libc::PTRACE_EVENT_VFORK);
@@ -207,7 +209,7 @@ impl Tracer<'_> {
     fn let_go(&mut self, task: i32) {
         self.tasks.remove(&task);
         self.expected.remove(&task);
-        let _ = request(libc::PTRACE_DETACH, task, 0);
+        let _ = ptrace::detach(Pid::from_raw(task), None);
     }
 }
 
@@ -218,61 +220,21 @@ fn is_group_stop(task: i32, signal: i32) -> bool {
     if !stops.contains(&signal) {
         return false;
     }
-    // SAFETY: siginfo_t is plain data for which all zeroes are a value.
-    let mut details: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    // SAFETY: the pointer is to a live value of the type that the request writes.
-    let answer = unsafe {
-        libc::ptrace(
-            libc::PTRACE_GETSIGINFO,
-            task,
-            ptr::null_mut::<libc::c_void>(),
-            ptr::from_mut(&mut details),
-        )
-    };
-    Errno::result(answer) == Err(Errno::EINVAL)
-}
-
-/// Whether `task` is a process and not a further thread of one.
-fn leads_a_process(task: i32) -> bool {
-    fs::read_to_string(format!("/proc/{task}/status")).is_ok_and(|status| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse::<i32>().ok())
-            == Some(task)
-    })
+    ptrace::getsiginfo(Pid::from_raw(task)) == Err(Errno::EINVAL)
 }
 
 /// The task id that comes with an event.
 fn message(task: i32) -> Option<i32> {
-    let mut id: libc::c_ulong = 0;
-    // SAFETY: the pointer is to a live value of the type that the request writes.
-    let answer = unsafe {
-        libc::ptrace(
-            libc::PTRACE_GETEVENTMSG,
-            task,
-            ptr::null_mut::<libc::c_void>(),
-            ptr::from_mut(&mut id),
-        )
-    };
-    Errno::result(answer).ok()?;
+    let id = ptrace::getevent(Pid::from_raw(task)).ok()?;
     i32::try_from(id).ok()
 }
 
 /// Lets a stopped task run on, with `signal` delivered unless it is 0. A task that was killed meanwhile
 /// needs no resuming.
 fn resume(task: i32, signal: i32) {
-    let _ = request(
-        libc::PTRACE_CONT,
-        task,
-        usize::try_from(signal).unwrap_or(0),
-    );
-}
-
-/// A request whose argument is a number.
-fn request(request: libc::c_uint, task: i32, argument: usize) -> Result<libc::c_long, Errno> {
-    // SAFETY: none of the requests made through here takes a pointer.
-    let answer = unsafe { libc::ptrace(request, task, ptr::null_mut::<libc::c_void>(), argument) };
-    Errno::result(answer)
+    let nothing = ptr::null_mut::<libc::c_void>();
+    // SAFETY: the request takes a number and no pointer.
+    let _ = unsafe { libc::ptrace(libc::PTRACE_CONT, task, nothing, signal) };
 }
 
 /// Waits for `task`, or for any child or traced task if it is -1.

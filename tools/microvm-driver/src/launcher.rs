@@ -32,10 +32,10 @@ pub struct Running {
 
 /// One way to start a guest under a monitor.
 pub trait Launcher: fmt::Debug + Send + Sync {
-    /// What it starts.
+    /// What it starts, for the ladder and the records.
     fn describe(&self) -> Description;
 
-    /// Whether it can.
+    /// Whether this host can start it: what it needs is there and, but for an emulator, a trial start succeeds.
     fn probe(&self) -> Probe;
 
     /// Makes what a start finds ready.
@@ -60,7 +60,7 @@ pub trait Launcher: fmt::Debug + Send + Sync {
     /// Brings a guest to rest that has said its first word and does not sleep by itself.
     ///
     /// # Errors
-    /// It could not be.
+    /// Its monitor refuses, or does not answer within the limit.
     fn rest(&self, _guest: &mut Running, _limit: &Limit) -> Result<(), DriverError> {
         Ok(())
     }
@@ -68,7 +68,7 @@ pub trait Launcher: fmt::Debug + Send + Sync {
     /// Undoes [`Self::rest`].
     ///
     /// # Errors
-    /// It could not be.
+    /// As [`Self::rest`].
     fn wake(&self, _guest: &mut Running, _limit: &Limit) -> Result<(), DriverError> {
         Ok(())
     }
@@ -123,10 +123,10 @@ impl<L: Launcher> VmmRung<L> {
     }
 }
 
-/// Prepares `launcher` for one start of the no-op and makes it: whether the host can.
+/// Prepares `launcher` for one start of the no-op and makes it.
 ///
 /// # Errors
-/// It cannot, and why.
+/// Why this host cannot.
 pub fn trial<L: Launcher>(mut launcher: L, timeout: Duration) -> Result<(), DriverError> {
     let function = "demo/noop";
     launcher.prepare(&Plan {

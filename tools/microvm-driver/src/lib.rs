@@ -102,17 +102,9 @@ impl Driver for Microvms {
     }
 
     fn rungs(&self) -> Vec<String> {
-        [
-            kvm::ID,
-            kvm::POOLED_ID,
-            firecracker::ID,
-            firecracker::LINUX_ID,
-            firecracker::JAILED_ID,
-            firecracker::RESTORE_ID,
-            qemu::ID,
-        ]
-        .map(str::to_owned)
-        .to_vec()
+        let firecracker = Kind::ALL.map(Kind::id);
+        let ids = [&[kvm::ID, kvm::POOLED_ID], &firecracker[..], &[qemu::ID]];
+        ids.concat().into_iter().map(str::to_owned).collect()
     }
 
     fn open(&self, id: &str) -> Result<Box<dyn Rung>, DriverError> {
@@ -123,12 +115,9 @@ impl Driver for Microvms {
             kvm::POOLED_ID => Box::new(FlatRung::new(true, &options)),
             qemu::ID => Box::new(VmmRung::new(Qemu::new(options))),
             _ => {
-                let kind = match id {
-                    firecracker::LINUX_ID => Kind::Linux,
-                    firecracker::JAILED_ID => Kind::Jailed,
-                    firecracker::RESTORE_ID => Kind::Restore,
-                    _ => Kind::Boot,
-                };
+                // One that is none of `rungs` is not asked for.
+                let kind = Kind::ALL.into_iter().find(|kind| kind.id() == id);
+                let kind = kind.unwrap_or(Kind::Boot);
                 Box::new(VmmRung::new(Firecracker::new(kind, options)))
             }
         })

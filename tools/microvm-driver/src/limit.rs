@@ -43,10 +43,10 @@ impl Limit {
         }
     }
 
-    /// What is left.
+    /// How long a wait from now on may take.
     ///
     /// # Errors
-    /// Nothing.
+    /// The timeout has passed, or the grace after a signal.
     pub fn left(&self) -> Result<Duration, Expired> {
         let now = Instant::now();
         if !self.interrupted.get() && interrupt::received().is_some() {

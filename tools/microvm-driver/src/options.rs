@@ -37,15 +37,8 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            firecracker: None,
-            jailer: None,
-            kernel: None,
-            initrd: None,
-            rootfs: None,
-            memory_mib: 128,
-            timeout: None,
-        }
+        // A command line on which none is given.
+        Self::from_iter([env!("CARGO_PKG_NAME")])
     }
 }
 

@@ -44,20 +44,14 @@ pub(crate) fn version_line(program: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use driver_testkit::functions::write_script;
 
     use super::*;
 
-    /// Written by another process: this one cannot execute what any of its threads may have open.
     fn version(script: &str) -> Option<String> {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("program");
-        let write = "printf '#!/bin/sh\n%s\n' \"$1\" > \"$2\" && chmod 755 \"$2\"";
-        let status = Command::new("sh")
-            .args(["-c", write, "sh", script])
-            .arg(&path)
-            .status();
-        assert!(status.is_ok_and(|s| s.success()));
+        write_script(script, &path);
         version_line(&path)
     }
 

@@ -10,18 +10,18 @@ use measure_core::contract::{Description, Isolation, Probe};
 use measure_core::driver_kit::spawn::Program;
 use measure_core::driver_kit::{DriverError, Plan};
 
-use crate::guest::linux::{self, Root};
-use crate::guest::{self};
+use crate::guest;
+use crate::guest::linux::Root;
 use crate::launcher::{Launcher, Running};
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::phase;
 use crate::programs::version_line;
 use crate::scratch::Scratch;
-use crate::shared::unprepared;
+use crate::shared::{Lack, unprepared};
 use crate::vmm::{Input, Vmm};
 
-/// Ladder id.
+/// The rung's id in the ladder.
 pub const ID: &str = "qemu-tcg";
 const EXECUTABLE: &str = "qemu-system-x86_64";
 /// Emulated kernels take their time, more so on a busy host.
@@ -45,7 +45,7 @@ struct Ready {
 }
 
 impl Qemu {
-    /// The launcher.
+    /// The launcher, which has found nothing ready yet.
     #[must_use]
     pub fn new(options: Options) -> Self {
         Self {
@@ -85,18 +85,12 @@ impl Launcher for Qemu {
 
     fn probe(&self) -> Probe {
         if on_path(EXECUTABLE).is_none() {
-            return Probe::Unavailable {
-                why: format!("{EXECUTABLE} is not on PATH"),
-                mend: "apt-get install --no-install-recommends qemu-system-x86".into(),
-            };
+            let why = format!("{EXECUTABLE} is not on PATH");
+            let mend = "apt-get install --no-install-recommends qemu-system-x86";
+            return Lack::new(why, mend).into();
         }
-        match self.options.files().lacks() {
-            Some(why) => Probe::Unavailable {
-                why,
-                mend: linux::MEND.into(),
-            },
-            None => Probe::Ready,
-        }
+        let lacks = self.options.files().lacks();
+        lacks.map_or(Probe::Ready, Probe::from)
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<(), DriverError> {
@@ -111,33 +105,20 @@ impl Launcher for Qemu {
             )));
         };
         let executable = on_path(EXECUTABLE).ok_or_else(unprepared)?;
-        let memory = format!("{}M", self.options.memory_mib);
         // A triple fault: this machine has no keyboard controller to be reset by.
         let command_line = guest.command_line("t");
-        let arguments: [&OsStr; 21] = [
-            "-M".as_ref(),
-            MACHINE.as_ref(),
-            "-accel".as_ref(),
-            "tcg".as_ref(),
-            "-cpu".as_ref(),
-            "max".as_ref(),
-            "-smp".as_ref(),
-            "1".as_ref(),
-            "-m".as_ref(),
-            memory.as_ref(),
-            "-nodefaults".as_ref(),
-            "-no-user-config".as_ref(),
-            "-nographic".as_ref(),
-            "-no-reboot".as_ref(),
-            "-serial".as_ref(),
-            "stdio".as_ref(),
+        let machine = format!(
+            "-M {MACHINE} -accel tcg -cpu max -smp 1 -m {}M -nodefaults -no-user-config -nographic -no-reboot -serial stdio",
+            self.options.memory_mib
+        );
+        let arguments = machine.split(' ').map(OsStr::new).chain([
             "-kernel".as_ref(),
             guest.kernel.as_ref(),
             "-initrd".as_ref(),
             initrd.as_ref(),
             "-append".as_ref(),
-        ];
-        let arguments = arguments.into_iter().chain([command_line.as_ref()]);
+            command_line.as_ref(),
+        ]);
         let program = Program::new(&executable, arguments, [])
             .map_err(|e| DriverError::failed("cannot lay out the emulator's arguments", e))?;
         self.ready = Some(Ready {

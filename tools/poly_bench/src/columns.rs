@@ -81,7 +81,7 @@ pub(crate) fn words(task: Task) -> Vec<String> {
     }
 }
 
-fn native(build: &(&str, &str, &'static str, &str), setup: &Setup) -> NativeColumn<'static> {
+fn native(build: &(&str, &str, &'static str, &str), setup: &Setup) -> NativeColumn {
     let &(name, dir, what, mend) = build;
     let dir = home::root().join(dir);
     NativeColumn {
@@ -90,6 +90,9 @@ fn native(build: &(&str, &str, &'static str, &str), setup: &Setup) -> NativeColu
         settings: flags(&dir),
         mend: mend.to_owned(),
         timeout: setup.timeout,
+        reuse: None,
+        twin: None,
+        hash_variable: None,
         words,
         locate: Box::new(move |benchmark| Executable {
             path: dir.join(&benchmark.name),
@@ -139,6 +142,9 @@ fn wasm(
         timeout: setup.timeout,
         mend: MAKE_WASM.to_owned(),
         build_flags: flags(&home::root().join("wasm").join(USER)),
+        reuse: None,
+        twin: None,
+        hash_variable: None,
         words,
         locate: Box::new(locate),
     });

@@ -100,10 +100,7 @@ impl Rung for ProcessRung {
     }
 
     fn probe(&self) -> Probe {
-        match self.store.lacks() {
-            None => Probe::Ready,
-            Some((why, mend)) => Probe::Unavailable { why, mend },
-        }
+        self.store.probe()
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
 use measure_core::base::ids::{self, FunctionId};
+use measure_core::contract::Probe;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::native_command::{self, NativeCommand};
 
@@ -114,13 +115,16 @@ impl Store {
             .ok_or_else(|| DriverError::Usage(format!("no {}; {MEND}", path.display())))
     }
 
-    /// Why no function at all could run from here, and how to mend it; `None` if one can.
+    /// Whether any function could run from here.
     #[must_use]
-    pub fn lacks(&self) -> Option<(String, String)> {
-        self.list().is_empty().then(|| {
-            let why = format!("no native executable in {}", self.root.display());
-            (why, MEND.to_owned())
-        })
+    pub fn probe(&self) -> Probe {
+        if !self.list().is_empty() {
+            return Probe::Ready;
+        }
+        Probe::Unavailable {
+            why: format!("no native executable in {}", self.root.display()),
+            mend: MEND.to_owned(),
+        }
     }
 
     fn path_of(&self, id: &FunctionId) -> PathBuf {
@@ -147,7 +151,10 @@ mod tests {
     fn only_executables_count_and_the_nearest_is_suggested() {
         let root = tempfile::tempdir().expect("a directory");
         let store = Store::at(root.path().to_owned());
-        assert!(store.lacks().expect("empty").1.contains("make functions"));
+        let Probe::Unavailable { mend, .. } = store.probe() else {
+            panic!("there is nothing to run");
+        };
+        assert_eq!(mend, MEND);
         for function in ["noop", "park", "wasm-only"] {
             fs::create_dir_all(root.path().join("demo").join(function)).expect("made");
         }
@@ -156,7 +163,7 @@ mod tests {
             fs::write(&path, "").expect("written");
         }
         assert_eq!(store.list(), ["demo/noop", "demo/park"]);
-        assert_eq!(store.lacks(), None);
+        assert_eq!(store.probe(), Probe::Ready);
         let missing: FunctionId = "demo/nop".parse().expect("an id");
         let error = store.executable(&missing).expect_err("missing").to_string();
         assert!(error.contains("did you mean `demo/noop`?"), "{error}");

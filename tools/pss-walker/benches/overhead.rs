@@ -3,10 +3,9 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::CommandExt;
+use std::io::Read;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use measure_core::base::clock::now_ns;
 use measure_core::base::programs::on_path;
@@ -22,36 +21,9 @@ const SEED: u64 = 11;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// A shell and its sleeping children, in a process group of their own.
-struct Tree {
-    shell: Child,
-    pids: Vec<i32>,
-}
-
-impl Tree {
-    fn start(processes: usize) -> Outcome<Self> {
-        // The last line says that all have been started; a pause lets the last of them exec.
-        let script = "for i in $(seq $0); do sleep 900 & echo $!; done; sleep 0.5; echo; wait";
-        let mut shell = Command::new("sh")
-            .args(["-c", script, &(processes - 1).to_string()])
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let out = BufReader::new(shell.stdout.take().ok_or("no output")?);
-        let mut pids = vec![i32::try_from(shell.id())?];
-        let lines = out.lines().map_while(Result::ok);
-        pids.extend(lines.map_while(|line| line.parse::<i32>().ok()));
-        Ok(Self { shell, pids })
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        let group = nix::unistd::Pid::from_raw(self.pids[0]);
-        let _ = nix::sys::signal::killpg(group, nix::sys::signal::SIGKILL);
-        let _ = self.shell.wait();
-    }
-}
+#[path = "../../../crates/probes/tests/support/sleepers.rs"]
+mod sleepers;
+use sleepers::Sleepers;
 
 /// Open, read and close of every file, and nothing else.
 fn bare_loop(paths: &[PathBuf], buffer: &mut [u8]) -> Outcome<()> {
@@ -139,8 +111,8 @@ struct Times {
 }
 
 fn main() -> Outcome<()> {
-    let tree = Tree::start(PROCESSES)?;
-    let root = tree.pids[0];
+    let tree = Sleepers::start(PROCESSES - 1);
+    let root = tree.root();
     let paths: Vec<PathBuf> = tree
         .pids
         .iter()
@@ -153,7 +125,7 @@ fn main() -> Outcome<()> {
     let list = list.join(",");
     let mut ps_mem = peer("ps_mem", "pip", &["-p", &list]);
     // Only what the tree consists of: a filter by parent does not exist there.
-    let mut smem = peer("smem", "apt", &["-H", "-P", "^(sleep 900|sh -c for i in)"]);
+    let mut smem = peer("smem", "apt", &["-H", "-P", "^(sleep 600|sh -c for i in)"]);
     let mut times = Times::default();
     for round in 0..ROUNDS {
         let bare = timed(|| bare_loop(&paths, &mut buffer))?;

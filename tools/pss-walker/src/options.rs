@@ -73,25 +73,34 @@ impl Options {
     }
 }
 
-fn parse_pid(text: &str) -> Result<i32, String> {
-    match text.parse::<i32>() {
-        Ok(pid) if pid > 0 => Ok(pid),
-        _ => Err(format!(
-            "`{text}` is no process id (a number above 0); for a name use --name {text}"
-        )),
-    }
+/// What is wrong with an argument.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ArgumentError {
+    #[error("`{0}` is no process id (a number above 0); for a name use --name {0}")]
+    NoPid(String),
+    #[error("`{0}` is no duration: a number and us, ms, s, m or h, as in 100ms")]
+    NoDuration(String),
+    #[error("`{0}` is no time at all")]
+    NoTime(String),
+    #[error("`{0}` is too short, the least is 100us")]
+    TooShort(String),
 }
 
-fn parse_interval(text: &str) -> Result<Duration, String> {
+fn parse_pid(text: &str) -> Result<i32, ArgumentError> {
+    let pid = text.parse().ok().filter(|&pid: &i32| pid > 0);
+    pid.ok_or_else(|| ArgumentError::NoPid(text.to_owned()))
+}
+
+fn parse_interval(text: &str) -> Result<Duration, ArgumentError> {
     let interval = parse_duration(text)?;
     if interval < MIN_INTERVAL {
-        return Err(format!("`{text}` is too short, the least is 100us"));
+        return Err(ArgumentError::TooShort(text.to_owned()));
     }
     Ok(interval)
 }
 
 /// A number with one of the units us, ms, s, m, h.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+fn parse_duration(text: &str) -> Result<Duration, ArgumentError> {
     const UNITS: [(&str, f64); 5] = [
         ("us", 1e-6),
         ("ms", 1e-3),
@@ -99,8 +108,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         ("m", 60.0),
         ("h", 3600.0),
     ];
-    let refused =
-        || format!("`{text}` is no duration: a number and us, ms, s, m or h, as in 100ms");
+    let refused = || ArgumentError::NoDuration(text.to_owned());
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
@@ -112,7 +120,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let number: f64 = number.parse().map_err(|_| refused())?;
     let duration = Duration::try_from_secs_f64(number * seconds).map_err(|_| refused())?;
     if duration.is_zero() {
-        return Err(format!("`{text}` is no time at all"));
+        return Err(ArgumentError::NoTime(text.to_owned()));
     }
     Ok(duration)
 }

@@ -1,8 +1,9 @@
 //! Which trees and groups are meant.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use measure_core::base::ids::nearest;
+use measure_core::base::process_tree::process_of;
 use measure_core::driver_kit::cgroup::Hierarchies;
 use probes::memory::{Sampler, Walk};
 
@@ -26,7 +27,11 @@ impl Targets {
         }
         for name in &options.name {
             if sampler.find(name).is_empty() {
-                return Err(no_such_name(name, &sampler.names()));
+                let nearest = nearest(name, &sampler.names()).map(str::to_owned);
+                return Err(WalkerError::NoName {
+                    name: name.clone(),
+                    nearest,
+                });
             }
         }
         let groups = options.cgroup.iter().map(|path| group(path));
@@ -56,34 +61,11 @@ impl Targets {
 }
 
 fn check_process(pid: i32) -> Result<(), WalkerError> {
-    let missing = |text| Err(WalkerError::Missing(text));
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
-        return missing(format!(
-            "no process {pid}: it has ended, or is of another pid namespace"
-        ));
-    };
-    // /proc/TID is there for every thread, but not listed.
-    let process = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse::<i32>().ok());
-    match process {
-        Some(process) if process != pid => missing(format!(
-            "{pid} is a thread of process {process}: memory belongs to the process, walk {process}"
-        )),
-        _ => Ok(()),
+    match process_of(pid) {
+        None => Err(WalkerError::NoProcess(pid)),
+        Some(process) if process != pid => Err(WalkerError::Thread { pid, process }),
+        Some(_) => Ok(()),
     }
-}
-
-fn no_such_name(name: &str, names: &[String]) -> WalkerError {
-    let nearest = names
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .min()
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 3)
-        .map_or_else(String::new, |(_, known)| {
-            format!(", did you mean `{known}`?")
-        });
-    WalkerError::Missing(format!("no process is called `{name}`{nearest}"))
 }
 
 /// The directory of a group: as given, or below a mounted hierarchy.
@@ -99,20 +81,12 @@ fn group(path: &Path) -> Result<PathBuf, WalkerError> {
         .into_iter()
         .map(|mount| mount.join(below))
         .find(|dir| is_group(dir));
-    found.ok_or_else(|| {
-        let mounts: Vec<String> = hierarchies
+    found.ok_or_else(|| WalkerError::NoGroup {
+        path: path.to_owned(),
+        mounts: hierarchies
             .mounts()
-            .iter()
-            .map(|mount| mount.display().to_string())
-            .collect();
-        WalkerError::Missing(format!(
-            "{} is no cgroup: it has no cgroup.procs, here or below {}",
-            path.display(),
-            if mounts.is_empty() {
-                "any mounted hierarchy (there is none)".to_owned()
-            } else {
-                mounts.join(", ")
-            }
-        ))
+            .into_iter()
+            .map(PathBuf::from)
+            .collect(),
     })
 }

@@ -2,66 +2,26 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use measure_core::base::label;
 use measure_core::driver_kit::cgroup::{Controller, Group};
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 
-/// A shell and its sleeping children, in a process group of their own.
-struct Tree {
-    shell: Child,
-    pids: Vec<i32>,
-}
-
-impl Tree {
-    fn start(children: usize) -> Self {
-        use std::os::unix::process::CommandExt;
-        // Every child is past its exec when its name is `sleep`.
-        let script = "for i in $(seq $0); do sleep 600 & echo $!; done; echo; wait";
-        let mut shell = Command::new("sh")
-            .args(["-c", script, &children.to_string()])
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("sh starts");
-        let out = BufReader::new(shell.stdout.take().expect("piped"));
-        let mut pids = vec![i32::try_from(shell.id()).expect("a pid")];
-        let lines = out.lines().map_while(Result::ok);
-        pids.extend(lines.map_while(|line| line.parse::<i32>().ok()));
-        for pid in &pids[1..] {
-            let comm = format!("/proc/{pid}/comm");
-            while fs::read_to_string(&comm).is_ok_and(|name| name.trim() != "sleep") {
-                std::thread::yield_now();
-            }
-        }
-        Self { shell, pids }
-    }
-
-    fn root(&self) -> String {
-        self.pids[0].to_string()
-    }
-
-    fn end(&mut self) {
-        let _ = killpg(Pid::from_raw(self.pids[0]), Signal::SIGKILL);
-        let _ = self.shell.wait();
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
+#[path = "../../../crates/probes/tests/support/sleepers.rs"]
+mod sleepers;
+use sleepers::Sleepers;
 
 fn walker() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pss-walker"))
 }
 
-fn run(args: &[&str]) -> Output {
-    walker().args(args).output().expect("pss-walker starts")
+/// With the words of `args`.
+fn run(args: &str) -> Output {
+    let words = args.split_whitespace();
+    walker().args(words).output().expect("pss-walker starts")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -69,9 +29,9 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// The exit code and the message of a run that must fail.
-fn failure(args: &[&str]) -> (i32, String) {
+fn failure(args: &str) -> (i32, String) {
     let out = run(args);
-    assert!(out.stdout.is_empty(), "{args:?}: {}", text(&out.stdout));
+    assert!(out.stdout.is_empty(), "{args}: {}", text(&out.stdout));
     (out.status.code().expect("no signal"), text(&out.stderr))
 }
 
@@ -81,8 +41,8 @@ fn json(line: &str) -> serde_json::Value {
 
 #[test]
 fn the_table_names_every_process_and_adds_them_up() {
-    let tree = Tree::start(3);
-    let out = run(&[&tree.root()]);
+    let tree = Sleepers::start(3);
+    let out = run(&tree.root().to_string());
     assert!(out.status.success(), "{}", text(&out.stderr));
     let table = text(&out.stdout);
     let rows: Vec<Vec<&str>> = table
@@ -91,7 +51,10 @@ fn the_table_names_every_process_and_adds_them_up() {
         .collect();
     assert_eq!(rows.len(), 1 + 4 + 1, "{table}");
     assert_eq!(rows[0][0], "PID");
-    assert_eq!((rows[1][0], rows[1][5]), (tree.root().as_str(), "sh"));
+    assert_eq!(
+        (rows[1][0], rows[1][5]),
+        (tree.root().to_string().as_str(), "sh")
+    );
     for (row, pid) in rows[2..5].iter().zip(&tree.pids[1..]) {
         assert_eq!((row[0], row[5]), (pid.to_string().as_str(), "sleep"));
     }
@@ -105,8 +68,8 @@ fn the_table_names_every_process_and_adds_them_up() {
 
 #[test]
 fn json_has_the_same_numbers_in_bytes() {
-    let tree = Tree::start(2);
-    let out = run(&["--json", &tree.root(), &tree.pids[1].to_string()]);
+    let tree = Sleepers::start(2);
+    let out = run(&format!("--json {} {}", tree.root(), tree.pids[1]));
     let walk = json(text(&out.stdout).trim());
     assert_eq!(walk["kind"], "walk");
     let processes = walk["processes"].as_array().expect("a list");
@@ -121,8 +84,8 @@ fn json_has_the_same_numbers_in_bytes() {
 
 #[test]
 fn names_find_their_trees() {
-    let tree = Tree::start(2);
-    let out = run(&["--json", "--name", "sleep"]);
+    let tree = Sleepers::start(2);
+    let out = run("--json --name sleep");
     let walk = json(text(&out.stdout).trim());
     let found = |pid: i32| {
         let processes = walk["processes"].as_array().expect("a list");
@@ -143,7 +106,7 @@ fn a_group_is_walked_by_path_and_below_the_mount() {
             return;
         }
     };
-    let tree = Tree::start(2);
+    let tree = Sleepers::start(2);
     group.add_process(tree.pids[0]).expect("joins");
     group.add_process(tree.pids[2]).expect("joins");
     let dir = group.dir(Controller::Memory).expect("made");
@@ -153,7 +116,7 @@ fn a_group_is_walked_by_path_and_below_the_mount() {
         .parent()
         .is_some_and(|p| full == format!("{}{below}", p.display()));
     for path in [full, below.as_str()] {
-        let out = run(&["--json", "--cgroup", path]);
+        let out = run(&format!("--json --cgroup {path}"));
         assert!(out.status.success(), "{}", text(&out.stderr));
         let walk = json(text(&out.stdout).trim());
         assert_eq!(
@@ -169,15 +132,11 @@ fn a_group_is_walked_by_path_and_below_the_mount() {
 
 #[test]
 fn a_series_ends_with_its_peak() {
-    let tree = Tree::start(1);
-    let out = run(&[
-        "--json",
-        "--interval",
-        "20ms",
-        "--duration",
-        "200ms",
-        &tree.root(),
-    ]);
+    let tree = Sleepers::start(1);
+    let out = run(&format!(
+        "--json --interval 20ms --duration 200ms {}",
+        tree.root()
+    ));
     assert!(out.status.success(), "{}", text(&out.stderr));
     let stdout = text(&out.stdout);
     let lines: Vec<_> = stdout.lines().map(json).collect();
@@ -191,17 +150,17 @@ fn a_series_ends_with_its_peak() {
     assert_eq!(peak["peak"]["pss_bytes"].as_u64(), largest);
     let starts: Vec<_> = points.iter().map(|p| p["start_ns"].as_u64()).collect();
     assert!(starts.is_sorted());
-    let out = run(&["--duration", "250ms", &tree.root()]);
+    let out = run(&format!("--duration 250ms {}", tree.root()));
     let table = text(&out.stdout);
     assert!(table.contains("peak PSS at"), "{table}");
 }
 
 #[test]
 fn a_signal_ends_a_series_and_the_peak_is_printed() {
-    let tree = Tree::start(1);
+    let tree = Sleepers::start(1);
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let mut series = walker()
-            .args(["--interval", "10s", &tree.root()])
+            .args(["--interval", "10s", &tree.root().to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .expect("pss-walker starts");
@@ -225,9 +184,9 @@ fn a_signal_ends_a_series_and_the_peak_is_printed() {
 
 #[test]
 fn a_series_ends_by_itself_when_no_process_is_left() {
-    let mut tree = Tree::start(1);
+    let tree = Sleepers::start(1);
     let mut series = walker()
-        .args(["--interval", "10ms", "--json", &tree.root()])
+        .args(["--interval", "10ms", "--json", &tree.root().to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -235,7 +194,7 @@ fn a_series_ends_by_itself_when_no_process_is_left() {
     let mut out = BufReader::new(series.stdout.take().expect("piped"));
     let mut lines = String::new();
     out.read_line(&mut lines).expect("the first sample");
-    tree.end();
+    drop(tree);
     std::io::Read::read_to_string(&mut out, &mut lines).expect("the rest");
     assert!(series.wait().expect("a child").success());
     let last = json(lines.lines().last().expect("lines"));
@@ -251,7 +210,7 @@ fn processes_that_vanish_are_no_error() {
         .spawn()
         .expect("sh starts");
     let root = shell.id().to_string();
-    let out = run(&["--json", "--interval", "2ms", "--duration", "500ms", &root]);
+    let out = run(&format!("--json --interval 2ms --duration 500ms {root}"));
     shell.kill().expect("a child");
     shell.wait().expect("a child");
     assert!(out.status.success(), "{}", text(&out.stderr));
@@ -266,17 +225,17 @@ fn what_is_not_there_is_said() {
     let mut ended = Command::new("true").spawn().expect("true starts");
     let pid = ended.id().to_string();
     ended.wait().expect("a child");
-    let (code, message) = failure(&[&pid]);
+    let (code, message) = failure(&pid);
     assert_eq!(code, 1);
     assert!(message.contains(&format!("no process {pid}")), "{message}");
 
-    let _tree = Tree::start(1);
-    let (code, message) = failure(&["--name", "slep"]);
+    let _tree = Sleepers::start(1);
+    let (code, message) = failure("--name slep");
     assert_eq!(code, 1);
     assert!(message.contains("no process is called `slep`"), "{message}");
     assert!(message.contains("did you mean"), "{message}");
 
-    let (code, message) = failure(&["--cgroup", "/no/such/group"]);
+    let (code, message) = failure("--cgroup /no/such/group");
     assert_eq!(code, 1);
     assert!(message.contains("is no cgroup"), "{message}");
 
@@ -288,7 +247,7 @@ fn what_is_not_there_is_said() {
             .expect("awaited");
         let _ = wait.recv();
     });
-    let (code, message) = failure(&[&tid.recv().expect("a thread id")]);
+    let (code, message) = failure(&tid.recv().expect("a thread id"));
     drop(go);
     thread.join().expect("no panic");
     assert_eq!(code, 1);
@@ -298,18 +257,18 @@ fn what_is_not_there_is_said() {
 #[test]
 fn a_wrong_command_line_ends_with_2() {
     for (args, said) in [
-        (&[][..], "nothing to walk"),
-        (&["0"], "is no process id"),
-        (&["dockerd"], "--name dockerd"),
-        (&["1", "--interval", "10"], "is no duration"),
-        (&["1", "--duration", "0s"], "no time at all"),
-        (&["1", "--intervall", "1s"], "--interval"),
+        ("", "nothing to walk"),
+        ("0", "is no process id"),
+        ("dockerd", "--name dockerd"),
+        ("1 --interval 10", "is no duration"),
+        ("1 --duration 0s", "no time at all"),
+        ("1 --intervall 1s", "--interval"),
     ] {
         let (code, message) = failure(args);
-        assert_eq!(code, 2, "{args:?}: {message}");
-        assert!(message.contains(said), "{args:?}: {message}");
+        assert_eq!(code, 2, "{args}: {message}");
+        assert!(message.contains(said), "{args}: {message}");
     }
-    let help = run(&["--help"]);
+    let help = run("--help");
     assert!(help.status.success());
     let help = text(&help.stdout);
     for part in ["EXAMPLES", "EXIT CODES", "proportional set size"] {
@@ -319,9 +278,9 @@ fn a_wrong_command_line_ends_with_2() {
 
 #[test]
 fn a_reader_that_goes_away_ends_it_quietly() {
-    let tree = Tree::start(1);
+    let tree = Sleepers::start(1);
     let mut series = walker()
-        .args(["--interval", "5ms", &tree.root()])
+        .args(["--interval", "5ms", &tree.root().to_string()])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -334,7 +293,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
         .open("/dev/full")
         .expect("there");
     let out = walker()
-        .arg(tree.root())
+        .arg(tree.root().to_string())
         .stdout(full)
         .output()
         .expect("starts");
@@ -349,16 +308,16 @@ fn other_users_processes_are_counted_and_named_as_the_reason() {
         eprintln!("SKIPPED: other_users_processes_are_counted: not root, so no second user");
         return;
     }
-    let tree = Tree::start(1);
+    let tree = Sleepers::start(1);
     // The build directory may be closed to that user: a copy of the executable is not.
     let copy = std::env::temp_dir().join(label::name(nix::unistd::getpid().as_raw(), "walker"));
     fs::copy(env!("CARGO_BIN_EXE_pss-walker"), &copy).expect("copied");
-    let as_nobody = |root: &str| {
+    let as_nobody = |root: i32| {
         let mut command = Command::new(&copy);
-        command.arg(root).uid(65534).gid(65534);
+        command.arg(root.to_string()).uid(65534).gid(65534);
         command.output().expect("starts")
     };
-    let denied = as_nobody(&tree.root());
+    let denied = as_nobody(tree.root());
     fs::remove_file(&copy).expect("ours");
     assert_eq!(denied.status.code(), Some(3), "{}", text(&denied.stdout));
     let message = text(&denied.stderr);

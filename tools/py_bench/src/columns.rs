@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use faaslet::{DirGrant, EngineSettings, Grants, Profiling, Store};
@@ -13,6 +14,7 @@ use native_vs_wasm::columns::{
 use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Side, Task, WASM};
 
 use crate::benchmarks::Benchmarks;
+use crate::scratch::Scratch;
 
 /// The user of the function in the store.
 pub const USER: &str = "python";
@@ -26,6 +28,9 @@ pub const NATIVE_PGO: &str = "native-pgo";
 /// Ending of a column that runs all iterations in one interpreter.
 pub const REUSE: &str = "-reuse";
 
+/// The secret of string hashes, by which sets are ordered: each replicate has its own, the same on either side.
+const HASH_VARIABLE: &str = "PYTHONHASHSEED";
+
 const MAKE: &str = "make python";
 const MAKE_COLUMNS: &str = "make python-columns";
 
@@ -33,8 +38,15 @@ const MAKE_COLUMNS: &str = "make python-columns";
 struct Build {
     /// Follows the names of its executable, of its function in the store, and of the file of its flags.
     suffix: &'static str,
-    /// What makes it.
+    /// The command that makes it, for messages.
     mend: &'static str,
+}
+
+/// The native column of the same build and the same use of its interpreter.
+fn twin(column: &str) -> Option<String> {
+    let build = column.strip_prefix("wasm-")?;
+    let twin = format!("{NATIVE}-{build}");
+    names().contains(&twin).then_some(twin)
 }
 
 fn build(column: &str) -> Build {
@@ -64,18 +76,18 @@ impl Build {
 }
 
 /// What columns need to know.
-#[derive(Debug, Clone)]
-pub struct Setup<'a> {
+#[derive(Debug)]
+pub(crate) struct Setup {
     /// How long one run may take.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Whether compiled code is announced to perf.
-    pub profiling: Profiling,
+    pub(crate) profiling: Profiling,
     /// Most memory of an interpreter.
-    pub memory_limit_mib: u64,
+    pub(crate) memory_limit_mib: u64,
     /// Where the scripts are.
-    pub scripts: &'a Path,
-    /// Where they may put temporary files.
-    pub scratch: &'a Path,
+    pub(crate) scripts: PathBuf,
+    /// Where they may put temporary files; removed with the last column.
+    pub(crate) scratch: Scratch,
 }
 
 /// Every column's name.
@@ -94,11 +106,11 @@ pub fn names() -> Vec<String> {
 ///
 /// # Errors
 /// There is none of this name, or its engine cannot be set up.
-pub fn column<'a>(
+pub(crate) fn column(
     name: &str,
-    setup: &Setup<'a>,
+    setup: &Rc<Setup>,
     iterations: u32,
-) -> Result<Box<dyn Column + 'a>, CompareError> {
+) -> Result<Box<dyn Column>, CompareError> {
     if !names().iter().any(|known| known == name) {
         return Err(CompareError::Usage(ids::unknown("column", name, &names())));
     }
@@ -153,8 +165,8 @@ fn words(task: Task) -> Vec<String> {
 }
 
 /// What the interpreter is given on either side, after its own name.
-fn arguments(setup: &Setup<'_>, benchmark: &Benchmark, reuse: Option<u32>) -> Vec<String> {
-    let script = Benchmarks::script(setup.scripts, &benchmark.name);
+fn arguments(setup: &Setup, benchmark: &Benchmark, reuse: Option<u32>) -> Vec<String> {
+    let script = Benchmarks::script(&setup.scripts, &benchmark.name);
     let mut args = vec!["-S".to_owned(), script.display().to_string()];
     if let Some(iterations) = reuse {
         args.extend(["--reuse".to_owned(), iterations.to_string()]);
@@ -162,18 +174,16 @@ fn arguments(setup: &Setup<'_>, benchmark: &Benchmark, reuse: Option<u32>) -> Ve
     args
 }
 
-/// The whole environment, the same on either side: the secret of string hashes is fixed, so that sets have
-/// one order in every run.
-fn environment(setup: &Setup<'_>) -> Vec<(String, String)> {
+/// The environment, the same on either side, but for what differs between replicates.
+fn environment(setup: &Setup) -> Vec<(String, String)> {
     let python = python();
     let text = |path: &Path| path.display().to_string();
     [
         ("PYTHONHOME", text(&python.join("native"))),
         ("PYTHONPATH", text(&python.join("suite"))),
-        ("PYTHONHASHSEED", "0".to_owned()),
         ("PYTHONUTF8", "1".to_owned()),
         ("PYTHONDONTWRITEBYTECODE", "1".to_owned()),
-        ("TMPDIR", text(setup.scratch)),
+        ("TMPDIR", text(setup.scratch.path())),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -187,7 +197,7 @@ fn kind(reuse: Option<u32>) -> &'static str {
     }
 }
 
-fn native<'a>(name: &str, setup: &Setup<'a>, reuse: Option<u32>) -> NativeColumn<'a> {
+fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
     let build = build(name);
     let path = python()
         .join("native/bin")
@@ -199,6 +209,9 @@ fn native<'a>(name: &str, setup: &Setup<'a>, reuse: Option<u32>) -> NativeColumn
         settings: build.flags("native"),
         mend: build.mend.to_owned(),
         timeout: setup.timeout,
+        reuse,
+        twin: twin(name),
+        hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {
             let mut env = environment(&setup);
@@ -219,11 +232,11 @@ fn native<'a>(name: &str, setup: &Setup<'a>, reuse: Option<u32>) -> NativeColumn
     }
 }
 
-fn wasm<'a>(
+fn wasm(
     name: &str,
-    setup: &Setup<'a>,
+    setup: &Rc<Setup>,
     reuse: Option<u32>,
-) -> Result<Box<dyn Column + 'a>, CompareError> {
+) -> Result<Box<dyn Column>, CompareError> {
     let build = build(name);
     let id = FunctionId::new(USER, &build.named(FUNCTION, '_'))
         .map_err(|e| CompareError::Failed(e.to_string()))?;
@@ -244,6 +257,9 @@ fn wasm<'a>(
             .into_iter()
             .chain([kind(reuse).to_owned()])
             .collect(),
+        reuse,
+        twin: twin(name),
+        hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {
             let mut args = vec![FUNCTION.to_owned()];
@@ -264,13 +280,13 @@ fn wasm<'a>(
 }
 
 /// Under the same names as outside, so that both sides see the same paths.
-fn directories(setup: &Setup<'_>) -> Vec<DirGrant> {
+fn directories(setup: &Setup) -> Vec<DirGrant> {
     let python = python();
     [
         (python.join("native/lib"), false),
         (python.join("suite"), false),
-        (setup.scripts.to_owned(), false),
-        (setup.scratch.to_owned(), true),
+        (setup.scripts.clone(), false),
+        (setup.scratch.path().to_owned(), true),
     ]
     .map(|(host, writable)| DirGrant {
         guest: host.display().to_string(),
@@ -283,6 +299,19 @@ fn directories(setup: &Setup<'_>) -> Vec<DirGrant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_column_is_held_against_what_shares_its_build() {
+        for (column, against) in [
+            (WASM_PGO, Some(NATIVE_PGO)),
+            ("wasm-reuse", Some("native-reuse")),
+            (WASM, None),
+            (WASM2C, None),
+            (NATIVE_PGO, None),
+        ] {
+            assert_eq!(twin(column).as_deref(), against, "{column}");
+        }
+    }
 
     #[test]
     fn every_column_names_its_own_build_and_what_makes_it() {

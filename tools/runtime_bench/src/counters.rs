@@ -1,6 +1,8 @@
 //! CPU time, cycles and disk I/O of a driver's scope, read from outside on both sides of a batch.
 
 use measure_core::contract::Scope;
+use measure_core::contract::sample::Value;
+use measure_core::contract::vocabulary::Metric;
 use measure_core::driver_kit::cgroup::CgroupError;
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
@@ -52,8 +54,27 @@ pub struct CpuCost {
     pub scope_ns: Result<u64, CpuError>,
     /// CPU time of the client, where there is one.
     pub client_ns: Option<Result<u64, CpuError>>,
-    /// Cycles of the scope.
+    /// Cycles of the scope; scaled up where they were counted for less time than they were to be.
     pub cycles: Result<u64, CpuError>,
+    /// For how long they were to be counted, and for how long they were, in nanoseconds; `None` where they were not.
+    pub cycles_enabled_and_running_ns: Option<(u64, u64)>,
+}
+
+impl CpuCost {
+    /// All of it, as records have it.
+    pub fn values(self) -> impl Iterator<Item = (Metric, Value)> {
+        let counted = self.cycles_enabled_and_running_ns;
+        let known = [
+            (Metric::CpuNs, Some(self.scope_ns.into())),
+            (Metric::CpuCycles, Some(self.cycles.into())),
+            (Metric::CyclesEnabledNs, counted.map(|ns| ns.0.into())),
+            (Metric::CyclesRunningNs, counted.map(|ns| ns.1.into())),
+            (Metric::ClientCpuNs, self.client_ns.map(Value::from)),
+        ];
+        known
+            .into_iter()
+            .filter_map(|(metric, value)| Some((metric, value?)))
+    }
 }
 
 impl<'a> CpuMeter<'a> {
@@ -75,7 +96,9 @@ impl<'a> CpuMeter<'a> {
         let now = scope_cpu_ns(self.scope);
         let client = self.scope.client.map(process_cpu_ns);
         let cycles = self.counters.take().into_iter().next();
+        let counted = cycles.as_ref().filter(|count| count.value.is_ok());
         CpuCost {
+            cycles_enabled_and_running_ns: counted.map(|c| (c.enabled_ns, c.running_ns)),
             scope_ns: difference(now, self.scope_ns),
             client_ns: client
                 .zip(self.client_ns)
@@ -133,8 +156,7 @@ impl<'a> DiskMeter<'a> {
     /// # Errors
     /// Neither the processes nor the cgroup can tell.
     pub fn read(self) -> Result<Bytes, DiskIoError> {
-        let since = Reading::of_scope(self.scope).since(&self.before);
-        since.best().map(|(bytes, _)| bytes)
+        Reading::of_scope(self.scope).since(&self.before).best()
     }
 }
 
@@ -155,6 +177,27 @@ mod tests {
         worker.join().expect("a thread");
         // The thread has ended; its time has not.
         assert!(process_cpu_ns(me).expect("own clock") > before + 1_000_000);
+    }
+
+    #[test]
+    fn counters_that_took_turns_are_told_in_the_records() {
+        let cost = |cycles, counted| CpuCost {
+            scope_ns: Ok(5),
+            client_ns: None,
+            cycles,
+            cycles_enabled_and_running_ns: counted,
+        };
+        let values: Vec<_> = cost(Ok(300), Some((30, 10))).values().collect();
+        for (metric, value) in [
+            (Metric::CpuNs, 5_u64),
+            (Metric::CpuCycles, 300),
+            (Metric::CyclesEnabledNs, 30),
+            (Metric::CyclesRunningNs, 10),
+        ] {
+            assert!(values.contains(&(metric, value.into())), "{values:?}");
+        }
+        let uncounted: Vec<_> = cost(Err(CpuError::NotCounted), None).values().collect();
+        assert_eq!(uncounted.len(), 2, "{uncounted:?}");
     }
 
     #[test]

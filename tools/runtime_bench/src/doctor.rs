@@ -133,8 +133,8 @@ fn counters() -> String {
         .take()
         .into_iter()
         .map(|count| match count.value {
-            Ok(_) => line(count.event.metric(), Ok("counts")),
-            Err(error) => line(count.event.metric(), Err(&error.to_string())),
+            Ok(_) => line(count.event.metric().as_str(), Ok("counts")),
+            Err(error) => line(count.event.metric().as_str(), Err(&error.to_string())),
         })
         .collect()
 }

@@ -26,12 +26,13 @@ pub const DRIVERS: [&str; 4] = [
     "microvm-driver",
 ];
 /// The rungs of the quick profile.
-pub const QUICK: [&str; 8] = [
+pub const QUICK: [&str; 9] = [
     "thread",
     "thread-pooled",
     "process",
     "wasm",
     "faaslet",
+    "faaslet-new",
     "faaslet-pooled",
     "docker-none",
     "docker-bridge",

@@ -44,6 +44,12 @@ const PARKING: Duration = Duration::from_millis(150);
 /// The kernel frees namespaces and cgroups of the last driver asynchronously. Its counters have settled
 /// once they move less than this in a step; on a busy host they never do.
 const SETTLED_BYTES: u64 = 128 << 10;
+/// What tells by moving that leftovers are still being taken down.
+const SETTLING: [Metric; 3] = [
+    Metric::SlabUnreclaimableBytes,
+    Metric::PercpuBytes,
+    Metric::KernelStacksBytes,
+];
 const SETTLE_STEP: Duration = Duration::from_millis(150);
 const SETTLE_LIMIT: Duration = Duration::from_secs(3);
 
@@ -250,9 +256,7 @@ fn point(
         (phase::AFTER, after),
     ] {
         for (metric, value) in counters.metrics() {
-            if let Some(value) = value {
-                recorder.value(about, phase, metric, value.into())?;
-            }
+            recorder.value(about, phase, metric, value.into())?;
         }
     }
     closed?;
@@ -273,16 +277,7 @@ fn settled() -> Result<KernelMemory, BenchError> {
     loop {
         let on = interrupt::sleep(SETTLE_STEP);
         let now = counters()?;
-        let since = now.since(&then);
-        let moved: u64 = [
-            since.slab_unreclaimable_bytes,
-            since.percpu_bytes,
-            since.kernel_stacks_bytes,
-        ]
-        .into_iter()
-        .flatten()
-        .map(i64::unsigned_abs)
-        .sum();
+        let moved = now.moved_bytes(&then, &SETTLING);
         if moved < SETTLED_BYTES || Instant::now() >= until || !on {
             return Ok(now);
         }

@@ -12,14 +12,11 @@ use crate::module::{Passes, rewrite};
 
 const EXAMPLES: &str = "EXAMPLES:
     wasm-post-link linked.wasm function.wasm
-    wasm-post-link --no-fuse linked.wasm function.wasm   # bit for bit the same results as before
     wasm-post-link --copies 1 linked.wasm function.wasm  # loops as they are";
 
-/// Rewrites a linked Wasm module for ahead-of-time compilers: innermost loops are unrolled, so that what the
-/// engine does at each loop header (the deadline) is done less often; vectors that a loop's last turn loaded are
-/// not loaded again; neighbouring accesses share an address;
-/// vector multiplications and additions are fused, as C compilers do by default where the target can. Prints
-/// what was done. The new module needs relaxed SIMD where something was fused.
+/// Rewrites a linked Wasm module for ahead-of-time compilers: vectors that a loop's last turn loaded are not loaded
+/// again, innermost loops are unrolled, and neighbouring accesses share an address. It computes the same, bit for bit.
+/// Prints what was done.
 #[derive(Debug, StructOpt)]
 #[structopt(name = "wasm-post-link", after_help = exit::after_help(EXAMPLES))]
 pub struct Options {
@@ -32,9 +29,6 @@ pub struct Options {
     /// Do not say what was done
     #[structopt(short, long)]
     pub quiet: bool,
-    /// Fuse no multiply-adds
-    #[structopt(long)]
-    pub no_fuse: bool,
     /// Leave addresses as they are
     #[structopt(long)]
     pub no_addresses: bool,
@@ -59,7 +53,6 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         cause,
     })?;
     let passes = Passes {
-        fuse: !options.no_fuse,
         copies: options.copies,
         operators: options.operators,
         addresses: !options.no_addresses,
@@ -77,12 +70,11 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         return Ok(Exit::Ok);
     }
     print(format!(
-        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} multiply-adds fused, {} -> {} bytes\n",
+        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} -> {} bytes\n",
         options.output.display(),
         done.loops,
         done.carried,
         done.accesses,
-        done.fused,
         wasm.len(),
         new.len()
     ))

@@ -9,14 +9,11 @@ use crate::address::{self, REACH_BYTES};
 use crate::body::Body;
 use crate::carry::carry;
 use crate::error::RewriteError;
-use crate::fuse::fuse;
 use crate::unroll::{Limits, unroll};
 
 /// What is done to a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passes {
-    /// Fuse vector multiply-adds. Rounds once where the module would round twice.
-    pub fuse: bool,
     /// The most copies of an innermost loop; 1 unrolls nothing.
     pub copies: usize,
     /// The most operators of all copies of a loop together.
@@ -30,7 +27,6 @@ pub struct Passes {
 impl Default for Passes {
     fn default() -> Self {
         Self {
-            fuse: true,
             copies: 16,
             operators: 400,
             addresses: true,
@@ -42,8 +38,6 @@ impl Default for Passes {
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Multiply-adds fused.
-    pub fused: usize,
     /// Loops unrolled.
     pub loops: usize,
     /// Loads and stores given an address that was there already.
@@ -157,9 +151,6 @@ impl Reencode for Rewriter {
         let params = self.params.get(self.next).copied().unwrap_or(0);
         self.next += 1;
         let mut body = Body::read(&func, params)?;
-        if self.passes.fuse {
-            self.done.fused += fuse(&mut body);
-        }
         if self.passes.carry {
             self.done.carried += carry(&mut body);
         }

@@ -34,11 +34,6 @@ impl<T> Top<T> {
         self.0.push(value);
     }
 
-    /// The topmost value, if it is known.
-    pub(crate) fn pop(&mut self) -> Option<T> {
-        self.0.pop()
-    }
-
     /// The `count` topmost values, the topmost first, each if it is known.
     pub(crate) fn take(&mut self, count: usize) -> impl Iterator<Item = Option<T>> {
         (0..count).map(|_| self.0.pop())

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use faaslet::function::Untimed;
-use faaslet::{DirGrant, FaasletEngine, Function, Grants};
+use faaslet::{FaasletEngine, Function, Grants};
 use tempfile::TempDir;
 use wasmtime::{Linker, Module};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -57,14 +57,7 @@ const LIST: &str = "
         (then unreachable))";
 
 fn ours(engine: &FaasletEngine, module: &Module, dir: &Path) -> Outcome<Function> {
-    let grants = Grants {
-        dirs: vec![DirGrant {
-            host: dir.to_owned(),
-            guest: "/".to_owned(),
-            writable: false,
-        }],
-        ..Grants::default()
-    };
+    let grants = Grants::default().with_dir(dir, "/", false);
     Ok(Function::new(engine, "files", module, grants)?)
 }
 

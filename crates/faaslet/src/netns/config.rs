@@ -66,6 +66,16 @@ impl Config {
         }
         Ok(config)
     }
+
+    /// In words, for the records: device, addresses and shaping.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let shaping = match self.rate_bits_per_s {
+            0 => "not shaped".to_owned(),
+            rate => format!("htb {} Mbit/s each way", rate as f64 / 1e6),
+        };
+        format!("veth, {}, {shaping}", self.range)
+    }
 }
 
 /// A range of IPv4 addresses in prefix notation.

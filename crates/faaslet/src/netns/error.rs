@@ -70,30 +70,21 @@ impl NetnsError {
     /// The variant that fits what the kernel answered while doing `what`.
     pub(crate) fn os(what: impl Into<String>, source: io::Error) -> Self {
         let what = what.into();
-        match source.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) => Self::Permission { what },
-            Some(libc::EMFILE) => Self::Exhausted {
-                what,
-                limit: "the limit of open files of this process",
-                mend: "raise it with `ulimit -n`",
-            },
-            Some(libc::ENFILE) => Self::Exhausted {
-                what,
-                limit: "the kernel's table of open files",
-                mend: "raise fs.file-max",
-            },
-            Some(libc::ENOSPC) => Self::Exhausted {
-                what,
-                limit: "the number of network namespaces",
-                mend: "raise user.max_net_namespaces",
-            },
-            Some(libc::ENOMEM) => Self::Exhausted {
-                what,
-                limit: "memory",
-                mend: "ask for fewer namespaces",
-            },
-            _ => Self::Os { what, source },
-        }
+        let (limit, mend) = match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => return Self::Permission { what },
+            Some(libc::EMFILE) => (
+                "the limit of open files of this process",
+                "raise it with `ulimit -n`",
+            ),
+            Some(libc::ENFILE) => ("the kernel's table of open files", "raise fs.file-max"),
+            Some(libc::ENOSPC) => (
+                "the number of network namespaces",
+                "raise user.max_net_namespaces",
+            ),
+            Some(libc::ENOMEM) => ("memory", "ask for fewer namespaces"),
+            _ => return Self::Os { what, source },
+        };
+        Self::Exhausted { what, limit, mend }
     }
 
     /// The raw error number, where there is one.

@@ -2,7 +2,7 @@
 //! both directions, made through netlink.
 //!
 //! * [`Pool`]: n namespaces for n Faaslets, persistent ones first, anonymous ones for the rest.
-//! * [`Namespace`]: one new anonymous namespace, for the rung that makes its own at every start.
+//! * [`Namespace`]: one new anonymous namespace, for the rungs that make their own at every start.
 //! * [`ensure_persistent`], [`remove_persistent`]: the namespaces that outlive a process, under
 //!   `/run/netns` where `ip netns list` sees them.
 //! * [`enter()`]: moves the calling thread into a namespace.
@@ -32,4 +32,4 @@ pub use enter::enter;
 pub use error::{NetnsError, RANGE_VARIABLE};
 pub use namespace::{Cost, Namespace};
 pub use persistent::{Ensured, ensure_persistent, remove_orphans, remove_persistent};
-pub use pool::{Pool, probe};
+pub use pool::{Pool, checked_config, probe};

@@ -150,8 +150,8 @@ impl Namespace {
         self.cost
     }
 
-    /// Removes the veth pair and waits until it is gone; the rest of the namespace follows when the last
-    /// thread has left it.
+    /// Removes the veth pair, whose host end is in the calling thread's namespace, and waits until it is gone; the
+    /// rest of the namespace follows when the last thread has left it.
     ///
     /// # Errors
     /// The kernel refuses.

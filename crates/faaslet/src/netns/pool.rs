@@ -86,17 +86,23 @@ impl Pool {
     /// In words, for the records: how many, persistent and anonymous, addresses and shaping.
     #[must_use]
     pub fn describe(&self) -> String {
-        let shaping = match self.config.rate_bits_per_s {
-            0 => "not shaped".to_owned(),
-            rate => format!("htb {} Mbit/s each way", rate as f64 / 1e6),
-        };
         format!(
-            "{} network namespaces ({} persistent), veth, {}, {shaping}",
+            "{} network namespaces ({} persistent), {}",
             self.len(),
             self.persistent,
-            self.config.range
+            self.config.describe()
         )
     }
+}
+
+/// The configuration from the environment, for who makes namespaces without a pool.
+///
+/// # Errors
+/// It makes no sense ([`Config::from_env`]), or its addresses are taken.
+pub fn checked_config() -> Result<Config, NetnsError> {
+    let config = Config::from_env()?;
+    check_range(&config)?;
+    Ok(config)
 }
 
 /// Whether this process and this kernel can make namespaces: makes one and removes it.
@@ -104,9 +110,7 @@ impl Pool {
 /// # Errors
 /// What is missing: permission, a part of the kernel, free addresses.
 pub fn probe() -> Result<(), NetnsError> {
-    let config = Config::from_env()?;
-    check_range(&config)?;
-    Namespace::create(&config)?.remove()
+    Namespace::create(&checked_config()?)?.remove()
 }
 
 /// `n` anonymous namespaces, made on every CPU: half of the work is outside the kernel's one lock for network

@@ -27,8 +27,7 @@ const PAIR_PREFIX_LEN: u8 = 31;
 /// The veth pair `index`: its host end where the socket is, its other end in `inside`.
 pub(super) fn veth(index: u32, inside: BorrowedFd<'_>) -> Vec<Request> {
     let end = |ifindex, name: String| {
-        let mut message = LinkMessage::default();
-        message.header.index = ifindex;
+        let mut message = link(ifindex);
         message.attributes = vec![
             LinkAttribute::IfName(name),
             LinkAttribute::NumTxQueues(QUEUES),
@@ -44,11 +43,8 @@ pub(super) fn veth(index: u32, inside: BorrowedFd<'_>) -> Vec<Request> {
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
     ]));
-    vec![Request {
-        what: "cannot create a veth pair",
-        message: RouteNetlinkMessage::NewLink(host),
-        flags: NLM_F_CREATE | NLM_F_EXCL,
-    }]
+    let message = RouteNetlinkMessage::NewLink(host);
+    vec![create("cannot create a veth pair", message)]
 }
 
 /// Address, mark and state of the host end.
@@ -83,23 +79,37 @@ pub(super) fn inside_end(address: Ipv4Addr, gateway: Ipv4Addr) -> Vec<Request> {
         ),
         add_address(INSIDE_IFINDEX, address),
         up("cannot bring the inside end up", INSIDE_IFINDEX),
-        Request {
-            what: "cannot add the default route",
-            message: RouteNetlinkMessage::NewRoute(route),
-            flags: NLM_F_CREATE | NLM_F_EXCL,
-        },
+        create(
+            "cannot add the default route",
+            RouteNetlinkMessage::NewRoute(route),
+        ),
     ]
 }
 
 /// No automatic IPv6 address: it would be the one thing on the link that we did not choose, and its
 /// duplicate detection is work that goes on after the start.
 fn without_ipv6(ifindex: u32) -> LinkMessage {
-    let mut message = LinkMessage::default();
-    message.header.index = ifindex;
+    let mut message = link(ifindex);
     message.attributes = vec![LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(
         vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)],
     )])];
     message
+}
+
+/// The device of this index, nothing said of it.
+fn link(ifindex: u32) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = ifindex;
+    message
+}
+
+/// Something that must not be there yet.
+fn create(what: &'static str, message: RouteNetlinkMessage) -> Request {
+    Request {
+        what,
+        message,
+        flags: NLM_F_CREATE | NLM_F_EXCL,
+    }
 }
 
 fn set_link(what: &'static str, message: LinkMessage) -> Request {
@@ -111,8 +121,7 @@ fn set_link(what: &'static str, message: LinkMessage) -> Request {
 }
 
 fn up(what: &'static str, ifindex: u32) -> Request {
-    let mut message = LinkMessage::default();
-    message.header.index = ifindex;
+    let mut message = link(ifindex);
     message.header.flags = LinkFlags::Up;
     message.header.change_mask = LinkFlags::Up;
     set_link(what, message)
@@ -127,20 +136,17 @@ fn add_address(ifindex: u32, address: Ipv4Addr) -> Request {
         AddressAttribute::Local(IpAddr::V4(address)),
         AddressAttribute::Address(IpAddr::V4(address)),
     ];
-    Request {
-        what: "cannot add an address",
-        message: RouteNetlinkMessage::NewAddress(message),
-        flags: NLM_F_CREATE | NLM_F_EXCL,
-    }
+    create(
+        "cannot add an address",
+        RouteNetlinkMessage::NewAddress(message),
+    )
 }
 
 /// Removal of the veth pair `index`, asked for at its host end.
 pub(super) fn delete_veth(index: u32) -> Vec<Request> {
-    let mut message = LinkMessage::default();
-    message.header.index = host_ifindex(index);
     vec![Request {
         what: "cannot remove a veth pair",
-        message: RouteNetlinkMessage::DelLink(message),
+        message: RouteNetlinkMessage::DelLink(link(host_ifindex(index))),
         flags: 0,
     }]
 }
@@ -175,37 +181,31 @@ pub(super) fn shape_inside_end(rate_bits_per_s: u64) -> Vec<Request> {
 
 /// An htb qdisc and the one class that everything goes through.
 fn shape(ifindex: u32, rate_bits_per_s: u64) -> Vec<Request> {
-    let options = |options| TcAttribute::Options(options);
     let htb = |handle, parent, nlas| {
         let mut message = TcMessage::with_index(ifindex.cast_signed());
         message.header.handle = handle;
         message.header.parent = parent;
-        message.attributes = vec![TcAttribute::Kind("htb".into()), options(nlas)];
+        message.attributes = vec![TcAttribute::Kind("htb".into()), TcAttribute::Options(nlas)];
         message
     };
+    let init = vec![TcOption::Other(DefaultNla::new(TCA_HTB_INIT, htb_init()))];
     let class = TcHandle {
         major: ROOT_HANDLE.major,
         minor: CLASS_MINOR,
     };
     vec![
-        Request {
-            what: "cannot attach an htb qdisc",
-            message: RouteNetlinkMessage::NewQueueDiscipline(htb(
-                ROOT_HANDLE,
-                TcHandle::ROOT,
-                vec![TcOption::Other(DefaultNla::new(TCA_HTB_INIT, htb_init()))],
-            )),
-            flags: NLM_F_CREATE | NLM_F_EXCL,
-        },
-        Request {
-            what: "cannot add an htb class",
-            message: RouteNetlinkMessage::NewTrafficClass(htb(
+        create(
+            "cannot attach an htb qdisc",
+            RouteNetlinkMessage::NewQueueDiscipline(htb(ROOT_HANDLE, TcHandle::ROOT, init)),
+        ),
+        create(
+            "cannot add an htb class",
+            RouteNetlinkMessage::NewTrafficClass(htb(
                 class,
                 ROOT_HANDLE,
                 htb_class(rate_bits_per_s),
             )),
-            flags: NLM_F_CREATE | NLM_F_EXCL,
-        },
+        ),
     ]
 }
 

@@ -12,27 +12,19 @@ use super::dir::Dir;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::settings::ENGINE;
-use crate::trust;
 
 const SUFFIX: &str = ".cwasm";
 
-/// Whose code a file holds, the first part of its name.
+/// Whose code a file holds: the first part of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The function's.
-    Function,
-    /// That of a snapshot of it.
-    Snapshot,
-}
+pub(super) struct Kind(&'static str);
 
 impl Kind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Function => "function-",
-            Self::Snapshot => "snapshot-",
-        }
-    }
+    pub(super) const FUNCTION: Self = Self("function-");
+    /// That of a snapshot of it.
+    pub(super) const SNAPSHOT: Self = Self("snapshot-");
 }
+
 /// Hex digits of each hash in a file name: 128 bits.
 const HEX: usize = 32;
 
@@ -51,12 +43,9 @@ pub(super) fn find(
         else {
             continue;
         };
-        let Some(file) = dir.open(&name)? else {
+        let Some((file, path)) = dir.open_trusted(&name)? else {
             continue;
         };
-        let path = dir.path().join(&name);
-        let meta = file.metadata().map_err(|e| FaasletError::io(&path, e))?;
-        trust::require(&path, &meta)?;
         if hash_file(&file).map_err(|e| FaasletError::io(&path, e))? != code_hash {
             // Damaged: never run; made anew by the caller.
             dir.remove(&name);
@@ -74,28 +63,30 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// Compiles `wasm` and installs the code in `dir`.
+/// Compiles `wasm`, installs the code in `dir` and loads it from there.
 pub(super) fn compile(
     dir: &Dir,
     engine: &FaasletEngine,
     kind: Kind,
     what: &str,
     wasm: &[u8],
-) -> Result<(), FaasletError> {
+) -> Result<Module, FaasletError> {
     let code = engine
         .wasmtime()
         .precompile_module(wasm)
         .map_err(|e| FaasletError::refused(what, format!("it cannot be compiled: {e:#}")))?;
     let name = format!("{}{}{SUFFIX}", prefix(engine, kind, wasm), hash(&code));
-    dir.install(&name, &code)
+    dir.install(&name, &code)?;
+    find(dir, engine, kind, wasm)?.ok_or_else(|| {
+        let why = "the code just installed is gone: is another program writing to this store?";
+        FaasletError::io(dir.path(), io::Error::other(why))
+    })
 }
 
 /// Removes code of `kind` in `dir` for other content than that whose hashes are `kept`.
 pub(super) fn sweep(dir: &Dir, kind: Kind, kept: &[String]) -> Result<(), FaasletError> {
     for old in dir.names()? {
-        let content = old
-            .strip_prefix(kind.name())
-            .filter(|_| old.ends_with(SUFFIX));
+        let content = old.strip_prefix(kind.0).filter(|_| old.ends_with(SUFFIX));
         if content.is_some_and(|content| !kept.iter().any(|hash| content.starts_with(hash))) {
             dir.remove(&old);
         }
@@ -111,12 +102,8 @@ fn prefix(engine: &FaasletEngine, kind: Kind, wasm: &[u8]) -> String {
         .wasmtime()
         .precompile_compatibility_hash()
         .hash(&mut hasher);
-    format!(
-        "{}{}-{}-",
-        kind.name(),
-        hash(wasm),
-        hex(&hasher.0.finalize())
-    )
+    let engine = hex(&hasher.0.finalize());
+    format!("{}{}-{engine}-", kind.0, hash(wasm))
 }
 
 /// Feeds a strong hash with what `Hash` would feed a weak one.

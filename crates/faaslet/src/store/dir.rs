@@ -72,12 +72,7 @@ impl Dir {
                 path,
                 root: self.root.clone(),
             })),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(Errno::ELOOP | Errno::ENOTDIR) => Err(FaasletError::refused(
-                path.display(),
-                "the store may hold only directories and files, no symbolic links",
-            )),
-            Err(e) => Err(FaasletError::io(path, e)),
+            Err(e) => absent(path, e),
         }
     }
 
@@ -87,13 +82,19 @@ impl Dir {
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
         match openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => Ok(Some(fd.into())),
-            Err(Errno::ENOENT) => Ok(None),
-            Err(Errno::ELOOP) => Err(FaasletError::refused(
-                self.path.join(name).display(),
-                "the store may hold only directories and files, no symbolic links",
-            )),
-            Err(e) => Err(FaasletError::io(self.path.join(name), e)),
+            Err(e) => absent(self.path.join(name), e),
         }
+    }
+
+    /// The same and its path, if nobody but the trusted can write to the file.
+    pub(super) fn open_trusted(&self, name: &str) -> Result<Option<(File, PathBuf)>, FaasletError> {
+        let Some(file) = self.open(name)? else {
+            return Ok(None);
+        };
+        let path = self.path.join(name);
+        let meta = file.metadata().map_err(|e| FaasletError::io(&path, e))?;
+        trust::require(&path, &meta)?;
+        Ok(Some((file, path)))
     }
 
     /// Waits until nobody else replaces what lies in it, and keeps others from it until the lock is
@@ -182,20 +183,27 @@ impl Dir {
     /// Fails if anyone but the trusted could change what lies here.
     pub(super) fn require_trust(&self) -> Result<(), FaasletError> {
         trust::require_ancestors(&self.root)?;
-        let mut path = self.root.clone();
-        trust::require(
-            &path,
-            &fs::symlink_metadata(&path).map_err(|e| FaasletError::io(&path, e))?,
-        )?;
-        for part in self.path.strip_prefix(&self.root).unwrap_or(Path::new("")) {
-            path.push(part);
-            let meta = fs::symlink_metadata(&path).map_err(|e| FaasletError::io(&path, e))?;
-            trust::require(&path, &meta)?;
+        let below = |dir: &&Path| dir.starts_with(&self.root);
+        for dir in self.path.ancestors().take_while(below) {
+            let meta = fs::symlink_metadata(dir).map_err(|e| FaasletError::io(dir, e))?;
+            trust::require(dir, &meta)?;
         }
         Ok(())
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// What it means that `path` cannot be opened: nothing, if it is not there.
+fn absent<T>(path: PathBuf, errno: Errno) -> Result<Option<T>, FaasletError> {
+    match errno {
+        Errno::ENOENT => Ok(None),
+        Errno::ELOOP | Errno::ENOTDIR => Err(FaasletError::refused(
+            path.display(),
+            "the store may hold only directories and files, no symbolic links",
+        )),
+        e => Err(FaasletError::io(path, e)),
     }
 }

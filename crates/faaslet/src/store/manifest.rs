@@ -11,7 +11,6 @@ use super::Store;
 use super::dir::Dir;
 use crate::error::FaasletError;
 use crate::grants::{DirGrant, Grants};
-use crate::trust;
 
 /// The file's name.
 const FILE: &str = "grants.json";
@@ -111,12 +110,9 @@ impl Store {
 }
 
 fn read(dir: &Dir) -> Result<Manifest, FaasletError> {
-    let Some(file) = dir.open(FILE)? else {
+    let Some((file, path)) = dir.open_trusted(FILE)? else {
         return Ok(Manifest::default());
     };
-    let path = dir.path().join(FILE);
-    let meta = file.metadata().map_err(|e| FaasletError::io(&path, e))?;
-    trust::require(&path, &meta)?;
     let mut text = Vec::new();
     file.take(MAX_BYTES)
         .read_to_end(&mut text)

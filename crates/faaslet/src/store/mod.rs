@@ -15,7 +15,7 @@ mod manifest;
 mod snapshots;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use measure_core::base::ids::{self, FunctionId};
@@ -192,15 +192,8 @@ impl Store {
         engine: &FaasletEngine,
         id: &FunctionId,
     ) -> Result<Codegen, FaasletError> {
-        let wasm = self.wasm(id)?;
-        let dir = self.dir(id)?;
-        dir.require_trust()?;
-        if code::find(&dir, engine, Kind::Function, &wasm)?.is_some() {
-            return Ok(Codegen::Present);
-        }
-        validate(engine, &id.to_string(), &wasm)?;
-        self.compile_into(engine, &dir, id, &wasm)?;
-        Ok(Codegen::Compiled)
+        let (dir, wasm) = self.trusted(id)?;
+        Ok(find_or_compile(engine, &dir, id, &wasm)?.1)
     }
 
     /// The compiled module of `id`, mapped from the store; compiled and installed first if need be.
@@ -208,28 +201,17 @@ impl Store {
     /// # Errors
     /// No such function, a module that is refused, or a store that others can write to.
     pub fn load(&self, engine: &FaasletEngine, id: &FunctionId) -> Result<Module, FaasletError> {
+        let (dir, wasm) = self.trusted(id)?;
+        within_limits(engine, &id.to_string(), &wasm)?;
+        Ok(find_or_compile(engine, &dir, id, &wasm)?.0)
+    }
+
+    /// The directory of `id`, which only the trusted can change, and its module.
+    fn trusted(&self, id: &FunctionId) -> Result<(Dir, Vec<u8>), FaasletError> {
         let wasm = self.wasm(id)?;
         let dir = self.dir(id)?;
         dir.require_trust()?;
-        within_limits(engine, &id.to_string(), &wasm)?;
-        if let Some(module) = code::find(&dir, engine, Kind::Function, &wasm)? {
-            return Ok(module);
-        }
-        validate(engine, &id.to_string(), &wasm)?;
-        self.compile_into(engine, &dir, id, &wasm)
-    }
-
-    fn compile_into(
-        &self,
-        engine: &FaasletEngine,
-        dir: &Dir,
-        id: &FunctionId,
-        wasm: &[u8],
-    ) -> Result<Module, FaasletError> {
-        let _lock = dir.lock()?;
-        code::compile(dir, engine, Kind::Function, &id.to_string(), wasm)?;
-        code::sweep(dir, Kind::Function, &[code::hash(wasm)])?;
-        code::find(dir, engine, Kind::Function, wasm)?.ok_or_else(|| gone(dir))
+        Ok((dir, wasm))
     }
 
     fn dir(&self, id: &FunctionId) -> Result<Dir, FaasletError> {
@@ -259,6 +241,23 @@ impl Store {
     }
 }
 
+fn find_or_compile(
+    engine: &FaasletEngine,
+    dir: &Dir,
+    id: &FunctionId,
+    wasm: &[u8],
+) -> Result<(Module, Codegen), FaasletError> {
+    if let Some(module) = code::find(dir, engine, Kind::FUNCTION, wasm)? {
+        return Ok((module, Codegen::Present));
+    }
+    let what = id.to_string();
+    validate(engine, &what, wasm)?;
+    let _lock = dir.lock()?;
+    let module = code::compile(dir, engine, Kind::FUNCTION, &what, wasm)?;
+    code::sweep(dir, Kind::FUNCTION, &[code::hash(wasm)])?;
+    Ok((module, Codegen::Compiled))
+}
+
 fn replace(
     engine: &FaasletEngine,
     dir: &Dir,
@@ -269,8 +268,8 @@ fn replace(
     dir.require_trust()?;
     dir.sweep_temporaries()?;
     // The code first: at every moment there is code for the module that is there.
-    let installed = code::compile(dir, engine, Kind::Function, &id.to_string(), wasm)
-        .and_then(|()| dir.install(WASM, wasm));
+    let installed = code::compile(dir, engine, Kind::FUNCTION, &id.to_string(), wasm)
+        .and_then(|_| dir.install(WASM, wasm));
     let kept = match &installed {
         Ok(()) => Some(code::hash(wasm)),
         Err(_) => dir
@@ -279,13 +278,8 @@ fn replace(
             .transpose()?
             .map(|old| code::hash(&old)),
     };
-    code::sweep(dir, Kind::Function, kept.as_slice())?;
+    code::sweep(dir, Kind::FUNCTION, kept.as_slice())?;
     installed
-}
-
-fn gone(dir: &Dir) -> FaasletError {
-    let why = "the code just installed is gone: is another program writing to this store?";
-    FaasletError::io(dir.path(), io::Error::other(why))
 }
 
 /// Reads a module from `file`, which must be a regular file of at most [`MAX_MODULE_BYTES`].

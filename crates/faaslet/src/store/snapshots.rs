@@ -16,12 +16,11 @@ use wasmtime::Module;
 
 use super::code::{self, Kind};
 use super::dir::Dir;
-use super::{Codegen, Store, gone, read_module};
+use super::{Codegen, Store, read_module};
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::grants::{DirGrant, Grants};
 use crate::snapshot::{self, Names, Plan};
-use crate::trust;
 use crate::validate::{validate, within_limits};
 
 const INDEX: &str = "snapshots.json";
@@ -79,14 +78,8 @@ impl Store {
         renew: bool,
     ) -> Result<Codegen, FaasletError> {
         let function = Snapshotted::open(self, engine, id)?;
-        let key = function.key(options)?;
-        let index = index(&function.dir)?.filter(|index| index.key == key && !renew);
-        let found = match &index {
-            Some(index) => function.present(engine, index)?,
-            None => None,
-        };
-        let found = found.map_or_else(|| function.take(engine, options, key), Ok)?;
-        Ok(found.codegen)
+        let index = index(&function.dir)?.filter(|_| !renew);
+        Ok(function.find_or_take(engine, options, index)?.codegen)
     }
 
     /// Which snapshots of `id` were last asked for.
@@ -94,8 +87,7 @@ impl Store {
     /// # Errors
     /// No such function, or an index that others can write to.
     pub fn snapshot_options(&self, id: &FunctionId) -> Result<SnapshotOptions, FaasletError> {
-        let index = index(&self.dir(id)?)?;
-        Ok(index.map_or_else(SnapshotOptions::default, |index| index.options))
+        Ok(options(index(&self.dir(id)?)?.as_ref()))
     }
 
     /// The snapshots of `id`, as they were last asked for; taken and compiled first if need be.
@@ -109,16 +101,7 @@ impl Store {
     ) -> Result<Snapshots, FaasletError> {
         let function = Snapshotted::open(self, engine, id)?;
         let index = index(&function.dir)?;
-        let options = index
-            .as_ref()
-            .map_or_else(SnapshotOptions::default, |index| index.options.clone());
-        let key = function.key(&options)?;
-        if let Some(index) = index.filter(|index| index.key == key)
-            && let Some(found) = function.present(engine, &index)?
-        {
-            return Ok(found);
-        }
-        function.take(engine, &options, key)
+        function.find_or_take(engine, &options(index.as_ref()), index)
     }
 
     /// Whether `id` exports an initialiser of one of the usual names.
@@ -142,9 +125,7 @@ struct Snapshotted {
 
 impl Snapshotted {
     fn open(store: &Store, engine: &FaasletEngine, id: &FunctionId) -> Result<Self, FaasletError> {
-        let wasm = store.wasm(id)?;
-        let dir = store.dir(id)?;
-        dir.require_trust()?;
+        let (dir, wasm) = store.trusted(id)?;
         let what = id.to_string();
         validate(engine, &what, &wasm)?;
         Ok(Self {
@@ -153,6 +134,22 @@ impl Snapshotted {
             wasm,
             grants: store.grants(id)?,
         })
+    }
+
+    /// The snapshots of `index`, if they are what is asked for; else new ones.
+    fn find_or_take(
+        &self,
+        engine: &FaasletEngine,
+        options: &SnapshotOptions,
+        index: Option<Index>,
+    ) -> Result<Snapshots, FaasletError> {
+        let key = self.key(options)?;
+        if let Some(index) = index.filter(|index| index.key == key)
+            && let Some(found) = self.present(engine, &index)?
+        {
+            return Ok(found);
+        }
+        self.take(engine, options, key)
     }
 
     fn key(&self, options: &SnapshotOptions) -> Result<String, FaasletError> {
@@ -204,23 +201,19 @@ impl Snapshotted {
             codegen: Codegen::Present,
         };
         for content in &index.modules {
-            let name = file_name(content);
-            let Some(file) = self.dir.open(&name)? else {
+            let Some((file, path)) = self.dir.open_trusted(&file_name(content))? else {
                 return Ok(None);
             };
-            let path = self.dir.path().join(&name);
-            let meta = file.metadata().map_err(|e| FaasletError::io(&path, e))?;
-            trust::require(&path, &meta)?;
             let wasm = read_module(file, &path)?;
             if &code::hash(&wasm) != content {
                 return Ok(None);
             }
             within_limits(engine, &self.what, &wasm)?;
-            let module = match code::find(&self.dir, engine, Kind::Snapshot, &wasm)? {
+            let module = match code::find(&self.dir, engine, Kind::SNAPSHOT, &wasm)? {
                 Some(module) => module,
                 None => {
                     found.codegen = Codegen::Compiled;
-                    self.compile(engine, &wasm)?
+                    code::compile(&self.dir, engine, Kind::SNAPSHOT, &self.what, &wasm)?
                 }
             };
             found.modules.push(module);
@@ -248,12 +241,13 @@ impl Snapshotted {
             validate(engine, &format!("the snapshot of {}", self.what), &wasm)?;
             let content = code::hash(&wasm);
             self.dir.install(&file_name(&content), &wasm)?;
-            modules.push(self.compile(engine, &wasm)?);
+            let module = code::compile(&self.dir, engine, Kind::SNAPSHOT, &self.what, &wasm)?;
+            modules.push(module);
             index.modules.push(content);
         }
         let text = serde_json::to_vec_pretty(&index).map_err(|e| FaasletError::io(INDEX, e))?;
         self.dir.install(INDEX, &text)?;
-        code::sweep(&self.dir, Kind::Snapshot, &index.modules)?;
+        code::sweep(&self.dir, Kind::SNAPSHOT, &index.modules)?;
         for old in self.dir.names()? {
             let stale = old.starts_with("snapshot-")
                 && old.ends_with(".wasm")
@@ -270,25 +264,22 @@ impl Snapshotted {
             codegen: Codegen::Compiled,
         })
     }
-
-    fn compile(&self, engine: &FaasletEngine, wasm: &[u8]) -> Result<Module, FaasletError> {
-        code::compile(&self.dir, engine, Kind::Snapshot, &self.what, wasm)?;
-        code::find(&self.dir, engine, Kind::Snapshot, wasm)?.ok_or_else(|| gone(&self.dir))
-    }
 }
 
 fn index(dir: &Dir) -> Result<Option<Index>, FaasletError> {
-    let Some(file) = dir.open(INDEX)? else {
+    let Some((file, _)) = dir.open_trusted(INDEX)? else {
         return Ok(None);
     };
-    let path = dir.path().join(INDEX);
-    let meta = file.metadata().map_err(|e| FaasletError::io(&path, e))?;
-    trust::require(&path, &meta)?;
     // What cannot be understood is of another version, or damaged: made anew.
     let index: Option<Index> = serde_json::from_reader(file).ok();
     Ok(index.filter(|index| {
         index.version == VERSION && index.modules.len() == index.options.count as usize
     }))
+}
+
+/// What was last asked for.
+fn options(index: Option<&Index>) -> SnapshotOptions {
+    index.map_or_else(SnapshotOptions::default, |index| index.options.clone())
 }
 
 fn file_name(content: &str) -> String {

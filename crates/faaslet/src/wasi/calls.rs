@@ -9,7 +9,7 @@ use nix::time::{ClockId, clock_getres, clock_gettime};
 use nix::unistd::{read, write};
 use wasmtime::Linker;
 
-use super::memory::{Answer, Call, Errno, Guest, code};
+use super::memory::{Answer, Call, Errno, Guest, code, offer};
 use super::preview1::MODULE;
 use crate::error::ProcExit;
 use crate::grants::Grants;
@@ -23,117 +23,43 @@ pub(super) const IOVECS_MAX: u32 = 1024;
 
 /// Offers them to modules.
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    link_exit(linker)?;
-    link_startup(linker)?;
-    link_streams(linker)?;
-    link_system(linker)
-}
-
-fn link_exit(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap(MODULE, "proc_exit", |status: i32| -> wasmtime::Result<()> {
         Err(ProcExit(status).into())
     })?;
-    Ok(())
-}
-
-fn link_startup(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(
-            MODULE,
-            "args_sizes_get",
-            |mut c: Call, count: u32, size: u32| code(sizes(&mut c, args, count, size)),
-        )?
-        .func_wrap(MODULE, "args_get", |mut c: Call, list: u32, buffer: u32| {
-            code(strings(&mut c, args, list, buffer))
-        })?
-        .func_wrap(
-            MODULE,
-            "environ_sizes_get",
-            |mut c: Call, count: u32, size: u32| code(sizes(&mut c, env, count, size)),
-        )?
-        .func_wrap(
-            MODULE,
-            "environ_get",
-            |mut c: Call, list: u32, buffer: u32| code(strings(&mut c, env, list, buffer)),
-        )?
+    offer! { linker;
+        args_sizes_get(c, count: u32, size: u32) => sizes(c, args, count, size);
+        args_get(c, list: u32, buffer: u32) => strings(c, args, list, buffer);
+        environ_sizes_get(c, count: u32, size: u32) => sizes(c, env, count, size);
+        environ_get(c, list: u32, buffer: u32) => strings(c, env, list, buffer);
         // No directory was given: descriptor 3 and above do not exist.
-        .func_wrap(MODULE, "fd_prestat_get", |_: u32, _: u32| {
-            Errno::Badf as i32
-        })?
-        .func_wrap(MODULE, "fd_prestat_dir_name", |_: u32, _: u32, _: u32| {
-            Errno::Badf as i32
-        })?;
-    Ok(())
-}
-
-fn link_streams(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(
-            MODULE,
-            "fd_read",
-            |mut c: Call, fd: u32, list: u32, n: u32, done: u32| {
-                code(fd_read(&mut c, fd, list, n, done))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_write",
-            |mut c: Call, fd: u32, list: u32, n: u32, done: u32| {
-                code(fd_write(&mut c, fd, list, n, done))
-            },
-        )?
-        .func_wrap(MODULE, "fd_close", |mut c: Call, fd: u32| {
-            let host = c.data_mut();
-            code(open(host, fd).map(|()| host.closed |= 1 << fd))
-        })?
-        .func_wrap(MODULE, "fd_fdstat_get", |mut c: Call, fd: u32, at: u32| {
-            code(fdstat(&mut c, fd, at))
-        })?
-        .func_wrap(
-            MODULE,
-            "fd_fdstat_set_flags",
-            |c: Call, fd: u32, flags: u32| {
-                // Neither stream can be made non-blocking; asking for no flags is no change.
-                code(open(c.data(), fd).and(if flags == 0 {
-                    Ok(())
-                } else {
-                    Err(Errno::Notsup)
-                }))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_seek",
-            |c: Call, fd: u32, _: i64, _: u32, _: u32| {
-                code(open(c.data(), fd).and(Err(Errno::Spipe)))
-            },
-        )?
-        .func_wrap(MODULE, "fd_tell", |c: Call, fd: u32, _: u32| {
-            code(open(c.data(), fd).and(Err(Errno::Spipe)))
-        })?;
-    Ok(())
-}
-
-fn link_system(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(
-            MODULE,
-            "clock_time_get",
-            |mut c: Call, id: u32, _: u64, at: u32| {
-                code(clock_ns(id, clock_gettime).and_then(|ns| put_u64(&mut c, at, ns)))
-            },
-        )?
-        .func_wrap(MODULE, "clock_res_get", |mut c: Call, id: u32, at: u32| {
-            code(clock_ns(id, clock_getres).and_then(|ns| put_u64(&mut c, at, ns)))
-        })?
-        .func_wrap(MODULE, "random_get", |mut c: Call, at: u32, len: u32| {
-            code(random(&mut c, at, len))
-        })?
-        .func_wrap(MODULE, "sched_yield", || {
+        fd_prestat_get(_c, _: u32, _: u32) => Err(Errno::Badf);
+        fd_prestat_dir_name(_c, _: u32, _: u32, _: u32) => Err(Errno::Badf);
+        fd_read(c, fd: u32, list: u32, n: u32, done: u32) => fd_read(c, fd, list, n, done);
+        fd_write(c, fd: u32, list: u32, n: u32, done: u32) => fd_write(c, fd, list, n, done);
+        fd_close(c, fd: u32) => open(c.data(), fd).map(|()| c.data_mut().closed |= 1 << fd);
+        fd_fdstat_get(c, fd: u32, at: u32) => fdstat(c, fd, at);
+        fd_fdstat_set_flags(c, fd: u32, flags: u32) => open(c.data(), fd).and(no_flags(flags));
+        fd_seek(c, fd: u32, _: i64, _: u32, _: u32) => open(c.data(), fd).and(Err(Errno::Spipe));
+        fd_tell(c, fd: u32, _: u32) => open(c.data(), fd).and(Err(Errno::Spipe));
+        clock_time_get(c, id: u32, _: u64, at: u32) =>
+            clock_ns(id, clock_gettime).and_then(|ns| put_u64(c, at, ns));
+        clock_res_get(c, id: u32, at: u32) =>
+            clock_ns(id, clock_getres).and_then(|ns| put_u64(c, at, ns));
+        random_get(c, at: u32, len: u32) => random(c, at, len);
+        sched_yield(_c) => {
             std::thread::yield_now();
-            0_i32
-        })?;
-    Ok(())
+            Ok(())
+        };
+    }
+}
+
+/// A standard stream cannot be made non-blocking; asking for no flags is no change.
+pub(super) fn no_flags(flags: u32) -> Answer {
+    if flags == 0 {
+        Ok(())
+    } else {
+        Err(Errno::Notsup)
+    }
 }
 
 fn args(grants: &Grants, each: &mut dyn FnMut(&[&str])) {

@@ -10,152 +10,56 @@ use rustix::fs::{
 use wasmtime::Linker;
 
 use super::calls;
-use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of, known};
-use super::preview1::MODULE;
+use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of, known, offer};
 use crate::files::descriptors::{Descriptor, Descriptors};
 use crate::files::stat;
 use crate::host::Host;
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    link_table(linker)?;
-    link_state(linker)?;
-    link_contents(linker)?;
-    link_sockets(linker)
-}
+    offer! { linker;
+        fd_close(c, fd: u32) => table(c)?.close(fd);
+        fd_renumber(c, from: u32, to: u32) => table(c)?.renumber(from, to);
+        fd_prestat_get(c, fd: u32, at: u32) => prestat(c, fd, at);
+        fd_prestat_dir_name(c, fd: u32, at: u32, len: u32) => prestat_dir_name(c, fd, at, len);
 
-/// Calls that need nothing of the program's memory.
-fn table(c: &mut Call<'_>, call: impl FnOnce(&mut Descriptors) -> Answer) -> i32 {
-    code(descriptors_of(c.data_mut()).and_then(call))
-}
+        fd_fdstat_get(c, fd: u32, at: u32) => fdstat(c, fd, at);
+        fd_fdstat_set_flags(c, fd: u32, flags: u32) => set_flags(table(c)?, fd, flags);
+        fd_fdstat_set_rights(c, fd: u32, _: u64, _: u64) => match table(c)?.get(fd)? {
+            Descriptor::Stream(_) => Err(Errno::Badf),
+            _ => Err(Errno::Notsup),
+        };
+        fd_filestat_get(c, fd: u32, at: u32) => filestat(c, fd, at);
+        fd_filestat_set_times(c, fd: u32, atim: u64, mtim: u64, which: u32) =>
+            set_times(table(c)?, fd, &times(atim, mtim, which)?);
 
-fn link_table(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "fd_close", |mut c: Call, fd: u32| {
-            table(&mut c, |table| table.close(fd))
-        })?
-        .func_wrap(MODULE, "fd_renumber", |mut c: Call, from: u32, to: u32| {
-            table(&mut c, |table| table.renumber(from, to))
-        })?
-        .func_wrap(MODULE, "fd_prestat_get", |mut c: Call, fd: u32, at: u32| {
-            code(prestat(&mut c, fd, at))
-        })?
-        .func_wrap(
-            MODULE,
-            "fd_prestat_dir_name",
-            |mut c: Call, fd: u32, at: u32, len: u32| code(prestat_dir_name(&mut c, fd, at, len)),
-        )?;
-    Ok(())
-}
+        fd_advise(c, fd: u32, offset: u64, len: u64, advice: u32) =>
+            advise(table(c)?, fd, (offset, len), advice);
+        // Linux can; preview 1's other hosts cannot, so programs do without.
+        fd_allocate(c, fd: u32, _: u64, _: u64) => table(c)?.file(fd).and(Err(Errno::Notsup));
+        fd_datasync(c, fd: u32) => Ok(fdatasync(&table(c)?.file(fd)?.fd)?);
+        fd_sync(c, fd: u32) => Ok(fsync(&table(c)?.file(fd)?.fd)?);
+        fd_filestat_set_size(c, fd: u32, size: u64) => match table(c)?.file(fd)? {
+            file if file.writable => Ok(ftruncate(&file.fd, size)?),
+            _ => Err(Errno::Perm),
+        };
+        fd_readdir(c, fd: u32, at: u32, len: u32, cookie: u64, used: u32) =>
+            readdir(c, fd, (at, len), cookie, used);
 
-fn link_state(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(MODULE, "fd_fdstat_get", |mut c: Call, fd: u32, at: u32| {
-            code(fdstat(&mut c, fd, at))
-        })?
-        .func_wrap(
-            MODULE,
-            "fd_fdstat_set_flags",
-            |mut c: Call, fd: u32, flags: u32| table(&mut c, |table| set_flags(table, fd, flags)),
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_fdstat_set_rights",
-            |mut c: Call, fd: u32, _: u64, _: u64| {
-                table(&mut c, |table| match table.get(fd)? {
-                    Descriptor::Stream(_) => Err(Errno::Badf),
-                    _ => Err(Errno::Notsup),
-                })
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_filestat_get",
-            |mut c: Call, fd: u32, at: u32| code(filestat(&mut c, fd, at)),
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_filestat_set_times",
-            |mut c: Call, fd: u32, atim: u64, mtim: u64, which: u32| {
-                table(&mut c, |table| {
-                    set_times(table, fd, &times(atim, mtim, which)?)
-                })
-            },
-        )?;
-    Ok(())
-}
-
-fn link_contents(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(
-            MODULE,
-            "fd_advise",
-            |mut c: Call, fd: u32, offset: u64, len: u64, advice: u32| {
-                table(&mut c, |table| advise(table, fd, (offset, len), advice))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_allocate",
-            // Linux can; preview 1's other hosts cannot, so programs do without.
-            |mut c: Call, fd: u32, _: u64, _: u64| {
-                table(&mut c, |table| table.file(fd).and(Err(Errno::Notsup)))
-            },
-        )?
-        .func_wrap(MODULE, "fd_datasync", |mut c: Call, fd: u32| {
-            table(&mut c, |table| Ok(fdatasync(&table.file(fd)?.fd)?))
-        })?
-        .func_wrap(MODULE, "fd_sync", |mut c: Call, fd: u32| {
-            table(&mut c, |table| Ok(fsync(&table.file(fd)?.fd)?))
-        })?
-        .func_wrap(
-            MODULE,
-            "fd_filestat_set_size",
-            |mut c: Call, fd: u32, size: u64| {
-                table(&mut c, |table| {
-                    let file = table.file(fd)?;
-                    if !file.writable {
-                        return Err(Errno::Perm);
-                    }
-                    Ok(ftruncate(&file.fd, size)?)
-                })
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "fd_readdir",
-            |mut c: Call, fd: u32, at: u32, len: u32, cookie: u64, used: u32| {
-                code(readdir(&mut c, fd, (at, len), cookie, used))
-            },
-        )?;
-    Ok(())
-}
-
-/// There are no sockets, and no signals.
-fn link_sockets(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    fn no_socket(c: &mut Call<'_>, fd: u32) -> i32 {
-        table(c, |table| table.get(fd).and(Err(Errno::Notsock)))
+        // There are no sockets, and no signals.
+        sock_accept(c, fd: u32, _: u32, _: u32) => no_socket(c, fd);
+        sock_recv(c, fd: u32, _: u32, _: u32, _: u32, _: u32, _: u32) => no_socket(c, fd);
+        sock_send(c, fd: u32, _: u32, _: u32, _: u32, _: u32) => no_socket(c, fd);
+        sock_shutdown(c, fd: u32, _: u32) => no_socket(c, fd);
+        proc_raise(_c, _: u32) => Err(Errno::Notsup);
     }
-    linker
-        .func_wrap(
-            MODULE,
-            "sock_accept",
-            |mut c: Call, fd: u32, _: u32, _: u32| no_socket(&mut c, fd),
-        )?
-        .func_wrap(
-            MODULE,
-            "sock_recv",
-            |mut c: Call, fd: u32, _: u32, _: u32, _: u32, _: u32, _: u32| no_socket(&mut c, fd),
-        )?
-        .func_wrap(
-            MODULE,
-            "sock_send",
-            |mut c: Call, fd: u32, _: u32, _: u32, _: u32, _: u32| no_socket(&mut c, fd),
-        )?
-        .func_wrap(MODULE, "sock_shutdown", |mut c: Call, fd: u32, _: u32| {
-            no_socket(&mut c, fd)
-        })?
-        .func_wrap(MODULE, "proc_raise", |_: u32| Errno::Notsup as i32)?;
-    Ok(())
+}
+
+fn table<'a>(c: &'a mut Call<'_>) -> Answer<&'a mut Descriptors> {
+    descriptors_of(c.data_mut())
+}
+
+fn no_socket(c: &mut Call<'_>, fd: u32) -> Answer {
+    table(c)?.get(fd).and(Err(Errno::Notsock))
 }
 
 /// What a granted directory is called.
@@ -223,8 +127,7 @@ pub(super) fn append_and_nonblock(flags: u32) -> (bool, bool) {
 
 /// `struct fdstat`: kind, flags, rights, rights of what is opened with it.
 fn fdstat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
-    let table = descriptors_of(c.data_mut())?;
-    let (kind, flags, rights, inheriting) = match table.get(fd)? {
+    let (kind, flags, rights, inheriting) = match table(c)?.get(fd)? {
         Descriptor::Stream(stream) => {
             let stream = *stream;
             return calls::fdstat(c, stream as u32, at);
@@ -268,15 +171,13 @@ fn set_flags(table: &mut Descriptors, fd: u32, flags: u32) -> Answer {
             (file.append, file.nonblock) = append_and_nonblock(flags);
             Ok(())
         }
-        // As for programs without files.
-        Descriptor::Stream(_) if flags == 0 => Ok(()),
-        Descriptor::Stream(_) => Err(Errno::Notsup),
+        Descriptor::Stream(_) => calls::no_flags(flags),
         Descriptor::Dir(_) => Err(Errno::Badf),
     }
 }
 
 fn filestat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
-    let stat = match descriptors_of(c.data_mut())?.get(fd)? {
+    let stat = match table(c)?.get(fd)? {
         // Nothing of what the host has in their place.
         Descriptor::Stream(_) => [0; stat::FILESTAT_BYTES],
         Descriptor::File(file) => stat::encode(&fstat(&file.fd)?),

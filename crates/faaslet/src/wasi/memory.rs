@@ -12,6 +12,20 @@ pub(super) type Call<'a> = Caller<'a, Host>;
 /// Linux's limit for a path, its final NUL included.
 const PATH_MAX_BYTES: usize = 4096;
 
+/// Offers functions of preview 1 under their names: what each answers to the program that calls.
+macro_rules! offer {
+    ($linker:expr; $($name:ident($c:ident $(, $arg:tt: $ty:ty)*) => $answer:expr;)*) => {{
+        $(
+            $linker.func_wrap($crate::wasi::preview1::MODULE, stringify!($name), |mut caller: Call<'_> $(, $arg: $ty)*| {
+                let answer = |$c: &mut Call<'_>| -> Answer { $answer };
+                code(answer(&mut caller))
+            })?;
+        )*
+        Ok(())
+    }};
+}
+pub(super) use offer;
+
 /// What a call returns for `answer`.
 pub(super) fn code(answer: Answer) -> i32 {
     answer.map_or_else(|errno| errno as i32, |()| 0)
@@ -81,6 +95,7 @@ impl<'a> Guest<'a> {
             len: self.read_u32(len_at)?,
         })
     }
+
     pub(super) fn descriptors(&mut self) -> Answer<&mut Descriptors> {
         descriptors_of(self.host)
     }

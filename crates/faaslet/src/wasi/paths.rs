@@ -10,8 +10,7 @@ use rustix::io::Errno as Os;
 use wasmtime::Linker;
 
 use super::fds::{self, FDFLAGS, FDFLAGS_SYNC};
-use super::memory::{Answer, Call, Errno, Guest, code, known};
-use super::preview1::MODULE;
+use super::memory::{Answer, Call, Errno, Guest, code, known, offer};
 use crate::files::descriptors::{Descriptor, Dir, File};
 use crate::files::{resolve, stat};
 use crate::host::Host;
@@ -20,135 +19,31 @@ use crate::host::Host;
 type Text = (u32, u32);
 
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    link_one(linker)?;
-    link_two(linker)?;
-    linker.func_wrap(
-        MODULE,
-        "path_open",
-        |mut c: Call,
-         fd: u32,
-         lookup: u32,
-         path: u32,
-         len: u32,
-         oflags: u32,
-         rights: u64,
-         inheriting: u64,
-         fdflags: u32,
-         at: u32| {
-            code(path_open(
-                &mut c,
-                fd,
-                (path, len),
-                &How {
-                    lookup,
-                    oflags,
-                    rights: rights | (inheriting & !RIGHTS),
-                    fdflags,
-                },
-                at,
-            ))
-        },
-    )?;
-    Ok(())
-}
-
-fn link_one(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(
-            MODULE,
-            "path_create_directory",
-            |mut c: Call, fd: u32, path: u32, len: u32| {
-                code(create_directory(&mut c, fd, (path, len)))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "path_filestat_get",
-            |mut c: Call, fd: u32, lookup: u32, path: u32, len: u32, at: u32| {
-                code(filestat(&mut c, fd, lookup, (path, len), at))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "path_filestat_set_times",
-            |mut c: Call,
-             fd: u32,
-             lookup: u32,
-             path: u32,
-             len: u32,
-             atim: u64,
-             mtim: u64,
-             which: u32| {
-                code(set_times(
-                    &mut c,
-                    fd,
-                    lookup,
-                    (path, len),
-                    (atim, mtim, which),
-                ))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "path_readlink",
-            |mut c: Call, fd: u32, path: u32, len: u32, at: u32, room: u32, used: u32| {
-                code(readlink(&mut c, fd, (path, len), (at, room), used))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "path_remove_directory",
-            |mut c: Call, fd: u32, path: u32, len: u32| {
-                code(unlink(&mut c, fd, (path, len), AtFlags::REMOVEDIR))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "path_unlink_file",
-            |mut c: Call, fd: u32, path: u32, len: u32| {
-                code(unlink(&mut c, fd, (path, len), AtFlags::empty()))
-            },
-        )?;
-    Ok(())
-}
-
-fn link_two(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker
-        .func_wrap(
-            MODULE,
-            "path_link",
-            |mut c: Call,
-             fd: u32,
-             lookup: u32,
-             path: u32,
-             len: u32,
-             to: u32,
-             new: u32,
-             new_len: u32| {
-                code(hard_link(
-                    &mut c,
-                    (fd, to),
-                    lookup,
-                    (path, len),
-                    (new, new_len),
-                ))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "path_rename",
-            |mut c: Call, fd: u32, path: u32, len: u32, to: u32, new: u32, new_len: u32| {
-                code(rename(&mut c, (fd, to), (path, len), (new, new_len)))
-            },
-        )?
-        .func_wrap(
-            MODULE,
-            "path_symlink",
-            |mut c: Call, text: u32, text_len: u32, fd: u32, path: u32, len: u32| {
-                code(symlink(&mut c, (text, text_len), fd, (path, len)))
-            },
-        )?;
-    Ok(())
+    offer! { linker;
+        path_create_directory(c, fd: u32, path: u32, len: u32) => create_directory(c, fd, (path, len));
+        path_filestat_get(c, fd: u32, lookup: u32, path: u32, len: u32, at: u32) =>
+            filestat(c, fd, lookup, (path, len), at);
+        path_filestat_set_times(c, fd: u32, lookup: u32, path: u32, len: u32, atim: u64, mtim: u64, which: u32) =>
+            set_times(c, fd, lookup, (path, len), (atim, mtim, which));
+        path_link(c, fd: u32, lookup: u32, path: u32, len: u32, to: u32, new: u32, new_len: u32) =>
+            hard_link(c, (fd, to), lookup, (path, len), (new, new_len));
+        path_open(
+            c, fd: u32, lookup: u32, path: u32, len: u32, oflags: u32, rights: u64, inheriting: u64, fdflags: u32, at: u32
+        ) => {
+            let rights = rights | (inheriting & !RIGHTS);
+            path_open(c, fd, (path, len), &How { lookup, oflags, rights, fdflags }, at)
+        };
+        path_readlink(c, fd: u32, path: u32, len: u32, at: u32, room: u32, used: u32) =>
+            readlink(c, fd, (path, len), (at, room), used);
+        path_remove_directory(c, fd: u32, path: u32, len: u32) =>
+            unlink(c, fd, (path, len), AtFlags::REMOVEDIR);
+        path_rename(c, fd: u32, path: u32, len: u32, to: u32, new: u32, new_len: u32) =>
+            rename(c, (fd, to), (path, len), (new, new_len));
+        path_symlink(c, text: u32, text_len: u32, fd: u32, path: u32, len: u32) =>
+            symlink(c, (text, text_len), fd, (path, len));
+        path_unlink_file(c, fd: u32, path: u32, len: u32) =>
+            unlink(c, fd, (path, len), AtFlags::empty());
+    }
 }
 
 /// Whether a link in the last place is followed.

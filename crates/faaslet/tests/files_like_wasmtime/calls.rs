@@ -1,6 +1,7 @@
 //! Calls about files, made at random, and how their answers compare.
 
-use crate::script::{Answer, Arg, CREATE, DIRECTORY, Open, READ, Script, WRITE};
+use crate::script::Arg::{Fd, I, L, Out, Used};
+use crate::script::{Answer, CREATE, DIRECTORY, Open, READ, Script, WRITE};
 
 /// Names, ways to spell them, and ways out.
 const PATHS: [&str; 44] = [
@@ -132,52 +133,27 @@ pub fn step(script: &mut Script, (call, fd, other, path, path2, value): Step) ->
         11 => script.read(slot(fd), 1 + u32::from(other), Some(small)),
         12 => {
             let offset = small.wrapping_sub(u64::from(other));
-            let args = [
-                Arg::Fd(opened(fd)),
-                Arg::L(offset),
-                Arg::I(u32::from(other) % 3),
-                Arg::Out,
-            ];
-            script.call("fd_seek", &args, Answer::Bytes(8));
+            let args = [Fd(opened(fd)), L(offset), I(u32::from(other) % 3), Out];
+            script.ask("fd_seek", &args, Answer::Bytes(8));
         }
-        13 => script.call("fd_tell", &[Arg::Fd(dir), Arg::Out], Answer::Bytes(8)),
-        14 => script.call(
-            "fd_filestat_set_size",
-            &[Arg::Fd(dir), Arg::L(small)],
-            Answer::Nothing,
-        ),
+        13 => script.ask("fd_tell", &[Fd(dir), Out], Answer::Bytes(8)),
+        14 => script.call("fd_filestat_set_size", &[Fd(dir), L(small)]),
         15 => {
-            script.call(
-                "fd_filestat_get",
-                &[Arg::Fd(dir), Arg::Out],
-                Answer::Bytes(64),
-            );
+            script.ask("fd_filestat_get", &[Fd(dir), Out], Answer::Bytes(64));
             return Compare::Stat;
         }
-        16 => script.call(
-            "fd_fdstat_get",
-            &[Arg::Fd(dir), Arg::Out],
-            Answer::Bytes(24),
-        ),
+        16 => script.ask("fd_fdstat_get", &[Fd(dir), Out], Answer::Bytes(24)),
         17 => {
-            let args = [Arg::Fd(opened(fd)), Arg::I(u32::from(other) % 32)];
-            script.call("fd_fdstat_set_flags", &args, Answer::Nothing);
+            let args = [Fd(opened(fd)), I(u32::from(other) % 32)];
+            script.call("fd_fdstat_set_flags", &args);
         }
-        18 => script.call(
-            "fd_prestat_get",
-            &[Arg::Fd(dir), Arg::Out],
-            Answer::Bytes(8),
-        ),
+        18 => script.ask("fd_prestat_get", &[Fd(dir), Out], Answer::Bytes(8)),
         19 => {
-            script.call("fd_close", &[Arg::Fd(opened(fd))], Answer::Nothing);
+            script.close(Fd(opened(fd)));
             script.forget(opened(fd));
         }
         20 => {
-            script.call(
-                "fd_renumber",
-                &[Arg::Fd(opened(fd)), Arg::Fd(opened(other))],
-                Answer::Nothing,
-            );
+            script.call("fd_renumber", &[Fd(opened(fd)), Fd(opened(other))]);
             // Where it failed, its number may stand for something else by now.
             if fd % 4 != other % 4 {
                 script.forget(opened(fd));
@@ -192,51 +168,40 @@ pub fn step(script: &mut Script, (call, fd, other, path, path2, value): Step) ->
         }
         23 | 24 => {
             let (at, len) = text(script, path);
-            script.call(
-                "path_create_directory",
-                &[Arg::Fd(dir), at, len],
-                Answer::Nothing,
-            );
+            script.call("path_create_directory", &[Fd(dir), at, len]);
         }
         25 | 26 => {
             let (at, len) = text(script, path);
             // With a slash at the end wasmtime-wasi forgets the slash if it does not follow links.
             let follow = u32::from(other & 1 | u8::from(PATHS[path % PATHS.len()].ends_with('/')));
-            let args = [Arg::Fd(dir), Arg::I(follow), at, len, Arg::Out];
-            script.call("path_filestat_get", &args, Answer::Bytes(64));
+            let args = [Fd(dir), I(follow), at, len, Out];
+            script.ask("path_filestat_get", &args, Answer::Bytes(64));
             return Compare::Stat;
         }
         27 => {
             let (at, len) = text(script, path);
-            let time = Arg::L(1_000_000_000 * value + value);
+            let time = L(1_000_000_000 * value + value);
             let args = [
-                Arg::Fd(dir),
-                Arg::I(u32::from(other & 1)),
+                Fd(dir),
+                I(u32::from(other & 1)),
                 at,
                 len,
                 time,
                 time,
-                Arg::I(u32::from(other / 2) % 16),
+                I(u32::from(other / 2) % 16),
             ];
-            script.call("path_filestat_set_times", &args, Answer::Nothing);
+            script.call("path_filestat_set_times", &args);
         }
         28 => {
-            let time = Arg::L(1_000_000_000 * value + value);
-            let args = [Arg::Fd(dir), time, time, Arg::I(u32::from(other) % 16)];
-            script.call("fd_filestat_set_times", &args, Answer::Nothing);
+            let time = L(1_000_000_000 * value + value);
+            let args = [Fd(dir), time, time, I(u32::from(other) % 16)];
+            script.call("fd_filestat_set_times", &args);
             return Compare::DirectoryTimes;
         }
         29 => {
             let (at, len) = text(script, path);
-            let args = [
-                Arg::Fd(dir),
-                at,
-                len,
-                Arg::I(0x8000),
-                Arg::I(u32::from(other)),
-                Arg::Used,
-            ];
-            script.call("path_readlink", &args, Answer::Buffer);
+            let args = [Fd(dir), at, len, I(0x8000), I(u32::from(other)), Used];
+            script.ask("path_readlink", &args, Answer::Buffer);
         }
         30 | 31 => {
             let (at, len) = text(script, path);
@@ -245,58 +210,37 @@ pub fn step(script: &mut Script, (call, fd, other, path, path2, value): Step) ->
             } else {
                 "path_remove_directory"
             };
-            script.call(name, &[Arg::Fd(dir), at, len], Answer::Nothing);
+            script.call(name, &[Fd(dir), at, len]);
         }
         32 | 33 => {
             let ((at, len), (to, to_len)) = (text(script, path), text(script, path2));
-            script.call(
-                "path_rename",
-                &[Arg::Fd(dir), at, len, Arg::Fd(dir2), to, to_len],
-                Answer::Nothing,
-            );
+            script.call("path_rename", &[Fd(dir), at, len, Fd(dir2), to, to_len]);
         }
         34 => {
             let ((at, len), (to, to_len)) = (text(script, path), text(script, path2));
             let args = [
-                Arg::Fd(dir),
-                Arg::I(u32::from(value % 5 == 0)),
+                Fd(dir),
+                I(u32::from(value % 5 == 0)),
                 at,
                 len,
-                Arg::Fd(dir2),
+                Fd(dir2),
                 to,
                 to_len,
             ];
-            script.call("path_link", &args, Answer::Nothing);
+            script.call("path_link", &args);
         }
         35 | 36 => {
             let [at, len] = script.text(TARGETS[path2 % TARGETS.len()].as_bytes());
             let (link, link_len) = text(script, path);
-            script.call(
-                "path_symlink",
-                &[at, len, Arg::Fd(dir), link, link_len],
-                Answer::Nothing,
-            );
+            script.call("path_symlink", &[at, len, Fd(dir), link, link_len]);
         }
         37 => {
-            let args = [
-                Arg::Fd(dir),
-                Arg::L(small),
-                Arg::L(value),
-                Arg::I(u32::from(other) % 6),
-            ];
-            script.call("fd_advise", &args, Answer::Nothing);
+            let args = [Fd(dir), L(small), L(value), I(u32::from(other) % 6)];
+            script.call("fd_advise", &args);
         }
-        38 => script.call(
-            "fd_allocate",
-            &[Arg::Fd(dir), Arg::L(0), Arg::L(1)],
-            Answer::Nothing,
-        ),
-        39 => script.call("fd_datasync", &[Arg::Fd(dir)], Answer::Nothing),
-        _ => script.call(
-            "fd_fdstat_set_rights",
-            &[Arg::Fd(dir), Arg::L(0), Arg::L(0)],
-            Answer::Nothing,
-        ),
+        38 => script.call("fd_allocate", &[Fd(dir), L(0), L(1)]),
+        39 => script.call("fd_datasync", &[Fd(dir)]),
+        _ => script.call("fd_fdstat_set_rights", &[Fd(dir), L(0), L(0)]),
     }
     Compare::Bytes
 }

@@ -1,6 +1,8 @@
 //! Random calls about files are answered as wasmtime-wasi answers them, and leave the same files behind.
 
 mod calls;
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../script/mod.rs"]
 mod script;
 mod trees;
@@ -12,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use faaslet::function::Untimed;
-use faaslet::{DirGrant, EngineSettings, FaasletEngine, Function, Grants};
+use faaslet::{FaasletEngine, Function, Grants};
 use proptest::prelude::*;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
@@ -27,16 +29,13 @@ use script::{Said, Script, errno, said};
 use trees::{everything, tree};
 
 fn ours(engine: &FaasletEngine, module: &Module, root: &Path, out: OwnedFd) {
-    let dir = |name: &str, writable| DirGrant {
-        host: root.join(name),
-        guest: format!("/{name}"),
-        writable,
-    };
     let grants = Grants {
-        dirs: vec![dir("granted", true), dir("readable", false)],
         stdout: Some(Arc::new(out)),
         ..Grants::default()
     };
+    let grants = grants
+        .with_dir(root.join("granted"), "/granted", true)
+        .with_dir(root.join("readable"), "/readable", false);
     let function = Function::new(engine, "ours", module, grants).expect("a function");
     function.start(&mut Untimed).expect("exit code 0");
 }
@@ -129,11 +128,7 @@ fn agree(compare: Compare, ours: &Said, theirs: &Said) -> bool {
 
 #[test]
 fn every_answer_is_that_of_the_other_implementation() {
-    let engine = FaasletEngine::new(EngineSettings {
-        instances: 2,
-        ..EngineSettings::default()
-    })
-    .expect("an engine");
+    let engine = common::engine(2);
     let config = ProptestConfig {
         failure_persistence: None,
         max_shrink_iters: 300,

@@ -9,6 +9,8 @@ pub mod place;
 
 use std::fmt::Write;
 
+use Arg::{Fd, I, L, Out, Slot, Used};
+
 /// Where a program keeps what: numbers of descriptors, an answer, how much was moved, a buffer list, strings, data,
 /// and what it writes down.
 const SLOTS: u32 = 0x100;
@@ -105,23 +107,25 @@ impl Script {
         let at = STRINGS + u32::try_from(self.strings.len()).expect("small");
         self.strings.extend_from_slice(text);
         assert!(STRINGS as usize + self.strings.len() < BUFFER as usize);
-        [
-            Arg::I(at),
-            Arg::I(u32::try_from(text.len()).expect("small")),
-        ]
+        [I(at), I(u32::try_from(text.len()).expect("small"))]
     }
 
-    /// Calls `name` and writes down what it answers.
-    pub fn call(&mut self, name: &str, args: &[Arg], answer: Answer) {
+    /// Calls `name` and writes down its error number.
+    pub fn call(&mut self, name: &str, args: &[Arg]) {
+        self.ask(name, args, Answer::Nothing);
+    }
+
+    /// The same, and writes down what it answers.
+    pub fn ask(&mut self, name: &str, args: &[Arg], answer: Answer) {
         let mut call = format!("(call ${name}");
         for arg in args {
             let _ = match arg {
-                Arg::I(value) => write!(call, " (i32.const {value})"),
-                Arg::L(value) => write!(call, " (i64.const {value})"),
-                Arg::Fd(slot) => write!(call, " (i32.load (i32.const {}))", SLOTS + 4 * slot),
-                Arg::Slot(slot) => write!(call, " (i32.const {})", SLOTS + 4 * slot),
-                Arg::Out => write!(call, " (i32.const {OUT})"),
-                Arg::Used => write!(call, " (i32.const {USED})"),
+                I(value) => write!(call, " (i32.const {value})"),
+                L(value) => write!(call, " (i64.const {value})"),
+                Fd(slot) => write!(call, " (i32.load (i32.const {}))", SLOTS + 4 * slot),
+                Slot(slot) => write!(call, " (i32.const {})", SLOTS + 4 * slot),
+                Out => write!(call, " (i32.const {OUT})"),
+                Used => write!(call, " (i32.const {USED})"),
             };
         }
         let (at, len) = match answer {
@@ -143,22 +147,33 @@ impl Script {
         let _ = writeln!(self.body, "(i32.store (i32.const {at}) (i32.const {NONE}))");
     }
 
+    /// Closes a descriptor.
+    pub fn close(&mut self, fd: Arg) {
+        self.call("fd_close", &[fd]);
+    }
+
+    /// Calls `name`, which is told nothing but a path below the descriptor in `slot`.
+    pub fn at(&mut self, name: &str, slot: u32, path: &[u8]) {
+        let [at, len] = self.text(path);
+        self.call(name, &[Fd(slot), at, len]);
+    }
+
     /// Opens `path` below the descriptor in `dir` into `slot`.
     pub fn open(&mut self, dir: u32, path: &[u8], how: Open, slot: u32) {
         self.forget(slot);
         let [at, len] = self.text(path);
         let args = [
-            Arg::Fd(dir),
-            Arg::I(how.lookup),
+            Fd(dir),
+            I(how.lookup),
             at,
             len,
-            Arg::I(how.oflags),
-            Arg::L(how.rights),
-            Arg::L(0),
-            Arg::I(how.fdflags),
-            Arg::Slot(slot),
+            I(how.oflags),
+            L(how.rights),
+            L(0),
+            I(how.fdflags),
+            Slot(slot),
         ];
-        self.call("path_open", &args, Answer::Nothing);
+        self.call("path_open", &args);
     }
 
     /// Makes the buffer list one of `len` bytes.
@@ -174,19 +189,8 @@ impl Script {
     pub fn read(&mut self, slot: u32, len: u32, at: Option<u64>) {
         assert!(len <= BUFFER_BYTES);
         self.list(len);
-        let list = [Arg::Fd(slot), Arg::I(LIST), Arg::I(1)];
-        match at {
-            Some(at) => self.call(
-                "fd_pread",
-                &[&list[..], &[Arg::L(at), Arg::Used]].concat(),
-                Answer::Buffer,
-            ),
-            None => self.call(
-                "fd_read",
-                &[&list[..], &[Arg::Used]].concat(),
-                Answer::Buffer,
-            ),
-        }
+        let (name, args) = moved("fd_read", "fd_pread", slot, at);
+        self.ask(name, &args, Answer::Buffer);
     }
 
     /// Writes `bytes`, at an offset if one is given.
@@ -195,31 +199,14 @@ impl Script {
             let _ = writeln!(self.body, "(i32.store8 (i32.const {i}) (i32.const {byte}))");
         }
         self.list(u32::try_from(bytes.len()).expect("small"));
-        let list = [Arg::Fd(slot), Arg::I(LIST), Arg::I(1)];
-        match at {
-            Some(at) => self.call(
-                "fd_pwrite",
-                &[&list[..], &[Arg::L(at), Arg::Used]].concat(),
-                Answer::Nothing,
-            ),
-            None => self.call(
-                "fd_write",
-                &[&list[..], &[Arg::Used]].concat(),
-                Answer::Nothing,
-            ),
-        }
+        let (name, args) = moved("fd_write", "fd_pwrite", slot, at);
+        self.call(name, &args);
     }
 
     /// Lists the directory in `slot` from `cookie` on, as far as fits the buffer.
     pub fn readdir(&mut self, slot: u32, cookie: u64) {
-        let args = [
-            Arg::Fd(slot),
-            Arg::I(BUFFER),
-            Arg::I(BUFFER_BYTES),
-            Arg::L(cookie),
-            Arg::Used,
-        ];
-        self.call("fd_readdir", &args, Answer::Buffer);
+        let args = [Fd(slot), I(BUFFER), I(BUFFER_BYTES), L(cookie), Used];
+        self.ask("fd_readdir", &args, Answer::Buffer);
     }
 
     /// The module: all calls `times` over, then everything that was written down to standard output. `granted`
@@ -280,6 +267,19 @@ impl Script {
     }
 }
 
+/// Which of the two calls moves bytes between the buffer list and the descriptor in `slot`, and its arguments.
+fn moved(
+    here: &'static str,
+    there: &'static str,
+    slot: u32,
+    at: Option<u64>,
+) -> (&'static str, Vec<Arg>) {
+    let mut args = vec![Fd(slot), I(LIST), I(1)];
+    args.extend(at.map(L));
+    args.push(Used);
+    (at.map_or(here, |_| there), args)
+}
+
 /// What was written down.
 pub fn said(log: &[u8]) -> Vec<Said> {
     let word = |at: usize| u32::from_le_bytes(log[at..at + 4].try_into().expect("four bytes"));
@@ -315,6 +315,8 @@ pub const WRITE: u64 = 1 << 6;
 /// Numbers of errors.
 pub mod errno {
     pub const BADF: u32 = 8;
+    pub const FAULT: u32 = 21;
+    pub const ILSEQ: u32 = 25;
     pub const INVAL: u32 = 28;
     pub const IO: u32 = 29;
     pub const LOOP: u32 = 32;
@@ -322,6 +324,7 @@ pub mod errno {
     pub const NAMETOOLONG: u32 = 37;
     pub const NOENT: u32 = 44;
     pub const NOTDIR: u32 = 54;
+    pub const NOTSUP: u32 = 58;
     pub const NXIO: u32 = 60;
     pub const PERM: u32 = 63;
     pub const SPIPE: u32 = 70;

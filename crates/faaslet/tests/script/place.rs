@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use faaslet::function::Untimed;
-use faaslet::{DirGrant, EngineSettings, FaasletEngine, Function, Grants};
+use faaslet::{EngineSettings, Grants};
 use tempfile::TempDir;
-use wasmtime::Module;
 
-use super::{Answer, Arg, CREATE, FOLLOW, Open, READ, Said, Script, WRITE, said};
+use super::super::common::{engine_with, function};
+use super::Arg::{Fd, I, Out};
+use super::{Answer, CREATE, DIRECTORY, FOLLOW, Open, READ, Said, Script, WRITE, said};
 
 /// What no program may find out.
 pub const SECRET: &str = "of nobody's business";
@@ -48,25 +49,23 @@ impl Place {
     pub fn run(&self, script: &Script, times: u32, writable: bool) -> Vec<Said> {
         let log = self.root.join("log");
         let grants = Grants {
-            dirs: vec![DirGrant {
-                host: self.granted(),
-                guest: "/".to_owned(),
-                writable,
-            }],
             stdout: Some(Arc::new(File::create(&log).expect("a file").into())),
-            ..Grants::default()
+            ..Grants::default().with_dir(self.granted(), "/", writable)
         };
-        let engine = FaasletEngine::new(EngineSettings {
+        let engine = engine_with(EngineSettings {
             instances: 1,
             deadline: Duration::from_secs(300),
             ..EngineSettings::default()
-        })
-        .expect("an engine");
-        let module = Module::new(engine.wasmtime(), script.module(times, 1)).expect("code");
-        let function = Function::new(&engine, "it", &module, grants).expect("a function");
+        });
+        let function = function(&engine, script.module(times, 1), grants);
         function.start(&mut Untimed).expect("exit code 0");
         said(&fs::read(log).expect("a log"))
     }
+}
+
+/// The error numbers of all calls.
+pub fn errors(said: &[Said]) -> Vec<u32> {
+    said.iter().map(|said| said.errno).collect()
 }
 
 pub fn contains_secret(said: &[Said]) -> bool {
@@ -94,15 +93,23 @@ pub fn creating() -> Open {
     }
 }
 
+/// To list it.
+pub fn directory() -> Open {
+    Open {
+        oflags: DIRECTORY,
+        ..reading()
+    }
+}
+
 /// Opens and reads a file, and asks what it is.
 pub fn reads(script: &mut Script, path: &[u8]) {
     script.open(0, path, reading(), 1);
     script.read(1, 100, None);
-    script.call("fd_close", &[Arg::Fd(1)], Answer::Nothing);
+    script.close(Fd(1));
     let [at, len] = script.text(path);
-    script.call(
+    script.ask(
         "path_filestat_get",
-        &[Arg::Fd(0), Arg::I(FOLLOW), at, len, Arg::Out],
+        &[Fd(0), I(FOLLOW), at, len, Out],
         Answer::Bytes(64),
     );
 }

@@ -71,7 +71,7 @@ impl PhaseClock {
 }
 
 /// What one start cost, phase by phase, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Phases {
     /// When the start was asked for, on `CLOCK_MONOTONIC`.
     pub start_ns: u64,

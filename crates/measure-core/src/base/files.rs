@@ -53,7 +53,7 @@ impl OutputFile {
     /// Finds out, before anything is measured and without changing what is there, whether it can be written.
     ///
     /// # Errors
-    /// It cannot.
+    /// It is a directory, or the kernel refuses to write there.
     pub fn open(path: &Path) -> io::Result<Self> {
         let special = fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir());
         if special {
@@ -69,7 +69,7 @@ impl OutputFile {
         })
     }
 
-    /// Where it is.
+    /// As the user named it.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -22,7 +22,7 @@ pub enum FunctionIdError {
         "`{part}` in function `{id}` is not a name: 1 to 64 of A-Z a-z 0-9 _ - . not beginning with a dot"
     )]
     Part {
-        /// The whole text.
+        /// The text that was to be an id.
         id: String,
         /// The part of it that is wrong.
         part: String,
@@ -90,26 +90,27 @@ impl FromStr for FunctionId {
     }
 }
 
+/// The one of `known` that `given` was most likely meant to be, if any is near enough.
+#[must_use]
+pub fn nearest<'a>(given: &str, known: &'a [String]) -> Option<&'a str> {
+    let distances = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), name));
+    let (distance, name) = distances.min()?;
+    (distance <= 1 + name.len() / 3).then_some(name)
+}
+
 /// The message for an unknown name: what was given, the nearest that exists, and all that exist.
 #[must_use]
 pub fn unknown(kind: &str, given: &str, known: &[String]) -> String {
     if known.is_empty() {
         return format!("unknown {kind} `{given}`: there is none");
     }
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(given, name), name))
-        .min()
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 3)
-        .or_else(|| {
-            let begins = |name: &&String| given.len() > 2 && name.starts_with(given);
-            known.iter().find(begins).map(|name| (0, name))
-        })
-        .map_or(String::new(), |(_, name)| {
-            format!(", did you mean `{name}`?")
-        });
+    let begins = |name: &&String| given.len() > 2 && name.starts_with(given);
+    let meant = nearest(given, known).or_else(|| known.iter().find(begins).map(String::as_str));
+    let meant = meant.map_or(String::new(), |name| format!(", did you mean `{name}`?"));
     format!(
-        "unknown {kind} `{given}`{nearest} (there are: {})",
+        "unknown {kind} `{given}`{meant} (there are: {})",
         known.join(", ")
     )
 }

@@ -21,6 +21,19 @@ pub fn children_of(pid: i32) -> Vec<i32> {
     alive.filter(|ids| ids.1 == pid).map(|ids| ids.0).collect()
 }
 
+/// The process that thread `tid` is of, which is `tid` itself for a process's first thread; `None` if it is gone.
+#[must_use]
+pub fn process_of(tid: i32) -> Option<i32> {
+    // A thread has a directory of its own below /proc, though none is listed.
+    Some(Process::new(tid).ok()?.status().ok()?.tgid)
+}
+
+/// The process that `pid` is a child of; 0 for the first of a pid namespace, `None` if it is gone.
+#[must_use]
+pub fn parent_of(pid: i32) -> Option<i32> {
+    Some(Process::new(pid).ok()?.stat().ok()?.ppid)
+}
+
 /// Every process and its parent, ascending.
 fn pids_with_parents() -> Vec<(i32, i32)> {
     let processes = all_processes().into_iter().flatten().flatten();
@@ -112,14 +125,25 @@ mod tests {
         let me = nix::unistd::getpid().as_raw();
         let found = processes_below(&[me]);
         let children = children_of(me);
+        let parent = parent_of(shell.id().cast_signed());
         drop(shell.stdin.take());
         shell.wait().expect("it ends");
         for pid in [me, shell.id().cast_signed(), inner] {
             assert!(found.contains(&pid), "{pid} in {found:?}");
         }
         assert!(children.contains(&shell.id().cast_signed()) && !children.contains(&inner));
+        assert_eq!(parent, Some(me));
+        assert_eq!((parent_of(i32::MAX), process_of(i32::MAX)), (None, None));
         assert_eq!(children_of(i32::MAX), Vec::<i32>::new());
         assert_eq!(processes_below(&[i32::MAX]), Vec::<i32>::new());
+    }
+
+    #[test]
+    fn a_thread_is_of_its_process() {
+        let me = nix::unistd::getpid().as_raw();
+        let thread = std::thread::spawn(|| process_of(nix::unistd::gettid().as_raw()));
+        assert_eq!(thread.join().expect("no panic"), Some(me));
+        assert_eq!(process_of(me), Some(me));
     }
 
     proptest! {

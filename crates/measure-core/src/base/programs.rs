@@ -39,7 +39,7 @@ pub enum VersionError {
     /// It is not installed, or not executable.
     #[error("cannot run {program}: {cause}")]
     Run {
-        /// The program.
+        /// As it was called.
         program: String,
         /// What the kernel says.
         #[source]
@@ -48,9 +48,9 @@ pub enum VersionError {
     /// It does not know `--version`, or cannot do even that.
     #[error("{program} --version ended with {status}")]
     Failed {
-        /// The program.
+        /// As it was called.
         program: String,
-        /// How it ended.
+        /// Its exit code or signal.
         status: ExitStatus,
     },
     /// It ended well and said nothing.

@@ -26,7 +26,7 @@ impl OutOfRange {
 /// Whether `value` of the option or field `name` is within `range`; what is no number is within none.
 ///
 /// # Errors
-/// It is not.
+/// [`OutOfRange`], with the bounds in its message.
 pub fn in_range<T>(name: &str, value: T, range: RangeInclusive<T>) -> Result<(), OutOfRange>
 where
     T: PartialOrd + Display,

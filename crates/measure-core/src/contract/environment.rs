@@ -28,31 +28,29 @@ pub enum Fact {
 }
 
 impl Fact {
+    fn value(&self) -> Option<&Value> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Unknown(_) => None,
+        }
+    }
+
     /// The text, if it is one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
-        match self {
-            Self::Value(value) => value.as_str(),
-            Self::Unknown(_) => None,
-        }
+        self.value()?.as_str()
     }
 
     /// The number, if it is one.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
-        match self {
-            Self::Value(value) => value.as_f64(),
-            Self::Unknown(_) => None,
-        }
+        self.value()?.as_f64()
     }
 
     /// The truth value, if it is one.
     #[must_use]
     pub fn truth(&self) -> Option<bool> {
-        match self {
-            Self::Value(value) => value.as_bool(),
-            Self::Unknown(_) => None,
-        }
+        self.value()?.as_bool()
     }
 }
 
@@ -124,29 +122,17 @@ impl Environment {
     }
 }
 
-impl From<&str> for Fact {
-    fn from(text: &str) -> Self {
-        Self::Value(text.into())
-    }
+macro_rules! facts_from {
+    ($($value:ty),+) => {$(
+        impl From<$value> for Fact {
+            fn from(value: $value) -> Self {
+                Self::Value(value.into())
+            }
+        }
+    )+};
 }
 
-impl From<String> for Fact {
-    fn from(text: String) -> Self {
-        Self::Value(text.into())
-    }
-}
-
-impl From<u64> for Fact {
-    fn from(number: u64) -> Self {
-        Self::Value(number.into())
-    }
-}
-
-impl From<bool> for Fact {
-    fn from(truth: bool) -> Self {
-        Self::Value(truth.into())
-    }
-}
+facts_from!(&str, String, u64, bool);
 
 /// Load at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,12 +4,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::environment::{Environment, Fact};
+use super::environment::{Activity, Environment, Fact};
 
 /// Work of others, in CPUs, from which a machine is not idle.
 const BUSY_CPUS: f64 = 0.15;
 /// Share of the wanted CPU time withheld by the hypervisor from which times are not this machine's.
 const STEAL_SHARE: f64 = 0.02;
+/// Clock sources that are read without a system call.
+const GOOD_CLOCKS: [&str; 4] = [
+    "tsc",
+    "kvm-clock",
+    "arch_sys_counter",
+    "hyperv_clocksource_tsc_page",
+];
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -72,203 +79,159 @@ impl Environment {
     }
 }
 
-fn concern(severity: Severity, about: &str, what: impl Into<String>, mend: &str) -> Concern {
-    Concern {
-        severity,
-        about: about.to_owned(),
-        what: what.into(),
-        mend: mend.to_owned(),
-    }
-}
-
+/// All concerns, the worst first.
 pub(super) fn concerns(environment: &Environment) -> Vec<Concern> {
-    let mut found: Vec<Concern> = [
-        load(environment),
-        steal_before(environment),
-        steal_during(environment),
-        swapping(environment),
-        governor(environment),
-        turbo(environment),
-        smt(environment),
-        virtualised(environment),
-        ksm(environment),
-        huge_pages(environment),
-        aslr(environment),
-        clock_source(environment),
-        counters(environment),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let mut found: Vec<Concern> = what_happened(environment)
+        .into_iter()
+        .chain(how_the_processor_is_set(environment))
+        .chain(how_the_kernel_is_set(environment))
+        .flatten()
+        .collect();
     found.sort_by_key(|concern| concern.severity);
     found
 }
 
-fn text<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
-    environment.fact(name).and_then(Fact::text)
+/// A concern if there are words for `what` is so.
+fn concern(severity: Severity, about: &str, what: Option<String>, mend: &str) -> Option<Concern> {
+    Some(Concern {
+        severity,
+        about: about.to_owned(),
+        what: what?,
+        mend: mend.to_owned(),
+    })
 }
 
-fn truth(environment: &Environment, name: &str) -> Option<bool> {
-    environment.fact(name).and_then(Fact::truth)
+fn unfit(about: &str, what: Option<String>, mend: &str) -> Option<Concern> {
+    concern(Severity::Unfit, about, what, mend)
 }
 
-fn load(environment: &Environment) -> Option<Concern> {
-    let busy = environment.before.watched?.busy_cpus;
-    (busy > BUSY_CPUS).then(|| {
-        concern(
-            Severity::Unfit,
+fn note(about: &str, what: Option<String>, mend: &str) -> Option<Concern> {
+    concern(Severity::Note, about, what, mend)
+}
+
+/// `what`, if the fact `name` is so.
+fn on(environment: &Environment, name: &str, what: &str) -> Option<String> {
+    environment.fact(name)?.truth()?.then(|| what.to_owned())
+}
+
+/// What the fact `name` says, if that is none of what is `good`.
+fn other_than<'a>(environment: &'a Environment, name: &str, good: &[&str]) -> Option<&'a str> {
+    let text = environment.fact(name)?.text()?;
+    (!good.contains(&text)).then_some(text)
+}
+
+fn what_happened(environment: &Environment) -> [Option<Concern>; 4] {
+    let (before, after) = (&environment.before, environment.after.as_ref());
+    let busy = before.watched.map(|watched| watched.busy_cpus);
+    let busy = busy.filter(|&cpus| cpus > BUSY_CPUS);
+    let steal = |activity: Option<Activity>, when: &str| {
+        let share = activity?.steal_share;
+        (share > STEAL_SHARE).then(|| {
+            let percent = share * 100.0;
+            format!("the hypervisor withheld {percent:.0} % of the CPU time {when}")
+        })
+    };
+    let swapped = || {
+        let pages = after?.swapped_pages?.checked_sub(before.swapped_pages?)?;
+        (pages > 0).then(|| format!("{pages} pages were swapped during the run"))
+    };
+    let during = after.and_then(|after| after.since(before));
+    let neighbours =
+        "use a machine with CPUs of its own, or measure again when its neighbours are quiet";
+    [
+        unfit(
             "load",
-            format!("others kept {busy:.2} CPUs busy before the run"),
+            busy.map(|cpus| format!("others kept {cpus:.2} CPUs busy before the run")),
             "stop them (`top` shows which) or wait until they end",
-        )
-    })
-}
-
-fn stolen(share: f64, when: &str) -> Option<Concern> {
-    (share > STEAL_SHARE).then(|| {
-        concern(
-            Severity::Unfit,
-            "steal",
-            format!(
-                "the hypervisor withheld {:.0} % of the CPU time {when}",
-                share * 100.0
-            ),
-            "use a machine with CPUs of its own, or measure again when its neighbours are quiet",
-        )
-    })
-}
-
-fn steal_before(environment: &Environment) -> Option<Concern> {
-    stolen(environment.before.watched?.steal_share, "before the run")
-}
-
-fn steal_during(environment: &Environment) -> Option<Concern> {
-    let after = environment.after.as_ref()?;
-    stolen(
-        after.since(&environment.before)?.steal_share,
-        "during the run",
-    )
-}
-
-fn swapping(environment: &Environment) -> Option<Concern> {
-    let after = environment.after.as_ref()?.swapped_pages?;
-    let pages = after.checked_sub(environment.before.swapped_pages?)?;
-    (pages > 0).then(|| {
-        concern(
-            Severity::Unfit,
+        ),
+        unfit("steal", steal(before.watched, "before the run"), neighbours),
+        unfit("steal", steal(during, "during the run"), neighbours),
+        unfit(
             "swap",
-            format!("{pages} pages were swapped during the run"),
+            swapped(),
             "free memory, start fewer workers, or `swapoff -a`",
-        )
-    })
+        ),
+    ]
 }
 
-fn governor(environment: &Environment) -> Option<Concern> {
-    let governor = text(environment, "governor")?;
-    (governor != "performance").then(|| {
-        concern(
-            Severity::Unfit,
+fn how_the_processor_is_set(environment: &Environment) -> [Option<Concern>; 5] {
+    let on = |name, what: &str| on(environment, name, what);
+    let by = environment.fact("hypervisor").and_then(Fact::text);
+    let by = by.unwrap_or("unknown");
+    [
+        unfit(
             "governor",
-            format!("the frequency governor is {governor}"),
+            other_than(environment, "governor", &["performance"])
+                .map(|governor| format!("the frequency governor is {governor}")),
             "`cpupower frequency-set -g performance`",
-        )
-    })
-}
-
-fn turbo(environment: &Environment) -> Option<Concern> {
-    truth(environment, "turbo")?.then(|| {
-        concern(
-            Severity::Note,
+        ),
+        note(
             "turbo",
-            "turbo is on: the frequency depends on heat and on what other cores do",
+            on(
+                "turbo",
+                "turbo is on: the frequency depends on heat and on what other cores do",
+            ),
             "`echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo` or `echo 0 > /sys/devices/system/cpu/cpufreq/boost`",
-        )
-    })
-}
-
-fn smt(environment: &Environment) -> Option<Concern> {
-    truth(environment, "smt")?.then(|| {
-        concern(
-            Severity::Note,
+        ),
+        note(
             "smt",
-            "SMT is on: a busy sibling halves a core",
+            on("smt", "SMT is on: a busy sibling halves a core"),
             "`echo off > /sys/devices/system/cpu/smt/control`",
-        )
-    })
-}
-
-fn virtualised(environment: &Environment) -> Option<Concern> {
-    truth(environment, "virtualised")?.then(|| {
-        let by = text(environment, "hypervisor").unwrap_or("unknown");
-        concern(
-            Severity::Note,
+        ),
+        note(
             "virtualised",
-            format!(
-                "this is a virtual machine ({by}): exits to the hypervisor are in every number"
+            on(
+                "virtualised",
+                &format!(
+                    "this is a virtual machine ({by}): exits to the hypervisor are in every number"
+                ),
             ),
             "measure on bare metal to compare with other machines; ratios within one run stand",
-        )
-    })
-}
-
-fn ksm(environment: &Environment) -> Option<Concern> {
-    truth(environment, "ksm")?.then(|| {
-        concern(
-            Severity::Unfit,
+        ),
+        unfit(
             "ksm",
-            "the kernel merges equal pages (KSM): memory falls while it is measured",
+            on(
+                "ksm",
+                "the kernel merges equal pages (KSM): memory falls while it is measured",
+            ),
             "`echo 0 > /sys/kernel/mm/ksm/run`",
-        )
-    })
+        ),
+    ]
 }
 
-fn huge_pages(environment: &Environment) -> Option<Concern> {
-    (text(environment, "transparent_huge_pages")? == "always").then(|| {
-        concern(
-            Severity::Note,
+fn how_the_kernel_is_set(environment: &Environment) -> [Option<Concern>; 4] {
+    let other_than = |name, good| other_than(environment, name, good);
+    let uncounted = match environment.fact("hardware_counters") {
+        Some(Fact::Unknown(why)) => Some(why.as_str()),
+        _ => None,
+    };
+    [
+        note(
             "huge-pages",
-            "transparent huge pages are always on: small processes may weigh 2 MiB more",
+            other_than("transparent_huge_pages", &["madvise", "never"]).map(|_| {
+                "transparent huge pages are always on: small processes may weigh 2 MiB more"
+                    .to_owned()
+            }),
             "`echo madvise > /sys/kernel/mm/transparent_hugepage/enabled`",
-        )
-    })
-}
-
-fn aslr(environment: &Environment) -> Option<Concern> {
-    let state = text(environment, "aslr")?;
-    (state != "full").then(|| {
-        concern(
-            Severity::Note,
+        ),
+        note(
             "aslr",
-            format!("address space randomisation is {state}: layouts repeat from run to run"),
+            other_than("aslr", &["full"]).map(|state| {
+                format!("address space randomisation is {state}: layouts repeat from run to run")
+            }),
             "`sysctl kernel.randomize_va_space=2`",
-        )
-    })
-}
-
-fn clock_source(environment: &Environment) -> Option<Concern> {
-    let source = text(environment, "clock_source")?;
-    (!matches!(
-        source,
-        "tsc" | "kvm-clock" | "arch_sys_counter" | "hyperv_clocksource_tsc_page"
-    ))
-    .then(|| {
-        concern(
-            Severity::Note,
+        ),
+        note(
             "clock",
-            format!("the clock source is {source}: each reading is a system call or slower"),
+            other_than("clock_source", &GOOD_CLOCKS).map(|source| {
+                format!("the clock source is {source}: each reading is a system call or slower")
+            }),
             "boot with clocksource=tsc if the TSC is stable",
-        )
-    })
-}
-
-fn counters(environment: &Environment) -> Option<Concern> {
-    match environment.fact("hardware_counters")? {
-        Fact::Unknown(why) => Some(concern(
-            Severity::Note,
+        ),
+        note(
             "counters",
-            "CPU cycles cannot be counted",
-            why,
-        )),
-        Fact::Value(_) => None,
-    }
+            uncounted.map(|_| "CPU cycles cannot be counted".to_owned()),
+            uncounted.unwrap_or_default(),
+        ),
+    ]
 }

@@ -30,18 +30,18 @@ pub struct Line {
 pub enum Message {
     /// Of `info`: a rung and whether it can run here.
     Rung {
-        /// What it is.
+        /// What it is, isolates and finds warm.
         description: Description,
         /// Whether it can run.
         probe: Probe,
     },
-    /// Whose work counts.
+    /// What runs, and whose work counts as its.
     Scope {
-        /// What runs.
+        /// As `info` has it.
         description: Description,
         /// `user/function`.
         function: String,
-        /// Whose work counts.
+        /// What a sampler outside has to look at.
         scope: Scope,
     },
     /// Everything a start may find ready is ready.
@@ -52,14 +52,14 @@ pub enum Message {
     Batch(BatchEnd),
     /// All workers are blocked inside the function.
     Parked {
-        /// How many.
+        /// As many as were asked for.
         workers: usize,
     },
     /// Released, cleaned up; the last line of a good run.
     Ended,
     /// The last line of a bad one.
     Failed {
-        /// The message.
+        /// The driver's message, with what to do.
         error: String,
         /// The exit code to come.
         exit: u8,
@@ -130,7 +130,7 @@ pub enum ProtocolError {
     /// No JSON, or not of the form of any message.
     #[error("not a protocol line ({source}): {line:.200}")]
     Malformed {
-        /// The line.
+        /// All of it; the message has its beginning.
         line: String,
         /// What the parser says.
         source: serde_json::Error,

@@ -32,12 +32,13 @@ pub enum RunDirError {
         /// The file or directory.
         path: PathBuf,
         /// What the kernel says.
+        #[source]
         cause: io::Error,
     },
     /// Another process writes to it.
     #[error("{what} is in use by another run{}; wait for it to end", holder(*pid))]
     Busy {
-        /// What is held.
+        /// A run's directory, or the host.
         what: String,
         /// By whom, where that could be found out.
         pid: Option<i32>,
@@ -45,25 +46,26 @@ pub enum RunDirError {
     /// Not there or not readable.
     #[error("cannot read {}: {cause}", path.display())]
     Read {
-        /// The file.
+        /// What was to be read.
         path: PathBuf,
         /// What the kernel says.
+        #[source]
         cause: io::Error,
     },
     /// Written by a later version of these tools.
     #[error("{}:{line}: schema {found}, this tool knows up to {SCHEMA}; use the version that wrote it", path.display())]
     Newer {
-        /// The file.
+        /// The file of samples.
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// Its schema.
+        /// The schema that it says it is of.
         found: u64,
     },
     /// A line, other than a torn last one, that is no sample.
     #[error("{}:{line}: not a sample: {cause}", path.display())]
     Malformed {
-        /// The file.
+        /// The file of samples.
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
@@ -162,7 +164,7 @@ impl RunDir {
         Ok(run)
     }
 
-    /// The directory.
+    /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

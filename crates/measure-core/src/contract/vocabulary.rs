@@ -82,6 +82,8 @@ words! {
         Trial = "trial",
         /// Whether the rung can run.
         Probe = "probe",
+        /// What the host did besides during a block.
+        Host = "host",
         /// Of a comparison: a timed run of one program.
         Run = "run",
         /// Of a comparison: an untimed run that shows whether the columns agree.
@@ -100,14 +102,38 @@ words! {
         KernelNs = "kernel_ns",
         /// CPU time of the scope.
         CpuNs = "cpu_ns",
+        /// CPU time of a command and the children that it waited for, in user mode.
+        UserNs = "user_ns",
+        /// CPU time of the same, in the kernel.
+        SystemNs = "system_ns",
         /// CPU cycles of the scope, user and kernel.
         CpuCycles = "cpu_cycles",
+        /// For how long [`Metric::CpuCycles`] were to be counted, over all counters.
+        CyclesEnabledNs = "cycles_enabled_ns",
+        /// For how long they were; if less, the count is scaled up by the ratio of the two.
+        CyclesRunningNs = "cycles_running_ns",
+        /// Instructions retired, user and kernel.
+        Instructions = "instructions",
+        /// Time on a CPU by the clock of perf events, for scopes without an account of their CPU time.
+        CpuClockNs = "cpu_clock_ns",
         /// CPU time of the client of an engine, apart from the scope's.
         ClientCpuNs = "client_cpu_ns",
         /// Bytes that the scope fetched from storage.
         ReadBytes = "read_bytes",
         /// Bytes that the scope caused to be sent to storage.
         WriteBytes = "write_bytes",
+        /// Page faults, with and without I/O.
+        PageFaults = "page_faults",
+        /// Page faults without I/O.
+        MinorFaults = "minor_faults",
+        /// Page faults with I/O.
+        MajorFaults = "major_faults",
+        /// Switches from one task to another.
+        ContextSwitches = "context_switches",
+        /// Switches because a task waited.
+        VoluntarySwitches = "voluntary_switches",
+        /// Switches because others were to run.
+        InvoluntarySwitches = "involuntary_switches",
         /// Proportional set size of the whole scope.
         PssBytes = "pss_bytes",
         /// Unique set size of the whole scope.
@@ -118,6 +144,12 @@ words! {
         SwapBytes = "swap_bytes",
         /// Proportional set size of the client, apart from the scope.
         ClientPssBytes = "client_pss_bytes",
+        /// Largest sum of proportional set sizes of a command's processes that was seen.
+        PeakPssBytes = "peak_pss_bytes",
+        /// Largest sum of their resident set sizes that was seen.
+        PeakRssBytes = "peak_rss_bytes",
+        /// The kernel's own peak of the largest of them.
+        LargestProcessRssBytes = "largest_process_rss_bytes",
         /// How many processes the scope has.
         Processes = "processes",
         /// How long the pass over the scope took.
@@ -144,6 +176,26 @@ words! {
         PercpuBytes = "percpu_bytes",
         /// What the host's kernel allocated with vmalloc.
         VmallocBytes = "vmalloc_bytes",
+        /// Of [`Measure::Host`]: the CPU time there was, wall time times CPUs.
+        HostCpuNs = "host_cpu_ns",
+        /// CPU time of processes that are neither the scope's nor ours.
+        OtherCpuNs = "other_cpu_ns",
+        /// CPU time of kernel threads, whoever gave them work.
+        KernelCpuNs = "kernel_cpu_ns",
+        /// CPU time that the hypervisor withheld.
+        StealNs = "steal_ns",
+        /// Most tasks that were seen ready to run at once.
+        RunQueue = "run_queue",
+        /// Swapped in and out.
+        SwappedBytes = "swapped_bytes",
+        /// Frequency of the fastest CPU, when it was lowest.
+        LowestFrequencyKhz = "lowest_frequency_khz",
+        /// The same when it was highest.
+        HighestFrequencyKhz = "highest_frequency_khz",
+        /// How often a CPU or package was throttled for heat.
+        Throttles = "throttles",
+        /// 1 if the block was disturbed, 0 if not; phases say by what.
+        Disturbed = "disturbed",
     }
 }
 
@@ -176,6 +228,8 @@ pub mod phase {
     pub const TOTAL: &str = "total";
     /// Of a comparison: the kernel alone; `n` is how often it ran.
     pub const KERNEL: &str = "kernel";
+    /// Of a comparison: the process of a Wasm run with its engine, from asked for to reaped; no part of `total`.
+    pub const PROCESS: &str = "process";
     /// Of `hold`: before the driver was started.
     pub const BEFORE: &str = "before";
     /// Of `hold`: everything is ready, no worker yet.
@@ -186,6 +240,16 @@ pub mod phase {
     pub const AFTER: &str = "after";
     /// Of `hold`: the largest value seen over the scope's whole life.
     pub const PEAK: &str = "peak";
+    /// Of `disturbed`: other processes' work.
+    pub const OTHER_CPU: &str = "other-cpu";
+    /// Of `disturbed`: the hypervisor.
+    pub const STEAL: &str = "steal";
+    /// Of `disturbed`: the host swapped.
+    pub const SWAP: &str = "swap";
+    /// Of `disturbed`: the processor became slower.
+    pub const FREQUENCY: &str = "frequency";
+    /// Of `disturbed`: the processor was too hot.
+    pub const THROTTLING: &str = "throttling";
 }
 
 #[cfg(test)]

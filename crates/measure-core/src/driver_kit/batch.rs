@@ -175,35 +175,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn to_sample(finished: Finished, batch: u32) -> StartSample {
-    let Finished {
-        worker,
-        order,
-        warmup,
-        result,
-    } = finished;
-    let (phases, error) = match result {
+    let (phases, error) = match finished.result {
         Ok(phases) => (phases, None),
-        Err(error) => (
-            Phases {
-                start_ns: now_ns(),
-                total_ns: 0,
-                phases: Vec::new(),
-            },
-            Some(error.to_string()),
-        ),
+        Err(error) => {
+            let start_ns = now_ns();
+            let none = Phases {
+                start_ns,
+                ..Phases::default()
+            };
+            (none, Some(error.to_string()))
+        }
     };
+    let named = phases.phases.into_iter();
     StartSample {
         batch,
-        worker,
-        order,
-        warmup,
+        worker: finished.worker,
+        order: finished.order,
+        warmup: finished.warmup,
         start_ns: phases.start_ns,
         total_ns: phases.total_ns,
-        phases: phases
-            .phases
-            .into_iter()
-            .map(|(name, ns)| (name.to_owned(), ns))
-            .collect(),
+        phases: named.map(|(name, ns)| (name.to_owned(), ns)).collect(),
         error,
     }
 }
@@ -232,7 +223,7 @@ mod tests {
     use super::super::Plan;
     use super::*;
     use crate::base::clock::PhaseClock;
-    use crate::contract::{Description, Isolation, Probe, Scope};
+    use crate::contract::{Description, Probe, Scope};
 
     /// Answers the nth start with what `answer` says of n; no runtime, so that the loop alone is tested.
     struct Scripted<F> {
@@ -255,14 +246,8 @@ mod tests {
         fn describe(&self) -> Description {
             Description {
                 rung: "scripted".into(),
-                summary: String::new(),
-                engine: String::new(),
-                cold: String::new(),
-                warm: String::new(),
-                isolation: Isolation::default(),
-                settings: Vec::new(),
                 max_workers: 8,
-                default_function: "demo/noop".into(),
+                ..Description::default()
             }
         }
 

@@ -325,6 +325,12 @@ mod tests {
             .expect("/dev/null")
     }
 
+    const NO_PROGRAMS: [(&str, c_int); 3] = [
+        ("/nonexistent", libc::ENOENT),
+        ("/etc/passwd", libc::EACCES),
+        ("/", libc::EACCES),
+    ];
+
     fn start(path: &str, arguments: &[&str]) -> io::Result<Child> {
         let null = null();
         let arguments = arguments.iter().map(OsStr::new);
@@ -344,11 +350,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_executed_is_told() {
-        for (program, error) in [
-            ("/nonexistent", libc::ENOENT),
-            ("/etc/passwd", libc::EACCES),
-            ("/", libc::EACCES),
-        ] {
+        for (program, error) in NO_PROGRAMS {
             let outcome = start(program, &[]).expect_err("no program");
             assert_eq!(outcome.raw_os_error(), Some(error), "{program}");
         }
@@ -435,11 +437,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_executed_bare_is_told_and_leaves_no_child() {
-        for (program, error) in [
-            ("/nonexistent", libc::ENOENT),
-            ("/etc/passwd", libc::EACCES),
-            ("/", libc::EACCES),
-        ] {
+        for (program, error) in NO_PROGRAMS {
             let outcome = start_bare(&[program]).expect_err("no program");
             assert_eq!(outcome.raw_os_error(), Some(error), "{program}");
         }

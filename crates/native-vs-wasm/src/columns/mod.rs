@@ -1,10 +1,13 @@
 //! The columns there are.
 
 pub mod native;
+mod process;
+pub(crate) mod replicate;
 pub mod second_engine;
 pub mod wasm;
 
-pub use native::{Executable, NativeColumn};
+pub use native::NativeColumn;
+pub use process::Executable;
 pub use second_engine::{SecondEngine, WASM2C};
 pub use wasm::{WasmColumn, WasmProgram, WasmSetup};
 

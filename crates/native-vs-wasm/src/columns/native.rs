@@ -1,46 +1,24 @@
 //! Native executables, each run in a process of its own.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsString;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use measure_core::base::clock::PhaseClock;
 use measure_core::base::files::sha256_of;
-use measure_core::base::interrupt;
-use measure_core::base::words::one_line;
-use measure_core::driver_kit::spawn;
-use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
 
-use super::{OUTPUT_LIMIT_BYTES, Words, phase};
-use crate::capture::Capture;
+use super::process::Runner;
+use super::{Executable, Words};
 use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
-
-/// Kept of what a failed program says.
-const LAST_WORDS_CHARS: usize = 300;
-
-/// What runs a benchmark.
-#[derive(Debug, Clone, Default)]
-pub struct Executable {
-    /// The program.
-    pub path: PathBuf,
-    /// Arguments before those of the task.
-    pub args: Vec<OsString>,
-    /// Its whole environment.
-    pub env: Vec<(String, String)>,
-    /// What it was made from, as far as that is there: it must not be older.
-    pub sources: Vec<PathBuf>,
-}
+use crate::layout::Layout;
 
 /// A directory of native builds.
-pub struct NativeColumn<'a> {
+pub struct NativeColumn {
     /// `native`, `native-o3`, ...
     pub name: String,
-    /// What runs how.
+    /// The program, its compiler, and the process it gets, in a sentence.
     pub summary: String,
     /// Compiler flags.
     pub settings: Vec<String>,
@@ -48,13 +26,19 @@ pub struct NativeColumn<'a> {
     pub mend: String,
     /// How long one run may take.
     pub timeout: Duration,
+    /// Iterations that a process makes, if it is to make all.
+    pub reuse: Option<u32>,
+    /// The column that it is held against, if that is not the reference.
+    pub twin: Option<String>,
+    /// The variable that its programs take the seed of string hashes from, if they do.
+    pub hash_variable: Option<&'static str>,
     /// Arguments of a task.
     pub words: Words,
     /// Where a benchmark is.
-    pub locate: Box<dyn Fn(&Benchmark) -> Executable + 'a>,
+    pub locate: Box<dyn Fn(&Benchmark) -> Executable>,
 }
 
-impl NativeColumn<'_> {
+impl NativeColumn {
     fn not_ready(&self, path: &Path, why: impl std::fmt::Display) -> NotReady {
         NotReady {
             why: format!("{} {why}", path.display()),
@@ -63,7 +47,7 @@ impl NativeColumn<'_> {
     }
 }
 
-impl Column for NativeColumn<'_> {
+impl Column for NativeColumn {
     fn name(&self) -> &str {
         &self.name
     }
@@ -74,6 +58,14 @@ impl Column for NativeColumn<'_> {
 
     fn settings(&self) -> Vec<String> {
         self.settings.clone()
+    }
+
+    fn twin(&self) -> Option<&str> {
+        self.twin.as_deref()
+    }
+
+    fn processes(&self, iterations: u32) -> u32 {
+        if self.reuse.is_some() { 1 } else { iterations }
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
@@ -101,17 +93,12 @@ impl Column for NativeColumn<'_> {
 
     fn prepare<'a>(&'a self, benchmark: &Benchmark) -> Result<Box<dyn Program + 'a>, NotReady> {
         let executable = (self.locate)(benchmark);
-        let capture = || Capture::new(OUTPUT_LIMIT_BYTES);
-        let null = OpenOptions::new().read(true).write(true).open("/dev/null");
-        let ready = capture().and_then(|out| Ok((out, capture()?, null?)));
-        let (stdout, stderr, null) = ready.map_err(|e| self.not_ready(&executable.path, e))?;
+        let runner = Runner::new(self.timeout, &self.mend);
+        let runner = runner.map_err(|e| self.not_ready(&executable.path, e))?;
         Ok(Box::new(NativeProgram {
             column: self,
             executable,
-            laid_out: None,
-            null,
-            stdout,
-            stderr,
+            runner,
         }))
     }
 
@@ -170,109 +157,25 @@ fn runs_here(path: &Path) -> Result<(), Foreign> {
 }
 
 struct NativeProgram<'a> {
-    column: &'a NativeColumn<'a>,
+    column: &'a NativeColumn,
     executable: Executable,
-    /// For the task that it was last run with.
-    laid_out: Option<(Task, spawn::Program)>,
-    null: File,
-    stdout: Capture,
-    stderr: Capture,
+    runner: Runner,
 }
 
 impl Program for NativeProgram<'_> {
-    fn run(&mut self, task: Task) -> Result<Run, RunError> {
-        let (_, program) = match self.laid_out.take() {
-            Some(laid_out) if laid_out.0 == task => self.laid_out.insert(laid_out),
-            _ => {
-                let program = lay_out(&self.executable, (self.column.words)(task));
-                let program = program.map_err(|e| RunError::system("cannot start", &e))?;
-                self.laid_out.insert((task, program))
-            }
-        };
-        let streams = [self.null.as_fd(), self.stdout.fd(), self.stderr.fd()];
-        let mut clock = PhaseClock::start();
-        let spawned = program.spawn(streams);
-        clock.lap(phase::SPAWN);
-        let mut child = spawned.map_err(|e| self.refused(&e))?;
-        let ended = child.ended(self.column.timeout);
-        clock.lap(phase::RUN);
-        if !ended.map_err(|e| RunError::system("cannot wait", &e))? {
-            child.kill();
-        }
-        let status = child.reap();
-        clock.lap(phase::REAP);
-        let taken = self
-            .stdout
-            .take()
-            .and_then(|out| Ok((out, self.stderr.take()?)));
-        let (stdout, stderr) = taken.map_err(|e| RunError::system("cannot read its output", &e))?;
-        let whole = clock.finish();
-        if interrupt::received().is_some() {
-            return Err(RunError::Interrupted);
-        }
-        let status = status.map_err(|e| RunError::system("cannot wait", &e))?;
-        self.judge(status, &whole, &stderr)?;
-        let output = if task == Task::Dump { stderr } else { stdout };
-        Ok(Run { whole, output })
-    }
-}
-
-fn lay_out(executable: &Executable, words: Vec<String>) -> io::Result<spawn::Program> {
-    let words: Vec<OsString> = words.into_iter().map(OsString::from).collect();
-    let arguments = executable
-        .args
-        .iter()
-        .chain(&words)
-        .map(OsString::as_os_str);
-    let environment = executable.env.iter();
-    spawn::Program::new(
-        &executable.path,
-        arguments.collect::<Vec<&OsStr>>(),
-        environment.map(|(name, value)| (name.as_str(), value.as_str())),
-    )
-}
-
-impl NativeProgram<'_> {
-    fn refused(&self, error: &io::Error) -> RunError {
-        let path = self.executable.path.display();
-        let mend = &self.column.mend;
-        RunError::Failed(match error.raw_os_error() {
-            Some(libc::ENOEXEC) => {
-                format!("{path} is not an executable of this system; `{mend}` builds it")
-            }
-            Some(libc::ENOENT) => {
-                format!("{path} or its loader is missing; `{mend}` builds it")
-            }
-            _ => format!("cannot start {path}: {error}"),
+    fn run(&mut self, task: Task, layout: Layout) -> Result<Run, RunError> {
+        let words = (self.column.words)(task);
+        let words = words.into_iter().map(OsString::from).collect();
+        let variables = layout.variables(self.column.hash_variable);
+        let exited = self.runner.run(&self.executable, words, variables)?;
+        Ok(Run {
+            process_ns: exited.whole.total_ns,
+            whole: exited.whole,
+            output: if task == Task::Dump {
+                exited.stderr
+            } else {
+                exited.stdout
+            },
         })
-    }
-
-    fn judge(
-        &self,
-        status: WaitStatus,
-        whole: &measure_core::base::clock::Phases,
-        stderr: &[u8],
-    ) -> Result<(), RunError> {
-        let how = match status {
-            WaitStatus::Exited(_, 0) => return Ok(()),
-            WaitStatus::Exited(_, code) => format!("exit code {code}"),
-            WaitStatus::Signaled(_, Signal::SIGKILL, _)
-                if u128::from(whole.total_ns) >= self.column.timeout.as_nanos() =>
-            {
-                return Err(RunError::Timeout(self.column.timeout));
-            }
-            WaitStatus::Signaled(_, Signal::SIGILL, _) => format!(
-                "ended by SIGILL: built for a CPU with other instructions? `{}` builds it for this one",
-                self.column.mend
-            ),
-            WaitStatus::Signaled(_, signal, _) => format!("ended by {signal}"),
-            other => format!("{other:?}"),
-        };
-        let said = String::from_utf8_lossy(stderr);
-        let mut said = one_line(&said, LAST_WORDS_CHARS);
-        if !said.is_empty() {
-            said = format!(" (it said: {said})");
-        }
-        Err(RunError::Failed(how + &said))
     }
 }

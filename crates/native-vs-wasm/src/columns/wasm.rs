@@ -1,26 +1,22 @@
-//! Wasm modules of the function store in Faaslet's engine, each run on a thread and in an instance made for
-//! it: what the rung `faaslet` starts, without its cgroup and network namespace, which cost computation
-//! nothing.
+//! Wasm modules of the function store in Faaslet's engine, each run in an engine process of its own, on a thread and in
+//! an instance made for it: what the rung `faaslet` starts, without its cgroup and network namespace, which cost
+//! computation nothing.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
-use std::thread::{self, Builder};
 use std::time::Duration;
 
 use faaslet::settings::ENGINE;
-use faaslet::thread::STACK_BYTES;
-use faaslet::{EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError, Store};
-use measure_core::base::clock::PhaseClock;
+use faaslet::{EngineSettings, FaasletEngine, FaasletError, Grants, Store};
 use measure_core::base::files::sha256_of;
 use measure_core::base::ids::{FunctionId, FunctionIdError};
-use measure_core::base::interrupt;
 
-use super::{OUTPUT_LIMIT_BYTES, SecondEngine, Words, phase};
-use crate::capture::Capture;
+use super::process::Runner;
+use super::replicate::{self, Replicate};
+use super::{Executable, SecondEngine, Words};
 use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
+use crate::layout::Layout;
 
 /// The largest datasets need more than a Faaslet's usual memory. The limit is not in the compiled code.
 pub const MEMORY_LIMIT_BYTES: u64 = 4 << 30;
@@ -35,32 +31,28 @@ pub struct WasmProgram {
 }
 
 /// Says which function a benchmark is and what it is given, or that its name is none of a function.
-pub type Locate<'a> = Box<dyn Fn(&Benchmark) -> Result<WasmProgram, FunctionIdError> + 'a>;
+pub type Locate = Box<dyn Fn(&Benchmark) -> Result<WasmProgram, FunctionIdError>>;
 
 /// The store's functions under one engine.
-pub struct WasmColumn<'a> {
+pub struct WasmColumn {
     name: String,
     engine: FaasletEngine,
     store: Store,
     mend: String,
     build_flags: Vec<String>,
+    reuse: Option<u32>,
     words: Words,
-    locate: Locate<'a>,
+    locate: Locate,
+    twin: Option<String>,
+    hash_variable: Option<&'static str>,
     second_engine: Option<SecondEngine>,
-    /// Several benchmarks may be one function with other arguments.
-    compiled: RefCell<HashMap<FunctionId, Compiled>>,
 }
 
-/// A function's code.
-#[derive(Clone)]
-enum Compiled {
-    Module(wasmtime::Module),
-    /// By the second engine: of this module, at this path.
-    Library(Rc<[u8]>, PathBuf),
-}
+/// What a process may take besides its deadline: it loads its code.
+const LOADING: Duration = Duration::from_secs(60);
 
 /// Everything that tells one Wasm column from another.
-pub struct WasmSetup<'a> {
+pub struct WasmSetup {
     /// `wasm`, `wasm-...`.
     pub name: String,
     /// The store.
@@ -75,20 +67,26 @@ pub struct WasmSetup<'a> {
     pub mend: String,
     /// Flags of the compiler that made the modules.
     pub build_flags: Vec<String>,
+    /// Iterations that an instance makes, if it is to make all.
+    pub reuse: Option<u32>,
+    /// The column that it is held against, if that is not the reference.
+    pub twin: Option<String>,
+    /// The variable that its programs take the seed of string hashes from, if they do.
+    pub hash_variable: Option<&'static str>,
     /// Arguments of a task.
     pub words: Words,
     /// Which function a benchmark is.
-    pub locate: Locate<'a>,
+    pub locate: Locate,
     /// What compiles the modules instead of the engine, if anything does.
     pub second_engine: Option<SecondEngine>,
 }
 
-impl<'a> WasmColumn<'a> {
+impl WasmColumn {
     /// Starts the engine.
     ///
     /// # Errors
     /// It cannot be set up.
-    pub fn new(setup: WasmSetup<'a>) -> Result<Self, FaasletError> {
+    pub fn new(setup: WasmSetup) -> Result<Self, FaasletError> {
         let engine = FaasletEngine::new(EngineSettings {
             instances: 1,
             memory_limit_bytes: setup.memory_limit_bytes,
@@ -101,10 +99,12 @@ impl<'a> WasmColumn<'a> {
             store: setup.store,
             mend: setup.mend,
             build_flags: setup.build_flags,
+            reuse: setup.reuse,
             words: setup.words,
             locate: setup.locate,
+            twin: setup.twin,
+            hash_variable: setup.hash_variable,
             second_engine: setup.second_engine,
-            compiled: RefCell::default(),
         })
     }
 
@@ -119,40 +119,57 @@ impl<'a> WasmColumn<'a> {
         }
     }
 
-    fn compiled(&self, id: &FunctionId) -> Result<Compiled, NotReady> {
-        if let Some(compiled) = self.compiled.borrow().get(id) {
-            return Ok(compiled.clone());
-        }
-        let compiled = match &self.second_engine {
+    /// Sees to it that the code of `id` is there; of the second engine's it says where.
+    fn compile(&self, id: &FunctionId) -> Result<Option<PathBuf>, NotReady> {
+        match &self.second_engine {
             None => {
-                let module = self.store.load(&self.engine, id);
-                Compiled::Module(module.map_err(|e| self.not_ready(e))?)
+                let compiled = self.store.codegen(&self.engine, id);
+                compiled.map_err(|e| self.not_ready(e))?;
+                Ok(None)
             }
             Some(second) => {
                 let wasm = self.store.wasm(id).map_err(|e| self.not_ready(e))?;
-                let library = second.library(id, &wasm)?;
-                Compiled::Library(wasm.into(), library)
+                second.library(id, &wasm).map(Some)
             }
-        };
-        self.compiled
-            .borrow_mut()
-            .insert(id.clone(), compiled.clone());
-        Ok(compiled)
+        }
+    }
+
+    fn replicate(&self, program: WasmProgram, library: Option<PathBuf>) -> Replicate {
+        let WasmProgram { id, grants } = program;
+        let settings = self.engine.settings();
+        let mut args = grants.args;
+        if args.is_empty() {
+            args.push(id.function().to_owned());
+        }
+        let dirs = grants.dirs.into_iter();
+        Replicate {
+            store: self.store.root().to_owned(),
+            user: id.user().to_owned(),
+            function: id.function().to_owned(),
+            library,
+            memory_limit_bytes: settings.memory_limit_bytes,
+            timeout: settings.deadline,
+            profiling: settings.profiling.name().to_owned(),
+            args,
+            env: grants.env,
+            dirs: dirs.map(|d| (d.host, d.guest, d.writable)).collect(),
+            stderr: false,
+        }
     }
 }
 
-impl Column for WasmColumn<'_> {
+impl Column for WasmColumn {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn summary(&self) -> String {
         if self.second_engine.is_some() {
-            return "the modules of column wasm through wasm2c and clang: their code alone is the second engine's; thread, memory, files, limits and deadline are those of column wasm"
+            return "the modules of column wasm through wasm2c and clang: their code alone is the second engine's; process, thread, memory, files, limits and deadline are those of column wasm"
                 .to_owned();
         }
         format!(
-            "{ENGINE}: thread, WASI state and instance made for each run, to the instance's memory reset and the thread joined; the engine settings of the rung faaslet, without its cgroup and network namespace"
+            "{ENGINE}: a fresh engine process for each run, which loads the compiled code; then thread, WASI state and instance, to the instance's memory reset and the thread joined; the engine settings of the rung faaslet, without its cgroup and network namespace"
         )
     }
 
@@ -161,6 +178,14 @@ impl Column for WasmColumn<'_> {
         settings.extend(self.second_engine.iter().flat_map(SecondEngine::describe));
         settings.extend(self.build_flags.iter().cloned());
         settings
+    }
+
+    fn twin(&self) -> Option<&str> {
+        self.twin.as_deref()
+    }
+
+    fn processes(&self, iterations: u32) -> u32 {
+        if self.reuse.is_some() { 1 } else { iterations }
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
@@ -176,17 +201,14 @@ impl Column for WasmColumn<'_> {
     }
 
     fn prepare<'a>(&'a self, benchmark: &Benchmark) -> Result<Box<dyn Program + 'a>, NotReady> {
-        let WasmProgram { id, grants } = self.locate(benchmark)?;
-        let compiled = self.compiled(&id)?;
-        let capture = || Capture::new(OUTPUT_LIMIT_BYTES).map_err(|e| self.not_ready(e));
-        Ok(Box::new(LoadedModule {
+        let program = self.locate(benchmark)?;
+        let library = self.compile(&program.id)?;
+        let timeout = self.engine.settings().deadline + LOADING;
+        let runner = Runner::new(timeout, &self.mend);
+        Ok(Box::new(EngineProcess {
             column: self,
-            id,
-            grants,
-            compiled,
-            function: None,
-            stdout: capture()?,
-            stderr: capture()?,
+            replicate: self.replicate(program, library),
+            runner: runner.map_err(|e| self.not_ready(e))?,
         }))
     }
 
@@ -196,77 +218,35 @@ impl Column for WasmColumn<'_> {
     }
 }
 
-struct LoadedModule<'a> {
-    column: &'a WasmColumn<'a>,
-    id: FunctionId,
-    grants: Grants,
-    compiled: Compiled,
-    /// For the task that it was last run with.
-    function: Option<(Task, Function)>,
-    stdout: Capture,
-    stderr: Capture,
+struct EngineProcess<'a> {
+    column: &'a WasmColumn,
+    replicate: Replicate,
+    runner: Runner,
 }
 
-impl Program for LoadedModule<'_> {
-    fn run(&mut self, task: Task) -> Result<Run, RunError> {
-        let (_, function) = match self.function.take() {
-            Some(found) if found.0 == task => self.function.insert(found),
-            _ => {
-                let function = self.function_for(task)?;
-                self.function.insert((task, function))
-            }
+impl Program for EngineProcess<'_> {
+    fn run(&mut self, task: Task, layout: Layout) -> Result<Run, RunError> {
+        let mut replicate = self.replicate.clone();
+        replicate.args.extend((self.column.words)(task));
+        replicate
+            .env
+            .extend(layout.variables(self.column.hash_variable));
+        replicate.stderr = task == Task::Dump;
+        let itself = Executable {
+            // Even if its file has been replaced since it was started.
+            path: PathBuf::from("/proc/self/exe"),
+            args: vec![OsString::from(replicate::SUBCOMMAND)],
+            ..Executable::default()
         };
-        let mut clock = PhaseClock::start();
-        let started = thread::scope(|scope| {
-            let thread = Builder::new().stack_size(STACK_BYTES);
-            let thread = thread.spawn_scoped(scope, || {
-                clock.lap(phase::THREAD);
-                function.start(&mut clock)
-            });
-            thread.map(|thread| thread.join())
-        });
-        clock.lap(phase::JOIN);
-        let taken = self
-            .stdout
-            .take()
-            .and_then(|out| Ok((out, self.stderr.take()?)));
-        let result = started
-            .map_err(|e| RunError::Failed(measure_core::driver_kit::bare_thread::no_thread(&e)))?
-            .map_err(|_| RunError::Failed("its thread panicked".to_owned()))?;
-        if interrupt::received().is_some() {
-            return Err(RunError::Interrupted);
-        }
-        result.map_err(|error| match error {
-            StartError::Deadline(limit) => RunError::Timeout(limit),
-            StartError::Interrupted => RunError::Interrupted,
-            other => RunError::Failed(other.to_string()),
-        })?;
-        let (stdout, stderr) = taken.map_err(|e| RunError::system("cannot read its output", &e))?;
+        let text =
+            serde_json::to_string(&replicate).map_err(|e| RunError::Failed(e.to_string()))?;
+        let exited = self
+            .runner
+            .run(&itself, vec![text.into()], layout.variables(None))?;
         Ok(Run {
-            whole: clock.finish(),
-            output: if task == Task::Dump { stderr } else { stdout },
+            process_ns: exited.whole.total_ns,
+            whole: replicate::parse(&exited.stderr, exited.whole.start_ns)?,
+            output: exited.stdout,
         })
-    }
-}
-
-impl LoadedModule<'_> {
-    fn function_for(&self, task: Task) -> Result<Function, RunError> {
-        let mut grants = self.grants.clone();
-        if grants.args.is_empty() {
-            grants.args.push(self.id.function().to_owned());
-        }
-        grants.args.extend((self.column.words)(task));
-        grants.stdout = Some(self.stdout.shared());
-        if task == Task::Dump {
-            grants.stderr = Some(self.stderr.shared());
-        }
-        let (engine, what) = (&self.column.engine, self.id.to_string());
-        match &self.compiled {
-            Compiled::Module(module) => Function::new(engine, &what, module, grants),
-            Compiled::Library(wasm, path) => {
-                Function::from_library(engine, &what, wasm, path, grants)
-            }
-        }
-        .map_err(|e| RunError::Failed(e.to_string()))
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Comparison, Mean, Row};
+use super::{Mean, Row};
 use report::ratio;
+use stats::Interval;
+use stats::levels::Unchecked;
 use table::{Align, Table};
 
 /// Width of the longest bar, in characters, and what it may shrink to on a narrow terminal.
@@ -16,21 +18,20 @@ const BETWEEN: usize = 3 * 2;
 
 /// A bar per benchmark of `group` for `column`, with a mark at 1; empty if there is no ratio.
 pub(super) fn bars(
-    comparison: &Comparison,
     group: &str,
     column: &str,
     rows: &[Row<'_>],
     mean: Option<&Mean<'_>>,
     terminal: Option<usize>,
 ) -> String {
-    let found: Vec<(&str, f64, Option<stats::Interval>)> = rows
+    let found: Vec<(&str, f64, Result<Interval, Unchecked>)> = rows
         .iter()
         .filter(|row| row.benchmark.group == group)
         .filter_map(|row| {
             let found = row.cell(column)?.kernel.ratio?;
-            Some((row.benchmark.name.as_str(), found.ratio, found.interval))
+            Some((row.benchmark.name.as_str(), found.value, found.interval))
         })
-        .chain(mean.map(|m| ("geometric mean", m.kernel.mean, m.kernel.interval)))
+        .chain(mean.map(|m| ("geometric mean", m.kernel.mean, m.kernel.these_again)))
         .collect();
     let Some(longest) = found.iter().map(|f| f.1).max_by(f64::total_cmp) else {
         return String::new();
@@ -38,9 +39,10 @@ pub(super) fn bars(
     let shown: Vec<(&str, f64, String)> = found
         .into_iter()
         .map(|(name, value, interval)| {
-            let interval = interval.map_or("too few runs for an interval".to_owned(), |i| {
-                format!("[{}, {}]", ratio(i.lo), ratio(i.hi))
-            });
+            let interval = match interval {
+                Ok(i) => format!("[{}, {}]", ratio(i.lo), ratio(i.hi)),
+                Err(why) => format!("unchecked: {why}"),
+            };
             (name, value, interval)
         })
         .collect();
@@ -63,7 +65,7 @@ pub(super) fn bars(
         table.row([name.to_owned(), bar, ratio(value), interval]);
     }
     let mut text = String::new();
-    let reference = comparison.info.reference.as_deref().unwrap_or_default();
+    let reference = mean.map_or("what it is held against", |m| m.against);
     let of = if group.is_empty() {
         String::new()
     } else {

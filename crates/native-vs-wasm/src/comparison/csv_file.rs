@@ -1,8 +1,8 @@
 //! The CSV files: the rows that old scripts read, and the ratios.
 
-use super::{Comparison, Row};
+use super::{Comparison, Row, Times};
 use measure_core::contract::vocabulary::phase::KERNEL;
-use stats::Interval;
+use stats::levels::{self, Levels};
 
 /// `benchmark,type,microseconds`, a row per run: the kernel's time. In the order of the run's list, within
 /// a benchmark by column, within a column as measured.
@@ -25,31 +25,33 @@ pub fn rows(comparison: &Comparison) -> String {
 /// A row per benchmark and column.
 pub(super) fn ratios(comparison: &Comparison, rows: &[Row<'_>]) -> String {
     let mut text = String::from(
-        "benchmark,group,type,runs,repeats,kernel_median_us,kernel_mad_us,whole_median_us,kernel_ratio,kernel_ratio_low,kernel_ratio_high,whole_ratio,whole_ratio_low,whole_ratio_high\n",
+        "benchmark,group,type,runs,repeats,kernel_median_us,kernel_mad_us,whole_median_us,kernel_ratio,kernel_ratio_low,kernel_ratio_high,whole_ratio,whole_ratio_low,whole_ratio_high,against,kernel_median_low_us,kernel_median_high_us\n",
     );
     for row in rows {
         for cell in &row.cells {
             let us =
                 |value: Option<f64>| value.map_or(String::new(), |v| format!("{:.3}", v / 1e3));
-            let kernel = cell.kernel.summary;
+            let (kernel, whole) = (cell.kernel.median, cell.whole.median);
             let mut cells = vec![
                 row.benchmark.name.clone(),
                 row.benchmark.group.clone(),
                 cell.column.to_owned(),
-                cell.kernel.values.len().to_string(),
+                cell.kernel.values().len().to_string(),
                 row.benchmark.repeats.to_string(),
-                us(kernel.map(|s| s.median)),
-                us(kernel.map(|s| s.mad)),
-                us(cell.whole.summary.map(|s| s.median)),
+                us(kernel.map(|k| k.value)),
+                us(mad(&cell.kernel)),
+                us(whole.map(|w| w.value)),
             ];
             for ratio in [cell.kernel.ratio, cell.whole.ratio] {
-                let interval = ratio.and_then(|r| r.interval);
-                let ends: fn(Interval) -> [f64; 2] = |i| [i.lo, i.hi];
-                let [low, high] = interval.map_or([None, None], |i| ends(i).map(Some));
-                for value in [ratio.map(|r| r.ratio), low, high] {
+                let interval = ratio.and_then(|r| r.interval.ok());
+                let (low, high) = (interval.map(|i| i.lo), interval.map(|i| i.hi));
+                for value in [ratio.map(|r| r.value), low, high] {
                     cells.push(value.map_or(String::new(), |v| format!("{v:.4}")));
                 }
             }
+            let interval = kernel.and_then(|k| k.interval.ok());
+            cells.push(cell.against.unwrap_or_default().to_owned());
+            cells.extend([interval.map(|i| i.lo), interval.map(|i| i.hi)].map(us));
             text += &cells.join(",");
             text.push('\n');
         }
@@ -59,4 +61,12 @@ pub(super) fn ratios(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         text.lines().count()
     );
     text
+}
+
+/// The median absolute deviation from the median, not scaled.
+fn mad(times: &Times) -> Option<f64> {
+    let centre = times.median?.value;
+    let values = times.values().into_iter();
+    let deviations: Vec<f64> = values.map(|v| (v - centre).abs()).collect();
+    Levels::one_per_process(&deviations).map(|d| levels::median(&d).value)
 }

@@ -25,7 +25,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
     let means = means(comparison, rows);
     if !means.is_empty() {
         text += "## Means\n\n";
-        for line in table::summary(comparison, &means).lines() {
+        for line in table::summary(&means).lines() {
             let _ = writeln!(text, "- {line}");
         }
         text.push('\n');

@@ -17,10 +17,11 @@ use measure_core::contract::sample::{SCHEMA, Sample};
 use measure_core::contract::vocabulary::Measure;
 use serde::{Deserialize, Serialize};
 
+use crate::layout::Layout;
 use report::{Records, read_json};
 
 pub use csv_file::rows as csv_rows;
-pub use rows::{Cell, Mean, Row, Times, means, rows};
+pub use rows::{BEST_NATIVE, Cell, Mean, Row, Times, means, rows};
 pub use table::{line, terminal};
 
 /// What a comparison set out to do: the file's name.
@@ -58,12 +59,15 @@ pub struct ComparisonInfo {
 pub struct ColumnInfo {
     /// `native`, `wasm`, ...
     pub name: String,
-    /// What runs how.
+    /// What runs, and in what process, in a sentence.
     pub summary: String,
     /// Runs asked for.
     pub iterations: u32,
     /// Compiler flags, engine settings.
     pub settings: Vec<String>,
+    /// The column that shares with it what sets both apart, and that it is held against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub twin: Option<String>,
 }
 
 /// A benchmark.
@@ -77,6 +81,12 @@ pub struct BenchmarkInfo {
     pub function: String,
     /// How often the kernel runs in one process; 0 as long as it is not known.
     pub repeats: u64,
+    /// Of several native builds the fastest one in the runs by which the repeats were chosen, which are not reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_native: Option<String>,
+    /// How the processes of each replicate were laid out, in every column alike.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layouts: Vec<Layout>,
     /// How the columns' outputs were found to agree.
     pub verified: Option<String>,
     /// What went wrong with it.
@@ -88,7 +98,7 @@ pub struct BenchmarkInfo {
 pub struct Comparison {
     /// Samples and environment.
     pub records: Records,
-    /// What was meant.
+    /// What the run set out to do, and what came of it.
     pub info: ComparisonInfo,
 }
 
@@ -173,12 +183,4 @@ fn plot_name(group: &str) -> String {
     } else {
         format!("ratios-{}.svg", group.to_ascii_lowercase())
     }
-}
-
-/// A number that tells benchmarks apart, so that their intervals are not drawn from the same numbers.
-fn seed_of(comparison: &Comparison, benchmark: &str) -> u64 {
-    let mut random = stats::schedule::SplitMix64::new(comparison.info.seed);
-    benchmark.bytes().fold(random.next_u64(), |seed, byte| {
-        seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte)
-    })
 }

@@ -7,6 +7,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
+use super::rows::common_against;
 use super::{Comparison, Mean, Row, markdown, means};
 use report::ratio;
 
@@ -55,14 +56,13 @@ fn draw(
     let height = MARGIN_PIXELS + LINE_PIXELS * lines;
     let root = SVGBackend::with_string(content, (WIDTH_PIXELS, height)).into_drawing_area();
     root.fill(&WHITE)?;
-    let reference = comparison.info.reference.as_deref().unwrap_or_default();
     let of = if group.is_empty() {
         String::new()
     } else {
         format!(", {group}")
     };
     let title = format!(
-        "{}{of}: kernel time over that of {reference}, 95 % intervals",
+        "{}{of}: ratios of kernel times, 95 % intervals",
         comparison.info.title
     );
     let mut chart = ChartBuilder::on(&root)
@@ -79,9 +79,7 @@ fn draw(
         .y_labels(0)
         .x_labels(10)
         .x_label_formatter(&|x| ratio(*x))
-        .x_desc(format!(
-            "times {reference} (log scale; left of 1 is faster)"
-        ))
+        .x_desc("ratio (log scale; left of 1 is faster)")
         .draw()?;
     chart.draw_series([PathElement::new(
         [(1.0, 0.0), (1.0, f64::from(lines))],
@@ -108,8 +106,8 @@ fn extent(rows: &[&Row<'_>]) -> Range<f64> {
         .flat_map(|row| &row.cells)
         .filter_map(|cell| cell.kernel.ratio);
     for found in ratios {
-        let ends = found.interval.map_or([found.ratio; 2], |i| [i.lo, i.hi]);
-        for value in [found.ratio, ends[0], ends[1]] {
+        let ends = found.interval.map_or([found.value; 2], |i| [i.lo, i.hi]);
+        for value in [found.value, ends[0], ends[1]] {
             low = low.min(value);
             high = high.max(value);
         }
@@ -143,18 +141,21 @@ fn points(comparison: &Comparison, rows: &[&Row<'_>], chart: &mut Chart<'_, '_>)
             }
         }
         height += step;
+        let Some(against) = common_against(&column.name, rows) else {
+            continue;
+        };
         let intervals = found.iter().filter_map(|(y, ratio)| {
-            let i = ratio.interval?;
+            let i = ratio.interval.ok()?;
             let ends = [(i.lo, *y), (i.hi, *y)];
             Some(PathElement::new(ends, colour.stroke_width(2)))
         });
         chart.draw_series(intervals)?;
         let points = found
             .iter()
-            .map(|(y, ratio)| Circle::new((ratio.ratio, *y), 4, colour.filled()));
+            .map(|(y, ratio)| Circle::new((ratio.value, *y), 4, colour.filled()));
         chart
             .draw_series(points)?
-            .label(&column.name)
+            .label(format!("{} / {against}", column.name))
             .legend(move |(x, y)| Circle::new((x + 8, y), 4, colour.filled()));
     }
     Ok(())
@@ -170,7 +171,7 @@ fn mean_lines(
         let y = line as f64 + 0.5;
         let colour = colour(comparison, mean.column);
         let value = mean.kernel.mean;
-        if let Some(i) = mean.kernel.interval {
+        if let Ok(i) = mean.kernel.these_again {
             let ends = [(i.lo, y), (i.hi, y)];
             chart.draw_series([PathElement::new(ends, colour.stroke_width(2))])?;
         }

@@ -2,9 +2,14 @@
 
 use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
-use stats::{Flag, GeometricMean, Ratio, Summary, flags, geometric_mean_of_ratios, median_ratio};
+use stats::levels::{self, Estimate, GeometricMeans, Levels};
+use stats::{Flag, flags};
 
-use super::{BenchmarkInfo, Comparison, seed_of};
+use super::{BenchmarkInfo, ColumnInfo, Comparison};
+use crate::column::Side;
+
+/// What columns are held against where that differs from one benchmark to the next.
+pub const BEST_NATIVE: &str = "best native";
 
 /// A benchmark.
 #[derive(Debug, Clone)]
@@ -20,6 +25,8 @@ pub struct Row<'a> {
 pub struct Cell<'a> {
     /// The column.
     pub column: &'a str,
+    /// The column that it is divided by; `None` for the one that it would be itself.
+    pub against: Option<&'a str>,
     /// One run of the kernel, nanoseconds.
     pub kernel: Times,
     /// A whole run of the program, start to reaped or torn down, nanoseconds.
@@ -29,14 +36,22 @@ pub struct Cell<'a> {
 /// Values of one benchmark in one column.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
-    /// In the order of measurement.
-    pub values: Vec<f64>,
-    /// The same in brief.
-    pub summary: Option<Summary>,
-    /// Over the reference column; `None` for that column itself.
-    pub ratio: Option<Ratio>,
-    /// What is odd.
+    /// By process.
+    pub levels: Option<Levels>,
+    /// The median of the processes.
+    pub median: Option<Estimate>,
+    /// Over the column that it is held against.
+    pub ratio: Option<Estimate>,
+    /// Outliers, drift, modes: what a reader of the median should know.
     pub flags: Vec<Flag>,
+}
+
+impl Times {
+    /// In the order of measurement; empty if nothing was measured.
+    #[must_use]
+    pub fn values(&self) -> Vec<f64> {
+        self.levels.as_ref().map(Levels::values).unwrap_or_default()
+    }
 }
 
 impl Row<'_> {
@@ -55,32 +70,68 @@ pub fn rows(comparison: &Comparison) -> Vec<Row<'_>> {
 }
 
 pub(super) fn row<'a>(comparison: &'a Comparison, benchmark: &'a BenchmarkInfo) -> Row<'a> {
-    let seed = seed_of(comparison, &benchmark.name);
-    let reference = comparison.info.reference.as_deref();
-    let times = |column: &str, phase: &str| {
-        let samples = comparison.runs(benchmark, column, phase);
-        let values: Vec<f64> = samples.filter_map(per_run).collect();
-        let ratio = reference.filter(|&r| r != column).and_then(|reference| {
-            let below = comparison.runs(benchmark, reference, phase);
-            let below: Vec<f64> = below.filter_map(per_run).collect();
-            median_ratio(&values, &below, seed)
-        });
+    let times = |column: &str, against: Option<&str>, phase: &str| {
+        let found = by_process(comparison, benchmark, column, phase);
+        let below = against.and_then(|below| by_process(comparison, benchmark, below, phase));
         Times {
-            summary: Summary::from_values(&values, seed),
-            ratio,
-            flags: flags(&values),
-            values,
+            median: found.as_ref().map(levels::median),
+            ratio: found
+                .as_ref()
+                .zip(below.as_ref())
+                .and_then(|(top, below)| levels::ratio(top, below)),
+            flags: found
+                .as_ref()
+                .map(|f| flags(&f.values()))
+                .unwrap_or_default(),
+            levels: found,
         }
     };
-    let cells = comparison.info.columns.iter().map(|column| Cell {
-        column: &column.name,
-        kernel: times(&column.name, KERNEL),
-        whole: times(&column.name, TOTAL),
+    let cells = comparison.info.columns.iter().map(|column| {
+        let against = against(comparison, benchmark, column);
+        Cell {
+            column: &column.name,
+            against,
+            kernel: times(&column.name, against, KERNEL),
+            whole: times(&column.name, against, TOTAL),
+        }
     });
     Row {
         benchmark,
         cells: cells.collect(),
     }
+}
+
+/// What `column` is divided by: its own twin, else of several native builds the one chosen for the benchmark, else
+/// the reference.
+fn against<'a>(
+    comparison: &'a Comparison,
+    benchmark: &'a BenchmarkInfo,
+    column: &'a ColumnInfo,
+) -> Option<&'a str> {
+    let info = &comparison.info;
+    let among = |name: &&String| info.columns.iter().any(|c| c.name == **name);
+    let chosen = column.twin.as_ref().filter(among);
+    let chosen = chosen.or(benchmark.best_native.as_ref().filter(among));
+    let chosen = chosen.or(info.reference.as_ref())?;
+    (*chosen != column.name).then_some(chosen.as_str())
+}
+
+/// The values of `benchmark` in `column` by process. Until schema 2 all Wasm runs of a column shared one.
+pub(super) fn by_process(
+    comparison: &Comparison,
+    benchmark: &BenchmarkInfo,
+    column: &str,
+    phase: &str,
+) -> Option<Levels> {
+    let samples = comparison.runs(benchmark, column, phase);
+    let process = |sample: &Sample| match (sample.process, Side::of_column(column)) {
+        (0, Side::Native) => u32::try_from(sample.order + 1).unwrap_or(u32::MAX),
+        (0, Side::Wasm) => 1,
+        (process, _) => process,
+    };
+    Levels::from_observations(
+        samples.filter_map(|sample| Some((process(sample), 0, per_run(sample)?))),
+    )
 }
 
 /// Divided here, once.
@@ -89,64 +140,64 @@ fn per_run(sample: &Sample) -> Option<f64> {
     (sample.n > 0).then(|| value as f64 / sample.n as f64)
 }
 
-/// The geometric mean of a column over the reference in a group.
+/// The geometric mean of a column over what it is held against in a group.
 #[derive(Debug, Clone)]
 pub struct Mean<'a> {
     /// The group.
     pub group: &'a str,
     /// The column.
     pub column: &'a str,
+    /// What it is held against, or [`BEST_NATIVE`].
+    pub against: &'a str,
     /// How many benchmarks the group has, measured or not.
     pub of: usize,
     /// Of the kernel's time.
-    pub kernel: GeometricMean,
+    pub kernel: GeometricMeans,
     /// Of the whole run.
-    pub whole: Option<GeometricMean>,
+    pub whole: Option<GeometricMeans>,
     /// The benchmark with the largest ratio, and that.
-    pub largest: Option<(&'a str, Ratio)>,
+    pub largest: Option<(&'a str, Estimate)>,
 }
 
-/// The means of every column but the reference, for every group with a ratio.
+/// The means of every column that is held against another, for every group with a ratio.
 #[must_use]
 pub fn means<'a>(comparison: &'a Comparison, rows: &[Row<'a>]) -> Vec<Mean<'a>> {
-    let Some(reference) = comparison.info.reference.as_deref() else {
-        return Vec::new();
-    };
     let mut found = Vec::new();
     for group in comparison.groups() {
         let of_group: Vec<&Row<'a>> = rows.iter().filter(|r| r.benchmark.group == group).collect();
         for column in &comparison.info.columns {
-            if column.name != reference {
-                found.extend(mean(comparison, group, &column.name, reference, &of_group));
-            }
+            found.extend(mean(group, &column.name, &of_group));
         }
     }
     found
 }
 
+/// What the cells of `column` are held against, by one name.
+pub(super) fn common_against<'a>(column: &str, rows: &[&Row<'a>]) -> Option<&'a str> {
+    let cells = rows.iter().flat_map(|row| &row.cells);
+    let mut names = cells
+        .filter(|cell| cell.column == column)
+        .filter_map(|cell| cell.against);
+    let first = names.next()?;
+    Some(if names.all(|name| name == first) {
+        first
+    } else {
+        BEST_NATIVE
+    })
+}
+
 /// The kernel's times or the whole run's.
 type Pick = for<'c, 'd> fn(&'c Cell<'d>) -> &'c Times;
 
-fn mean<'a>(
-    comparison: &'a Comparison,
-    group: &'a str,
-    column: &'a str,
-    reference: &str,
-    rows: &[&Row<'a>],
-) -> Option<Mean<'a>> {
+fn mean<'a>(group: &'a str, column: &'a str, rows: &[&Row<'a>]) -> Option<Mean<'a>> {
     let pairs = |times: Pick| {
-        let pairs: Vec<(Vec<f64>, Vec<f64>)> = rows
-            .iter()
-            .filter_map(|row| {
-                let top = times(row.cell(column)?);
-                top.ratio?;
-                Some((
-                    top.values.clone(),
-                    times(row.cell(reference)?).values.clone(),
-                ))
-            })
-            .collect();
-        geometric_mean_of_ratios(&pairs, seed_of(comparison, group))
+        let pairs = rows.iter().filter_map(|row| {
+            let cell = row.cell(column)?;
+            times(cell).ratio?;
+            let below = row.cell(cell.against?)?;
+            Some((times(cell).levels.as_ref()?, times(below).levels.as_ref()?))
+        });
+        levels::geometric_mean(&pairs.collect::<Vec<_>>())
     };
     let ratios = rows.iter().filter_map(|row| {
         let cell = row.cells.iter().find(|cell| cell.column == column)?;
@@ -155,9 +206,10 @@ fn mean<'a>(
     Some(Mean {
         group,
         column,
+        against: common_against(column, rows)?,
         of: rows.len(),
         kernel: pairs(|cell| &cell.kernel)?,
         whole: pairs(|cell| &cell.whole),
-        largest: ratios.max_by(|a, b| a.1.ratio.total_cmp(&b.1.ratio)),
+        largest: ratios.max_by(|a, b| a.1.value.total_cmp(&b.1.value)),
     })
 }

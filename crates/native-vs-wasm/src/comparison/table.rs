@@ -1,9 +1,10 @@
 //! Tables of times and ratios.
 
-use stats::{Interval, Ratio};
+use stats::Interval;
+use stats::levels::{Estimate, GeometricMeans, Unchecked};
 
 use super::bars::bars;
-use super::rows::row;
+use super::rows::{BEST_NATIVE, common_against, row};
 use super::{Comparison, Mean, Row, Times, means, rows};
 use ::table::{Align, Table};
 use report::{duration_ns, ratio};
@@ -25,14 +26,14 @@ pub fn terminal(comparison: &Comparison, width: Option<usize>) -> String {
             let mean = means
                 .iter()
                 .find(|m| m.group == group && m.column == column.name);
-            let drawn = bars(comparison, group, &column.name, &found, mean, width);
+            let drawn = bars(group, &column.name, &found, mean, width);
             if !drawn.is_empty() {
                 text += &drawn;
                 text.push('\n');
             }
         }
     }
-    text += &summary(comparison, &means);
+    text += &summary(&means);
     text += &troubles(comparison, "");
     text
 }
@@ -45,8 +46,11 @@ pub fn line(comparison: &Comparison, index: usize) -> String {
     };
     let row = row(comparison, benchmark);
     let cells = row.cells.iter().map(|cell| {
-        let over = cell.kernel.ratio.map_or(String::new(), |found| {
-            format!(" ({})", with_interval(found))
+        let over = cell.kernel.ratio.zip(cell.against);
+        let over = over.map_or(String::new(), |(found, against)| {
+            let interval = found.interval.map(|i| format!(" {}", interval(Ok(i))));
+            let interval = interval.unwrap_or_default();
+            format!(" ({}{interval} of {against})", ratio(found.value))
         });
         format!("{} {}{over}", cell.column, median(&cell.kernel))
     });
@@ -59,27 +63,38 @@ pub fn line(comparison: &Comparison, index: usize) -> String {
 
 /// Median times and ratios of a group.
 pub(super) fn times(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> Table {
-    let reference = comparison.info.reference.as_deref();
+    let of_group: Vec<&Row<'_>> = rows
+        .iter()
+        .filter(|row| row.benchmark.group == group)
+        .collect();
     let mut table = Table::new(&[("benchmark", Align::Left)]);
     for column in &comparison.info.columns {
         table.column(&format!("{} kernel", column.name), Align::Right);
     }
+    let mut chosen = false;
     for column in &comparison.info.columns {
-        if let Some(reference) = reference.filter(|&r| r != column.name) {
-            table.column(&format!("{}/{reference}", column.name), Align::Left);
+        if let Some(against) = common_against(&column.name, &of_group) {
+            table.column(&format!("{}/{against}", column.name), Align::Left);
             table.column("whole run", Align::Right);
+            chosen |= against == BEST_NATIVE;
         }
+    }
+    if chosen {
+        table.column(BEST_NATIVE, Align::Left);
     }
     table.column("runs", Align::Right);
     table.column("repeats", Align::Right);
-    for row in rows.iter().filter(|row| row.benchmark.group == group) {
+    for row in &of_group {
         let mut cells = vec![row.benchmark.name.clone()];
         cells.extend(row.cells.iter().map(|cell| median(&cell.kernel)));
         for cell in &row.cells {
-            if reference.is_some_and(|r| r != cell.column) {
+            if common_against(cell.column, &of_group).is_some() {
                 cells.push(cell.kernel.ratio.map_or(String::new(), with_interval));
-                cells.push(cell.whole.ratio.map_or(String::new(), |r| ratio(r.ratio)));
+                cells.push(cell.whole.ratio.map_or(String::new(), |r| ratio(r.value)));
             }
+        }
+        if chosen {
+            cells.push(row.benchmark.best_native.clone().unwrap_or_default());
         }
         cells.push(counts(row));
         cells.push(row.benchmark.repeats.to_string());
@@ -90,13 +105,13 @@ pub(super) fn times(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> T
 
 fn median(times: &Times) -> String {
     times
-        .summary
-        .map_or("-".to_owned(), |s| duration_ns(s.median))
+        .median
+        .map_or("-".to_owned(), |m| duration_ns(m.value))
 }
 
 /// `5`, or `5+3` where the columns have different numbers.
 fn counts(row: &Row<'_>) -> String {
-    let counts: Vec<usize> = row.cells.iter().map(|c| c.kernel.values.len()).collect();
+    let counts: Vec<usize> = row.cells.iter().map(|c| c.kernel.values().len()).collect();
     match counts.split_first() {
         Some((first, rest)) if rest.iter().all(|n| n == first) => first.to_string(),
         _ => counts
@@ -107,20 +122,32 @@ fn counts(row: &Row<'_>) -> String {
     }
 }
 
-pub(super) fn with_interval(found: Ratio) -> String {
-    format!("{}{}", ratio(found.ratio), interval(found.interval))
+pub(super) fn with_interval(found: Estimate) -> String {
+    format!("{} {}", ratio(found.value), interval(found.interval))
 }
 
-/// ` [lo, hi]`, or nothing.
-pub(super) fn interval(found: Option<Interval>) -> String {
-    found.map_or(String::new(), |i| {
-        format!(" [{}, {}]", ratio(i.lo), ratio(i.hi))
+/// `[lo, hi]`, or that there is none.
+pub(super) fn interval(found: Result<Interval, Unchecked>) -> String {
+    found.map_or("unchecked".to_owned(), |i| {
+        format!("[{}, {}]", ratio(i.lo), ratio(i.hi))
     })
 }
 
+/// A mean and its two intervals, each by its name, or why it has none.
+fn named(mean: &GeometricMeans) -> String {
+    let intervals = [
+        (mean.these_again, "these benchmarks again"),
+        (mean.drawn_like_these, "benchmarks drawn like these"),
+    ];
+    let said = intervals.map(|(found, name)| match found {
+        Ok(_) => format!("{} {name}", interval(found)),
+        Err(why) => format!("{name} unchecked: {why}"),
+    });
+    format!("{} ({})", ratio(mean.mean), said.join("; "))
+}
+
 /// The means, a line each.
-pub(super) fn summary(comparison: &Comparison, means: &[Mean<'_>]) -> String {
-    let reference = comparison.info.reference.as_deref().unwrap_or_default();
+pub(super) fn summary(means: &[Mean<'_>]) -> String {
     let line = |mean: &Mean<'_>| {
         let group = if mean.group.is_empty() {
             String::new()
@@ -133,16 +160,16 @@ pub(super) fn summary(comparison: &Comparison, means: &[Mean<'_>]) -> String {
             format!("{} of {}", mean.kernel.n, mean.of)
         };
         let whole = mean.whole.map_or(String::new(), |w| {
-            format!("; whole run {}{}", ratio(w.mean), interval(w.interval))
+            format!("; whole run {} {}", ratio(w.mean), interval(w.these_again))
         });
         let largest = mean.largest.map_or(String::new(), |(name, found)| {
             format!("; largest {} ({name})", with_interval(found))
         });
         format!(
-            "{group}{}/{reference} geometric mean over {all}: {}{}{whole}{largest}\n",
+            "{group}{}/{} geometric mean over {all}: {}{whole}{largest}\n",
             mean.column,
-            ratio(mean.kernel.mean),
-            interval(mean.kernel.interval),
+            mean.against,
+            named(&mean.kernel),
         )
     };
     means.iter().map(line).collect()

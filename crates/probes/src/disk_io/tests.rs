@@ -17,6 +17,13 @@ fn me() -> Scope {
     }
 }
 
+fn bytes(read_bytes: u64, write_bytes: u64) -> Bytes {
+    Bytes {
+        read_bytes,
+        write_bytes,
+    }
+}
+
 /// A directory on storage: temporary ones may lie in memory.
 fn on_storage() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory")
@@ -41,11 +48,9 @@ fn what_children_wrote_counts_after_they_were_waited_for() {
     );
     let status = Command::new("/bin/sh").args(["-c", &script]).status();
     assert!(status.expect("a shell").success());
-    let (bytes, source) = Reading::of_scope(&me())
-        .since(&before)
-        .best()
-        .expect("own figures");
-    assert_eq!(source, Source::Processes);
+    let since = Reading::of_scope(&me()).since(&before);
+    let bytes = since.best().expect("own figures");
+    assert_eq!(since.processes, Ok(bytes));
     if let (0, Some(why)) = (bytes.write_bytes, no_block_device(dir.path())) {
         return eprintln!("SKIPPED: what_children_wrote_counts: {why}");
     }
@@ -70,7 +75,7 @@ fn what_was_cancelled_is_not_counted_as_written() {
     let mut output = shell.stdout.take().expect("piped");
     output.read_exact(&mut line).expect("a line");
     let text = fs::read_to_string(format!("/proc/{}/io", shell.id())).expect("ours");
-    let bytes = of_process(shell.id().cast_signed());
+    let found = of_process(shell.id().cast_signed());
     drop(shell.stdin.take());
     shell.wait().expect("it ends");
     let field = |name: &str| {
@@ -79,11 +84,8 @@ fn what_was_cancelled_is_not_counted_as_written() {
             .expect(name)
     };
     let written = field("write_bytes:").saturating_sub(field("cancelled_write_bytes:"));
-    let expected = Bytes {
-        read_bytes: field("read_bytes:"),
-        write_bytes: written,
-    };
-    assert_eq!(bytes, Ok(Some(expected)), "{text}");
+    let expected = bytes(field("read_bytes:"), written);
+    assert_eq!(found, Ok(Some(expected)), "{text}");
 }
 
 #[test]
@@ -148,48 +150,20 @@ fn a_scope_without_anything_says_why() {
 #[test]
 fn a_sum_that_fell_is_a_loss_and_no_zero() {
     let reading = |read_bytes| Reading {
-        processes: Ok(Bytes {
-            read_bytes,
-            write_bytes: 5,
-        }),
+        processes: Ok(bytes(read_bytes, 5)),
         cgroup: Err(DiskIoError::NoCgroup),
     };
-    assert_eq!(
-        reading(1).since(&reading(2)).processes,
-        Err(DiskIoError::Left)
-    );
-    assert_eq!(
-        reading(9).since(&reading(2)).best(),
-        Ok((
-            Bytes {
-                read_bytes: 7,
-                write_bytes: 0
-            },
-            Source::Processes
-        ))
-    );
+    let fell = reading(1).since(&reading(2));
+    assert_eq!(fell.processes, Err(DiskIoError::Left));
+    assert_eq!(reading(9).since(&reading(2)).best(), Ok(bytes(7, 0)));
 }
 
 #[test]
 fn formats_of_both_versions_parse() {
-    assert_eq!(
-        parse_io_stat(
-            "254:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=9 dios=9\n8:0 rbytes=1 wbytes=2 rios=1 wios=1\n"
-        ),
-        Bytes {
-            read_bytes: 11,
-            write_bytes: 22
-        }
-    );
-    assert_eq!(
-        parse_v1(
-            "254:0 Read 10\n254:0 Write 20\n254:0 Total 30\n8:0 Read 1\n8:0 Write 2\nTotal 33\n"
-        ),
-        Bytes {
-            read_bytes: 11,
-            write_bytes: 22
-        }
-    );
+    let v2 = "254:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=9 dios=9\n8:0 rbytes=1 wbytes=2 rios=1 wios=1\n";
+    assert_eq!(parse_io_stat(v2), bytes(11, 22));
+    let v1 = "254:0 Read 10\n254:0 Write 20\n254:0 Total 30\n8:0 Read 1\n8:0 Write 2\nTotal 33\n";
+    assert_eq!(parse_v1(v1), bytes(11, 22));
     assert_eq!(parse_v1("Total 0\n"), Bytes::default());
 }
 

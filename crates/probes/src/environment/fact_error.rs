@@ -28,7 +28,7 @@ pub(super) enum FactError {
         text: String,
     },
     #[error("{path} chooses nothing: `{text}`")]
-    NoChoice { path: &'static str, text: String },
+    NoChoice { path: String, text: String },
     #[error("/proc/cpuinfo has no `{0}` on this architecture")]
     NoCpuField(&'static str),
     #[error("sched_getaffinity: {0}")]

@@ -11,42 +11,45 @@ const NO_RANDOMIZE: u64 = 0x0004_0000;
 
 pub(super) fn facts(host: &Host) -> Facts {
     let mut facts = Collector(Facts::new());
-    facts.add("kernel", host.text("/proc/sys/kernel/osrelease"));
-    facts.add("kernel_version", host.text("/proc/sys/kernel/version"));
-    facts.add("kernel_command_line", host.text("/proc/cmdline"));
+    for (name, path) in [
+        ("kernel", "/proc/sys/kernel/osrelease"),
+        ("kernel_version", "/proc/sys/kernel/version"),
+        ("kernel_command_line", "/proc/cmdline"),
+    ] {
+        facts.add(name, host.text(path));
+    }
+    for (name, path) in [
+        ("swappiness", "/proc/sys/vm/swappiness"),
+        ("overcommit_memory", "/proc/sys/vm/overcommit_memory"),
+        ("nmi_watchdog", "/proc/sys/kernel/nmi_watchdog"),
+    ] {
+        facts.add(name, host.number(path));
+    }
+    let huge_pages = "/sys/kernel/mm/transparent_hugepage";
+    for (name, file) in [
+        ("transparent_huge_pages", "enabled"),
+        ("transparent_huge_pages_defrag", "defrag"),
+    ] {
+        facts.add(name, chosen(host, format!("{huge_pages}/{file}")));
+    }
+    type Bytes = fn(Meminfo) -> u64;
+    let sizes: [(_, Bytes); 2] = [
+        ("memory_total_bytes", |info| info.mem_total),
+        ("swap_total_bytes", |info| info.swap_total),
+    ];
+    for (name, bytes) in sizes {
+        facts.add(name, host.parsed("/proc/meminfo").map(bytes));
+    }
     facts.add("os", os_name(host));
     facts.add("libc", libc_version());
     facts.add("container", container(host));
     facts.add("uptime_seconds", uptime(host));
-    for (name, bytes) in [
-        (
-            "memory_total_bytes",
-            (|info| info.mem_total) as fn(Meminfo) -> u64,
-        ),
-        ("swap_total_bytes", |info| info.swap_total),
-    ] {
-        facts.add(name, host.parsed("/proc/meminfo").map(bytes));
-    }
     facts.add("swap_devices", swap_devices(host));
-    facts.add("swappiness", host.number("/proc/sys/vm/swappiness"));
-    facts.add(
-        "overcommit_memory",
-        host.number("/proc/sys/vm/overcommit_memory"),
-    );
-    facts.add(
-        "transparent_huge_pages",
-        chosen(host, "/sys/kernel/mm/transparent_hugepage/enabled"),
-    );
-    facts.add(
-        "transparent_huge_pages_defrag",
-        chosen(host, "/sys/kernel/mm/transparent_hugepage/defrag"),
-    );
     facts.add("ksm", ksm(host));
     facts.add("aslr", aslr(host));
     facts.add("cgroup_version", cgroup_version(host));
     facts.add("cgroup_mounts", cgroup_mounts(host));
     facts.add("perf_event_paranoid", paranoid(host));
-    facts.add("nmi_watchdog", host.number("/proc/sys/kernel/nmi_watchdog"));
     facts.add("mitigations", mitigations(host));
     facts.0
 }
@@ -99,8 +102,8 @@ fn swap_devices(host: &Host) -> Result<u64, FactError> {
 }
 
 /// The word in brackets of a file such as `always [madvise] never`.
-fn chosen(host: &Host, path: &'static str) -> Result<String, FactError> {
-    let text = host.text(path)?;
+fn chosen(host: &Host, path: String) -> Result<String, FactError> {
+    let text = host.text(&path)?;
     match bracketed(&text) {
         Some(word) => Ok(word.to_owned()),
         None => Err(FactError::NoChoice { path, text }),

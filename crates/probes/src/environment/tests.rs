@@ -4,13 +4,16 @@ use measure_core::contract::environment::{Activity, CpuTime, Load, Severity};
 
 use super::*;
 
-/// A machine whose files are `files`.
-fn made_up(files: &[(&str, &str)]) -> (tempfile::TempDir, Host) {
+/// A machine whose files are `files`: each line is a path and the text, ` | ` between its lines.
+fn made_up(files: &str) -> (tempfile::TempDir, Host) {
     let dir = tempfile::tempdir().expect("a directory");
-    for (path, text) in files {
+    for (path, text) in files
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+    {
         let path = dir.path().join(path.trim_start_matches('/'));
         fs::create_dir_all(path.parent().expect("below the root")).expect("made");
-        fs::write(path, text).expect("written");
+        fs::write(path, text.replace(" | ", "\n") + "\n").expect("written");
     }
     let root = dir.path().to_path_buf();
     (dir, Host { root })
@@ -61,34 +64,16 @@ fn this_machine_is_described_and_survives_json() {
     finish(&mut environment);
     let read: Environment = serde_json::from_str(&environment.to_json()).expect("its own form");
     assert_eq!(read, environment);
-    for name in [
-        "kernel",
-        "cpu_model",
-        "cpus_online",
-        "aslr",
-        "cgroup_version",
-        "libc",
-        "host",
-    ] {
+    for name in "kernel cpu_model cpus_online aslr cgroup_version libc host".split(' ') {
         let fact = environment.fact(name).expect("asked for");
         assert!(
             fact.text().is_some_and(|t| !t.is_empty()),
             "{name}: {fact:?}"
         );
     }
-    for name in [
-        "governor",
-        "turbo",
-        "smt",
-        "virtualised",
-        "perf_event_paranoid",
-        "transparent_huge_pages",
-        "ksm",
-        "swap_total_bytes",
-        "git_revision",
-        "executable_sha256",
-        "command_line",
-    ] {
+    let known_or_not = "governor turbo smt virtualised perf_event_paranoid transparent_huge_pages ksm \
+        swap_total_bytes git_revision executable_sha256 command_line";
+    for name in known_or_not.split_whitespace() {
         match environment.fact(name) {
             Some(Fact::Unknown(why)) => assert!(!why.is_empty(), "{name}"),
             Some(Fact::Value(value)) => assert!(!value.is_null(), "{name}"),
@@ -106,37 +91,16 @@ fn this_machine_is_described_and_survives_json() {
 
 #[test]
 fn a_laptop_at_rest_is_told_from_a_tuned_server() {
-    let common = [
-        (
-            "/proc/cpuinfo",
-            "processor : 0\nmodel name : X\nflags : fpu sse2\n",
-        ),
-        (
-            "/sys/devices/system/cpu/cpu0/cpufreq/scaling_driver",
-            "intel_pstate\n",
-        ),
-        ("/proc/mounts", "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n"),
-    ];
-    let (_keep, laptop) = made_up(
-        &[
-            &common[..],
-            &[
-                (
-                    "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
-                    "powersave\n",
-                ),
-                ("/sys/devices/system/cpu/intel_pstate/no_turbo", "0\n"),
-                ("/sys/devices/system/cpu/smt/active", "1\n"),
-                (
-                    "/sys/kernel/mm/transparent_hugepage/enabled",
-                    "[always] madvise never\n",
-                ),
-                ("/sys/kernel/mm/ksm/run", "1\n"),
-                ("/proc/sys/kernel/randomize_va_space", "0\n"),
-            ],
-        ]
-        .concat(),
-    );
+    let common = "/proc/cpuinfo: processor : 0 | model name : X | flags : fpu sse2
+        /sys/devices/system/cpu/cpu0/cpufreq/scaling_driver: intel_pstate
+        /proc/mounts: cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+    let at_rest = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor: powersave
+        /sys/devices/system/cpu/intel_pstate/no_turbo: 0
+        /sys/devices/system/cpu/smt/active: 1
+        /sys/kernel/mm/transparent_hugepage/enabled: [always] madvise never
+        /sys/kernel/mm/ksm/run: 1
+        /proc/sys/kernel/randomize_va_space: 0";
+    let (_keep, laptop) = made_up(&format!("{common}{at_rest}"));
     let environment = environment_of(&laptop);
     assert_eq!(
         environment.fact("cgroup_version").and_then(Fact::text),
@@ -147,30 +111,14 @@ fn a_laptop_at_rest_is_told_from_a_tuned_server() {
     for note in ["turbo", "smt", "huge-pages", "aslr"] {
         assert!(notes.iter().any(|n| n == note), "{note} in {notes:?}");
     }
-    let (_keep, server) = made_up(
-        &[
-            &common[..],
-            &[
-                (
-                    "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
-                    "performance\n",
-                ),
-                ("/sys/devices/system/cpu/intel_pstate/no_turbo", "1\n"),
-                ("/sys/devices/system/cpu/smt/active", "0\n"),
-                (
-                    "/sys/kernel/mm/transparent_hugepage/enabled",
-                    "always [madvise] never\n",
-                ),
-                ("/sys/kernel/mm/ksm/run", "0\n"),
-                ("/proc/sys/kernel/randomize_va_space", "2\n"),
-                (
-                    "/sys/devices/system/clocksource/clocksource0/current_clocksource",
-                    "tsc\n",
-                ),
-            ],
-        ]
-        .concat(),
-    );
+    let tuned = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor: performance
+        /sys/devices/system/cpu/intel_pstate/no_turbo: 1
+        /sys/devices/system/cpu/smt/active: 0
+        /sys/kernel/mm/transparent_hugepage/enabled: always [madvise] never
+        /sys/kernel/mm/ksm/run: 0
+        /proc/sys/kernel/randomize_va_space: 2
+        /sys/devices/system/clocksource/clocksource0/current_clocksource: tsc";
+    let (_keep, server) = made_up(&format!("{common}{tuned}"));
     let mut environment = environment_of(&server);
     environment
         .cpu
@@ -180,7 +128,7 @@ fn a_laptop_at_rest_is_told_from_a_tuned_server() {
 
 #[test]
 fn what_happens_during_a_run_is_a_concern() {
-    let (_keep, host) = made_up(&[]);
+    let (_keep, host) = made_up("");
     let mut environment = environment_of(&host);
     environment.before.watched = Some(Activity {
         busy_cpus: 1.2,
@@ -203,17 +151,9 @@ fn what_happens_during_a_run_is_a_concern() {
 
 #[test]
 fn a_bare_machine_says_why_of_everything() {
-    let (_keep, host) = made_up(&[]);
+    let (_keep, host) = made_up("");
     let environment = environment_of(&host);
-    for name in [
-        "governor",
-        "turbo",
-        "smt",
-        "cpu_model",
-        "aslr",
-        "ksm",
-        "cgroup_version",
-    ] {
+    for name in "governor turbo smt cpu_model aslr ksm cgroup_version".split(' ') {
         let fact = environment.fact(name).expect("asked for");
         assert!(
             matches!(fact, Fact::Unknown(why) if why.len() > 10),

@@ -19,6 +19,7 @@ mod taskstats;
 mod vm;
 mod walk;
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 pub use sampler::Sampler;
@@ -43,21 +44,26 @@ pub struct Memory {
     pub swap_pss_bytes: u64,
 }
 
-impl std::ops::AddAssign for Memory {
-    fn add_assign(&mut self, other: Self) {
-        self.pss_bytes += other.pss_bytes;
-        self.uss_bytes += other.uss_bytes;
-        self.rss_bytes += other.rss_bytes;
-        self.swap_bytes += other.swap_bytes;
-        self.swap_pss_bytes += other.swap_pss_bytes;
+impl Memory {
+    fn each(self, other: Self, of: impl Fn(u64, u64) -> u64) -> Self {
+        Self {
+            pss_bytes: of(self.pss_bytes, other.pss_bytes),
+            uss_bytes: of(self.uss_bytes, other.uss_bytes),
+            rss_bytes: of(self.rss_bytes, other.rss_bytes),
+            swap_bytes: of(self.swap_bytes, other.swap_bytes),
+            swap_pss_bytes: of(self.swap_pss_bytes, other.swap_pss_bytes),
+        }
+    }
+
+    fn larger_of_each(self, other: Self) -> Self {
+        self.each(other, u64::max)
     }
 }
 
 impl std::iter::Sum for Memory {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
-        parts.fold(Self::default(), |mut sum, part| {
-            sum += part;
-            sum
+        parts.fold(Self::default(), |sum, part| {
+            sum.each(part, u64::saturating_add)
         })
     }
 }
@@ -66,11 +72,11 @@ impl std::iter::Sum for Memory {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MemoryError {
     /// `/proc` cannot be opened.
-    #[error("cannot open /proc: {0}, mount it with `mount -t proc proc /proc`")]
-    NoProc(String),
+    #[error("cannot open /proc: {}, mount it with `mount -t proc proc /proc`", .0.desc())]
+    NoProc(#[source] Errno),
     /// The kernel has no `smaps_rollup`.
-    #[error("no /proc/self/smaps_rollup: {0}, it needs Linux 4.14 with CONFIG_PROC_PAGE_MONITOR")]
-    NoRollup(String),
+    #[error("no /proc/self/smaps_rollup: {}, it needs Linux 4.14 with CONFIG_PROC_PAGE_MONITOR", .0.desc())]
+    NoRollup(#[source] Errno),
     /// There is no such process (any more).
     #[error("no process {0}")]
     Gone(i32),
@@ -85,7 +91,6 @@ pub enum MemoryError {
     /// The kernel said something else.
     #[error("cannot read the memory of process {pid}: {why}")]
     Unreadable {
-        /// Which process.
         pid: i32,
         /// What the kernel said, or what is wrong with the text.
         why: String,

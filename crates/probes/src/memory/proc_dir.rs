@@ -24,8 +24,7 @@ pub(super) struct ProcDir {
 impl ProcDir {
     pub fn open() -> Result<Self, MemoryError> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let dir = open("/proc", flags, Mode::empty())
-            .map_err(|e| MemoryError::NoProc(e.desc().to_owned()))?;
+        let dir = open("/proc", flags, Mode::empty()).map_err(MemoryError::NoProc)?;
         Ok(Self {
             dir,
             path: String::with_capacity(32),

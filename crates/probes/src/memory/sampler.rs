@@ -45,9 +45,8 @@ impl Sampler {
     pub(super) fn with_source(source: Source) -> Result<Self, MemoryError> {
         let mut proc = ProcDir::open()?;
         let me = nix::unistd::getpid().as_raw();
-        if let Err(error) = proc.read(me, "smaps_rollup") {
-            return Err(MemoryError::NoRollup(error.desc().to_owned()));
-        }
+        proc.read(me, "smaps_rollup")
+            .map_err(MemoryError::NoRollup)?;
         Ok(Self {
             readers: vec![proc],
             source,

@@ -30,7 +30,7 @@ impl From<&Walk> for Point {
 }
 
 /// Passes over time; every one is kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default)]
 pub struct Series {
     /// In order of time.
     pub points: Vec<Point>,
@@ -68,13 +68,7 @@ impl Series {
     /// The largest value of each kind, which may be of different passes.
     #[must_use]
     pub fn maxima(&self) -> Option<Memory> {
-        let all = || self.points.iter().map(|point| point.memory);
-        Some(Memory {
-            pss_bytes: all().map(|m| m.pss_bytes).max()?,
-            uss_bytes: all().map(|m| m.uss_bytes).max()?,
-            rss_bytes: all().map(|m| m.rss_bytes).max()?,
-            swap_bytes: all().map(|m| m.swap_bytes).max()?,
-            swap_pss_bytes: all().map(|m| m.swap_pss_bytes).max()?,
-        })
+        let all = self.points.iter().map(|point| point.memory);
+        all.reduce(Memory::larger_of_each)
     }
 }

@@ -29,7 +29,6 @@ impl Comm {
         !name.is_empty() && Self::new(name.as_bytes()) == *self
     }
 
-    /// The raw bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]

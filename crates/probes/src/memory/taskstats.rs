@@ -197,19 +197,15 @@ fn parse_task(body: &[u8]) -> Option<Task> {
 }
 
 fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes
-        .get(at..at + 2)?
-        .try_into()
-        .ok()
-        .map(u16::from_ne_bytes)
+    bytes_at(bytes, at).map(u16::from_ne_bytes)
 }
 
 fn i32_at(bytes: &[u8], at: usize) -> Option<i32> {
-    bytes
-        .get(at..at + 4)?
-        .try_into()
-        .ok()
-        .map(i32::from_ne_bytes)
+    bytes_at(bytes, at).map(i32::from_ne_bytes)
+}
+
+fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..at + N)?.try_into().ok()
 }
 
 #[cfg(test)]

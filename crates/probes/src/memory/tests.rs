@@ -1,8 +1,7 @@
 //! On real processes.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use super::tasks::Source;
 use super::*;
@@ -10,56 +9,9 @@ use measure_core::base::label;
 use measure_core::contract::Scope;
 use measure_core::driver_kit::cgroup::{Controller, Group};
 
-/// A tree of a shell and `count` sleeping children, killed on drop.
-struct Tree {
-    shell: Child,
-    children: Vec<i32>,
-}
-
-impl Tree {
-    fn start(count: usize) -> Self {
-        let script = "for i in $(seq $0); do sleep 600 & echo $!; done; echo; wait";
-        let mut shell = Command::new("sh")
-            .args(["-c", script, &count.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("sh starts");
-        let out = BufReader::new(shell.stdout.take().expect("piped"));
-        let children: Vec<i32> = out
-            .lines()
-            .map_while(Result::ok)
-            .map_while(|line| line.parse().ok())
-            .collect();
-        // Forked is not yet started: until its exec a child is a copy of the shell, name and all.
-        for pid in &children {
-            let comm = format!("/proc/{pid}/comm");
-            while std::fs::read_to_string(&comm).is_ok_and(|name| name.trim() != "sleep") {
-                std::thread::yield_now();
-            }
-        }
-        Self { shell, children }
-    }
-
-    fn root(&self) -> i32 {
-        i32::try_from(self.shell.id()).expect("a pid")
-    }
-
-    fn kill_child(&self, pid: i32) {
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::SIGKILL)
-            .expect("a child");
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        self.children.iter().for_each(|&pid| {
-            let pid = nix::unistd::Pid::from_raw(pid);
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL);
-        });
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
-    }
-}
+#[path = "../../tests/support/sleepers.rs"]
+mod sleepers;
+use sleepers::Sleepers;
 
 fn me() -> i32 {
     nix::unistd::getpid().as_raw()
@@ -80,15 +32,14 @@ fn samplers() -> Vec<Sampler> {
 
 #[test]
 fn every_process_of_a_tree_is_read_once() {
-    let tree = Tree::start(5);
+    let tree = Sleepers::start(5);
     for mut sampler in samplers() {
         // The child is named too: a root inside of another's tree.
-        let walk = sampler.sample_trees(&[tree.root(), tree.children[0]]);
+        let walk = sampler.sample_trees(&[tree.root(), tree.pids[1]]);
         let mut pids: Vec<i32> = walk.processes.iter().map(|p| p.pid).collect();
         assert_eq!(pids[0], tree.root(), "parents first");
         pids.sort_unstable();
-        let mut expected = tree.children.clone();
-        expected.push(tree.root());
+        let mut expected = tree.pids.clone();
         expected.sort_unstable();
         assert_eq!(pids, expected, "{}", sampler.source());
         assert!(walk.start_ns <= walk.found_ns && walk.found_ns <= walk.end_ns);
@@ -116,22 +67,20 @@ fn every_process_of_a_tree_is_read_once() {
 
 #[test]
 fn threads_read_what_one_reads() {
-    let tree = Tree::start(100);
+    let tree = Sleepers::start(100);
     let pids = |sampler: &mut Sampler| -> Vec<i32> {
         let walk = sampler.sample_trees(&[tree.root()]);
         walk.processes.iter().map(|process| process.pid).collect()
     };
-    let mut expected = vec![tree.root()];
-    expected.extend(&tree.children);
     for mut sampler in samplers() {
-        assert_eq!(pids(&mut sampler), expected);
+        assert_eq!(pids(&mut sampler), tree.pids);
     }
 }
 
 #[test]
 fn the_numbers_are_the_kernels() {
-    let tree = Tree::start(1);
-    let pid = tree.children[0];
+    let tree = Sleepers::start(1);
+    let pid = tree.pids[1];
     // Sharers come and go: only between two equal readings does the long text belong to them.
     let (memory, text) = (0..1000)
         .find_map(|_| {
@@ -171,7 +120,7 @@ fn what_is_touched_shows() {
 
 #[test]
 fn zombies_and_the_vanished_are_counted() {
-    let tree = Tree::start(2);
+    let tree = Sleepers::start(2);
     let mut zombie = Command::new("true").spawn().expect("true starts");
     let zombie_pid = i32::try_from(zombie.id()).expect("a pid");
     let status = format!("/proc/{zombie_pid}/stat");
@@ -192,8 +141,9 @@ fn zombies_and_the_vanished_are_counted() {
             Err(MemoryError::Gone(i32::MAX))
         );
     }
-    tree.kill_child(tree.children[0]);
-    let gone = || of_process(tree.children[0]).is_err();
+    let child = nix::unistd::Pid::from_raw(tree.pids[1]);
+    nix::sys::signal::kill(child, nix::sys::signal::SIGKILL).expect("a child");
+    let gone = || of_process(tree.pids[1]).is_err();
     while !gone() {
         std::thread::yield_now();
     }
@@ -236,17 +186,17 @@ fn a_tree_that_churns_does_not_end_the_walk() {
 
 #[test]
 fn a_scope_is_its_roots_and_its_groups_with_the_client_apart() {
-    let tree = Tree::start(2);
-    let apart = Tree::start(1);
+    let tree = Sleepers::start(2);
+    let apart = Sleepers::start(1);
     let mut scope = Scope {
         roots: vec![tree.root()],
-        client: Some(tree.children[1]),
+        client: Some(tree.pids[2]),
         ..Scope::default()
     };
     let mut sampler = Sampler::new().expect("/proc is mounted");
     let walk = sampler.sample_scope(&scope);
     assert_eq!(walk.processes.len(), 2);
-    assert_eq!(walk.client.map(|c| c.pid), Some(tree.children[1]));
+    assert_eq!(walk.client.map(|c| c.pid), Some(tree.pids[2]));
 
     let group = match Group::create(&label::name(me(), "scope"), &[Controller::Memory]) {
         Ok(group) => group,
@@ -255,7 +205,7 @@ fn a_scope_is_its_roots_and_its_groups_with_the_client_apart() {
             return;
         }
     };
-    for pid in [apart.root(), apart.children[0], tree.children[0]] {
+    for pid in [apart.root(), apart.pids[1], tree.pids[1]] {
         group.add_process(pid).expect("joins");
     }
     scope.cgroups = group.dirs();
@@ -276,10 +226,10 @@ fn a_scope_is_its_roots_and_its_groups_with_the_client_apart() {
 
 #[test]
 fn processes_are_found_by_name() {
-    let tree = Tree::start(1);
+    let tree = Sleepers::start(1);
     for mut sampler in samplers() {
         let found = sampler.find("sleep");
-        assert!(found.contains(&tree.children[0]));
+        assert!(found.contains(&tree.pids[1]));
         assert!(sampler.find("no-such-name-here").is_empty());
     }
 }
@@ -306,7 +256,7 @@ fn memory_shared_with_the_parent_is_counted_once() {
     };
     assert!(child > 0, "{}", std::io::Error::last_os_error());
     let child = nix::unistd::Pid::from_raw(child);
-    let forked = Tree::start(1);
+    let forked = Sleepers::start(1);
     let walks: Vec<Walk> = samplers()
         .iter_mut()
         .map(|sampler| sampler.sample_trees(&[me()]))

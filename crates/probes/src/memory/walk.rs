@@ -7,13 +7,10 @@ use super::{Comm, Memory};
 /// One process and its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct ProcessMemory {
-    /// Process id.
     pub pid: i32,
-    /// Its parent's.
     pub ppid: i32,
     /// Its name, at most 15 bytes of it.
     pub name: Comm,
-    /// What it holds.
     #[serde(flatten)]
     pub memory: Memory,
 }

@@ -15,16 +15,12 @@ pub enum PerfError {
     #[error(
         "no hardware counter for {event}: this machine exposes no performance-monitoring unit (usual in a virtual machine), run on bare metal or give the guest a virtual PMU (QEMU/KVM: -cpu host,pmu=on)"
     )]
-    NoHardware {
-        /// What was asked for.
-        event: Event,
-    },
+    NoHardware { event: Event },
     /// The kernel refuses.
     #[error(
         "no permission to count {event}: perf_event_paranoid is {paranoid}, run as root, or grant CAP_PERFMON, or `sysctl kernel.perf_event_paranoid={needed}`"
     )]
     Denied {
-        /// What was asked for.
         event: Event,
         /// The setting in force, or why it cannot be read.
         paranoid: String,
@@ -42,39 +38,24 @@ pub enum PerfError {
         dir.display()
     )]
     Cgroup {
-        /// The directory.
         dir: PathBuf,
         /// What is wrong with it.
         why: String,
     },
     /// The process or thread has ended.
     #[error("nothing to count {event} of: the processes are gone")]
-    Gone {
-        /// What was asked for.
-        event: Event,
-    },
+    Gone { event: Event },
     /// Not one moment on the performance-monitoring unit.
     #[error(
         "{event} was never counted: other users (another perf, the NMI watchdog) held the counters, stop them or `sysctl kernel.nmi_watchdog=0`"
     )]
-    NeverRan {
-        /// What was asked for.
-        event: Event,
-    },
+    NeverRan { event: Event },
     /// Too many descriptors.
     #[error("no descriptor left to count {event}, raise the limit of open files (`ulimit -n`)")]
-    TooManyFiles {
-        /// What was asked for.
-        event: Event,
-    },
+    TooManyFiles { event: Event },
     /// Anything else.
     #[error("cannot count {event}: {errno}")]
-    Other {
-        /// What was asked for.
-        event: Event,
-        /// What the kernel said.
-        errno: Errno,
-    },
+    Other { event: Event, errno: Errno },
 }
 
 impl PerfError {

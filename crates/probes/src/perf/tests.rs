@@ -66,7 +66,7 @@ fn a_childs_tree_is_counted_from_exec_to_exit() {
     );
     assert!(value(&counts, Event::PageFaults) > 50);
     assert!(value(&counts, Event::ContextSwitches) > 0);
-    assert!(counts.iter().all(|c| c.coverage > 0.99), "{counts:?}");
+    assert!(counts.iter().all(|c| c.coverage() > 0.99), "{counts:?}");
     // Taken once, gone.
     assert_eq!(value(&counters.take(), Event::CpuClock), 0);
 }
@@ -95,7 +95,7 @@ fn a_cgroup_is_counted_on_all_cpus_and_nothing_else_is() {
     let counts = counters.take();
     assert!(value(&counts, Event::CpuClock) > 10_000_000, "{counts:?}");
     assert!(value(&counts, Event::PageFaults) > 20, "{counts:?}");
-    assert!(counts.iter().all(|c| c.coverage > 0.99), "{counts:?}");
+    assert!(counts.iter().all(|c| c.coverage() > 0.99), "{counts:?}");
     group.remove().expect("empty again");
 }
 
@@ -182,6 +182,28 @@ fn scaling_follows_the_manual() {
     assert_eq!(reading(0, 0, 0).scaled(), Some(0));
     assert_eq!(reading(0, 5, 0).scaled(), None);
     assert_eq!(reading(u64::MAX, u64::MAX, 1).scaled(), Some(u64::MAX));
+}
+
+#[test]
+fn counters_that_took_turns_are_scaled_each_by_its_own_time_and_marked() {
+    let new = |count, enabled_ns, running_ns| {
+        Ok(Reading {
+            count,
+            enabled_ns,
+            running_ns,
+        })
+    };
+    let event = Event::Cycles;
+    let whole = sum(event, [new(100, 10, 10), new(0, 0, 0)].into_iter());
+    assert_eq!((whole.value.clone(), whole.is_scaled()), (Ok(100), false));
+    // 100 of a third of the time and 100 of all of it are 400, not 200 x 40 / 20.
+    let turns = sum(event, [new(100, 30, 10), new(100, 10, 10)].into_iter());
+    assert_eq!(turns.value, Ok(400));
+    assert_eq!((turns.enabled_ns, turns.running_ns), (40, 20));
+    assert!(turns.is_scaled() && (turns.coverage() - 0.5).abs() < 1e-12);
+    let never = sum(event, [new(0, 5, 0), new(7, 1, 1)].into_iter());
+    assert_eq!(never.value, Err(PerfError::NeverRan { event }));
+    assert_eq!(sum(event, std::iter::empty()).value, Ok(0));
 }
 
 proptest! {

@@ -7,6 +7,8 @@
 //! from the processes, and is held to its coverage by simulation (tests/coverage.rs). Below [`MIN_PROCESSES`]
 //! there is none, and [`Unchecked`] says why.
 
+mod flag_words;
+mod flags;
 mod geometric;
 mod intervals;
 mod percentile;
@@ -15,6 +17,7 @@ mod variance;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use flags::{Findings, Level, LevelFlag, Place, flags};
 pub use geometric::{GeometricMeans, geometric_mean};
 pub(crate) use intervals::{LogRatio, exponential, log_ratio};
 pub use intervals::{mean_ratio, mean_t, median, ratio};

@@ -1,7 +1,9 @@
 //! Percentiles of all starts, whatever process made them.
 
-use super::intervals::around;
+use statrs::distribution::{Beta, ContinuousCDF};
+
 use super::{Estimate, Levels, Unchecked, enough_processes};
+use crate::fit::t_quantile_at;
 use crate::{CONFIDENCE, Interval, quantile_of_sorted};
 
 /// Fewest starts that are to be expected beyond a percentile.
@@ -15,21 +17,27 @@ pub fn starts_needed(q: f64) -> usize {
     (BEYOND / tail - 1e-6).ceil() as usize
 }
 
-/// The `q` quantile, `q` from 0 to 1, of all starts, with Woodruff's interval (JASA 47, 1952): the share of starts
-/// below the estimate has a variance between processes, as shares of clusters have; its t interval on the
-/// logit scale is turned back into two quantiles. Needs [`starts_needed`] starts.
+/// The `q` quantile, `q` from 0 to 1, of all starts, with an interval between two quantiles (Woodruff, JASA 47, 1952): the
+/// share of starts below the estimate varies between processes, so as many starts are worth as fewer
+/// independent ones, for which Clopper and Pearson's limits of the share hold (Korn & Graubard, Survey Methodology 24,
+/// 1998). Needs [`starts_needed`] starts.
 ///
-/// At the very edge of a mode that some processes have and others have not, no interval is known that holds.
+/// Of a mode that few of all processes have, a few processes may show none: there no interval holds.
 #[must_use]
 pub fn quantile(levels: &Levels, q: f64) -> Estimate {
     let q = q.clamp(0.0, 1.0);
     let mut sorted = levels.values();
     sorted.sort_unstable_by(f64::total_cmp);
     let value = quantile_of_sorted(&sorted, q);
-    levels.estimate(value, woodruff(levels, &sorted, q, value))
+    levels.estimate(value, quantile_interval(levels, &sorted, q, value))
 }
 
-fn woodruff(levels: &Levels, sorted: &[f64], q: f64, value: f64) -> Result<Interval, Unchecked> {
+fn quantile_interval(
+    levels: &Levels,
+    sorted: &[f64],
+    q: f64,
+    value: f64,
+) -> Result<Interval, Unchecked> {
     let processes = levels.processes.len();
     enough_processes(processes)?;
     let (starts, needed) = (sorted.len(), starts_needed(q));
@@ -40,6 +48,25 @@ fn woodruff(levels: &Levels, sorted: &[f64], q: f64, value: f64) -> Result<Inter
             needed,
         });
     }
+    let worth = effective_starts(levels, q, value);
+    let tail = (1.0 - CONFIDENCE) / 2.0;
+    let below = worth * q;
+    let limit = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(q, |beta| beta.inverse_cdf(p));
+    let (lo, hi) = (
+        limit(below, worth - below + 1.0, tail),
+        limit(below + 1.0, worth - below, 1.0 - tail),
+    );
+    Ok(Interval {
+        lo: at_expected_share(sorted, lo),
+        hi: at_expected_share(sorted, hi),
+    })
+}
+
+/// As many independent starts would tell the share below `value` as well as these do, with the t distribution's
+/// allowance for a variance from few processes. By chance processes may be more alike than independent starts are; that is
+/// believed up to twice their number.
+fn effective_starts(levels: &Levels, q: f64, value: f64) -> f64 {
+    let (n, processes) = (levels.starts() as f64, levels.processes.len() as f64);
     let squares: f64 = levels
         .processes
         .iter()
@@ -48,16 +75,18 @@ fn woodruff(levels: &Levels, sorted: &[f64], q: f64, value: f64) -> Result<Inter
             (share_below(&values, value) - q * values.len() as f64).powi(2)
         })
         .sum();
-    let n = starts as f64;
-    let clusters = processes as f64;
-    let between = squares / n.powi(2) * clusters / (clusters - 1.0);
-    let error = between.sqrt() / (q * (1.0 - q));
-    let logits = around((q / (1.0 - q)).ln(), error, clusters - 1.0, CONFIDENCE);
-    let at = |logit: f64| quantile_of_sorted(sorted, 1.0 / (1.0 + (-logit).exp()));
-    Ok(Interval {
-        lo: at(logits.lo),
-        hi: at(logits.hi),
-    })
+    let between = squares / n.powi(2) * processes / (processes - 1.0);
+    let allowance = t_quantile_at(n - 1.0, CONFIDENCE)
+        .zip(t_quantile_at(processes - 1.0, CONFIDENCE))
+        .map_or(0.0, |(many, few)| (many / few).powi(2));
+    (q * (1.0 - q) / between * allowance).min(2.0 * n)
+}
+
+/// The value below which `share` of all is expected, where the i-th of n values is expected at i / (n + 1).
+fn at_expected_share(sorted: &[f64], share: f64) -> f64 {
+    let last = (sorted.len() - 1) as f64;
+    let position = (share * (last + 2.0) - 1.0).clamp(0.0, last);
+    quantile_of_sorted(sorted, position / last)
 }
 
 /// How many of `values` lie below `value`, those equal to it counted half.

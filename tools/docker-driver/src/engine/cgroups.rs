@@ -12,10 +12,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use measure_core::contract::Probe;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::cgroup::MountedHierarchy;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
+
+use crate::probe::unavailable;
 
 /// Hierarchies that a sampler reads, by the names of [`measure_core::contract::Scope::cgroups`].
 const SCOPE: [&str; 3] = ["cpuacct", "memory", "blkio"];
@@ -41,27 +44,26 @@ impl EngineCgroups {
     }
 }
 
-/// Why no engine can have its groups here, if so; makes nothing.
-pub fn check() -> Result<(), (String, String)> {
-    let mend = "mount the cgroup hierarchies writable (v1: `mount -t cgroup -o memory none DIR`; v2: `mount -t cgroup2 none /sys/fs/cgroup`)".to_owned();
-    let found = MountedHierarchy::all().map_err(|e| (e.to_string(), mend.clone()))?;
-    let Some(missing) = ["memory", "devices"]
-        .iter()
-        .find(|wanted| !found.iter().any(|h| h.v2 || h.options.contains(**wanted)))
-    else {
-        let read_only = found
-            .iter()
-            .find(|h| nix::unistd::access(&h.point, nix::unistd::AccessFlags::W_OK).is_err());
-        return match read_only {
-            Some(h) => Err((format!("{} is not writable", h.point.display()), mend)),
-            None if found.is_empty() => Err(("no cgroup hierarchy is mounted".into(), mend)),
-            None => Ok(()),
-        };
+/// Whether an engine can have its groups here; makes nothing.
+pub fn check() -> Probe {
+    const MEND: &str = "mount the cgroup hierarchies writable (v1: `mount -t cgroup -o memory none DIR`; v2: `mount -t cgroup2 none /sys/fs/cgroup`)";
+    let found = match MountedHierarchy::all() {
+        Ok(found) => found,
+        Err(error) => return unavailable(error.to_string(), MEND),
     };
-    Err((
-        format!("no cgroup hierarchy has the controller {missing}"),
-        mend,
-    ))
+    if found.is_empty() {
+        return unavailable("no cgroup hierarchy is mounted", MEND);
+    }
+    let has = |controller| found.iter().any(|h| h.v2 || h.options.contains(controller));
+    if let Some(missing) = ["memory", "devices"].iter().find(|name| !has(**name)) {
+        let why = format!("no cgroup hierarchy has the controller {missing}");
+        return unavailable(why, MEND);
+    }
+    let writable = |h: &&MountedHierarchy| access(&h.point, AccessFlags::W_OK).is_ok();
+    match found.iter().find(|h| !writable(h)) {
+        Some(h) => unavailable(format!("{} is not writable", h.point.display()), MEND),
+        None => Probe::Ready,
+    }
 }
 
 /// Makes the groups `name` and `name/daemon`.

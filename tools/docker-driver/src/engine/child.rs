@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use super::init::{COMMAND, InitConfig, STOP};
+use super::init::{COMMAND, InitConfig, InitError, STOP, Step};
 
 /// How often a wait looks at the interrupt flag.
 const TICK: Duration = Duration::from_millis(20);
@@ -47,8 +47,8 @@ impl InitChild {
     ///
     /// # Errors
     /// The kernel refuses the namespace or the process.
-    pub fn start(config: &InitConfig, log: &File) -> io::Result<Self> {
-        let log = log.try_clone()?;
+    pub fn start(config: &InitConfig, log: &File) -> Result<Self, InitError> {
+        let log = log.try_clone().step("share the log")?;
         let ended = Arc::new(Ended::default());
         let (send, receive) = mpsc::channel();
         let shared = Arc::clone(&ended);
@@ -57,11 +57,13 @@ impl InitChild {
         // the child ends; so this one stays until the child is dead.
         let keeper = thread::Builder::new()
             .name("engine".into())
-            .spawn(move || keep(log, &shared, &send))?;
+            .spawn(move || keep(log, &shared, &send))
+            .step("start a thread")?;
         let (pid, mut pipe) = receive
             .recv()
-            .map_err(|_| io::Error::other("the engine's thread ended"))??;
-        let mut line = serde_json::to_vec(config)?;
+            .map_err(io::Error::other)
+            .step("start a thread")??;
+        let mut line = serde_json::to_vec(config).step("write the configuration")?;
         line.push(b'\n');
         let written = pipe.write_all(&line);
         let child = Self {
@@ -72,7 +74,9 @@ impl InitChild {
         };
         // A child that ended before it read all has said why in the log.
         match written {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(error).step("write the configuration")
+            }
             _ => Ok(child),
         }
     }
@@ -139,7 +143,7 @@ impl Drop for InitChild {
     }
 }
 
-type Started = io::Result<(i32, ChildStdin)>;
+type Started = Result<(i32, ChildStdin), InitError>;
 
 fn keep(log: File, ended: &Ended, send: &mpsc::Sender<Started>) {
     match spawn(log) {
@@ -160,20 +164,18 @@ fn keep(log: File, ended: &Ended, send: &mpsc::Sender<Started>) {
     }
 }
 
-fn spawn(log: File) -> io::Result<(Child, ChildStdin)> {
-    unshare(CloneFlags::CLONE_NEWPID)
-        .map_err(|e| io::Error::other(format!("make a process id namespace: {e}")))?;
+fn spawn(log: File) -> Result<(Child, ChildStdin), InitError> {
+    unshare(CloneFlags::CLONE_NEWPID).step("make a process id namespace")?;
     let mut child = Command::new("/proc/self/exe")
         .arg0("docker-driver")
         .arg(COMMAND)
         .env("PATH", search_path(&[]))
         .stdin(Stdio::piped())
-        .stdout(log.try_clone()?)
+        .stdout(log.try_clone().step("share the log")?)
         .stderr(log)
-        .spawn()?;
-    let pipe = child
-        .stdin
-        .take()
-        .ok_or_else(|| io::Error::other("no pipe to the engine"))?;
+        .spawn()
+        .step("start engine-init")?;
+    let pipe = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe);
+    let pipe = pipe.step("open a pipe")?;
     Ok((child, pipe))
 }

@@ -46,16 +46,17 @@ pub struct InitConfig {
     pub command: Vec<String>,
 }
 
-/// A step of the set-up that the kernel refused.
+/// A step of an engine's start that the kernel refused.
 #[derive(Debug, thiserror::Error)]
 #[error("{step}: {cause}")]
-struct InitError {
+pub(crate) struct InitError {
     step: String,
     #[source]
     cause: io::Error,
 }
 
-trait Step<T> {
+/// Names the step that failed.
+pub(crate) trait Step<T> {
     fn step(self, step: impl Into<String>) -> Result<T, InitError>;
 }
 

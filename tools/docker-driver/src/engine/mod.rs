@@ -23,7 +23,7 @@ use measure_core::driver_kit::DriverError;
 
 use crate::api::Client;
 use child::InitChild;
-use init::InitConfig;
+use init::{InitConfig, InitError, Step};
 use slot::Slot;
 
 /// How long the daemon may take to answer its first request.
@@ -89,6 +89,7 @@ impl Engine {
         let groups = cgroups::create(&cgroup)?;
         let started = fs::write(slot.config(), &setup.config)
             .and_then(|()| File::create(slot.log()))
+            .step("write its files")
             .and_then(|log| {
                 let config = InitConfig {
                     cgroups: groups.daemon.clone(),
@@ -287,7 +288,7 @@ impl Trial {
     ///
     /// # Errors
     /// The kernel refuses the process id namespace.
-    pub fn start(log: &File) -> std::io::Result<Self> {
+    pub(crate) fn start(log: &File) -> Result<Self, InitError> {
         let config = InitConfig {
             own_network: true,
             ..InitConfig::default()

@@ -1,7 +1,7 @@
 //! What goes into the image: the Dockerfile and the native functions of the store.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
@@ -18,29 +18,53 @@ pub const USER: &str = "demo";
 /// Functions without which the rungs have nothing to run.
 const NEEDED: [&str; 2] = ["noop", "park"];
 
-/// A native function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Native {
-    /// Its name without the user.
-    pub name: String,
+/// A native function: its name without the user, and the executable.
+#[derive(Debug, Clone)]
+struct Native {
+    name: String,
     bytes: Vec<u8>,
-}
-
-impl Native {
-    /// The executable.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 /// The image's content, before a base is chosen.
 #[derive(Debug, Clone)]
 pub struct Context {
-    /// Functions, by name.
-    pub natives: Vec<Native>,
+    /// By name.
+    natives: Vec<Native>,
     /// Digest of all of it: an image built of the same key is the same.
     pub key: String,
+}
+
+/// Why no image can be made of the store's functions.
+#[derive(Debug, thiserror::Error)]
+pub enum ContextError {
+    /// One that the rungs run is not there.
+    #[error("no native build of {USER}/{function} in the store ({})", path.display())]
+    Missing {
+        /// Its name without the user.
+        function: &'static str,
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// One that would not run on every base.
+    #[error("{} is no static 64-bit ELF executable, which is all that runs on any base", .0.display())]
+    NotStatic(PathBuf),
+    /// One that is there and cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel says.
+        source: io::Error,
+    },
+}
+
+/// What makes good functions.
+pub const MEND: &str = "run `make build-noop`";
+
+impl From<ContextError> for DriverError {
+    fn from(error: ContextError) -> Self {
+        Self::Failed(format!("{error}: {MEND}"))
+    }
 }
 
 impl Context {
@@ -48,40 +72,27 @@ impl Context {
     ///
     /// # Errors
     /// One that is needed is missing, is no static executable, or cannot be read.
-    pub fn read() -> Result<Self, DriverError> {
+    pub fn read() -> Result<Self, ContextError> {
         Self::read_from(&home::store())
     }
 
-    fn read_from(store: &Path) -> Result<Self, DriverError> {
+    fn read_from(store: &Path) -> Result<Self, ContextError> {
         let dir = store.join(USER);
         let mut natives = Vec::new();
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
             let path = entry.path().join("native");
+            let name = entry.file_name().to_string_lossy().into();
             match fs::read(&path) {
-                Ok(bytes) => natives.push(checked(
-                    &path,
-                    entry.file_name().to_string_lossy().into(),
-                    bytes,
-                )?),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                    ) => {}
-                Err(error) => {
-                    return Err(DriverError::failed(
-                        format!("cannot read {}", path.display()),
-                        error,
-                    ));
-                }
+                Ok(bytes) if is_static_elf(&bytes) => natives.push(Native { name, bytes }),
+                Ok(_) => return Err(ContextError::NotStatic(path)),
+                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+                Err(source) => return Err(ContextError::Unreadable { path, source }),
             }
         }
-        for needed in NEEDED {
-            if !natives.iter().any(|native| native.name == needed) {
-                return Err(DriverError::Failed(format!(
-                    "no native build of {USER}/{needed} in the store ({}): run `make build-noop`",
-                    dir.join(needed).join("native").display()
-                )));
+        for function in NEEDED {
+            if !natives.iter().any(|native| native.name == function) {
+                let path = dir.join(function).join("native");
+                return Err(ContextError::Missing { function, path });
             }
         }
         natives.sort_by(|a, b| a.name.cmp(&b.name));
@@ -96,16 +107,21 @@ impl Context {
     pub fn tar(&self) -> io::Result<Vec<u8>> {
         let mut tar = Tar::new();
         tar.file("Dockerfile", 0o644, DOCKERFILE.as_bytes())?;
+        self.add_functions(&mut tar)?;
+        tar.finish()
+    }
+
+    /// Adds `function/demo/NAME` to `tar`.
+    ///
+    /// # Errors
+    /// A name is too long.
+    pub fn add_functions(&self, tar: &mut Tar) -> io::Result<()> {
         tar.dir("function", 0o755)?;
         tar.dir(&format!("function/{USER}"), 0o755)?;
-        for native in &self.natives {
-            tar.file(
-                &format!("function/{USER}/{}", native.name),
-                0o755,
-                &native.bytes,
-            )?;
-        }
-        tar.finish()
+        self.natives.iter().try_for_each(|native| {
+            let name = format!("function/{USER}/{}", native.name);
+            tar.file(&name, 0o755, &native.bytes)
+        })
     }
 
     /// Ids of the functions.
@@ -122,16 +138,6 @@ impl Context {
 #[must_use]
 pub fn path_in_image(function: &str) -> String {
     format!("/function/{function}")
-}
-
-fn checked(path: &Path, name: String, bytes: Vec<u8>) -> Result<Native, DriverError> {
-    if is_static_elf(&bytes) {
-        return Ok(Native { name, bytes });
-    }
-    Err(DriverError::Failed(format!(
-        "{} is no static 64-bit ELF executable, which is all that runs on any base: run `make build-noop`",
-        path.display()
-    )))
 }
 
 /// Whether `bytes` is a 64-bit little-endian ELF file without an interpreter.

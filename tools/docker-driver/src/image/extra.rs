@@ -5,7 +5,7 @@ use bollard::query_parameters::RemoveImageOptionsBuilder;
 use measure_core::driver_kit::DriverError;
 
 use super::build::provide_layer;
-use super::context::{Context, Tar, USER};
+use super::context::{Context, Tar};
 use crate::api::Client;
 use crate::kinds::Content;
 
@@ -47,17 +47,10 @@ pub fn remove(client: &Client, id: &str) {
 
 fn layer(content: Content, context: &Context) -> std::io::Result<Vec<u8>> {
     let mut tar = Tar::new();
-    for dir in ["dev", "etc", "proc", "sys", "function"] {
+    for dir in ["dev", "etc", "proc", "sys"] {
         tar.dir(dir, 0o755)?;
     }
-    tar.dir(&format!("function/{USER}"), 0o755)?;
-    for native in &context.natives {
-        tar.file(
-            &format!("function/{USER}/{}", native.name),
-            0o755,
-            native.bytes(),
-        )?;
-    }
+    context.add_functions(&mut tar)?;
     if content == Content::Large {
         tar.dir("data", 0o755)?;
         let mut noise = Noise(0x9e37_79b9_7f4a_7c15);

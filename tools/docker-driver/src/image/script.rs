@@ -96,6 +96,19 @@ impl Script {
     }
 }
 
+/// What went wrong with a file of the host.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+struct FileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn of_file(path: &Path, source: io::Error) -> io::Error {
+    let path = path.to_owned();
+    io::Error::new(source.kind(), FileError { path, source })
+}
+
 /// Shared libraries that `program` is loaded with, and the loader, as the host's own loader says.
 fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output()?;
@@ -135,7 +148,7 @@ impl Layer {
     }
 
     fn file(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
-        let of_host = |e: io::Error| io::Error::other(format!("{}: {e}", host.display()));
+        let of_host = |source| of_file(host, source);
         let inside = inside.strip_prefix("/").unwrap_or(inside);
         if let Some(parent) = inside.parent() {
             self.dir(parent)?;
@@ -148,7 +161,7 @@ impl Layer {
     fn tree(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
         self.dir(inside)?;
         let mut entries = fs::read_dir(host)
-            .map_err(|e| io::Error::other(format!("{}: {e}", host.display())))?
+            .map_err(|source| of_file(host, source))?
             .collect::<io::Result<Vec<_>>>()?;
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {

@@ -4,12 +4,11 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use driver_testkit::{Running, functions, left, skipped};
+use driver_testkit::{Ended, Running, functions, left, run, skipped};
 use measure_core::contract::Scope;
-use measure_core::contract::protocol::Message;
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::Pid;
 
@@ -64,42 +63,51 @@ pub fn compile(home: &Path, name: &str, text: &str) {
     fs::rename(fresh, source).unwrap();
 }
 
-/// Whether this host can run an engine; says so, once per test, if not.
-pub fn can_run(test: &str) -> bool {
-    let output = driver(&["info", "--json", "--rung", "docker-none"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    if text.contains(r#""unavailable""#) {
-        skipped(test, text);
-        return false;
-    }
-    true
-}
-
-/// At most this many engines of a test program at once: enough to find races, few enough for two cores.
-pub fn turn() -> MutexGuard<'static, ()> {
+/// A turn with an engine: one of a test program at a time. `None`, with a word why, where this host can run none.
+pub fn turn() -> Option<MutexGuard<'static, ()>> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    static INFO: OnceLock<String> = OnceLock::new();
+    let info = INFO.get_or_init(|| run(driver("info --json --rung docker-none")).stdout);
+    if info.contains(r#""unavailable""#) {
+        skipped("the docker rungs", info);
+        return None;
+    }
+    Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-pub fn driver(arguments: &[&str]) -> Command {
-    driver_at(home(), arguments)
+pub fn driver(words: &str) -> Command {
+    driver_at(home(), words)
 }
 
-pub fn driver_at(home: &Path, arguments: &[&str]) -> Command {
+pub fn driver_at(home: &Path, words: &str) -> Command {
     let mut command = Command::new(DRIVER);
     command
-        .args(arguments)
-        .env("FAASM_BENCH_HOME", home)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .args(words.split_whitespace())
+        .env("FAASM_BENCH_HOME", home);
     command
 }
 
-pub fn start(arguments: &[&str]) -> Running {
-    Running::start(driver(arguments))
+pub fn start(words: &str) -> Running {
+    Running::start(driver(words))
+}
+
+/// The driver, run to its end, which comes with `code` and leaves nothing.
+#[track_caller]
+pub fn ends(words: &str, code: i32) -> Ended {
+    ends_at(home(), words, code)
+}
+
+#[track_caller]
+pub fn ends_at(home: &Path, words: &str, code: i32) -> Ended {
+    ended_with(run(driver_at(home, words)), code)
+}
+
+/// `ended`, which came with `code` and left nothing, nor changed the host's mounts.
+#[track_caller]
+pub fn ended_with(ended: Ended, code: i32) -> Ended {
+    ended.expect(code);
+    assert_clean(ended.pid);
+    ended
 }
 
 /// Nothing of the driver is left, and the host's mounts and network are as they were.
@@ -141,10 +149,6 @@ pub fn word<'a>(text: &'a str, prefix: &str) -> &'a str {
 /// Makes the child a user without rights.
 pub fn as_nobody(command: &mut Command) -> &mut Command {
     command.uid(65534).gid(65534)
-}
-
-pub fn is_sample(line: &Message) -> bool {
-    matches!(line, Message::Sample(_))
 }
 
 /// The engine's daemon, from outside of its namespaces.

@@ -3,65 +3,43 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::common::{assert_clean, can_run, driver, driver_at, processes_named, start, turn, word};
+use crate::common::{
+    compile, driver, ended_with, ends, ends_at, make_store, processes_named, start, turn, word,
+};
 use driver_testkit::{run, skipped};
+use measure_core::base::process_tree::processes_below;
 use measure_core::contract::protocol::Message;
 
 #[test]
 fn every_rung_starts_and_its_phases_sum_to_the_total() {
-    if !can_run("every_rung_starts_and_its_phases_sum_to_the_total") {
-        return;
-    }
-    let _turn = turn();
+    let Some(_turn) = turn() else { return };
+    let full = ["create", "start", "run", "remove"];
     for (rung, phases) in [
-        ("docker-none", &["create", "start", "run", "remove"][..]),
-        ("docker-host", &["create", "start", "run", "remove"]),
-        ("docker-bridge", &["create", "start", "run", "remove"]),
+        ("docker-none", &full[..]),
+        ("docker-host", &full),
+        ("docker-bridge", &full),
         ("docker-precreated", &["start", "run"]),
         ("docker-unpause", &["resume", "run"]),
         ("docker-restore", &["resume", "run"]),
-        ("docker-crun", &["create", "start", "run", "remove"]),
-        ("docker-runsc", &["create", "start", "run", "remove"]),
-        ("docker-small", &["create", "start", "run", "remove"]),
-        ("docker-large", &["create", "start", "run", "remove"]),
+        ("docker-crun", &full),
+        ("docker-runsc", &full),
+        ("docker-small", &full),
+        ("docker-large", &full),
     ] {
-        let info = driver(&["info", "--rung", rung]).output().unwrap();
-        let text = String::from_utf8(info.stdout).unwrap();
-        if let Some((_, why)) = text.split_once("unavailable: ") {
+        let info = run(driver(&format!("info --rung {rung}")));
+        if let Some((_, why)) = info.stdout.split_once("unavailable: ") {
             skipped(rung, why.trim());
             continue;
         }
-        let ended = run(driver(&["time", "2", "--warmup", "1", "--rung", rung]));
-        ended.expect(0);
-        let samples = ended.samples();
-        assert_eq!(samples.len(), 3, "{rung}");
-        for sample in samples {
-            assert_eq!(sample.error, None, "{rung}");
-            let names: Vec<&str> = sample.phases.iter().map(|p| p.0.as_str()).collect();
-            assert_eq!(names, phases, "{rung}");
-            let sum: u64 = sample.phases.iter().map(|p| p.1).sum();
-            assert_eq!(sum, sample.total_ns, "{rung}");
-        }
-        assert_clean(ended.pid);
+        let time = format!("time 2 --warmup 1 --rung {rung}");
+        ends(&time, 0).made_starts(3, phases);
     }
 }
 
 #[test]
 fn workers_start_containers_side_by_side() {
-    if !can_run("workers_start_containers_side_by_side") {
-        return;
-    }
-    let _turn = turn();
-    let ended = run(driver(&[
-        "time",
-        "6",
-        "--workers",
-        "3",
-        "--rung",
-        "docker-bridge",
-    ]));
-    ended.expect(0);
-    let samples = ended.samples();
+    let Some(_turn) = turn() else { return };
+    let samples = ends("time 6 --workers 3 --rung docker-bridge", 0).samples();
     assert_eq!(samples.len(), 6);
     let side_by_side = samples.iter().any(|a| {
         samples.iter().any(|b| {
@@ -69,49 +47,33 @@ fn workers_start_containers_side_by_side() {
         })
     });
     assert!(side_by_side);
-    assert_clean(ended.pid);
 }
 
 #[test]
 fn parked_containers_are_blocked_in_their_main_and_end_well() {
-    if !can_run("parked_containers_are_blocked_in_their_main_and_end_well") {
-        return;
-    }
-    let _turn = turn();
+    let Some(_turn) = turn() else { return };
     for rung in ["docker-none", "docker-bridge", "docker-unpause"] {
-        let mut holder = start(&["hold", "3", "--gated", "--rung", rung]);
+        let mut holder = start(&format!("hold 3 --gated --rung {rung}"));
         let scope = holder.scope();
-        holder.until(|line| matches!(line, Message::Ready));
+        holder.until_ready();
         let group = &scope.cgroups["memory"];
         assert_eq!(processes_named(group, "park").len(), 0);
         holder.go();
-        holder.until(|line| matches!(line, Message::Parked { workers: 3 }));
+        assert_eq!(holder.until_parked(), 3);
         let parked = processes_named(group, "park");
         assert_eq!(parked.len(), 3);
         for pid in parked {
             // The blocking call of main: read(0, ...).
             let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap();
             assert!(call.starts_with("0 0x0 "), "{call}");
-            // A process of the tree below the engine's init.
-            let mut at = pid;
-            while at > 1 && at != scope.roots[0] {
-                at = parent(at);
-            }
-            assert_eq!(at, scope.roots[0]);
+            // Of the tree below the engine's init.
+            assert!(processes_below(&scope.roots).contains(&pid));
         }
         assert_eq!(processes_named(group, "containerd-shim").len(), 3);
         assert_eq!(processes_named(group, "dockerd").len(), 1);
-        let ended = holder.end();
-        ended.expect(0);
+        let ended = ended_with(holder.end(), 0);
         assert_eq!(ended.messages().last(), Some(&Message::Ended));
-        assert_clean(ended.pid);
     }
-}
-
-fn parent(pid: i32) -> i32 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let rest = stat.rsplit_once(')').unwrap().1;
-    rest.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// CPU time of the living processes of a group, by /proc/PID/schedstat of every thread.
@@ -139,11 +101,8 @@ fn living_cpu_ns(dir: &std::path::Path) -> u64 {
 
 #[test]
 fn the_scope_counts_processes_that_have_exited() {
-    if !can_run("the_scope_counts_processes_that_have_exited") {
-        return;
-    }
-    let _turn = turn();
-    let mut timer = start(&["time", "3", "--gated", "--rung", "docker-none"]);
+    let Some(_turn) = turn() else { return };
+    let mut timer = start("time 3 --gated --rung docker-none");
     let scope = timer.scope();
     let Some(group) = scope.cgroups.get("cpuacct") else {
         skipped(
@@ -152,10 +111,10 @@ fn the_scope_counts_processes_that_have_exited() {
         );
         return;
     };
-    timer.until(|line| matches!(line, Message::Ready));
+    timer.until_ready();
     let before = (probes::cgroup::cpu_ns(group).unwrap(), living_cpu_ns(group));
     timer.go();
-    timer.until(|line| matches!(line, Message::Batch(_)));
+    timer.until_batch();
     let after = (probes::cgroup::cpu_ns(group).unwrap(), living_cpu_ns(group));
     let (all, living) = (after.0 - before.0, after.1.saturating_sub(before.1));
     // Each start has a shim and several runs of runc, none of which is left: milliseconds each.
@@ -173,18 +132,13 @@ fn the_scope_counts_processes_that_have_exited() {
         );
     }
     assert_eq!(scope.client, Some(timer.pid()));
-    let ended = timer.end();
-    ended.expect(0);
-    assert_clean(ended.pid);
+    ended_with(timer.end(), 0);
 }
 
 #[test]
 fn two_drivers_side_by_side_have_an_engine_each() {
-    if !can_run("two_drivers_side_by_side_have_an_engine_each") {
-        return;
-    }
-    let _turn = turn();
-    let begin = || start(&["time", "2", "--gated", "--rung", "docker-bridge"]);
+    let Some(_turn) = turn() else { return };
+    let begin = || start("time 2 --gated --rung docker-bridge");
     let (mut first, mut second) = (begin(), begin());
     let scopes = [first.scope(), second.scope()];
     assert_ne!(scopes[0].roots, scopes[1].roots);
@@ -195,18 +149,13 @@ fn two_drivers_side_by_side_have_an_engine_each() {
     first.go();
     second.go();
     for driver in [first, second] {
-        let ended = driver.end();
-        assert_eq!(ended.expect(0).samples().len(), 2);
-        assert_clean(ended.pid);
+        assert_eq!(ended_with(driver.end(), 0).samples().len(), 2);
     }
 }
 
 #[test]
 fn the_host_network_is_left_alone() {
-    if !can_run("the_host_network_is_left_alone") {
-        return;
-    }
-    let _turn = turn();
+    let Some(_turn) = turn() else { return };
     let state = || -> BTreeMap<&str, String> {
         // Engines alone make these; other tests make namespaces and veth pairs of other names.
         let devices = fs::read_dir("/sys/class/net").unwrap().flatten();
@@ -229,54 +178,34 @@ fn the_host_network_is_left_alone() {
         ])
     };
     let before = state();
-    let mut holder = start(&["hold", "1", "--rung", "docker-bridge"]);
-    holder.until(|line| matches!(line, Message::Parked { .. }));
+    let mut holder = start("hold 1 --rung docker-bridge");
+    holder.until_parked();
     assert_eq!(state(), before);
-    let ended = holder.end();
-    ended.expect(0);
+    ended_with(holder.end(), 0);
     assert_eq!(state(), before);
 }
 
 #[test]
 fn the_image_is_built_once_and_anew_when_a_function_changes() {
-    if !can_run("the_image_is_built_once_and_anew_when_a_function_changes") {
-        return;
-    }
-    let _turn = turn();
+    let Some(_turn) = turn() else { return };
     let home = tempfile::tempdir().unwrap();
-    crate::common::make_store(home.path());
-    let build = || {
-        let ended = driver_at(home.path(), &["build-image", "--base", "local"])
-            .output()
-            .unwrap();
-        assert!(
-            ended.status.success(),
-            "{}",
-            String::from_utf8_lossy(&ended.stderr)
-        );
-        String::from_utf8(ended.stdout).unwrap()
-    };
+    make_store(home.path());
+    let build = || ends_at(home.path(), "build-image --base local", 0).stdout;
     let first = build();
     assert!(first.contains("base local musl + busybox"), "{first}");
     assert_eq!(build(), first);
     // An image that has to be loaded: the engine that built it may not be the one that runs it.
-    let ended = run(driver_at(
-        home.path(),
-        &["time", "1", "--rung", "docker-host"],
-    ));
-    ended.expect(0);
+    let ended = ends_at(home.path(), "time 1 --rung docker-host", 0);
     let image = word(&first, "sha256:");
     assert!(ended.scope().includes.contains(image));
-    crate::common::compile(home.path(), "fail", "int main(void) { return 4; }\n");
+    compile(home.path(), "fail", "int main(void) { return 4; }\n");
     let second = build();
     assert_ne!(word(&second, "sha256:"), image);
 }
 
 #[test]
 fn the_base_has_a_shell_and_its_tools() {
-    if !can_run("the_base_has_a_shell_and_its_tools") {
-        return;
-    }
+    let Some(_turn) = turn() else { return };
     let base = docker_driver::image::base::make().unwrap();
     let mut archive = tar::Archive::new(base.tar.as_slice());
     let names: Vec<String> = archive
@@ -299,22 +228,17 @@ fn the_base_has_a_shell_and_its_tools() {
 
 #[test]
 fn a_small_image_holds_the_functions_alone_and_a_large_one_its_files_and_neither_stays() {
-    if !can_run("a_small_image_holds_the_functions_alone") {
-        return;
-    }
-    let _turn = turn();
+    let Some(_turn) = turn() else { return };
     for (rung, large) in [("docker-small", false), ("docker-large", true)] {
-        let mut holder = start(&["hold", "1", "--rung", rung]);
+        let mut holder = start(&format!("hold 1 --rung {rung}"));
         let scope = holder.scope();
-        holder.until(|line| matches!(line, Message::Parked { .. }));
+        holder.until_parked();
         let parked = processes_named(&scope.cgroups["memory"], "park");
         assert_eq!(parked.len(), 1, "{rung}");
         let root = std::path::PathBuf::from(format!("/proc/{}/root", parked[0]));
         assert!(!root.join("bin").exists(), "{rung}");
         assert!(root.join("function/demo/noop").is_file(), "{rung}");
         assert_eq!(root.join("data/63/4095").is_file(), large, "{rung}");
-        let ended = holder.end();
-        ended.expect(0);
-        assert_clean(ended.pid);
+        ended_with(holder.end(), 0);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{assert_clean, can_run, driver_at, home, turn};
+use crate::common::{assert_clean, driver, ends, ends_at, home, turn};
 use driver_testkit::{run, skipped};
 
 /// Succeeds if it finds what its image is to hold, and nothing else.
@@ -32,21 +32,10 @@ fn script(name: &str, text: &str) -> PathBuf {
 
 #[test]
 fn a_script_runs_in_an_image_of_its_interpreter_and_its_files() {
-    if !can_run("a_script_runs_in_an_image_of_its_interpreter_and_its_files") {
-        return;
-    }
-    let _turn = turn();
-    let time = [
-        "time",
-        "2",
-        "--rung",
-        "docker-none",
-        "--function",
-        "script/hello",
-    ];
+    let Some(_turn) = turn() else { return };
+    let time = "time 2 --rung docker-none --function script/hello";
     script("hello", SCRIPT);
-    let ended = run(driver_at(home(), &time));
-    ended.expect(0);
+    let ended = ends(time, 0);
     assert_eq!(ended.samples().len(), 2);
     assert!(ended.samples().iter().all(|sample| sample.error.is_none()));
     let includes = &ended.scope().includes;
@@ -54,41 +43,25 @@ fn a_script_runs_in_an_image_of_its_interpreter_and_its_files() {
         includes.contains("script/hello and its interpreter"),
         "{includes}"
     );
-    assert_clean(ended.pid);
     // Another text, another image: the next start runs it.
     script("hello", "exit 5\n");
-    let ended = run(driver_at(home(), &time));
-    let errors: Vec<_> = ended.samples().iter().map(|s| s.error.clone()).collect();
+    let samples = ends(time, 4).samples();
+    let fails = |error: &String| error.contains("exit code 5");
     assert!(
-        !errors.is_empty()
-            && errors
-                .iter()
-                .all(|e| e.as_ref().is_some_and(|e| e.contains('5'))),
-        "{errors:?} {}",
-        ended.stderr
+        samples.iter().all(|s| s.error.as_ref().is_some_and(fails)),
+        "{samples:?}"
     );
-    assert_clean(ended.pid);
+    assert_eq!(samples.len(), 2);
 }
 
 #[test]
 fn a_script_whose_interpreter_is_not_of_this_build_is_refused() {
-    if !can_run("a_script_whose_interpreter_is_not_of_this_build_is_refused") {
-        return;
-    }
-    let _turn = turn();
+    let Some(_turn) = turn() else { return };
     let dir = script("foreign", SCRIPT);
     for command in ["/bin/busybox\nsh\n", "{home}/no-such-interpreter\n"] {
         fs::write(dir.join("command"), command).unwrap();
-        let ended = run(driver_at(
-            home(),
-            &[
-                "time",
-                "1",
-                "--rung",
-                "docker-none",
-                "--function",
-                "script/foreign",
-            ],
+        let ended = run(driver(
+            "time 1 --rung docker-none --function script/foreign",
         ));
         assert_ne!(ended.code, Some(0), "{}", ended.stderr);
         assert!(ended.samples().is_empty());
@@ -101,9 +74,7 @@ fn a_script_whose_interpreter_is_not_of_this_build_is_refused() {
 
 #[test]
 fn a_python_function_starts_in_a_container() {
-    if !can_run("a_python_function_starts_in_a_container") {
-        return;
-    }
+    let Some(_turn) = turn() else { return };
     let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../build");
     let built = build.join("store/python/noop/command").is_file()
         && build.join("python/native/bin/python3.13").is_file();
@@ -114,20 +85,11 @@ fn a_python_function_starts_in_a_container() {
         );
         return;
     }
-    let _turn = turn();
     let build = build.canonicalize().unwrap();
-    let ended = run(driver_at(
+    let ended = ends_at(
         &build,
-        &[
-            "time",
-            "1",
-            "--rung",
-            "docker-none",
-            "--function",
-            "python/noop",
-        ],
-    ));
-    ended.expect(0);
+        "time 1 --rung docker-none --function python/noop",
+        0,
+    );
     assert_eq!(ended.samples()[0].error, None);
-    assert_clean(ended.pid);
 }

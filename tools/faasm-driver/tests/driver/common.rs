@@ -24,8 +24,7 @@ impl Bench {
     pub fn with(modules: &[(&str, &str)]) -> Self {
         let bench = Self::new();
         for (name, wat) in modules {
-            let ran = bench.upload(name, &wat::parse_str(wat).expect("a module"));
-            assert_eq!(ran.code, Some(0), "{ran:?}");
+            bench.upload(name, &module(wat)).expect(0);
         }
         bench
     }
@@ -33,40 +32,56 @@ impl Bench {
     pub fn upload(&self, name: &str, bytes: &[u8]) -> Ended {
         let file = self.home.path().join("upload.wasm");
         fs::write(&file, bytes).expect("a file");
-        self.run(&["upload", "demo", name, file.to_str().expect("a path")])
+        self.run(&format!("upload demo {name} {}", file.display()))
     }
 
     pub fn function_dir(&self, name: &str) -> PathBuf {
         self.home.path().join("store/demo").join(name)
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
-        driver_at(self.home.path(), args)
+    /// The driver with the arguments in `line`, none of which has a space.
+    pub fn command(&self, line: &str) -> Command {
+        driver_at(self.home.path(), line)
     }
 
-    pub fn run(&self, args: &[&str]) -> Ended {
-        driver_testkit::run(self.command(args))
+    pub fn run(&self, line: &str) -> Ended {
+        driver_testkit::run(self.command(line))
     }
 
-    pub fn start(&self, args: &[&str]) -> Running {
-        Running::start(self.command(args))
+    /// Runs it, which ends well.
+    #[track_caller]
+    pub fn ok(&self, line: &str) -> Ended {
+        let ran = self.run(line);
+        ran.expect(0);
+        ran
+    }
+
+    /// Runs it, which ends with `code` and says on standard error what `says` has.
+    #[track_caller]
+    pub fn fails(&self, code: i32, line: &str, says: &[&str]) -> Ended {
+        let ran = self.run(line);
+        assert_mentions(&ran.expect(code).stderr, says);
+        ran
+    }
+
+    pub fn start(&self, line: &str) -> Running {
+        Running::start(self.command(line))
     }
 }
 
 /// The driver with the home directory `home`.
-pub fn driver_at(home: &Path, args: &[&str]) -> Command {
+pub fn driver_at(home: &Path, line: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_faasm-driver"));
     command
         .env("FAASM_BENCH_HOME", home)
-        .args(args)
+        .args(line.split_whitespace())
         .stdin(Stdio::null());
     command
 }
 
 /// The rungs that this host can run.
 pub fn ready_rungs(test: &str) -> Vec<String> {
-    let ran = Bench::new().run(&["info", "--json"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = Bench::new().ok("info --json");
     let ready = |message| match message {
         Message::Rung {
             description,
@@ -84,6 +99,11 @@ pub fn ready_rungs(test: &str) -> Vec<String> {
     ran.messages().into_iter().filter_map(ready).collect()
 }
 
+pub fn module(wat: &str) -> Vec<u8> {
+    wat::parse_str(wat).expect("a module")
+}
+
+#[track_caller]
 pub fn assert_mentions(text: &str, what: &[&str]) {
     for what in what {
         assert!(text.contains(what), "`{what}` is not in:\n{text}");

@@ -39,19 +39,13 @@ fn each_start_fails_and_the_driver_goes_on() {
     for rung in ready_rungs("hostile programs") {
         for &(name, _, says) in CASES {
             let function = format!("demo/{name}");
-            let ran = bench.run(&[
-                "time",
-                "3",
-                "--rung",
-                &rung,
-                "--function",
-                &function,
-                "--deadline",
-                "0.3",
-                "--memory-limit",
-                "8",
-            ]);
-            assert_eq!(ran.code, Some(4), "{rung} {name}: {ran:?}");
+            let ran = bench.fails(
+                4,
+                &format!(
+                    "time 3 --rung {rung} --function {function} --deadline 0.3 --memory-limit 8"
+                ),
+                &[],
+            );
             let samples = ran.samples();
             assert_eq!(samples.len(), STARTS, "{rung} {name}: {ran:?}");
             for sample in samples {
@@ -69,29 +63,28 @@ fn each_start_fails_and_the_driver_goes_on() {
 fn a_memory_that_begins_above_the_limit_is_refused_before_any_start() {
     let bench = Bench::new();
     let wasm = wat::parse_str(m::MEMORY_HUGE).expect("a module");
-    let ran = bench.upload("huge", &wasm);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert_mentions(&ran.stderr, &["4294967296", "--memory-limit"]);
+    assert_mentions(
+        &bench.upload("huge", &wasm).expect(1).stderr,
+        &["4294967296", "--memory-limit"],
+    );
     let file = bench.home.path().join("upload.wasm");
     let file = file.to_str().expect("a path");
-    let ran = bench.run(&["--memory-limit", "4096", "upload", "demo", "huge", file]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    let time = ["time", "1", "--rung", "wasm", "--function", "demo/huge"];
-    let ran = bench.run(&time);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert_mentions(&ran.stderr, &["4294967296", "--memory-limit"]);
-    let ran = bench.run(&[&["--memory-limit", "4096"], &time[..]].concat());
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    bench.ok(&format!("--memory-limit 4096 upload demo huge {file}"));
+    let time = "time 1 --rung wasm --function demo/huge";
+    bench.fails(1, time, &["4294967296", "--memory-limit"]);
+    bench.ok(&format!("--memory-limit 4096 {time}"));
 }
 
 #[test]
 fn one_failing_program_leaves_the_next_alone() {
     let bench = Bench::with(&[("recursion", m::RECURSION), ("noop", m::NOOP)]);
     for rung in ready_rungs("good starts after bad ones") {
-        let bad = bench.run(&["time", "2", "--rung", &rung, "--function", "demo/recursion"]);
-        assert_eq!(bad.code, Some(4), "{bad:?}");
-        let good = bench.run(&["time", "20", "--rung", &rung, "--workers", "2"]);
-        assert_eq!(good.code, Some(0), "{good:?}");
+        bench.fails(
+            4,
+            &format!("time 2 --rung {rung} --function demo/recursion"),
+            &[],
+        );
+        let good = bench.ok(&format!("time 20 --rung {rung} --workers 2"));
         assert_eq!(good.samples().len(), 20);
     }
 }
@@ -100,7 +93,7 @@ fn one_failing_program_leaves_the_next_alone() {
 fn nothing_is_left_after_failures() {
     let bench = Bench::with(&[("trap", m::TRAP)]);
     for rung in ready_rungs("nothing left after failures") {
-        let running = bench.start(&["time", "5", "--rung", &rung, "--function", "demo/trap"]);
+        let running = bench.start(&format!("time 5 --rung {rung} --function demo/trap"));
         let ended = running.end();
         assert_eq!(ended.code, Some(4));
         assert_eq!(left::behind(ended.pid), Vec::<String>::new());

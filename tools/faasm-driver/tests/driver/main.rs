@@ -4,6 +4,7 @@
 mod common;
 mod hostile;
 mod modules;
+mod new_seats;
 mod python;
 mod runs;
 mod serve;

@@ -30,21 +30,17 @@ fn python_functions_start_and_park_with_and_without_a_snapshot() {
         if !RUNGS.contains(&rung.as_str()) {
             continue;
         }
-        let args = |name| ["--rung", rung.as_str(), "--function", name];
         for name in ["python/noop", "python/json"] {
-            let ran = run(driver_at(
-                &home,
-                &[&["time", "3"], &args(name)[..]].concat(),
-            ));
-            assert_eq!(ran.code, Some(0), "{name} on {rung}: {ran:?}");
+            let line = format!("time 3 --rung {rung} --function {name}");
+            let ran = run(driver_at(&home, &line));
+            ran.expect(0);
             assert_eq!((ran.samples().len(), ran.batch().failed), (3, 0));
         }
         for name in ["python/park", "python/json"] {
-            let command = driver_at(&home, &[&["hold", "2"], &args(name)[..]].concat());
-            let mut held = Running::start(command);
+            let line = format!("hold 2 --rung {rung} --function {name}");
+            let mut held = Running::start(driver_at(&home, &line));
             held.until(|message| matches!(message, Message::Parked { .. }));
-            let ended = held.end();
-            assert_eq!(ended.code, Some(0), "{name} on {rung}: {ended:?}");
+            held.end().expect(0);
         }
     }
 }

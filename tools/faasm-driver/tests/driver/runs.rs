@@ -10,17 +10,7 @@ use crate::modules as m;
 fn phases_sum_to_the_total_on_every_rung() {
     let bench = Bench::with(&[("noop", m::NOOP)]);
     for rung in ready_rungs("phases") {
-        let ran = bench.run(&[
-            "time",
-            "10",
-            "--rung",
-            &rung,
-            "--warmup",
-            "2",
-            "--workers",
-            "2",
-        ]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let ran = bench.ok(&format!("time 10 --rung {rung} --warmup 2 --workers 2"));
         let samples = ran.samples();
         assert_eq!(samples.iter().filter(|s| !s.warmup).count(), 10);
         for sample in &samples {
@@ -45,7 +35,7 @@ fn phases_sum_to_the_total_on_every_rung() {
 fn parked_workers_wait_inside_and_end_when_released() {
     let bench = Bench::with(&[("park", m::PARK)]);
     for rung in ready_rungs("parking") {
-        let mut running = bench.start(&["hold", "40", "--rung", &rung, "--gated"]);
+        let mut running = bench.start(&format!("hold 40 --rung {rung} --gated"));
         let pid = running.pid();
         running.until(|m| matches!(m, Message::Ready));
         running.go();
@@ -79,9 +69,11 @@ fn a_function_that_does_not_block_cannot_be_parked() {
         ("demo/trap", "unreachable"),
         ("demo/park5", "exit code 5"),
     ] {
-        let ran = bench.run(&["hold", "3", "--rung", "wasm", "--function", function]);
-        assert_eq!(ran.code, Some(4), "{ran:?}");
-        assert_mentions(&ran.stderr, &[says]);
+        bench.fails(
+            4,
+            &format!("hold 3 --rung wasm --function {function}"),
+            &[says],
+        );
     }
 }
 
@@ -89,20 +81,19 @@ fn a_function_that_does_not_block_cannot_be_parked() {
 fn numbers_out_of_range_are_usage_errors() {
     let bench = Bench::with(&[("noop", m::NOOP)]);
     for args in [
-        &["time", "0", "--rung", "wasm"][..],
-        &["time", "99999999999", "--rung", "wasm"],
-        &["time", "1", "--rung", "wasm", "--workers", "0"],
-        &["hold", "0", "--rung", "wasm"],
-        &["--deadline", "0", "time", "1", "--rung", "wasm"],
-        &["--deadline", "nan", "time", "1", "--rung", "wasm"],
-        &["--deadline", "-1", "time", "1", "--rung", "wasm"],
-        &["--memory-limit", "0", "time", "1", "--rung", "wasm"],
-        &["--memory-limit", "5000", "time", "1", "--rung", "wasm"],
-        &["time", "1", "--rung", "wasm", "--wrokers", "2"],
-        &["tme", "1"],
+        "time 0 --rung wasm",
+        "time 99999999999 --rung wasm",
+        "time 1 --rung wasm --workers 0",
+        "hold 0 --rung wasm",
+        "--deadline 0 time 1 --rung wasm",
+        "--deadline nan time 1 --rung wasm",
+        "--deadline -1 time 1 --rung wasm",
+        "--memory-limit 0 time 1 --rung wasm",
+        "--memory-limit 5000 time 1 --rung wasm",
+        "time 1 --rung wasm --wrokers 2",
+        "tme 1",
     ] {
-        let ran = bench.run(args);
-        assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
+        let ran = bench.fails(2, args, &[]);
         assert!(!ran.stderr.is_empty());
     }
 }
@@ -110,14 +101,16 @@ fn numbers_out_of_range_are_usage_errors() {
 #[test]
 fn more_workers_than_the_host_can_have_is_said_before_any_starts() {
     let bench = Bench::with(&[("park", m::PARK)]);
-    let ran = bench.run(&["hold", "100000", "--rung", "wasm"]);
-    assert_eq!(ran.code, Some(3), "{ran:?}");
-    assert_mentions(&ran.stderr, &["vm.max_map_count", "sysctl -w"]);
+    bench.fails(
+        3,
+        "hold 100000 --rung wasm",
+        &["vm.max_map_count", "sysctl -w"],
+    );
 }
 
 #[test]
 fn an_empty_store_says_how_to_fill_it() {
-    let ran = Bench::new().run(&["time", "1", "--rung", "wasm"]);
+    let ran = Bench::new().run("time 1 --rung wasm");
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert_mentions(&ran.stderr, &["demo/noop", "make functions"]);
 }
@@ -134,25 +127,24 @@ fn programs_compiled_from_c_run_on_every_rung() {
             );
             return;
         }
-        let ran = bench.upload(name, &std::fs::read(&wasm).expect("a module"));
-        assert_eq!(ran.code, Some(0), "{ran:?}");
+        bench
+            .upload(name, &std::fs::read(&wasm).expect("a module"))
+            .expect(0);
     }
     for rung in ready_rungs("C programs") {
-        let ran = bench.run(&["time", "5", "--rung", &rung]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        let ran = bench.run(&["hold", "5", "--rung", &rung]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
+        bench.ok(&format!("time 5 --rung {rung}"));
+        bench.ok(&format!("hold 5 --rung {rung}"));
     }
 }
 
 #[test]
 fn help_teaches() {
-    let ran = Bench::new().run(&["--help"]);
+    let ran = Bench::new().run("--help");
     assert_eq!(ran.code, Some(0));
     assert_mentions(
         &ran.stdout,
         &["EXAMPLES", "EXIT CODES", "codegen", "netns", "upload"],
     );
-    let ran = Bench::new().run(&["codegen", "--help"]);
+    let ran = Bench::new().run("codegen --help");
     assert_mentions(&ran.stdout, &["ahead of time", "--snapshot", "--count"]);
 }

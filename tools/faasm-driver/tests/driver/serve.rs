@@ -9,13 +9,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::common::{Bench, PATIENCE, assert_mentions};
+use crate::common::{Bench, PATIENCE, assert_mentions, module};
 use crate::modules as m;
 use crate::server::{Server, answer, put_head};
-
-fn module(wat: &str) -> Vec<u8> {
-    wat::parse_str(wat).expect("a module")
-}
 
 #[test]
 fn what_is_put_can_be_got_and_run() {
@@ -54,8 +50,7 @@ fn what_is_put_can_be_got_and_run() {
         .filter(|path| path.extension().is_some_and(|e| e == "cwasm"))
         .count();
     assert_eq!(code, 1);
-    let ran = bench.run(&["time", "1", "--rung", "wasm"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    bench.ok("time 1 --rung wasm");
 }
 
 #[test]
@@ -202,8 +197,7 @@ fn what_is_refused_does_not_replace_what_is_there() {
     fs::set_permissions(&dir, Permissions::from_mode(0o755)).expect("permissions");
     assert_eq!(server.store(), before);
     assert_eq!(server.get("/f/demo/noop", "").body, module(m::NOOP));
-    let ran = bench.run(&["time", "1", "--rung", "wasm"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    bench.ok("time 1 --rung wasm");
 }
 
 #[test]
@@ -297,10 +291,9 @@ fn uploads_of_one_function_at_once_leave_one_of_them_whole() {
     assert!(modules.contains(&installed));
     let files = server.store();
     assert_eq!(files.len(), 4, "{files:?}");
-    let ran = bench.run(&["codegen"]);
+    let ran = bench.run("codegen");
     assert_mentions(&ran.stdout, &["demo/noop: up to date"]);
-    let ran = bench.run(&["time", "1", "--rung", "wasm"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    bench.ok("time 1 --rung wasm");
 }
 
 #[test]
@@ -311,17 +304,16 @@ fn other_hosts_need_the_token() {
     fs::write(&file, format!("{token}\n")).expect("written");
     let path = file.to_str().expect("a path");
     for args in [
-        &["serve", "--listen", "0.0.0.0:0"][..],
-        &["serve", "--listen", "[::]:0"],
-        &["serve", "--listen", "example.com:80"],
-        &["serve", "--max-bytes", "0"],
-        &["serve", "--timeout", "-1"],
+        "serve --listen 0.0.0.0:0",
+        "serve --listen [::]:0",
+        "serve --listen example.com:80",
+        "serve --max-bytes 0",
+        "serve --timeout -1",
     ] {
-        let ran = bench.run(args);
-        assert_eq!(ran.code, Some(2), "{args:?}: {ran:?}");
+        bench.fails(2, args, &[]);
     }
     let guessable = bench
-        .command(&["serve"])
+        .command("serve")
         .env("FAASM_BENCH_TOKEN", "secret")
         .output();
     assert_eq!(guessable.expect("the driver").status.code(), Some(2));
@@ -370,9 +362,11 @@ fn pages_in_a_browser_cannot_use_a_name_of_theirs() {
 fn a_port_in_use_is_named() {
     let bench = Bench::new();
     let server = Server::start(&bench, &[]);
-    let ran = bench.run(&["serve", "--listen", &server.address.to_string()]);
-    assert_eq!(ran.code, Some(6), "{ran:?}");
-    assert_mentions(&ran.stderr, &[&server.address.to_string(), "in use"]);
+    bench.fails(
+        6,
+        &format!("serve --listen {}", server.address),
+        &[&server.address.to_string(), "in use"],
+    );
 }
 
 #[test]
@@ -400,7 +394,6 @@ fn a_signal_ends_the_server_after_what_is_under_way() {
         let status = server.child.wait().expect("an end");
         assert_eq!(status.code(), Some(code));
         drop(idle);
-        let ran = bench.run(&["time", "1", "--rung", "wasm"]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
+        bench.ok("time 1 --rung wasm");
     }
 }

@@ -34,7 +34,7 @@ impl Answer {
 impl<'a> Server<'a> {
     pub fn start(bench: &'a Bench, args: &[&str]) -> Self {
         let mut child = bench
-            .command(&["serve", "--listen", "127.0.0.1:0"])
+            .command("serve --listen 127.0.0.1:0")
             .args(args)
             .env_remove("FAASM_BENCH_TOKEN")
             .stdout(Stdio::piped())

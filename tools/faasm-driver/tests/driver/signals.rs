@@ -14,7 +14,7 @@ fn a_signal_ends_a_long_run_cleanly_with_its_samples_written() {
     let bench = Bench::with(&[("noop", m::NOOP)]);
     for rung in ready_rungs("signals while starting") {
         for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-            let mut running = bench.start(&["time", "10000000", "--rung", &rung]);
+            let mut running = bench.start(&format!("time 10000000 --rung {rung}"));
             let pid = running.pid();
             running.until(|m| matches!(m, Message::Sample(_)));
             running.signal(signal);
@@ -35,16 +35,9 @@ fn a_signal_ends_a_long_run_cleanly_with_its_samples_written() {
 fn a_signal_ends_a_program_that_would_not_end() {
     let bench = Bench::with(&[("endless", m::ENDLESS), ("sleeper", m::SLEEPER)]);
     for function in ["demo/endless", "demo/sleeper"] {
-        let mut running = bench.start(&[
-            "--deadline",
-            "3600",
-            "time",
-            "3",
-            "--rung",
-            "wasm",
-            "--function",
-            function,
-        ]);
+        let mut running = bench.start(&format!(
+            "--deadline 3600 time 3 --rung wasm --function {function}"
+        ));
         running.until(|m| matches!(m, Message::Ready));
         std::thread::sleep(Duration::from_millis(200));
         running.signal(Signal::SIGINT);
@@ -59,7 +52,7 @@ fn a_signal_releases_parked_workers() {
     let bench = Bench::with(&[("park", m::PARK)]);
     for rung in ready_rungs("signals while parked") {
         for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-            let mut running = bench.start(&["hold", "30", "--rung", &rung, "--gated"]);
+            let mut running = bench.start(&format!("hold 30 --rung {rung} --gated"));
             let pid = running.pid();
             running.go();
             running.until(|m| matches!(m, Message::Parked { .. }));
@@ -75,15 +68,14 @@ fn a_signal_releases_parked_workers() {
 fn after_a_kill_clean_removes_what_was_left() {
     let bench = Bench::with(&[("park", m::PARK)]);
     for rung in ready_rungs("clean after a kill") {
-        let mut running = bench.start(&["hold", "20", "--rung", &rung, "--gated"]);
+        let mut running = bench.start(&format!("hold 20 --rung {rung} --gated"));
         let pid = running.pid();
         running.go();
         running.until(|m| matches!(m, Message::Parked { .. }));
         running.signal(Signal::SIGKILL);
         running.child.wait().expect("an end");
         let were = left::cgroups_of(pid).len();
-        let ran = bench.run(&["clean"]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let ran = bench.ok("clean");
         assert_eq!(left::cgroups_of(pid).len(), 0, "{rung}: {ran:?}");
         if were > 0 {
             assert_mentions(&ran.stdout, &["removed", &format!("faasm-bench.{pid}.")]);

@@ -26,8 +26,6 @@ const INITIALISED: &str = r#"(module
         (i32.store (i32.const 100) (i32.const 7)))
     (func (export "_start") (call $warm_up) (call $go_on)))"#;
 
-const NAMES: [&str; 5] = ["--snapshot", "--init", "warm_up", "--entry", "go_on"];
-
 fn proto_rungs(test: &str) -> Vec<String> {
     let mut ready = ready_rungs(test);
     ready.retain(|rung| RUNGS.contains(&rung.as_str()));
@@ -37,21 +35,19 @@ fn proto_rungs(test: &str) -> Vec<String> {
 #[test]
 fn starts_and_parked_workers_come_from_the_snapshot() {
     let bench = Bench::with(&[("it", INITIALISED)]);
-    let taken = bench.run(&[&["codegen", "demo/it", "--count", "2"], &NAMES[..]].concat());
-    assert_eq!(taken.code, Some(0), "{taken:?}");
+    let taken = bench.ok("codegen demo/it --count 2 --snapshot --init warm_up --entry go_on");
     assert_mentions(&taken.stdout, &["demo/it: snapshot taken"]);
     // What was asked for is remembered.
-    let again = bench.run(&["codegen", "--snapshot", "demo/it"]);
+    let again = bench.run("codegen --snapshot demo/it");
     assert_mentions(&again.stdout, &["demo/it: up to date"]);
     for rung in proto_rungs("starts from snapshots") {
-        let args = ["--rung", &rung, "--function", "demo/it", "--workers", "3"];
-        let ran = bench.run(&[&["time", "30"], &args[..]].concat());
-        assert_eq!(ran.code, Some(0), "{rung}: {ran:?}");
+        let ran = bench.ok(&format!(
+            "time 30 --rung {rung} --function demo/it --workers 3"
+        ));
         assert_eq!((ran.samples().len(), ran.batch().failed), (30, 0));
-        let mut held = bench.start(&["hold", "3", "--rung", &rung, "--function", "demo/it"]);
+        let mut held = bench.start(&format!("hold 3 --rung {rung} --function demo/it"));
         held.until(|message| matches!(message, Message::Parked { .. }));
-        let ended = held.end();
-        assert_eq!(ended.code, Some(0), "{rung}: {ended:?}");
+        held.end().expect(0);
     }
 }
 
@@ -59,34 +55,29 @@ fn starts_and_parked_workers_come_from_the_snapshot() {
 fn a_function_without_an_initialiser_runs_on_these_rungs_too() {
     let bench = Bench::with(&[("noop", m::NOOP)]);
     for rung in proto_rungs("no initialiser") {
-        let ran = bench.run(&["time", "5", "--rung", &rung]);
-        assert_eq!(ran.code, Some(0), "{rung}: {ran:?}");
+        bench.ok(&format!("time 5 --rung {rung}"));
     }
     // Where no function was named there is nothing to take.
-    let ran = bench.run(&["codegen", "--snapshot"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = bench.ok("codegen --snapshot");
     assert_mentions(&ran.stderr, &["nothing to snapshot", "wizer.initialize"]);
 }
 
 #[test]
 fn what_cannot_be_snapshotted_is_told() {
     let bench = Bench::with(&[("it", INITIALISED)]);
-    let fails = |args: &[&str], code, says: &[&str]| {
-        let ran = bench.run(&[&["codegen"], args].concat());
-        assert_eq!(ran.code, Some(code), "{ran:?}");
-        assert_mentions(&ran.stderr, says);
+    let fails = |args: &str, code, says: &[&str]| {
+        bench.fails(code, &format!("codegen {args}"), says);
     };
-    let unknown = ["--snapshot", "--init", "warmup", "demo/it"];
-    fails(&unknown, 1, &["demo/it", "did you mean `warm_up`?"]);
-    let no_entry = ["--snapshot", "--init", "warm_up", "demo/it"];
-    fails(&no_entry, 1, &["second time", "--entry"]);
-    fails(&["--snapshot", "demo/is"], 2, &["did you mean `demo/it`?"]);
-    fails(&["--init", "warm_up", "demo/it"], 2, &["--snapshot"]);
     fails(
-        &["--snapshot", "--count", "0", "demo/it"],
+        "--snapshot --init warmup demo/it",
         1,
-        &["it must be 1 to 64"],
+        &["demo/it", "did you mean `warm_up`?"],
     );
+    let no_entry = "--snapshot --init warm_up demo/it";
+    fails(no_entry, 1, &["second time", "--entry"]);
+    fails("--snapshot demo/is", 2, &["did you mean `demo/it`?"]);
+    fails("--init warm_up demo/it", 2, &["--snapshot"]);
+    fails("--snapshot --count 0 demo/it", 1, &["it must be 1 to 64"]);
 }
 
 #[test]
@@ -95,31 +86,18 @@ fn a_function_has_the_directories_that_it_was_granted() {
     let files = bench.function_dir("it").join("files");
     fs::create_dir(&files).expect("a directory");
     fs::write(files.join("passwd"), "x").expect("a file");
-    let start = || bench.run(&["time", "1", "--rung", "wasm", "--function", "demo/it"]);
+    let start = || bench.run("time 1 --rung wasm --function demo/it");
     assert_eq!(start().code, Some(4), "no directory: EBADF");
-    let grant = |args: &[&str]| bench.run(&[&["grant", "demo/it"], args].concat());
-    assert_eq!(grant(&["--dir", "files::/"]).code, Some(0));
+    let grant = |args: &str| bench.run(&format!("grant demo/it {args}"));
+    grant("--dir files::/").expect(0);
     // The program asks for a path that leads out of it.
-    let ran = start();
-    assert_mentions(
-        &ran.samples()[0].error.clone().expect("an error"),
-        &["exit code"],
-    );
-    assert!(
-        !ran.samples()[0]
-            .error
-            .clone()
-            .unwrap_or_default()
-            .contains("exit code 8")
-    );
-    let ran = grant(&["--dir", "files"]);
-    assert_eq!(ran.code, Some(2));
-    assert_mentions(&ran.stderr, &["HOST::GUEST"]);
-    assert_eq!(grant(&["--env", "novalue"]).code, Some(2));
-    assert_eq!(grant(&["--dir", "nowhere::/"]).code, Some(0));
-    let ran = start();
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert_mentions(&ran.stderr, &["nowhere"]);
+    let error = start().samples().remove(0).error.expect("an error");
+    assert_mentions(&error, &["exit code"]);
+    assert!(!error.contains("exit code 8"));
+    assert_mentions(&grant("--dir files").expect(2).stderr, &["HOST::GUEST"]);
+    grant("--env novalue").expect(2);
+    grant("--dir nowhere::/").expect(0);
+    assert_mentions(&start().expect(1).stderr, &["nowhere"]);
 }
 
 /// The demo in C, from its source to a start.
@@ -151,13 +129,11 @@ fn the_demo_with_an_initialiser_runs_from_a_snapshot() {
         }
     }
     let bytes = fs::read(&wasm).expect("a module");
-    assert_eq!(bench.upload("sieve", &bytes).code, Some(0));
-    let ran = bench.run(&["time", "2", "--rung", "wasm", "--function", "demo/sieve"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    let ran = bench.run(&["codegen", "--snapshot"]);
+    bench.upload("sieve", &bytes).expect(0);
+    bench.ok("time 2 --rung wasm --function demo/sieve");
+    let ran = bench.run("codegen --snapshot");
     assert_mentions(&ran.stdout, &["demo/sieve: snapshot taken"]);
     for rung in proto_rungs("demo/sieve from a snapshot") {
-        let ran = bench.run(&["time", "20", "--rung", &rung, "--function", "demo/sieve"]);
-        assert_eq!(ran.code, Some(0), "{rung}: {ran:?}");
+        bench.ok(&format!("time 20 --rung {rung} --function demo/sieve"));
     }
 }

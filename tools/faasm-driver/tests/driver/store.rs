@@ -6,14 +6,10 @@ use std::path::PathBuf;
 
 use driver_testkit::skipped;
 
-use crate::common::{Bench, assert_mentions, exists};
+use crate::common::{Bench, assert_mentions, exists, module};
 use crate::modules as m;
 
-const WASM_TIME: [&str; 4] = ["time", "1", "--rung", "wasm"];
-
-fn module(wat: &str) -> Vec<u8> {
-    wat::parse_str(wat).expect("a module")
-}
+const WASM_TIME: &str = "time 1 --rung wasm";
 
 fn compiled(bench: &Bench, name: &str) -> Vec<PathBuf> {
     fs::read_dir(bench.function_dir(name))
@@ -57,9 +53,7 @@ fn what_is_no_wasi_program_is_refused_and_not_installed() {
         ),
     ];
     for (bytes, says) in cases {
-        let ran = bench.upload("bad", &bytes);
-        assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert_mentions(&ran.stderr, says);
+        assert_mentions(&bench.upload("bad", &bytes).expect(1).stderr, says);
         assert!(
             !exists(&bench.function_dir("bad").join("function.wasm")),
             "{says:?}"
@@ -82,9 +76,7 @@ fn files_that_are_none_or_too_large_are_refused() {
         (bench.home.path().to_path_buf(), "regular file"),
         (PathBuf::from("/nonexistent.wasm"), "No such file"),
     ] {
-        let ran = bench.run(&["upload", "demo", "x", file.to_str().expect("a path")]);
-        assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert_mentions(&ran.stderr, &[says]);
+        bench.fails(1, &format!("upload demo x {}", file.display()), &[says]);
     }
 }
 
@@ -98,37 +90,36 @@ fn names_that_lead_out_of_the_store_are_refused() {
         "/etc/passwd",
         "demo/",
     ] {
-        let ran = bench.run(&["time", "1", "--rung", "wasm", "--function", bad]);
-        assert_eq!(ran.code, Some(2), "{bad}: {ran:?}");
+        bench.fails(2, &format!("time 1 --rung wasm --function {bad}"), &[]);
     }
-    let ran = bench.run(&["upload", "..", "x", "/dev/null"]);
-    assert_eq!(ran.code, Some(2), "{ran:?}");
+    bench.fails(2, "upload .. x /dev/null", &[]);
 }
 
 #[test]
 fn unknown_names_suggest_the_nearest() {
     let bench = Bench::with(&[("noop", m::NOOP), ("park", m::PARK)]);
-    let ran = bench.run(&["time", "1", "--rung", "wasm", "--function", "demo/nop"]);
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert_mentions(&ran.stderr, &["did you mean `demo/noop`?", "demo/park"]);
-    let ran = bench.run(&["time", "1", "--rung", "faaslt"]);
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert_mentions(&ran.stderr, &["did you mean `faaslet`?", "faaslet-pooled"]);
-    let ran = bench.run(&["codegen", "demo/prk"]);
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert_mentions(&ran.stderr, &["did you mean `demo/park`?"]);
+    bench.fails(
+        2,
+        "time 1 --rung wasm --function demo/nop",
+        &["did you mean `demo/noop`?", "demo/park"],
+    );
+    bench.fails(
+        2,
+        "time 1 --rung faaslt",
+        &["did you mean `faaslet`?", "faaslet-pooled"],
+    );
+    bench.fails(2, "codegen demo/prk", &["did you mean `demo/park`?"]);
 }
 
 #[test]
 fn codegen_compiles_what_is_missing_and_keeps_what_is_there() {
     let bench = Bench::with(&[("noop", m::NOOP), ("park", m::PARK)]);
-    let ran = bench.run(&["list"]);
+    let ran = bench.run("list");
     assert_eq!(ran.stdout, "demo/noop\ndemo/park\n");
     for path in compiled(&bench, "noop") {
         fs::remove_file(path).expect("removed");
     }
-    let ran = bench.run(&["codegen"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = bench.ok("codegen");
     assert_mentions(
         &ran.stdout,
         &["demo/noop: compiled", "demo/park: up to date"],
@@ -142,24 +133,20 @@ fn code_of_other_content_is_never_run() {
     let (noop, exit3) = (compiled(&bench, "noop"), compiled(&bench, "exit3"));
     // Foreign code under the name that the right code has.
     fs::copy(&exit3[0], &noop[0]).expect("copied");
-    let ran = bench.run(&WASM_TIME);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    bench.ok(WASM_TIME);
     // Damaged code.
     let mut bytes = fs::read(&noop[0]).expect("compiled anew");
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&noop[0], bytes).expect("written");
-    let ran = bench.run(&WASM_TIME);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    bench.ok(WASM_TIME);
     // A module that was replaced beside its old code.
     fs::write(
         bench.function_dir("noop").join("function.wasm"),
         module(m::EXIT_3),
     )
     .expect("written");
-    let ran = bench.run(&WASM_TIME);
-    assert_eq!(ran.code, Some(4), "{ran:?}");
-    assert_mentions(&ran.stderr, &["exit code 3"]);
+    bench.fails(4, WASM_TIME, &["exit code 3"]);
     // Its old code is gone.
     assert_eq!(compiled(&bench, "noop").len(), 1);
 }
@@ -181,17 +168,15 @@ fn a_store_that_others_can_write_to_is_refused_with_the_cure() {
         (bench.home.path().to_path_buf(), 0o777, 0o700),
     ] {
         fs::set_permissions(&path, Permissions::from_mode(mode)).expect("permissions");
-        for args in [&WASM_TIME[..], &["codegen"]] {
-            let ran = bench.run(args);
-            assert_eq!(ran.code, Some(1), "{}: {ran:?}", path.display());
-            assert_mentions(
-                &ran.stderr,
+        for args in [WASM_TIME, "codegen"] {
+            bench.fails(
+                1,
+                args,
                 &["refusing", "chmod go-w", &path.display().to_string()],
             );
         }
         fs::set_permissions(&path, Permissions::from_mode(good)).expect("permissions");
-        let ran = bench.run(&WASM_TIME);
-        assert_eq!(ran.code, Some(0), "{}: {ran:?}", path.display());
+        bench.ok(WASM_TIME);
     }
 }
 
@@ -207,7 +192,7 @@ fn code_of_another_user_is_refused() {
     let bench = Bench::with(&[("noop", m::NOOP)]);
     let code = compiled(&bench, "noop").remove(0);
     chown(&code, Some(12345), None).expect("given away");
-    let mut command = bench.command(&WASM_TIME);
+    let mut command = bench.command(WASM_TIME);
     command.env_remove("SUDO_UID");
     let ran = driver_testkit::run(command);
     assert_eq!(ran.code, Some(1), "{ran:?}");
@@ -225,12 +210,13 @@ fn symbolic_links_in_the_store_are_refused() {
     fs::create_dir(&dir).expect("a directory");
     symlink(elsewhere.join("function.wasm"), dir.join("function.wasm")).expect("a link");
     for name in ["demo/linked", "demo/filelink"] {
-        let ran = bench.run(&["time", "1", "--rung", "wasm", "--function", name]);
-        assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert_mentions(&ran.stderr, &["symbolic links"]);
+        bench.fails(
+            1,
+            &format!("time 1 --rung wasm --function {name}"),
+            &["symbolic links"],
+        );
     }
-    let ran = bench.upload("linked", &module(m::NOOP));
-    assert_eq!(ran.code, Some(1), "{ran:?}");
+    bench.upload("linked", &module(m::NOOP)).expect(1);
     // The way out of the store was not taken.
     assert_eq!(fs::read_dir(&elsewhere).expect("entries").count(), 1);
 }

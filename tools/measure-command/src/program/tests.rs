@@ -40,18 +40,15 @@ fn cpu_time_of_grandchildren_is_included() {
 #[test]
 fn what_is_no_program_is_refused_before_it_is_started() {
     let of = |words: &[&str]| program(words).expect_err("refused");
-    assert!(matches!(
-        of(&["no-such-command-here"]),
-        ProgramError::NotInPath(_)
-    ));
-    assert!(matches!(of(&[""]), ProgramError::NotInPath(_)));
+    for name in ["no-such-command-here", ""] {
+        assert!(matches!(of(&[name]), ProgramError::NotInPath(_)));
+    }
     assert!(matches!(of(&["/no/such/file"]), ProgramError::NoFile(_)));
-    assert!(matches!(
-        of(&["/etc/passwd"]),
-        ProgramError::NotExecutable { .. }
-    ));
-    assert!(matches!(of(&["/tmp"]), ProgramError::NotExecutable { .. }));
-    assert_eq!(of(&["sh", "a\0b"]), ProgramError::Nul);
+    for (path, why) in [("/etc/passwd", Errno::EACCES), ("/tmp", Errno::EISDIR)] {
+        let error = of(&[path]);
+        assert!(matches!(error, ProgramError::NotExecutable { errno, .. } if errno == why));
+    }
+    assert!(matches!(of(&["sh", "a\0b"]), ProgramError::Nul));
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,14 +14,32 @@ mod measures;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn measure_core(arguments: &[&str]) -> Command {
+/// With the words of `arguments`.
+fn measure(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_measure-core"));
-    command.args(arguments).stdin(Stdio::null());
+    command
+        .args(arguments.split_whitespace())
+        .stdin(Stdio::null());
     command
 }
 
-fn run(arguments: &[&str]) -> Output {
-    let child = measure_core(arguments)
+/// The shell runs `script`.
+fn measure_script(options: &str, script: &str) -> Command {
+    let mut command = measure(options);
+    command.args(["--", "sh", "-c", script]);
+    command
+}
+
+fn run(arguments: &str) -> Output {
+    to_its_end(measure(arguments))
+}
+
+fn run_script(options: &str, script: &str) -> Output {
+    to_its_end(measure_script(options, script))
+}
+
+fn to_its_end(mut command: Command) -> Output {
+    let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -34,29 +51,63 @@ fn run(arguments: &[&str]) -> Output {
         Ok(output) => output.expect("its output"),
         Err(_) => {
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-            panic!("{arguments:?} does not end");
+            panic!("{command:?} does not end");
         }
     }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Runs with JSON on standard output.
-fn json(arguments: &[&str]) -> Value {
-    let output = run(&[&["--json", "-"], arguments].concat());
+/// Runs `script` with JSON on standard output.
+fn json(options: &str, script: &str) -> Value {
+    let output = run_script(&format!("--json - {options}"), script);
     assert!(output.status.success(), "{}", stderr(&output));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
+/// A directory for what a test writes.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// For `--json`.
+    fn file(&self) -> String {
+        text(&self.path("out.json")).to_owned()
+    }
+
+    /// What is in [`Self::file`].
+    fn kept(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.file()).expect("kept")).expect("JSON")
+    }
+
+    /// Does nothing three times, then `what`.
+    fn past_three_starts(&self, what: &str) -> String {
+        let count = self.path("count");
+        let count = text(&count);
+        format!("echo >> {count}; [ $(wc -l < {count}) -lt 4 ] || {{ {what}; }}")
+    }
+}
+
 fn metric<'a>(report: &'a Value, name: &str) -> &'a Value {
-    report["metrics"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .find(|metric| metric["name"] == name)
-        .unwrap_or_else(|| panic!("{name} is missing"))
+    let metrics = report["metrics"].as_array().expect("a list");
+    let named = metrics.iter().find(|metric| metric["name"] == name);
+    named.unwrap_or_else(|| panic!("{name} is missing"))
 }
 
 fn median(report: &Value, name: &str) -> f64 {

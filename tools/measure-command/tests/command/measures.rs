@@ -6,25 +6,11 @@ use super::*;
 
 #[test]
 fn every_metric_has_its_spread_or_a_reason() {
-    let report = json(&["-n", "6", "--", "sh", "-c", "sleep 0.02"]);
-    let names = [
-        "wall_ns",
-        "cpu_ns",
-        "user_ns",
-        "system_ns",
-        "read_bytes",
-        "write_bytes",
-        "minor_faults",
-        "major_faults",
-        "voluntary_switches",
-        "involuntary_switches",
-        "cpu_cycles",
-        "instructions",
-        "peak_pss_bytes",
-        "peak_rss_bytes",
-        "largest_process_rss_bytes",
-    ];
-    for name in names {
+    let report = json("-n 6", "sleep 0.02");
+    let names = "wall_ns cpu_ns user_ns system_ns read_bytes write_bytes minor_faults major_faults \
+        voluntary_switches involuntary_switches cpu_cycles instructions peak_pss_bytes peak_rss_bytes \
+        largest_process_rss_bytes";
+    for name in names.split_whitespace() {
         let metric = metric(&report, name);
         if let Some(why) = metric["unavailable"].as_str() {
             assert!(why.len() > 20, "{name}: {why}");
@@ -48,9 +34,9 @@ fn every_metric_has_its_spread_or_a_reason() {
 
 #[test]
 fn the_table_names_everything_and_is_quiet_where_no_one_watches() {
-    let output = run(&["-n", "5", "--", "true"]);
+    let output = run("-n 5 -- true");
     assert!(output.status.success());
-    let table = String::from_utf8_lossy(&output.stdout);
+    let table = stdout(&output);
     for row in [
         "wall time",
         "CPU time",
@@ -87,48 +73,42 @@ fn progress_is_shown_on_a_terminal() {
 
 #[test]
 fn arguments_are_the_commands_whatever_they_look_like() {
-    for separator in [&["--"][..], &[]] {
-        let words = [
-            "sh",
-            "-c",
-            "[ \"$1\" = --json ] && [ \"$2\" = -n ] && [ $# = 2 ]",
-            "name",
-            "--json",
-            "-n",
-        ];
-        let output = run(&[&["-n", "1", "--passes", "wall"], separator, &words].concat());
+    for separator in ["--", ""] {
+        let mut command = measure(&format!("-n 1 --passes wall {separator} sh -c"));
+        let script = "[ \"$1\" = --json ] && [ \"$2\" = -n ] && [ $# = 2 ]";
+        command.args([script, "name", "--json", "-n"]);
+        let output = to_its_end(command);
         assert!(output.status.success(), "{}", stderr(&output));
     }
 }
 
 #[test]
 fn an_existing_file_is_replaced_whole_and_nothing_lies_beside_it() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("out.json");
-    fs::write(&file, "old").expect("written");
-    let output = run(&["-n", "1", "--json", text(&file), "--", "true"]);
+    let place = Place::new();
+    fs::write(place.file(), "old").expect("written");
+    let output = run(&format!("-n 1 --json {} -- true", place.file()));
     assert!(output.status.success(), "{}", stderr(&output));
-    let _: Value = serde_json::from_slice(&fs::read(&file).expect("there")).expect("JSON");
-    assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 1);
+    assert!(place.kept().is_object());
+    assert_eq!(fs::read_dir(place.dir.path()).expect("readable").count(), 1);
 }
 
 #[test]
 fn output_is_shown_only_on_demand_and_input_is_given() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let input = dir.path().join("input");
+    let place = Place::new();
+    let input = place.path("input");
     fs::write(&input, "from the file").expect("written");
-    let common = ["-n", "1", "--passes", "wall", "--input", text(&input)];
-    let quiet = run(&[&common[..], &["--", "cat"]].concat());
-    assert!(!String::from_utf8_lossy(&quiet.stdout).contains("from the file"));
-    let loud = run(&[&common[..], &["--show-output", "--", "cat"]].concat());
+    let common = format!("-n 1 --passes wall --input {}", text(&input));
+    let quiet = run(&format!("{common} -- cat"));
+    assert!(!stdout(&quiet).contains("from the file"));
+    let loud = run(&format!("{common} --show-output -- cat"));
     // The second start finds the shared offset at the end, as a shell's loop would.
-    assert!(String::from_utf8_lossy(&loud.stdout).contains("from the file"));
+    assert!(stdout(&loud).contains("from the file"));
 }
 
 #[test]
 fn grandchildren_count_in_cpu_time_and_memory() {
     let script = "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; head -c 60000000 /dev/zero | tail";
-    let report = json(&["-n", "2", "--warmup", "0", "--", "sh", "-c", script]);
+    let report = json("-n 2 --warmup 0", script);
     assert!(median(&report, "cpu_ns") > 20e6);
     for name in [
         "peak_pss_bytes",
@@ -147,7 +127,8 @@ fn grandchildren_count_in_cpu_time_and_memory() {
 
 #[test]
 fn a_process_too_short_to_sample_is_weighed_at_its_exit() {
-    let report = json(&["-n", "5", "--passes", "memory", "--", "true"]);
+    let output = run("--json - -n 5 --passes memory -- true");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let pss = metric(&report, "peak_pss_bytes");
     if let Some(why) = pss["unavailable"].as_str() {
         return eprintln!("SKIPPED: a_process_too_short_to_sample_is_weighed_at_its_exit: {why}");
@@ -164,20 +145,11 @@ fn a_process_too_short_to_sample_is_weighed_at_its_exit() {
 fn what_is_written_to_storage_counts() {
     let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a directory");
     let file = dir.path().join("file");
-    let output = format!("of={}", text(&file));
-    let report = json(&[
-        "-n",
-        "2",
-        "--passes",
-        "wall",
-        "--",
-        "dd",
-        "if=/dev/zero",
-        &output,
-        "bs=1M",
-        "count=4",
-        "conv=fsync",
-    ]);
+    let script = format!(
+        "dd if=/dev/zero of={} bs=1M count=4 conv=fsync",
+        text(&file)
+    );
+    let report = json("-n 2 --passes wall", &script);
     let bytes = median(&report, "write_bytes");
     // Where the kernel knows a block device of this file system, bytes that are not counted are a fault.
     let device = fs::metadata(dir.path()).expect("a directory").dev();
@@ -205,32 +177,20 @@ fn a_traced_command_behaves_as_it_would_alone() {
         // A child that dies of a signal.
         "sh -c 'kill -SEGV $$' 2> /dev/null; [ $? = 139 ]",
     ] {
-        let output = run(&["-n", "3", "--passes", "memory", "--", "sh", "-c", script]);
+        let output = run_script("-n 3 --passes memory", script);
         assert!(output.status.success(), "{script}: {}", stderr(&output));
     }
-    let output = run(&[
-        "-n",
-        "1",
-        "--passes",
-        "memory",
-        "--",
-        "sh",
-        "-c",
-        "kill -40 $$",
-    ]);
+    let output = run_script("-n 1 --passes memory", "kill -40 $$");
     assert_eq!(output.status.code(), Some(4));
-    assert!(
-        stderr(&output).contains("signal: 40"),
-        "{}",
-        stderr(&output)
-    );
+    let said = stderr(&output);
+    assert!(said.contains("signal: 40"), "{said}");
 }
 
 #[test]
 fn help_teaches() {
-    let output = run(&["--help"]);
+    let output = run("--help");
     assert!(output.status.success());
-    let help = String::from_utf8_lossy(&output.stdout);
+    let help = stdout(&output);
     for part in [
         "EXAMPLES",
         "PASSES",

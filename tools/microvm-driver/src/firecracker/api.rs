@@ -26,7 +26,7 @@ const RETRY: Duration = Duration::from_micros(50);
 /// A request, ready to be sent.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// For messages: method and path.
+    /// Method and path, as messages call it.
     name: String,
     bytes: Vec<u8>,
 }
@@ -58,6 +58,11 @@ impl Request {
         Self::new("PATCH", path, body)
     }
 
+    fn failed(&self, cause: ApiFault) -> ApiError {
+        let request = self.name.clone();
+        ApiError { request, cause }
+    }
+
     /// What goes over the socket.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -82,45 +87,36 @@ impl Request {
 pub struct Response {
     /// For example 204.
     pub status: u16,
-    /// Often empty.
+    /// JSON; empty where there is nothing to say.
     pub body: String,
 }
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
-pub enum ApiError {
-    /// Nobody listens, or nobody answers.
-    #[error("{request}: no answer: {expired}")]
-    Silent {
-        /// Method and path, or `connect`.
-        request: String,
-        /// Whether the timeout passed or a signal came.
-        #[source]
-        expired: Expired,
-    },
-    /// The connection broke.
-    #[error("{request}: the connection broke: {cause}")]
-    Broken {
-        /// Method and path.
-        request: String,
-        /// What the kernel said, or that the other side closed it.
-        #[source]
-        cause: io::Error,
-    },
+#[error("{request}: {cause}")]
+pub struct ApiError {
+    /// Method and path, or what was connected to.
+    pub request: String,
+    /// What went wrong with it.
+    #[source]
+    pub cause: ApiFault,
+}
+
+/// What goes wrong with a request.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiFault {
+    /// Nobody listens, or nobody answers, until the timeout has passed or a signal comes.
+    #[error("no answer: {0}")]
+    Silent(#[from] Expired),
+    /// The connection broke: what the kernel said, or that the other side closed it.
+    #[error("the connection broke: {0}")]
+    Broken(#[from] io::Error),
     /// What came is no HTTP, or more than this API says.
-    #[error("{request}: not an answer of this API: {cause}")]
-    Malformed {
-        /// Method and path.
-        request: String,
-        /// What is wrong with it.
-        #[source]
-        cause: AnswerError,
-    },
+    #[error("not an answer of this API: {0}")]
+    Malformed(#[from] AnswerError),
     /// It was understood and refused.
-    #[error("{request}: refused with status {status}: {fault}")]
+    #[error("refused with status {status}: {fault}")]
     Refused {
-        /// Method and path.
-        request: String,
         /// HTTP status.
         status: u16,
         /// The API's `fault_message`.
@@ -157,26 +153,21 @@ impl Connection {
         limit: &Limit,
         mut gone: impl FnMut() -> bool,
     ) -> Result<Option<Self>, ApiError> {
-        let request = || format!("connect to {}", path.display());
+        let cannot = |cause| ApiError {
+            request: format!("connect to {}", path.display()),
+            cause,
+        };
         loop {
             match UnixStream::connect(path) {
                 Ok(stream) => return Ok(Some(Self(stream))),
                 Err(e)
                     if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
-                Err(cause) => {
-                    let request = request();
-                    return Err(ApiError::Broken { request, cause });
-                }
+                Err(e) => return Err(cannot(e.into())),
             }
             if gone() {
                 return Ok(None);
             }
-            if let Err(expired) = limit.left() {
-                return Err(ApiError::Silent {
-                    request: request(),
-                    expired,
-                });
-            }
+            limit.left().map_err(|expired| cannot(expired.into()))?;
             thread::sleep(RETRY);
         }
     }
@@ -190,11 +181,10 @@ impl Connection {
         if (200..300).contains(&response.status) {
             return Ok(response);
         }
-        Err(ApiError::Refused {
-            request: request.name.clone(),
+        Err(request.failed(ApiFault::Refused {
             status: response.status,
             fault: fault(&response.body),
-        })
+        }))
     }
 
     /// Sends `request` and returns the answer, whatever it is.
@@ -202,39 +192,29 @@ impl Connection {
     /// # Errors
     /// No proper answer in time.
     pub fn exchange(&mut self, request: &Request, limit: &Limit) -> Result<Response, ApiError> {
-        let name = || request.name.clone();
-        let broken = |cause: io::Error| ApiError::Broken {
-            request: name(),
-            cause,
-        };
+        let answer = self.answer(request, limit);
+        answer.map_err(|cause| request.failed(cause))
+    }
+
+    fn answer(&mut self, request: &Request, limit: &Limit) -> Result<Response, ApiFault> {
         // A request is far smaller than a socket's buffer: this does not block.
-        self.0.write_all(&request.bytes).map_err(broken)?;
+        self.0.write_all(&request.bytes)?;
         let mut answer = Vec::new();
         loop {
-            limit
-                .readable(self.0.as_fd())
-                .map_err(|expired| ApiError::Silent {
-                    request: name(),
-                    expired,
-                })?;
+            limit.readable(self.0.as_fd())?;
             let mut chunk = [0; 4096];
             let length = match self.0.read(&mut chunk) {
                 Ok(length) => length,
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                Err(e) => return Err(broken(e)),
+                Err(e) => return Err(e.into()),
             };
             if length == 0 {
-                return Err(broken(io::Error::other(format!(
-                    "closed by the other side after {} bytes of an answer",
-                    answer.len()
-                ))));
+                let length = answer.len();
+                let how = format!("closed by the other side after {length} bytes of an answer");
+                return Err(io::Error::other(how).into());
             }
             answer.extend_from_slice(&chunk[..length]);
-            let parsed = parse(&answer).map_err(|cause| ApiError::Malformed {
-                request: name(),
-                cause,
-            })?;
-            if let Some(response) = parsed {
+            if let Some(response) = parse(&answer)? {
                 return Ok(response);
             }
         }

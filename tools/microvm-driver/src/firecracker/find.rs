@@ -8,14 +8,13 @@ use nix::unistd::{AccessFlags, access};
 use measure_core::base::programs::on_path;
 
 use crate::programs::version_line;
+use crate::shared::Lack;
 
 /// Names the executable where it is not on PATH.
 const VARIABLE: &str = "FIRECRACKER";
 /// Names the jailer where it is neither beside the executable nor on PATH.
 const JAILER_VARIABLE: &str = "FIRECRACKER_JAILER";
 const JAILER_MEND: &str = "install it with `ansible-playbook ansible/firecracker.yml --ask-become-pass`, or name it with --jailer PATH or $FIRECRACKER_JAILER";
-/// Why something is not there, and how to mend it.
-type Lack = (String, String);
 const MEND: &str = "install it with `ansible-playbook ansible/firecracker.yml --ask-become-pass`, or name it with --firecracker PATH or $FIRECRACKER";
 
 /// The executable: as asked for, else `$FIRECRACKER`, else the one on PATH.
@@ -25,8 +24,7 @@ const MEND: &str = "install it with `ansible-playbook ansible/firecracker.yml --
 pub(super) fn executable(asked: Option<&Path>) -> Result<PathBuf, Lack> {
     match named(asked, VARIABLE) {
         Some(path) => executable_at(path),
-        None => on_path("firecracker")
-            .ok_or_else(|| ("firecracker is not on PATH".to_owned(), MEND.to_owned())),
+        None => on_path("firecracker").ok_or_else(|| Lack::new("firecracker is not on PATH", MEND)),
     }
 }
 
@@ -42,8 +40,8 @@ pub(super) fn jailer(asked: Option<&Path>, firecracker: &Path) -> Result<PathBuf
     let beside = firecracker.with_file_name("jailer");
     let found = Some(beside).filter(|path| path.is_file());
     found.or_else(|| on_path("jailer")).ok_or_else(|| {
-        let why = "there is no jailer beside firecracker or on PATH".to_owned();
-        (why, JAILER_MEND.to_owned())
+        let why = "there is no jailer beside firecracker or on PATH";
+        Lack::new(why, JAILER_MEND)
     })
 }
 
@@ -54,16 +52,17 @@ fn named(asked: Option<&Path>, variable: &str) -> Option<PathBuf> {
 
 fn executable_at(path: PathBuf) -> Result<PathBuf, Lack> {
     if !path.is_file() {
-        return Err((format!("there is no file {}", path.display()), MEND.into()));
+        let why = format!("there is no file {}", path.display());
+        return Err(Lack::new(why, MEND));
     }
     access(&path, AccessFlags::X_OK).map_err(|e| {
         let why = format!("{} cannot be executed: {}", path.display(), e.desc());
-        (why, format!("chmod +x {}", path.display()))
+        Lack::new(why, format!("chmod +x {}", path.display()))
     })?;
     Ok(path)
 }
 
-/// For the records.
+/// What the executable says of itself, or that there is none.
 pub(super) fn version(asked: Option<&Path>) -> String {
     executable(asked)
         .ok()

@@ -16,6 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 
 use super::image::Image;
+use crate::shared::Lack;
 
 /// The first worker's user and group id; the next has the next. Far from what a system gives to anybody.
 pub(super) const FIRST_USER: u32 = 1_900_000_000;
@@ -34,9 +35,9 @@ pub(super) struct Jail {
 }
 
 /// What keeps this process from using the jailer, and how to mend it.
-pub(super) fn lacks() -> Option<(String, String)> {
+pub(super) fn lacks() -> Option<Lack> {
     let why = "the jailer needs root: it makes devices, changes root and user";
-    (!geteuid().is_root()).then(|| (why.to_owned(), "run it as root".to_owned()))
+    (!geteuid().is_root()).then(|| Lack::new(why, "run it as root"))
 }
 
 /// Makes the directory of jails below `directory`.
@@ -98,20 +99,11 @@ impl Jail {
     /// The jailer's arguments, up to those of the monitor.
     pub(super) fn arguments(base: &Path, executable: &Path, worker: usize) -> Vec<OsString> {
         let user = (u64::from(FIRST_USER) + worker as u64).to_string();
-        let words: [OsString; 11] = [
-            "--id".into(),
-            id(worker).into(),
-            "--exec-file".into(),
-            executable.into(),
-            "--uid".into(),
-            user.clone().into(),
-            "--gid".into(),
-            user.into(),
-            "--chroot-base-dir".into(),
-            base.into(),
-            "--".into(),
-        ];
-        words.to_vec()
+        let words = format!("--id {} --uid {user} --gid {user} --exec-file", id(worker));
+        let mut words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+        let directory = "--chroot-base-dir".into();
+        words.extend([executable.into(), directory, base.into(), "--".into()]);
+        words
     }
 
     /// The API's socket: as the monitor is told, and where it is for others.

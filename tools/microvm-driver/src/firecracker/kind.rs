@@ -2,21 +2,12 @@
 
 use measure_core::contract::{Description, Isolation};
 
-/// Ladder id of a boot.
-pub const ID: &str = "firecracker";
-/// Ladder id of a boot of Linux, whatever the options.
-pub const LINUX_ID: &str = "firecracker-linux";
-/// Ladder id of a boot through the jailer.
-pub const JAILED_ID: &str = "firecracker-jailed";
-/// Ladder id of a restore.
-pub const RESTORE_ID: &str = "firecracker-restore";
-
 /// What a start does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Boots the flat guest, or Linux where a kernel is given.
     Boot,
-    /// Boots Linux.
+    /// Boots Linux, whatever the options.
     Linux,
     /// Boots what [`Kind::Boot`] boots, in a jail.
     Jailed,
@@ -25,14 +16,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them, in the ladder's order.
+    pub const ALL: [Self; 4] = [Self::Boot, Self::Linux, Self::Jailed, Self::Restore];
+
     /// Its id in the ladder.
     #[must_use]
     pub fn id(self) -> &'static str {
         match self {
-            Self::Boot => ID,
-            Self::Linux => LINUX_ID,
-            Self::Jailed => JAILED_ID,
-            Self::Restore => RESTORE_ID,
+            Self::Boot => "firecracker",
+            Self::Linux => "firecracker-linux",
+            Self::Jailed => "firecracker-jailed",
+            Self::Restore => "firecracker-restore",
         }
     }
 

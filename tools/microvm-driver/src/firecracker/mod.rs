@@ -21,16 +21,16 @@ use measure_core::driver_kit::cli::PARK_FUNCTION;
 use measure_core::driver_kit::{DriverError, Plan};
 
 use self::image::Image;
-pub use self::kind::{ID, JAILED_ID, Kind, LINUX_ID, RESTORE_ID};
+pub use self::kind::Kind;
 use self::ready::{Ready, Starting, call};
 use self::requests::Boot;
 use self::seat::Seat;
-use crate::guest::{self, elf, flat, linux};
+use crate::guest::{self, elf, flat};
 use crate::launcher::{Launcher, Running, trial};
 use crate::limit::Limit;
 use crate::options::Options;
 use crate::scratch::Scratch;
-use crate::shared::{ended_while_held, unprepared};
+use crate::shared::{Lack, ended_while_held, unprepared};
 use crate::vmm::Input;
 use crate::{kvm, phase};
 
@@ -50,7 +50,7 @@ pub struct Firecracker {
 }
 
 impl Firecracker {
-    /// The launcher.
+    /// The launcher of starts of `kind`.
     #[must_use]
     pub fn new(kind: Kind, options: Options) -> Self {
         Self {
@@ -85,14 +85,11 @@ impl Firecracker {
         sockets: &Scratch,
         files: &Scratch,
     ) -> Result<(Vec<Seat>, Boot), DriverError> {
-        let unavailable = |(why, mend)| DriverError::Unavailable { why, mend };
-        let executable =
-            find::executable(self.options.firecracker.as_deref()).map_err(unavailable)?;
+        let executable = find::executable(self.options.firecracker.as_deref())?;
         let mut image = self.image(plan, files)?;
         let workers = 0..plan.workers;
         let seats = if self.kind == Kind::Jailed {
-            let jailer =
-                find::jailer(self.options.jailer.as_deref(), &executable).map_err(unavailable)?;
+            let jailer = find::jailer(self.options.jailer.as_deref(), &executable)?;
             let base = jail::base(files.path())?;
             let images = jail::move_in(&mut image, files.path())?;
             workers
@@ -106,7 +103,7 @@ impl Firecracker {
         Ok((seats, image.boot(self.options.memory_mib)))
     }
 
-    fn lacks(&self) -> Option<(String, String)> {
+    fn lacks(&self) -> Option<Lack> {
         let executable = match find::executable(self.options.firecracker.as_deref()) {
             Ok(path) => path,
             Err(lack) => return Some(lack),
@@ -118,7 +115,7 @@ impl Firecracker {
             }
         }
         let missing = self.is_linux().then(|| self.options.files().lacks());
-        missing.flatten().map(|why| (why, linux::MEND.to_owned()))
+        missing.flatten()
     }
 }
 
@@ -130,8 +127,8 @@ impl Launcher for Firecracker {
     }
 
     fn probe(&self) -> Probe {
-        if let Some((why, mend)) = self.lacks() {
-            return Probe::Unavailable { why, mend };
+        if let Some(lack) = self.lacks() {
+            return lack.into();
         }
         let launcher = Self::new(self.kind, self.options.clone());
         let limit = match self.is_linux() && !kvm::in_hardware() {
@@ -141,11 +138,11 @@ impl Launcher for Firecracker {
         let Err(error) = trial(launcher, limit.min(self.timeout())) else {
             return Probe::Ready;
         };
-        let (why, mend) = kvm::lacks().unwrap_or_else(|| {
+        let lack = kvm::lacks().unwrap_or_else(|| {
             let why = format!("a trial start failed: {error}");
-            (why, self.kind.mend(self.is_linux()).to_owned())
+            Lack::new(why, self.kind.mend(self.is_linux()))
         });
-        Probe::Unavailable { why, mend }
+        lack.into()
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<(), DriverError> {

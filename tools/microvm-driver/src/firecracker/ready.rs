@@ -3,7 +3,7 @@
 use measure_core::base::clock::PhaseClock;
 use measure_core::driver_kit::DriverError;
 
-use super::api::{ApiError, Connection, Request};
+use super::api::{ApiFault, Connection, Request};
 use super::requests::{self, Boot};
 use super::seat::Seat;
 use crate::launcher::Running;
@@ -16,7 +16,7 @@ use crate::{guest, phase};
 /// What a start finds ready. The directories go last.
 #[derive(Debug)]
 pub(super) struct Ready {
-    /// Per worker.
+    /// How each worker's monitor is called, by the worker's number.
     pub(super) seats: Vec<Seat>,
     pub(super) plan: Starting,
     pub(super) pause: Request,
@@ -106,10 +106,10 @@ pub(super) fn call(
     let Err(error) = api.call(request, limit) else {
         return Ok(());
     };
-    Err(match &error {
+    Err(match &error.cause {
         // The monitor's end is the reason, and it may have said why.
-        ApiError::Broken { request, .. } => running.vmm.ended_early(request),
-        ApiError::Silent { .. } | ApiError::Malformed { .. } | ApiError::Refused { .. } => {
+        ApiFault::Broken(_) => running.vmm.ended_early(&error.request),
+        ApiFault::Silent(_) | ApiFault::Malformed(_) | ApiFault::Refused { .. } => {
             running.vmm.failed("its API", error)
         }
     })

@@ -54,6 +54,7 @@ pub fn image(code: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use driver_testkit::skipped;
     use object::LittleEndian;
     use object::elf::{EM_X86_64, ET_EXEC, FileHeader64, PF_R, PF_X, PT_LOAD};
     use object::read::elf::{FileHeader, ProgramHeader};
@@ -92,10 +93,8 @@ mod tests {
             .arg(&path)
             .output()
         else {
-            eprintln!(
-                "SKIPPED: readelf of the flat guest: no readelf; install the package binutils"
-            );
-            return;
+            let why = "no readelf; install the package binutils";
+            return skipped("readelf of the flat guest", why);
         };
         let text = String::from_utf8_lossy(&said.stdout);
         assert!(said.status.success() && said.stderr.is_empty(), "{said:?}");

@@ -89,6 +89,7 @@ impl Archive {
 mod tests {
     use std::process::Command;
 
+    use driver_testkit::skipped;
     use proptest::prelude::*;
 
     use super::*;
@@ -146,8 +147,7 @@ mod tests {
                 .output()
         };
         let Ok(listed) = cpio(&["--list", "--verbose", "--numeric-uid-gid", "--quiet"]) else {
-            eprintln!("SKIPPED: cpio of an initrd: no cpio; install the package cpio");
-            return;
+            return skipped("cpio of an initrd", "no cpio; install the package cpio");
         };
         assert!(
             listed.status.success() && listed.stderr.is_empty(),

@@ -2,6 +2,7 @@
 //! function of the store that has a static native executable.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
@@ -9,9 +10,10 @@ use measure_core::base::ids::FunctionId;
 use measure_core::driver_kit::DriverError;
 
 use super::initrd::Archive;
+use crate::shared::Lack;
 
 /// What makes the files of a Linux guest.
-pub const MEND: &str = "make microvm-guest, or give --kernel and --initrd or --rootfs";
+const MEND: &str = "make microvm-guest, or give --kernel and --initrd or --rootfs";
 
 /// Where the files of the guest were asked to come from; what is not given is found below
 /// `$FAASM_BENCH_HOME` or made.
@@ -55,7 +57,7 @@ impl Files {
 
     /// What of a guest is missing, or `None`.
     #[must_use]
-    pub fn lacks(&self) -> Option<String> {
+    pub fn lacks(&self) -> Option<Lack> {
         let init = directory().join("init");
         let root = self
             .initrd
@@ -67,7 +69,7 @@ impl Files {
             .into_iter()
             .find_map(|path| match fs::File::open(path) {
                 Ok(_) => None,
-                Err(error) => Some(format!("{}: {error}", path.display())),
+                Err(error) => Some(missing(path, &error)),
             })
     }
 
@@ -121,10 +123,11 @@ fn directory() -> PathBuf {
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, DriverError> {
-    fs::canonicalize(path).map_err(|e| DriverError::Unavailable {
-        why: format!("{}: {e}", path.display()),
-        mend: MEND.into(),
-    })
+    Ok(fs::canonicalize(path).map_err(|e| missing(path, &e))?)
+}
+
+fn missing(path: &Path, cause: &io::Error) -> Lack {
+    Lack::new(format!("{}: {cause}", path.display()), MEND)
 }
 
 /// Writes an initrd with `/init` and the native executable of `function`.
@@ -133,10 +136,7 @@ fn absolute(path: &Path) -> Result<PathBuf, DriverError> {
 /// One of them does not exist, or `path` cannot be written.
 pub fn write_initrd(function: &FunctionId, path: &Path) -> Result<(), DriverError> {
     let init = directory().join("init");
-    let init = fs::read(&init).map_err(|e| DriverError::Unavailable {
-        why: format!("{}: {e}", init.display()),
-        mend: MEND.into(),
-    })?;
+    let init = fs::read(&init).map_err(|e| missing(&init, &e))?;
     let native = home::store()
         .join(function.user())
         .join(function.function())

@@ -16,6 +16,7 @@ use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::contract::{Description, Isolation, Probe, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::{DriverError, Plan, Rung};
+use procfs::{CpuInfo, Current};
 
 use self::machine::{MEMORY_BYTES, Machine};
 use self::park::Parked;
@@ -24,9 +25,9 @@ use self::watchdog::Watchdog;
 use crate::guest::flat::Function;
 use crate::options::Options;
 use crate::phase;
-use crate::shared::{SCOPE, unprepared};
+use crate::shared::{Lack, SCOPE, unprepared};
 
-/// Ladder id.
+/// The rung's id in the ladder.
 pub const ID: &str = "kvm-flat";
 /// Ladder id of its pooled twin.
 pub const POOLED_ID: &str = "kvm-flat-pooled";
@@ -78,7 +79,7 @@ impl FlatRung {
 
 /// What keeps this process from using KVM at all, and how to mend it.
 #[must_use]
-pub fn lacks() -> Option<(String, String)> {
+pub fn lacks() -> Option<Lack> {
     let error = OpenOptions::new()
         .read(true)
         .write(true)
@@ -90,15 +91,17 @@ pub fn lacks() -> Option<(String, String)> {
             "load the module kvm_intel or kvm_amd; in a virtual machine enable nested virtualisation, in a container pass --device /dev/kvm"
         }
     };
-    Some((format!("{DEVICE}: {error}"), mend.into()))
+    Some(Lack::new(format!("{DEVICE}: {error}"), mend))
 }
 
 /// Whether the processor shows VMX or SVM; without them KVM may still be there, in software.
 #[must_use]
 pub fn in_hardware() -> bool {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let flags = text.lines().find(|line| line.starts_with("flags"));
-    flags.is_some_and(|flags| flags.split_whitespace().any(|f| f == "vmx" || f == "svm"))
+    let processors = CpuInfo::current();
+    processors.is_ok_and(|all| {
+        let flags = all.flags(0).unwrap_or_default();
+        flags.contains(&"vmx") || flags.contains(&"svm")
+    })
 }
 
 /// A failure of one start.
@@ -114,65 +117,63 @@ impl Shell {
     }
 }
 
-/// One start in a machine of its own.
-fn cold(
-    kvm: &Kvm,
-    code: &[u8],
-    watchdog: &Watchdog,
+/// What a start runs, under whose eyes and for how long.
+struct Start<'a> {
+    code: &'a [u8],
+    watchdog: &'a Watchdog,
     worker: usize,
     timeout: Duration,
-) -> Result<PhaseClock, DriverError> {
-    let mut clock = PhaseClock::start();
-    let mut machine = Machine::new(kvm)?;
-    clock.lap(phase::CREATE);
-    machine.load(code)?;
-    clock.lap(phase::CONFIGURE);
-    {
-        let _armed = watchdog.arm(worker, timeout);
-        machine.run_to_reset(&mut || clock.lap(phase::FIRST_OUTPUT))?;
-    }
-    clock.lap(phase::EXIT);
-    drop(machine);
-    clock.lap(phase::TEARDOWN);
-    Ok(clock)
 }
 
-/// One start in a machine that is used again; the machine is left as the guest left it.
-fn pooled(
-    shell: &mut Shell,
-    code: &[u8],
-    watchdog: &Watchdog,
-    worker: usize,
-    timeout: Duration,
-) -> Result<PhaseClock, DriverError> {
-    let mut clock = PhaseClock::start();
-    shell.machine.erase()?;
-    shell.pristine.restore(&shell.machine)?;
-    clock.lap(phase::ERASE);
-    shell.machine.load(code)?;
-    clock.lap(phase::CONFIGURE);
-    {
-        let _armed = watchdog.arm(worker, timeout);
-        let laps = &mut || clock.lap(phase::FIRST_OUTPUT);
-        shell.machine.run_to_reset(laps)?;
+impl Start<'_> {
+    /// In a machine of its own.
+    fn cold(&self, kvm: &Kvm) -> Result<PhaseClock, DriverError> {
+        let mut clock = PhaseClock::start();
+        let mut machine = Machine::new(kvm)?;
+        clock.lap(phase::CREATE);
+        self.run(&mut machine, &mut clock)?;
+        drop(machine);
+        clock.lap(phase::TEARDOWN);
+        Ok(clock)
     }
-    clock.lap(phase::EXIT);
-    Ok(clock)
+
+    /// In a machine that is used again, which is left as the guest left it.
+    fn pooled(&self, shell: &mut Shell) -> Result<PhaseClock, DriverError> {
+        let mut clock = PhaseClock::start();
+        shell.machine.erase()?;
+        shell.pristine.restore(&shell.machine)?;
+        clock.lap(phase::ERASE);
+        self.run(&mut shell.machine, &mut clock)?;
+        Ok(clock)
+    }
+
+    fn run(&self, machine: &mut Machine, clock: &mut PhaseClock) -> Result<(), DriverError> {
+        machine.load(self.code)?;
+        clock.lap(phase::CONFIGURE);
+        let armed = self.watchdog.arm(self.worker, self.timeout);
+        machine.run_to_reset(&mut || clock.lap(phase::FIRST_OUTPUT))?;
+        drop(armed);
+        clock.lap(phase::EXIT);
+        Ok(())
+    }
 }
 
 fn trial(is_pooled: bool) -> Result<(), DriverError> {
     let kvm = Kvm::new().map_err(|e| DriverError::failed(DEVICE, e))?;
     let watchdog = Watchdog::start(1)?;
-    let code = Function::Noop.code(false);
+    let start = Start {
+        code: &Function::Noop.code(false),
+        watchdog: &watchdog,
+        worker: 0,
+        timeout: TRIAL_LIMIT,
+    };
     if is_pooled {
         let mut shell = Shell::new(&kvm)?;
         // The second time is the one that is used again.
-        for _ in 0..2 {
-            pooled(&mut shell, &code, &watchdog, 0, TRIAL_LIMIT)?;
-        }
-        return Ok(());
+        start.pooled(&mut shell)?;
+        return start.pooled(&mut shell).map(drop);
     }
-    cold(&kvm, &code, &watchdog, 0, TRIAL_LIMIT).map(drop)
+    start.cold(&kvm).map(drop)
 }
 
 impl Rung for FlatRung {
@@ -224,16 +225,14 @@ impl Rung for FlatRung {
     }
 
     fn probe(&self) -> Probe {
-        if let Some((why, mend)) = lacks() {
-            return Probe::Unavailable { why, mend };
-        }
-        match trial(self.pooled) {
-            Ok(()) => Probe::Ready,
-            Err(error) => Probe::Unavailable {
-                why: format!("this KVM cannot run the flat guest: {error}"),
-                mend: "use a host with VMX or SVM (in a virtual machine, enable nested virtualisation)".into(),
-            },
-        }
+        let trial = || {
+            let error = trial(self.pooled).err()?;
+            let why = format!("this KVM cannot run the flat guest: {error}");
+            let mend =
+                "use a host with VMX or SVM (in a virtual machine, enable nested virtualisation)";
+            Some(Lack::new(why, mend))
+        };
+        lacks().or_else(trial).map_or(Probe::Ready, Probe::from)
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
@@ -259,13 +258,17 @@ impl Rung for FlatRung {
 
     fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
         let ready = self.ready.as_ref().ok_or_else(unprepared)?;
-        let (code, watchdog) = (&ready.code, &ready.watchdog);
+        let start = Start {
+            code: &ready.code,
+            watchdog: &ready.watchdog,
+            worker,
+            timeout: self.timeout,
+        };
         let clock = if self.pooled {
             let shell = ready.shells.get(worker).ok_or_else(unprepared)?;
-            let mut shell = shell.lock().unwrap_or_else(PoisonError::into_inner);
-            pooled(&mut shell, code, watchdog, worker, self.timeout)?
+            start.pooled(&mut shell.lock().unwrap_or_else(PoisonError::into_inner))?
         } else {
-            cold(&ready.kvm, code, watchdog, worker, self.timeout)?
+            start.cold(&ready.kvm)?
         };
         Ok(clock.finish())
     }
@@ -274,14 +277,9 @@ impl Rung for FlatRung {
         let ready = self.ready.as_mut().ok_or_else(unprepared)?;
         // A machine that is used again weighs what a new one does.
         let machines = if self.pooled {
-            let shells = ready.shells.drain(..).take(count);
+            let shells = ready.shells.drain(..).take(count).map(Mutex::into_inner);
             shells
-                .map(|shell| {
-                    shell
-                        .into_inner()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .machine
-                })
+                .map(|shell| shell.unwrap_or_else(PoisonError::into_inner).machine)
                 .collect()
         } else {
             (0..count)

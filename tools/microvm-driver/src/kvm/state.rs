@@ -122,6 +122,8 @@ fn msrs(kvm: &Kvm, vcpu: &VcpuFd) -> Result<Option<Msrs>, DriverError> {
 
 #[cfg(test)]
 mod tests {
+    use driver_testkit::skipped;
+
     use super::super::machine::CODE;
     use super::*;
 
@@ -148,8 +150,8 @@ mod tests {
         let kvm = match (super::super::lacks(), super::super::trial(true), Kvm::new()) {
             (None, Ok(()), Ok(kvm)) => kvm,
             (lacks, trial, _) => {
-                eprintln!("SKIPPED: erasing a machine that is used again: {lacks:?}, {trial:?}");
-                return;
+                let why = format!("{lacks:?}, {trial:?}");
+                return skipped("erasing a machine that is used again", why);
             }
         };
         let mut machine = Machine::new(&kvm).expect("a machine");

@@ -14,46 +14,46 @@ const OTHER_PORT: [u8; 2] = [0xe6, 0x80];
 const OTHER_WORD: [u8; 7] = [0x66, 0xba, 0xf8, 0x03, 0xb0, b'\n', 0xee];
 
 fn kvm(test: &str) -> Option<(Kvm, Watchdog)> {
-    let why = match lacks() {
-        Some((why, _)) => why,
-        None => match trial(false) {
-            Ok(()) => {
-                let kvm = Kvm::new().expect("it was there");
-                return Some((kvm, Watchdog::start(1).expect("a watchdog")));
-            }
-            Err(error) => error.to_string(),
-        },
-    };
-    eprintln!("SKIPPED: {test}: {why}");
-    None
+    if let Probe::Unavailable { why, .. } = FlatRung::new(false, &Options::default()).probe() {
+        driver_testkit::skipped(test, why);
+        return None;
+    }
+    let kvm = Kvm::new().expect("it was there");
+    Some((kvm, Watchdog::start(1).expect("a watchdog")))
 }
+
+fn start<'a>(code: &'a [u8], watchdog: &'a Watchdog, limit: Duration) -> Start<'a> {
+    Start {
+        code,
+        watchdog,
+        worker: 0,
+        timeout: limit,
+    }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(50);
 
 #[test]
 fn guests_that_misbehave_are_told_apart() {
     let Some((kvm, watchdog)) = kvm("guests that misbehave") else {
         return;
     };
-    let limit = Duration::from_secs(60);
-    let cases: [(&[u8], &str); 5] = [
+    let cases: [(&[u8], &str); 6] = [
         (&HALT, "halts"),
         (&TRIPLE_FAULT, "triple fault"),
         (&RESET_ONLY, "without its hello"),
         (&OTHER_PORT, "IoOut(128"),
         (&OTHER_WORD, "in place of `hello`"),
+        (&[0; MEMORY_BYTES], "beyond the guest's memory"),
     ];
     for (code, words) in cases {
-        let error = cold(&kvm, code, &watchdog, 0, limit).expect_err("fails");
-        assert!(
-            matches!(&error, DriverError::StartFailed(e) if e.contains(words)),
-            "{error}"
-        );
+        let outcome = start(code, &watchdog, LONG).cold(&kvm);
+        let error = outcome.expect_err("fails");
+        assert!(error.to_string().contains(words), "{error}");
+        let is_the_guests = matches!(error, DriverError::StartFailed(_));
+        assert_eq!(is_the_guests, code.len() < MEMORY_BYTES, "{error}");
     }
-    let long = vec![0; MEMORY_BYTES];
-    let error = cold(&kvm, &long, &watchdog, 0, limit).expect_err("too long");
-    assert!(
-        error.to_string().contains("beyond the guest's memory"),
-        "{error}"
-    );
 }
 
 #[test]
@@ -61,12 +61,12 @@ fn a_guest_that_never_ends_is_given_up_on() {
     let Some((kvm, watchdog)) = kvm("a guest that never ends") else {
         return;
     };
-    let limit = Duration::from_millis(50);
-    let error = cold(&kvm, &FOR_EVER, &watchdog, 0, limit).expect_err("given up");
-    assert!(error.to_string().contains("--timeout"), "{error}");
+    let outcome = start(&FOR_EVER, &watchdog, SHORT).cold(&kvm);
+    let error = outcome.expect_err("given up").to_string();
+    assert!(error.contains("--timeout"), "{error}");
     // The next start is not hit by what was meant for this one.
     let code = Function::Noop.code(false);
-    cold(&kvm, &code, &watchdog, 0, Duration::from_secs(60)).expect("a start");
+    start(&code, &watchdog, LONG).cold(&kvm).expect("a start");
 }
 
 #[test]
@@ -75,10 +75,11 @@ fn a_machine_is_used_again_after_a_guest_that_never_ends() {
         return;
     };
     let mut shell = Shell::new(&kvm).expect("a machine");
-    let limit = Duration::from_millis(50);
-    pooled(&mut shell, &FOR_EVER, &watchdog, 0, limit).expect_err("given up");
+    let endless = start(&FOR_EVER, &watchdog, SHORT);
+    endless.pooled(&mut shell).expect_err("given up");
     let code = Function::Noop.code(false);
     for _ in 0..3 {
-        pooled(&mut shell, &code, &watchdog, 0, Duration::from_secs(60)).expect("a start");
+        let start = start(&code, &watchdog, LONG);
+        start.pooled(&mut shell).expect("a start");
     }
 }

@@ -45,7 +45,7 @@ impl Vmm {
     /// Starts `program`, called `name` in messages. `leaves` are files and directories that it makes and may leave behind.
     ///
     /// # Errors
-    /// It cannot be started.
+    /// No pipe or process to be had, or the program cannot be executed.
     pub fn spawn(
         name: &'static str,
         program: &Program,
@@ -74,12 +74,6 @@ impl Vmm {
             console: Console::new(output),
             input,
         })
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
     }
 
     /// Whether it has ended, without waiting.
@@ -207,7 +201,7 @@ impl Vmm {
     }
 }
 
-/// Removed on drop.
+/// Files and directories that a monitor makes for itself, removed on drop.
 #[derive(Debug)]
 struct Leaves(Vec<PathBuf>);
 

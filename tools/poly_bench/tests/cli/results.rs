@@ -1,9 +1,9 @@
 //! What a run that goes well leaves.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 
-use measure_core::contract::vocabulary::phase::TOTAL;
+use measure_core::contract::vocabulary::phase::{PROCESS, TOTAL};
 
 use crate::bench::{Bench, put_executable};
 
@@ -52,6 +52,7 @@ fn samples_say_what_was_measured() {
         let run = runs.entry(sample.block).or_default();
         match &*sample.phase {
             TOTAL => run.0 = value,
+            PROCESS => assert_eq!(sample.rung, "wasm", "natively it is the whole run"),
             "kernel" => {
                 run.2 = value;
                 // The kernel takes microseconds: it is repeated.
@@ -61,6 +62,14 @@ fn samples_say_what_was_measured() {
         }
     }
     assert_eq!(runs.len(), 6);
+    // Each run is a process of its own, laid out as its twin in the other column.
+    for column in ["native", "wasm"] {
+        let kernels = samples.iter().filter(|s| s.rung == column);
+        let processes: BTreeSet<u32> = kernels.map(|s| s.process).collect();
+        assert_eq!(processes, BTreeSet::from([0, 1, 2, 3]), "{column}");
+    }
+    let info = fs::read_to_string(bench.path("run/comparison.json")).expect("there");
+    assert_eq!(info.matches("padding_bytes").count(), 3, "{info}");
     for (total, phases, kernel) in runs.values() {
         assert_eq!(total, phases, "phases sum to the total");
         assert!(kernel <= total, "the kernel is a part of the whole");
@@ -194,7 +203,7 @@ fn a_budget_leaves_enough_for_an_interval() {
     let Some(bench) = Bench::new() else { return };
     let ran = bench.measure(&["gemm", "1000", "1000", "--dataset", "mini", "--budget", "0"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(bench.rows().len(), 10);
+    assert_eq!(bench.rows().len(), 12);
     assert!(ran.stdout.contains('['), "{ran:?}");
 }
 

@@ -16,47 +16,90 @@ const MAX_TIMEOUT_S: u64 = 3600;
 /// Starts at once, unless the entry says otherwise.
 const MAX_WORKERS: usize = 64;
 
-/// A runtime: one rung of the ladder.
-#[derive(Debug, Clone)]
+/// A runtime: one rung of the ladder. As it stands in the file until [`Entry::check`], which parses the commands and
+/// fills in what depends on other fields.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// Ladder id.
     pub id: String,
     /// One line: what starts.
+    #[serde(default)]
     pub summary: String,
+    #[serde(rename = "command")]
+    command_words: Vec<String>,
+    #[serde(rename = "setup", default)]
+    setup_words: Vec<Vec<String>>,
+    #[serde(rename = "cleanup", default)]
+    cleanup_words: Vec<Vec<String>>,
     /// What is executed at each start.
+    #[serde(skip)]
     pub command: Vec<Template>,
     /// What is executed once beforehand, in order.
+    #[serde(skip)]
     pub setup: Vec<Vec<Template>>,
     /// What is executed after a start that failed or hung, so that nothing of it is left.
+    #[serde(skip)]
     pub cleanup: Vec<Vec<Template>>,
     /// What prints the version; empty: there is none.
-    pub version: Vec<String>,
+    pub version: Option<Vec<String>>,
     /// Files made in the state directory beforehand, by name, taken literally.
+    #[serde(default)]
     pub files: BTreeMap<String, String>,
     /// Environment of the command, beside PATH and HOME.
+    #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// Mount points that the command does not see.
+    #[serde(default)]
     pub hide_mounts: Vec<String>,
     /// Further processes whose memory counts.
+    #[serde(default)]
     pub counts: Counts,
     /// How to tell that a parked worker is inside its function.
+    #[serde(default)]
     pub parked_when: ParkedWhen,
     /// When a start has hung.
-    pub timeout: Duration,
+    #[serde(default = "default_timeout_s")]
+    pub timeout_s: u64,
     /// The most starts at once.
+    #[serde(default = "default_max_workers")]
     pub max_workers: usize,
-    /// What a start finds ready, where the standard sentence does not say it.
-    pub cold: Option<String>,
+    /// What a start finds ready.
+    #[serde(default = "default_cold")]
+    pub cold: String,
     /// The same in a few words.
+    #[serde(default = "default_warm")]
     pub warm: String,
     /// What it isolates.
+    #[serde(with = "StrictIsolation")]
     pub isolation: Isolation,
     /// Security-relevant settings, in words.
+    #[serde(default)]
     pub settings: Vec<String>,
     /// How to get the command where it is missing.
+    #[serde(default)]
     pub install: String,
     /// What to do where the command is there and does not work.
+    #[serde(default)]
     pub mend: String,
+}
+
+fn default_timeout_s() -> u64 {
+    TIMEOUT_S
+}
+
+fn default_max_workers() -> usize {
+    MAX_WORKERS
+}
+
+fn default_cold() -> String {
+    "a new process of the command each time, under a name that was never used; what it runs from (root \
+     directory, bundle, compiled code) was made beforehand; executables are in the page cache"
+        .into()
+}
+
+fn default_warm() -> String {
+    "root directory, bundle or compiled code".into()
 }
 
 /// Processes that count beside the command's own tree, for runtimes with a daemon.
@@ -80,44 +123,10 @@ pub enum ParkedWhen {
     Process,
 }
 
-/// An entry as it stands in the file, before [`RawEntry::check`].
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawEntry {
-    id: String,
-    command: Vec<String>,
-    isolation: RawIsolation,
-    #[serde(default)]
-    summary: Option<String>,
-    #[serde(default)]
-    setup: Vec<Vec<String>>,
-    #[serde(default)]
-    cleanup: Vec<Vec<String>>,
-    version: Option<Vec<String>>,
-    #[serde(default)]
-    files: BTreeMap<String, String>,
-    #[serde(default)]
-    environment: BTreeMap<String, String>,
-    #[serde(default)]
-    hide_mounts: Vec<String>,
-    #[serde(default)]
-    counts: Counts,
-    #[serde(default)]
-    parked_when: ParkedWhen,
-    timeout_s: Option<u64>,
-    max_workers: Option<usize>,
-    cold: Option<String>,
-    warm: Option<String>,
-    #[serde(default)]
-    settings: Vec<String>,
-    install: Option<String>,
-    mend: Option<String>,
-}
-
 /// [`Isolation`], but a word that is no kind of isolation is refused.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawIsolation {
+#[derive(Default, Deserialize)]
+#[serde(remote = "Isolation", default, deny_unknown_fields)]
+struct StrictIsolation {
     memory: String,
     cpu: String,
     network: String,
@@ -127,79 +136,53 @@ struct RawIsolation {
     hardware: String,
 }
 
-impl RawEntry {
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
+impl Entry {
     /// The entry, if every field can be what it says.
     ///
     /// # Errors
     /// The first that cannot.
-    pub(super) fn check(self) -> Result<Entry, EntryError> {
+    pub(super) fn check(mut self) -> Result<Self, EntryError> {
         check_id(&self.id)?;
-        let command = templates("command", &self.command)?;
-        let setup = lists("setup", &self.setup)?;
-        let cleanup = lists("cleanup", &self.cleanup)?;
-        let Some(executable) = self.command.first().filter(|word| !word.is_empty()) else {
+        self.command = templates("command", &self.command_words)?;
+        self.setup = lists("setup", &self.setup_words)?;
+        self.cleanup = lists("cleanup", &self.cleanup_words)?;
+        let Some(executable) = self.command_words.first().filter(|word| !word.is_empty()) else {
             return Err(EntryError::NoCommand);
         };
-        check_uses(&command, &setup, &cleanup)?;
-        let timeout_s = self.timeout_s.unwrap_or(TIMEOUT_S);
-        in_range("timeout_s", timeout_s, 1..=MAX_TIMEOUT_S)?;
-        let max_workers = self.max_workers.unwrap_or(MAX_WORKERS);
+        check_uses(&self.command, &self.setup, &self.cleanup)?;
+        in_range("timeout_s", self.timeout_s, 1..=MAX_TIMEOUT_S)?;
         let most = measure_core::driver_kit::cli::MAX_WORKERS;
-        in_range("max_workers", max_workers, 1..=most)?;
+        in_range("max_workers", self.max_workers, 1..=most)?;
         if let Some(name) = self.files.keys().find(|name| !is_file_name(name)) {
             return Err(EntryError::FileName(name.clone()));
         }
-        let isolation = Isolation {
-            memory: self.isolation.memory,
-            cpu: self.isolation.cpu,
-            network: self.isolation.network,
-            files: self.isolation.files,
-            syscalls: self.isolation.syscalls,
-            capabilities: self.isolation.capabilities,
-            hardware: self.isolation.hardware,
+        let id = &self.id;
+        let fill = |field: &mut String, text: String| {
+            if field.is_empty() {
+                *field = text;
+            }
         };
-        Ok(Entry {
-            summary: self
-                .summary
-                .unwrap_or_else(|| format!("`{executable}` runs the function")),
-            version: self
-                .version
-                .unwrap_or_else(|| vec![executable.clone(), "--version".into()]),
-            install: self
-                .install
-                .unwrap_or_else(|| format!("install {executable} or put it on PATH")),
-            mend: self.mend.unwrap_or_else(|| {
-                format!(
-                    "mend what it says, or try `process-driver time 1 --rung {}`",
-                    self.id
-                )
-            }),
-            id: self.id,
-            command,
-            setup,
-            cleanup,
-            files: self.files,
-            environment: self.environment,
-            hide_mounts: self.hide_mounts,
-            counts: self.counts,
-            parked_when: self.parked_when,
-            timeout: Duration::from_secs(timeout_s),
-            max_workers,
-            cold: self.cold,
-            warm: self
-                .warm
-                .unwrap_or_else(|| "root directory, bundle or compiled code".into()),
-            isolation,
-            settings: self.settings,
-        })
+        fill(
+            &mut self.summary,
+            format!("`{executable}` runs the function"),
+        );
+        fill(
+            &mut self.install,
+            format!("install {executable} or put it on PATH"),
+        );
+        let again = format!("mend what it says, or try `process-driver time 1 --rung {id}`");
+        fill(&mut self.mend, again);
+        let ask = || vec![executable.clone(), "--version".into()];
+        self.version.get_or_insert_with(ask);
+        Ok(self)
     }
-}
 
-impl Entry {
+    /// When a start has hung.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_s)
+    }
+
     /// Every placeholder in any of its texts.
     #[must_use]
     pub fn uses(&self) -> BTreeSet<Placeholder> {
@@ -302,17 +285,23 @@ mod tests {
     use super::*;
 
     fn check(text: &str) -> Result<Entry, String> {
-        let raw: RawEntry = toml::from_str(text).map_err(|e| e.to_string())?;
-        raw.check().map_err(|e| e.to_string())
+        let entry: Entry = toml::from_str(text).map_err(|e| e.to_string())?;
+        entry.check().map_err(|e| e.to_string())
     }
 
     #[test]
     fn an_entry_needs_an_id_a_command_and_what_it_isolates() {
         let entry = check("id = 'x'\ncommand = ['/bin/x', '{function}']\nisolation = {}")
             .expect("an entry");
-        assert_eq!(entry.version, ["/bin/x", "--version"]);
+        assert_eq!(
+            entry.version,
+            Some(["/bin/x", "--version"].map(String::from).into())
+        );
         assert_eq!(entry.executables(), ["/bin/x"]);
-        assert_eq!(entry.timeout, Duration::from_secs(TIMEOUT_S));
+        assert_eq!(entry.warm, default_warm());
+        let own = "id = 'x'\ncommand = ['x', '{function}']\nisolation = {}\nwarm = 'a daemon'";
+        assert_eq!(check(own).expect("an entry").warm, "a daemon");
+        assert_eq!(entry.timeout(), Duration::from_secs(TIMEOUT_S));
         for (text, words) in [
             (
                 "command = ['{function}']\nisolation = {}",

@@ -1,12 +1,14 @@
 //! Mount points that a command must not see: some runtimes refuse what the host has mounted.
 
 use std::env;
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 
 use measure_core::driver_kit::DriverError;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
+
+use super::workdir::mounts_below;
 
 /// The calling thread, and the threads and processes that it makes from here on, are in a mount namespace
 /// without certain mounts. The thread returns from it on drop.
@@ -22,14 +24,9 @@ impl HiddenMounts {
     /// # Errors
     /// The kernel refuses the namespace.
     pub(super) fn enter(points: &[String]) -> Result<Option<Self>, DriverError> {
-        let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let mounted = |point: &&String| {
-            let mut mounts = text
-                .lines()
-                .filter_map(|line| line.split_whitespace().nth(4));
-            mounts.any(|mount| mount == point.as_str())
-        };
-        let points: Vec<&String> = points.iter().filter(mounted).collect();
+        let mounted = mounts_below(Path::new("/"));
+        let is_mounted = |point: &&String| mounted.iter().any(|at| at == Path::new(point));
+        let points: Vec<&String> = points.iter().filter(is_mounted).collect();
         if points.is_empty() {
             return Ok(None);
         }

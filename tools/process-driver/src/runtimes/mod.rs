@@ -28,7 +28,7 @@ use measure_core::base::label::LABEL;
 use measure_core::driver_kit::DriverError;
 use serde::Deserialize;
 
-use entry::{Entry, RawEntry};
+use entry::Entry;
 use error::CatalogueError;
 
 pub use error::TemplateError;
@@ -45,7 +45,7 @@ pub const VARIABLE: &str = "FAASM_BENCH_RUNTIMES";
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    runtime: Vec<RawEntry>,
+    runtime: Vec<Entry>,
 }
 
 /// All entries: the shipped ones and the user's; of two with one id the user's counts.
@@ -104,25 +104,27 @@ fn users_file() -> Option<PathBuf> {
 fn parse(text: &str, taken: &[&str]) -> Result<Vec<Entry>, CatalogueError> {
     let file: File = toml::from_str(text)?;
     let mut entries: Vec<Entry> = Vec::with_capacity(file.runtime.len());
-    for raw in file.runtime {
-        let id = raw.id().to_owned();
+    for entry in file.runtime {
+        let id = entry.id.clone();
         if taken.contains(&id.as_str()) {
             return Err(CatalogueError::Taken(id));
         }
         if entries.iter().any(|entry| entry.id == id) {
             return Err(CatalogueError::Twice(id));
         }
-        let entry = raw.check().map_err(|why| CatalogueError::Entry {
+        let wrong = |why| CatalogueError::Entry {
             id,
             why: Box::new(why),
-        })?;
-        entries.push(entry);
+        };
+        entries.push(entry.check().map_err(wrong)?);
     }
     Ok(entries)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const TAKEN: [&str; 1] = ["process"];
@@ -130,20 +132,20 @@ mod tests {
     #[test]
     fn the_shipped_entries_are_right_and_say_what_they_isolate() {
         let entries = parse(SHIPPED, &TAKEN).expect("right");
-        let ids: Vec<&str> = entries.iter().map(|e| e.id.as_str()).collect();
-        for wanted in [
-            "runc",
-            "crun",
-            "runsc",
-            "podman",
-            "bubblewrap",
-            "unshare",
-            "systemd-nspawn",
-            "wasmtime",
-            "node",
-            "native",
+        let warm: BTreeMap<&str, &str> = entries.iter().map(|e| (&*e.id, &*e.warm)).collect();
+        for (id, words) in [
+            ("runc", "bundle"),
+            ("crun", "bundle"),
+            ("runsc", "bundle"),
+            ("podman", "root directory"),
+            ("bubblewrap", "root directory"),
+            ("unshare", "root directory"),
+            ("systemd-nspawn", "root directory"),
+            ("wasmtime", "compiled code"),
+            ("node", "nothing"),
+            ("native", "nothing"),
         ] {
-            assert!(ids.contains(&wanted), "{wanted} in {ids:?}");
+            assert_eq!(warm.get(id), Some(&words), "{id} in {warm:?}");
         }
         for entry in entries {
             assert!(!entry.isolation.memory.is_empty(), "{}", entry.id);

@@ -92,7 +92,7 @@ impl Parked {
         for one in &mut self.all {
             one.stdin = None;
         }
-        let deadline = Instant::now() + self.starter.entry.timeout;
+        let deadline = Instant::now() + self.starter.entry.timeout();
         let mut outcome = Ok(());
         while let Some(one) = self.all.last_mut() {
             if !one.running.child.ended(Duration::ZERO).unwrap_or(true) {
@@ -122,7 +122,7 @@ impl One {
             running,
             stdin: Some(stdin),
             errors,
-            deadline: Instant::now() + starter.entry.timeout,
+            deadline: Instant::now() + starter.entry.timeout(),
         })
     }
 

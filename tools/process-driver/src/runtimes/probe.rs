@@ -13,7 +13,7 @@ use super::template::Placeholder;
 use crate::store::Store;
 
 /// How long the trial start may take.
-const TRIAL_LIMIT: Duration = Duration::from_secs(10);
+const TRIAL_LIMIT_S: u64 = 10;
 const VERSION_LIMIT: Duration = Duration::from_secs(5);
 /// What is tried.
 const TRIAL: (&str, &str) = ("demo", "noop");
@@ -45,7 +45,7 @@ pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
         return unavailable(why, "build the demo functions with `make functions`");
     }
     let mut tried = entry.clone();
-    tried.timeout = tried.timeout.min(TRIAL_LIMIT);
+    tried.timeout_s = tried.timeout_s.min(TRIAL_LIMIT_S);
     match trial(RuntimeRung::new(tried, store.clone()), function) {
         Ok(()) => Probe::Ready,
         Err(DriverError::Unavailable { why, mend }) => unavailable(why, mend),
@@ -64,14 +64,15 @@ fn trial(mut rung: RuntimeRung, function: FunctionId) -> Result<(), DriverError>
 
 /// The runtime's version, as it says it.
 pub(super) fn version(entry: &Entry) -> String {
-    if entry.version.is_empty() {
+    let words = entry.version.as_deref().unwrap_or_default();
+    if words.is_empty() {
         return "no runtime in between".into();
     }
     let environment = [(
         "PATH".to_owned(),
         aside::search_path().to_string_lossy().into_owned(),
     )];
-    let said = match aside::run(&entry.version, &environment, VERSION_LIMIT) {
+    let said = match aside::run(words, &environment, VERSION_LIMIT) {
         Ok(said) => said,
         Err(why) => return format!("{} of unknown version ({why})", entry.id),
     };

@@ -13,6 +13,7 @@ use measure_core::base::clock::Phases;
 use measure_core::base::interrupt;
 use measure_core::contract::{Description, Probe, Scope};
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
+use procfs::process::all_processes;
 
 use super::aside;
 use super::bundle::{bundles, make_bundle, make_root, path_in_root};
@@ -216,12 +217,9 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 fn processes_of(name: &str) -> Vec<i32> {
-    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
-    all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| {
-            fs::read_link(format!("/proc/{pid}/exe"))
-                .is_ok_and(|exe| exe.file_name() == Some(OsStr::new(name)))
-        })
+    let all = all_processes().into_iter().flatten().flatten();
+    all.filter(|process| process.exe().is_ok_and(|exe| exe.ends_with(name)))
+        .map(|process| process.pid)
         .collect()
 }
 
@@ -235,17 +233,12 @@ impl Rung for RuntimeRung {
             .collect();
         let mut settings = entry.settings.clone();
         settings.push(format!("command `{}`", words.join(" ")));
-        settings.push(format!("killed after {} s", entry.timeout.as_secs()));
-        let cold = entry.cold.clone().unwrap_or_else(|| {
-            "a new process of the command each time, under a name that was never used; what it runs from (root \
-             directory, bundle, compiled code) was made beforehand; executables are in the page cache"
-                .into()
-        });
+        settings.push(format!("killed after {} s", entry.timeout_s));
         Description {
             rung: entry.id.clone(),
             summary: entry.summary.clone(),
             engine: self.version.get_or_init(|| probe::version(entry)).clone(),
-            cold,
+            cold: entry.cold.clone(),
             warm: entry.warm.clone(),
             isolation: entry.isolation.clone(),
             settings,

@@ -124,7 +124,7 @@ impl Starter {
             worker,
             name,
         };
-        let waited = wait(&running.child, self.entry.timeout);
+        let waited = wait(&running.child, self.entry.timeout());
         clock.lap(phase::RUN);
         let outcome = match waited {
             Ok(Waited::Ended) => {
@@ -207,8 +207,7 @@ impl Starter {
         };
         DriverError::StartFailed(format!(
             "hung: no end within {} s (timeout_s of runtime `{}`); killed, with all {count} processes of it{said}",
-            self.entry.timeout.as_secs(),
-            self.entry.id
+            self.entry.timeout_s, self.entry.id
         ))
     }
 

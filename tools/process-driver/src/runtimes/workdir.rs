@@ -1,5 +1,6 @@
 //! The directory below which everything of one driver's starts lies.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use measure_core::driver_kit::cgroup;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
+use procfs::process::{Process, all_processes};
 
 use super::groups;
 
@@ -110,21 +112,12 @@ fn orphans() -> Vec<(i32, PathBuf)> {
 
 /// Kills processes whose environment says that they belong to a start of the directory's maker.
 fn kill_users(owner: i32) {
-    let mark = format!("{START_VARIABLE}={}", label::name(owner, ""));
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|n| n.parse::<i32>().ok())
-        else {
-            continue;
-        };
-        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment
-            .split(|&byte| byte == 0)
-            .any(|text| text.starts_with(mark.as_bytes()))
-        {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    let mark = label::name(owner, "");
+    for process in all_processes().into_iter().flatten().flatten() {
+        let environment = process.environ().unwrap_or_default();
+        let start = environment.get(OsStr::new(START_VARIABLE));
+        if start.is_some_and(|name| name.to_string_lossy().starts_with(&mark)) {
+            let _ = kill(Pid::from_raw(process.pid), Signal::SIGKILL);
         }
     }
 }
@@ -161,12 +154,8 @@ fn remove(path: &Path) -> Result<(), DriverError> {
 }
 
 /// Mount points at or below `path`, outer ones first.
-fn mounts_below(path: &Path) -> Vec<PathBuf> {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    text.lines()
-        .filter_map(|line| line.split_whitespace().nth(4))
-        // The kernel writes spaces in octal; our own paths have none, others' do not matter.
-        .map(PathBuf::from)
-        .filter(|point| point.starts_with(path))
-        .collect()
+pub(super) fn mounts_below(path: &Path) -> Vec<PathBuf> {
+    let mounts = Process::myself().and_then(|me| me.mountinfo());
+    let points = mounts.into_iter().flatten().map(|mount| mount.mount_point);
+    points.filter(|point| point.starts_with(path)).collect()
 }

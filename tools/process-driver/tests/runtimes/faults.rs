@@ -5,13 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use measure_core::base::exit::Exit;
-use measure_core::contract::protocol::{Message, StartSample};
 use nix::sys::signal::Signal;
 
-use driver_testkit::{alive, eventually, left, samples, skipped};
+use driver_testkit::{alive, eventually, skipped};
 
-use crate::common::{run, start, store};
-use crate::{arguments, runtimes};
+use crate::common::Bench;
 
 /// One that runs the function the first time after it was set up, and then hangs with a child.
 const FLAKY: &str = r#"
@@ -24,32 +22,21 @@ timeout_s = 1
 "#;
 
 /// Whether rung `rung` can run here; says so if not.
-fn ready(store: &Path, rung: &str, test: &str) -> bool {
-    let probe = run(store, &["info", "--rung", rung]);
-    let ready = probe.stdout.contains("    ready");
+fn ready(bench: &Bench, rung: &str) -> bool {
+    let info = bench.run(&format!("info --rung {rung}"));
+    let ready = info.stdout.contains("    ready");
     if !ready {
-        skipped(test, format!("{rung} does not run here"));
+        skipped(rung, "it does not run here");
     }
     ready
 }
 
 #[test]
 fn a_start_that_hangs_is_killed_counted_and_shown() {
-    let Some(store) = store("hanging runtime") else {
-        return;
-    };
-    let (_directory, file) = runtimes(FLAKY);
-    let mut driver = start(
-        store.path(),
-        &arguments(&file, &["time", "3", "--rung", "flaky"]),
-    );
-    let pid = driver.pid();
-    let mut said = Vec::new();
-    while let Some(message) = driver.next() {
-        said.push(message);
-    }
-    assert_eq!(driver.code(), Some(Exit::StartFailed as i32));
-    let samples = samples(&said);
+    let Some(bench) = Bench::new() else { return };
+    let ended = bench.with_runtimes(FLAKY).run("time 3 --rung flaky");
+    ended.expect(Exit::StartFailed as i32);
+    let samples = ended.samples();
     assert_eq!(samples.len(), 3);
     assert_eq!(samples[0].error, None);
     for sample in &samples[1..] {
@@ -58,23 +45,18 @@ fn a_start_that_hangs_is_killed_counted_and_shown() {
             assert!(error.contains(words), "{words}: {error}");
         }
     }
-    let batch = said.iter().find_map(|m| match m {
-        Message::Batch(batch) => Some(batch),
-        _ => None,
-    });
-    assert_eq!(batch.map(|b| (b.starts, b.failed)), Some((3, 2)));
-    assert_eq!(left::behind(pid), [""; 0]);
+    let batch = ended.batch();
+    assert_eq!((batch.starts, batch.failed), (3, 2));
+    ended.left_nothing();
 }
 
 #[test]
 fn a_container_that_hangs_is_removed() {
-    let Some(store) = store("hanging container") else {
-        return;
-    };
-    if !ready(store.path(), "runc", "hanging container") {
+    let Some(bench) = Bench::new() else { return };
+    if !ready(&bench, "runc") {
         return;
     }
-    let (_directory, file) = runtimes(
+    let bench = bench.with_runtimes(
         r#"
 [[runtime]]
 id = "runc-short"
@@ -84,26 +66,11 @@ isolation = {}
 timeout_s = 2
 "#,
     );
-    let command = [
-        "time",
-        "1",
-        "--rung",
-        "runc-short",
-        "--function",
-        "test/forever",
-    ];
-    let mut driver = start(store.path(), &arguments(&file, &command));
-    let pid = driver.pid();
-    let sample = driver.until(|m| matches!(m, Message::Sample(_)));
-    let Message::Sample(StartSample {
-        error: Some(error), ..
-    }) = sample
-    else {
-        panic!("{sample:?}")
-    };
-    assert!(error.contains("hung"), "{error}");
-    assert_eq!(driver.code(), Some(Exit::StartFailed as i32));
-    assert_eq!(left::behind(pid), [""; 0]);
+    let ended = bench.run("time 1 --rung runc-short --function test/forever");
+    ended.expect(Exit::StartFailed as i32);
+    let error = ended.samples().remove(0).error;
+    assert!(error.is_some_and(|e| e.contains("hung")), "{ended:?}");
+    ended.left_nothing();
 }
 
 /// One that makes a mount, a socket and a network device at its second start, says so in a file, and hangs.
@@ -128,20 +95,21 @@ fn what_a_hanging_start_has_made_is_gone() {
         skipped("what a hanging start has made", "mounting needs root");
         return;
     }
-    let Some(store) = store("what a hanging start has made") else {
-        return;
-    };
+    let Some(bench) = Bench::new() else { return };
     let directory = tempfile::tempdir().expect("a directory");
     let made = directory.path().join("made");
     let entry = MESSY.replace("MADE", made.to_str().expect("a path"));
-    let (_directory, file) = runtimes(&entry);
-    let time = ["time", "2", "--rung", "messy"];
-    let mut driver = start(store.path(), &arguments(&file, &time));
-    let pid = driver.pid();
-    let hung = driver.until(|m| matches!(m, Message::Sample(s) if s.error.is_some()));
-    assert!(format!("{hung:?}").contains("hung"), "{hung:?}");
-    assert_eq!(driver.code(), Some(Exit::StartFailed as i32));
-    assert_eq!(left::behind(pid), [""; 0]);
+    let ended = bench.with_runtimes(&entry).run("time 2 --rung messy");
+    ended.expect(Exit::StartFailed as i32);
+    let hung = |error: String| error.contains("hung");
+    assert!(
+        ended
+            .samples()
+            .into_iter()
+            .filter_map(|s| s.error)
+            .any(hung)
+    );
+    ended.left_nothing();
     let made = fs::read_to_string(made).unwrap_or_default();
     for thing in ["mount", "socket", "fb"] {
         if !made.lines().any(|line| line.starts_with(thing)) {
@@ -159,16 +127,12 @@ fn what_a_hanging_start_has_made_is_gone() {
 
 #[test]
 fn a_failing_function_and_a_failing_runtime_are_told_apart_by_what_they_say() {
-    let Some(store) = store("failing runtime") else {
-        return;
-    };
-    let output = run(
-        store.path(),
-        &["time", "1", "--rung", "native", "--function", "test/three"],
-    );
-    assert_eq!(output.code, Some(Exit::StartFailed as i32));
-    assert!(output.stderr.contains("exit code 3"), "{}", output.stderr);
-    let (_directory, file) = runtimes(
+    let Some(bench) = Bench::new() else { return };
+    bench
+        .run("time 1 --rung native --function test/three")
+        .expect(Exit::StartFailed as i32)
+        .says("exit code 3");
+    let bench = bench.with_runtimes(
         r#"
 [[runtime]]
 id = "broken"
@@ -194,67 +158,55 @@ install = "apt-get install no-such-runtime"
             ],
         ),
     ] {
-        let output = run(
-            store.path(),
-            &arguments(&file, &["time", "1", "--rung", rung]),
-        );
-        assert_eq!(output.code, Some(Exit::Unavailable as i32));
+        let ended = bench.run(&format!("time 1 --rung {rung}"));
+        ended.expect(Exit::Unavailable as i32);
         for word in words {
-            assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
+            ended.says(word);
         }
     }
 }
 
 #[test]
 fn a_signal_ends_a_hanging_start_at_once_and_leaves_nothing() {
-    let Some(store) = store("signal and runtime") else {
-        return;
-    };
-    let (_directory, file) = runtimes(&FLAKY.replace("timeout_s = 1", "timeout_s = 600"));
+    let Some(bench) = Bench::new() else { return };
+    let bench = bench.with_runtimes(&FLAKY.replace("timeout_s = 1", "timeout_s = 600"));
     for (signal, exit) in [
         (Signal::SIGINT, Exit::Interrupted),
         (Signal::SIGTERM, Exit::Terminated),
     ] {
-        let mut driver = start(
-            store.path(),
-            &arguments(&file, &["time", "2", "--rung", "flaky"]),
-        );
-        let pid = driver.pid();
-        driver.until(|m| matches!(m, Message::Sample(_)));
+        let mut driver = bench.start("time 2 --rung flaky");
+        driver.until_sample();
         let begun = Instant::now();
         driver.signal(signal);
-        assert_eq!(driver.code(), Some(exit as i32));
+        let ended = driver.end();
+        ended.expect(exit as i32);
         assert!(
             begun.elapsed() < Duration::from_secs(300),
             "it waited for its time limit"
         );
-        assert_eq!(left::behind(pid), [""; 0]);
+        ended.left_nothing();
     }
 }
 
 #[test]
 fn what_a_killed_driver_leaves_is_removed_by_clean() {
-    let Some(store) = store("killed driver of a runtime") else {
-        return;
-    };
+    let Some(bench) = Bench::new() else { return };
     for rung in ["native", "runc", "podman", "systemd-nspawn"] {
-        if !ready(store.path(), rung, "killed driver") {
+        if !ready(&bench, rung) {
             continue;
         }
-        let mut driver = start(store.path(), &["hold", "2", "--gated", "--rung", rung]);
-        let pid = driver.pid();
-        driver.until(|m| *m == Message::Ready);
-        driver.say("");
-        driver.until(|m| matches!(m, Message::Parked { .. }));
+        let mut driver = bench.start(&format!("hold 2 --gated --rung {rung}"));
+        driver.until_ready();
+        driver.go();
+        driver.until_parked();
         let children = driver.children();
         assert!(!children.is_empty(), "{rung}");
         driver.signal(Signal::SIGKILL);
-        driver.child.wait().expect("ended");
+        let killed = driver.end();
         eventually("its commands end", || {
             !children.iter().any(|&pid| alive(pid))
         });
-        let output = run(store.path(), &["clean"]);
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
-        assert_eq!(left::behind(pid), [""; 0], "{rung}");
+        bench.run("clean").expect(0);
+        killed.left_nothing();
     }
 }

@@ -5,40 +5,22 @@ mod common;
 mod faults;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use common::{compile_wasm, run, start, store};
-use driver_testkit::{functions, left, samples, skipped};
+use common::{Bench, DRIVER};
+use driver_testkit::{functions, skipped};
 use measure_core::base::exit::Exit;
 use measure_core::contract::Probe;
 use measure_core::contract::protocol::Message;
-use tempfile::TempDir;
-
-/// A user's file with `entries`, `{{` and `}}` not needed.
-fn runtimes(entries: &str) -> (TempDir, PathBuf) {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("runtimes.toml");
-    fs::write(&path, entries).expect("written");
-    (directory, path)
-}
-
-fn arguments<'a>(file: &'a Path, rest: &[&'a str]) -> Vec<&'a str> {
-    let mut all = vec!["--runtimes", file.to_str().expect("a path")];
-    all.extend(rest);
-    all
-}
 
 #[test]
 fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
-    let Some(store) = store("shipped runtimes") else {
-        return;
-    };
-    if !compile_wasm(store.path()) {
+    let Some(bench) = Bench::new() else { return };
+    if !bench.compile_wasm() {
         skipped("runtimes of Wasm", functions::NO_WASI);
     }
-    let output = run(store.path(), &["info", "--json"]);
-    let rungs = output.messages();
+    let rungs = bench.run("info --json").messages();
     let mut ran = 0;
     for message in rungs.iter().skip(3) {
         let Message::Rung { description, probe } = message else {
@@ -50,36 +32,14 @@ fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
             continue;
         }
         ran += 1;
-        let mut timed = start(
-            store.path(),
-            &["time", "3", "--workers", "2", "--rung", rung],
-        );
-        let pid = timed.pid();
-        let mut said = Vec::new();
-        while let Some(message) = timed.next() {
-            said.push(message);
-        }
-        assert_eq!(timed.code(), Some(0), "{rung}: {said:?}");
-        let samples = samples(&said);
-        assert_eq!(samples.len(), 3, "{rung}");
-        for sample in samples {
-            assert_eq!(sample.error, None, "{rung}");
-            let names: Vec<_> = sample.phases.iter().map(|p| p.0.as_str()).collect();
-            assert_eq!(names, ["spawn", "run", "reap"], "{rung}");
-            assert_eq!(
-                sample.phases.iter().map(|p| p.1).sum::<u64>(),
-                sample.total_ns
-            );
-        }
-        assert_eq!(left::behind(pid), [""; 0], "{rung}");
-        let mut held = start(store.path(), &["hold", "2", "--gated", "--rung", rung]);
-        let pid = held.pid();
-        held.until(|m| *m == Message::Ready);
-        held.say("");
-        held.until(|m| matches!(m, Message::Parked { workers: 2 }));
-        held.input = None;
-        assert_eq!(held.code(), Some(0), "{rung}");
-        assert_eq!(left::behind(pid), [""; 0], "{rung}");
+        let timed = bench.run(&format!("time 3 --workers 2 --rung {rung}"));
+        timed.expect(0).made_starts(3, &["spawn", "run", "reap"]);
+        timed.left_nothing();
+        let mut held = bench.start(&format!("hold 2 --gated --rung {rung}"));
+        held.until_ready();
+        held.go();
+        assert_eq!(held.until_parked(), 2);
+        held.end().expect(0).left_nothing();
     }
     assert!(ran >= 1, "not even `native` runs");
 }
@@ -102,29 +62,19 @@ fn a_wrong_file_is_a_usage_error_that_names_entry_and_field() {
         ("[[runtimes]]\n", "unknown field `runtimes`"),
         ("no toml", "line 1"),
     ] {
-        let (_directory, file) = runtimes(text);
-        let output = run(Path::new("/nonexistent"), &arguments(&file, &["info"]));
-        assert_eq!(output.code, Some(Exit::Usage as i32), "{text}");
-        assert!(output.stderr.contains(words), "{}", output.stderr);
-        assert!(output.stderr.contains("runtimes.toml"), "{}", output.stderr);
+        let ended = Bench::empty().with_runtimes(text).run("info");
+        ended
+            .expect(Exit::Usage as i32)
+            .says(words)
+            .says("runtimes.toml");
     }
-    let (_directory, file) = runtimes("");
-    let output = run(
-        Path::new("/nonexistent"),
-        &arguments(&file, &["time", "1", "--rung", "runk"]),
-    );
-    assert!(
-        output.stderr.contains("did you mean `runc`?"),
-        "{}",
-        output.stderr
-    );
+    let ended = Bench::empty().with_runtimes("").run("time 1 --rung runk");
+    ended.says("did you mean `runc`?");
 }
 
 #[test]
 fn the_page_on_adding_a_runtime_is_true() {
-    let Some(store) = store("docs/adding-a-runtime.md") else {
-        return;
-    };
+    let Some(bench) = Bench::new() else { return };
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/adding-a-runtime.md");
     let page = fs::read_to_string(page).expect("the page");
     let block = page
@@ -137,18 +87,19 @@ fn the_page_on_adding_a_runtime_is_true() {
         .lines()
         .find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"'))
         .expect("an id");
-    let (directory, file) = runtimes(block);
     // As the page says: in the configuration directory, and then by the variable.
+    let directory = tempfile::tempdir().expect("a directory");
     let configured = directory.path().join("faasm-bench");
     fs::create_dir(&configured).expect("made");
-    fs::copy(&file, configured.join("runtimes.toml")).expect("copied");
+    let file = configured.join("runtimes.toml");
+    fs::write(&file, block).expect("written");
     for (variable, value) in [
         ("XDG_CONFIG_HOME", directory.path()),
         ("FAASM_BENCH_RUNTIMES", file.as_path()),
     ] {
         let driver = |arguments: &[&str]| {
-            let mut driver = Command::new(env!("CARGO_BIN_EXE_process-driver"));
-            driver.arg("--store").arg(store.path()).args(arguments);
+            let mut driver = Command::new(DRIVER);
+            driver.arg("--store").arg(bench.path()).args(arguments);
             driver.env(variable, value);
             driver_testkit::run(driver)
         };
@@ -158,10 +109,9 @@ fn the_page_on_adding_a_runtime_is_true() {
             skipped("the page's own runtime", text);
             continue;
         }
-        let output = driver(&["time", "2", "--rung", id]);
-        assert_eq!(output.code, Some(0), "{}", output.stderr);
-        assert_eq!(output.samples().len(), 2);
-        assert_eq!(output.batch().failed, 0);
+        let ended = driver(&["time", "2", "--rung", id]);
+        assert_eq!(ended.expect(0).samples().len(), 2);
+        assert_eq!(ended.batch().failed, 0);
     }
     // Every field and placeholder that exists is explained.
     for word in [
@@ -185,6 +135,7 @@ fn the_page_on_adding_a_runtime_is_true() {
         "timeout_s",
         "max_workers",
         "cold",
+        "warm",
         "settings",
         "install",
         "mend",

@@ -85,14 +85,15 @@ impl Home {
         self.dir.path().join("rows.csv")
     }
 
-    pub fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().expect("it runs")
+    pub fn run(&self, args: &str) -> Ran {
+        self.command(args).output().expect("it runs").into()
     }
 
-    pub fn command(&self, args: &[&str]) -> Command {
+    /// `args` are words with white space between them.
+    pub fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_py_bench"));
         command
-            .args(args)
+            .args(args.split_whitespace())
             .env("FAASM_BENCH_HOME", self.dir.path())
             .arg("--output")
             .arg(self.csv())
@@ -114,8 +115,34 @@ impl Home {
     }
 }
 
-pub fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+/// How a run of the tool ended.
+#[derive(Debug)]
+pub struct Ran {
+    code: Option<i32>,
+    /// Both streams.
+    pub said: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            code: output.status.code(),
+            said: text(&output.stderr) + &text(&output.stdout),
+        }
+    }
+}
+
+impl Ran {
+    /// Itself, if it ended with `code` and said all of `words`.
+    #[track_caller]
+    pub fn assert_ended(self, code: i32, words: &[&str]) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.said);
+        for word in words {
+            assert!(self.said.contains(word), "no `{word}`: {}", self.said);
+        }
+        self
+    }
 }
 
 /// Whether a process runs with `path` in its command line.

@@ -7,14 +7,13 @@ use std::process::Command;
 
 use measure_core::base::home;
 
-use crate::common::{Home, said};
+use crate::common::{Home, Ran};
 
 #[test]
 fn both_sides_run_agree_and_leave_a_row_a_run() {
     let Some(home) = Home::built() else { return };
-    let output = home.run(&["bench_version.py", "2", "1", "--reuse", "--seed", "1"]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    assert!(said(&output).contains("native iterations: 2, Wasm iterations: 1"));
+    home.run("bench_version.py 2 1 --reuse --seed 1")
+        .assert_ended(0, &["native iterations: 2, Wasm iterations: 1"]);
     let mut rows = home.rows();
     rows.sort();
     let types: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
@@ -54,8 +53,8 @@ fn the_second_engine_runs_the_same_interpreter() {
                  return sum(json.load(file)), sorted(os.listdir(os.path.dirname(os.__file__)))[:50]\n\n\
          own('files', work)\n",
     );
-    let output = home.run(&["files", "1", "1", "--also", "wasm-wasm2c", "--seed", "1"]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    home.run("files 1 1 --also wasm-wasm2c --seed 1")
+        .assert_ended(0, &[]);
     let mut types: Vec<String> = home.rows().into_iter().map(|row| row.1).collect();
     types.sort();
     assert_eq!(types, ["native", "wasm", "wasm-wasm2c"]);
@@ -64,16 +63,14 @@ fn the_second_engine_runs_the_same_interpreter() {
         "bench_broken.py",
         "\"\"\"Fails.\"\"\"\nfrom pybench import own\nown('broken', lambda: [][1])\n",
     );
-    let output = home.run(&["dump", "broken", "wasm-wasm2c"]);
-    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-    assert!(said(&output).contains("IndexError"), "{}", said(&output));
+    home.run("dump broken wasm-wasm2c")
+        .assert_ended(4, &["IndexError"]);
     home.script(
         "bench_endless.py",
         "\"\"\"Never ends.\"\"\"\nfrom pybench import own\n\ndef work():\n    while True: pass\n\nown('endless', work)\n",
     );
-    let output = home.run(&["dump", "endless", "wasm-wasm2c", "--timeout", "5"]);
-    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-    assert!(said(&output).contains("after 5s"), "{}", said(&output));
+    home.run("dump endless wasm-wasm2c --timeout 5")
+        .assert_ended(4, &["after 5s"]);
 }
 
 #[test]
@@ -83,13 +80,8 @@ fn what_computes_something_else_on_one_side_is_not_timed() {
         "bench_width.py",
         "\"\"\"Differs.\"\"\"\nimport sys\nfrom pybench import own\nown('width', lambda: sys.maxsize)\n",
     );
-    let output = home.run(&["width", "1", "1"]);
-    assert_eq!(output.status.code(), Some(4), "{}", said(&output));
-    assert!(
-        said(&output).contains("where the reference wrote"),
-        "{}",
-        said(&output)
-    );
+    home.run("width 1 1")
+        .assert_ended(4, &["where the reference wrote"]);
 }
 
 #[test]
@@ -128,8 +120,7 @@ fn list() -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_py_bench"))
         .arg("list")
         .env("FAASM_BENCH_HOME", home::root())
-        .output()
-        .expect("it runs");
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    said(&output)
+        .output();
+    let ran = Ran::from(output.expect("it runs"));
+    ran.assert_ended(0, &[]).said
 }

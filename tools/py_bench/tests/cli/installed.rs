@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::common::{Home, checkout, said};
+use crate::common::{Home, Ran, checkout};
 
 #[test]
 fn an_installed_tool_finds_interpreters_scripts_and_store_beside_itself() {
@@ -16,20 +16,18 @@ fn an_installed_tool_finds_interpreters_scripts_and_store_beside_itself() {
     fs::copy(env!("CARGO_BIN_EXE_py_bench"), &tool).expect("copied");
     fs::rename(built.dir.path(), share.join("faasm-bench")).expect("moved");
     let elsewhere = tempfile::tempdir().expect("a directory");
-    let run = |args: &[&str]| {
-        Command::new(&tool)
-            .args(args)
+    let run = |args: &str| {
+        let output = Command::new(&tool)
+            .args(args.split_whitespace())
             .env_remove("FAASM_BENCH_HOME")
             .current_dir(elsewhere.path())
-            .output()
-            .expect("it runs")
+            .output();
+        Ran::from(output.expect("it runs")).assert_ended(0, &[])
     };
-    let output = run(&["version", "1", "1", "--output", "rows.csv"]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    run("version 1 1 --output rows.csv");
     let rows = fs::read_to_string(elsewhere.path().join("rows.csv")).expect("rows");
     assert_eq!(rows.matches("bench_version").count(), 2, "{rows}");
     assert!(elsewhere.path().join("results").is_dir());
-    let list = run(&["list"]);
-    let checkout = checkout().display().to_string();
-    assert!(!said(&list).contains(&checkout), "{}", said(&list));
+    let list = run("list").said;
+    assert!(!list.contains(&checkout().display().to_string()), "{list}");
 }

@@ -10,7 +10,7 @@ use measure_core::base::home;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::common::{Home, runs_with, said};
+use crate::common::{Home, runs_with};
 
 /// No machine is this slow.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -49,7 +49,7 @@ fn wait_for(what: &str, done: impl Fn() -> bool) {
 struct Running(Child);
 
 impl Running {
-    fn start(home: &Home, args: &[&str]) -> Self {
+    fn start(home: &Home, args: &str) -> Self {
         let mut command = home.command(args);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().expect("it starts"))
@@ -86,8 +86,7 @@ impl Drop for Running {
 fn cut_short(signal: Signal) -> Option<(Home, PathBuf, ExitStatus)> {
     let home = Home::built()?;
     home.script("bench_zlong.py", LONG);
-    let iterations = ITERATIONS.to_string();
-    let running = Running::start(&home, &["all", &iterations, &iterations]);
+    let running = Running::start(&home, &format!("all {ITERATIONS} {ITERATIONS}"));
     wait_for("rows of the first benchmark", || {
         fs::read_to_string(home.csv()).is_ok_and(|text| text.contains("bench_version"))
     });
@@ -132,20 +131,18 @@ fn a_killed_run_keeps_its_rows_and_the_next_removes_what_it_left() {
         return;
     };
     assert_eq!(status.code(), None);
-    let report = home.run(&["report", &home.run_dir(false).display().to_string()]);
-    assert_eq!(report.status.code(), Some(0), "{}", said(&report));
-    assert!(said(&report).contains("version"), "{}", said(&report));
-    let next = home.run(&["dump", "version", "native"]);
-    assert_eq!(next.status.code(), Some(0), "{}", said(&next));
+    home.run(&format!("report {}", home.run_dir(false).display()))
+        .assert_ended(0, &["version"]);
+    home.run("dump version native").assert_ended(0, &[]);
     assert!(!scratch.exists());
 }
 
 #[test]
 fn a_benchmark_that_never_ends_does_not_outlive_a_signal() {
-    for iterations in [["1", "0"], ["0", "1"]] {
+    for runs in ["1 0", "0 1"] {
         let Some(home) = Home::built() else { return };
         home.script("bench_endless.py", ENDLESS);
-        let running = Running::start(&home, &[&["endless"], &iterations[..]].concat());
+        let running = Running::start(&home, &format!("endless {runs}"));
         let scratch = running.scratch();
         wait_for("its beginning", || scratch.join("begun").is_file());
         assert_eq!(running.end_by(Signal::SIGINT).code(), Some(130));

@@ -213,17 +213,9 @@ fn cpu_cost(
     meter: CpuMeter<'_>,
     end: &BatchEnd,
 ) -> Result<(), BenchError> {
-    let cost = meter.read();
-    let values = [
-        (Metric::CpuNs, Some(cost.scope_ns)),
-        (Metric::CpuCycles, Some(cost.cycles)),
-        (Metric::ClientCpuNs, cost.client_ns),
-    ];
-    for (metric, value) in values {
-        if let Some(value) = value {
-            let value = unless_failed(end, value.into());
-            recorder.value(about, phase::TOTAL, metric, value)?;
-        }
+    for (metric, value) in meter.read().values() {
+        let value = unless_failed(end, value);
+        recorder.value(about, phase::TOTAL, metric, value)?;
     }
     Ok(())
 }

@@ -38,7 +38,7 @@ pub enum CgroupError {
     /// A living group has this name.
     #[error("cgroup {path} exists already and is in use")]
     Exists {
-        /// Its directory.
+        /// The directory that cannot be made again.
         path: PathBuf,
     },
     /// Not a name that may be removed later.
@@ -47,7 +47,7 @@ pub enum CgroupError {
     /// Still inhabited or held after the bounded wait.
     #[error("cgroup {path} cannot be removed: {why}")]
     Busy {
-        /// Its directory.
+        /// The group that stays, the given one or one below it.
         path: PathBuf,
         /// The last refusal.
         why: String,
@@ -67,7 +67,7 @@ pub enum CgroupError {
     Io {
         /// In words: `write 12 to`, `read`.
         action: String,
-        /// The file.
+        /// The control file or group.
         path: PathBuf,
         /// What the kernel said.
         source: io::Error,

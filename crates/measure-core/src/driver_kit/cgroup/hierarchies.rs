@@ -45,26 +45,24 @@ impl Controller {
     /// Its v1 name, the key in [`crate::contract::Scope::cgroups`].
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Cpuacct => "cpuacct",
-            Self::Memory => "memory",
-            Self::Blkio => "blkio",
-            Self::Freezer => "freezer",
-            Self::Pids => "pids",
-            Self::Unified => "unified",
-        }
+        self.names().0
     }
 
     /// The v2 controller that must be enabled for it; `None` for what every v2 group has
     /// (`cpu.stat` counts time and `cgroup.freeze` freezes without a controller).
     pub(super) fn v2_name(self) -> Option<&'static str> {
+        self.names().1
+    }
+
+    fn names(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Self::Cpu => Some("cpu"),
-            Self::Memory => Some("memory"),
-            Self::Blkio => Some("io"),
-            Self::Pids => Some("pids"),
-            Self::Cpuacct | Self::Freezer | Self::Unified => None,
+            Self::Cpu => ("cpu", Some("cpu")),
+            Self::Cpuacct => ("cpuacct", None),
+            Self::Memory => ("memory", Some("memory")),
+            Self::Blkio => ("blkio", Some("io")),
+            Self::Freezer => ("freezer", None),
+            Self::Pids => ("pids", Some("pids")),
+            Self::Unified => ("unified", None),
         }
     }
 

@@ -33,14 +33,6 @@ impl Group {
         refused
     }
 
-    /// Moves the calling thread alone into the group.
-    ///
-    /// # Errors
-    /// The kernel refuses; on v2, memory and I/O do not know threads.
-    pub fn add_current_thread(&self) -> Result<(), CgroupError> {
-        self.thread_joiner()?.join()
-    }
-
     /// Opens what a thread needs to join with one write per hierarchy.
     ///
     /// # Errors

@@ -1,7 +1,6 @@
 //! What killed runs left behind.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::{Signal, kill};
@@ -11,6 +10,7 @@ use super::hierarchies::Hierarchies;
 use super::read::{descendants, processes};
 use super::tasks::remove_tree;
 use crate::base::label;
+use crate::base::process_tree::parent_of;
 
 /// Removes the groups, in every hierarchy, that carry our label and whose maker is gone, and kills
 /// the processes in them: they are ours too. This process and its ancestors are never killed (a
@@ -64,14 +64,7 @@ fn self_and_ancestors() -> HashSet<i32> {
     let mut chain = HashSet::new();
     let mut pid = getpid().as_raw();
     while pid > 0 && chain.insert(pid) {
-        pid = parent(pid).unwrap_or(0);
+        pid = parent_of(pid).unwrap_or(0);
     }
     chain
-}
-
-fn parent(pid: i32) -> Option<i32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::CgroupError;
+use crate::base::process_tree::process_of;
 
 /// Processes in the group and all below it, ascending, each once. Groups that vanish meanwhile are
 /// passed over.
@@ -32,18 +33,10 @@ fn own_processes(dir: &Path) -> Result<Option<Vec<i32>>, CgroupError> {
         // A threaded group has no list of processes: go by its threads.
         Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => {
             let threads = text(&dir.join("cgroup.threads"))?;
-            Ok(threads.map(|text| pids(&text).into_iter().filter_map(thread_group).collect()))
+            Ok(threads.map(|text| pids(&text).into_iter().filter_map(process_of).collect()))
         }
         Err(error) => Err(error),
     }
-}
-
-/// The process of thread `tid`.
-fn thread_group(tid: i32) -> Option<i32> {
-    let status = fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
 }
 
 /// Groups below `dir`, deepest last.

@@ -186,7 +186,7 @@ fn a_thread_joins_alone() {
             }
         });
         // One that is still inside when the group goes.
-        group.add_current_thread().expect("joins");
+        joiner.join().expect("joins");
         group.remove().expect("removed");
         assert!(!dir.exists());
     }

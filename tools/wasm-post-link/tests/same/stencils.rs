@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 use wasm_post_link::{Passes, rewrite};
-use wasmtime::{Engine, Instance, Module, Store};
+
+use crate::same;
 
 const PAGE_BYTES: i32 = 1 << 16;
 
@@ -79,18 +80,6 @@ impl Stencil {
     }
 }
 
-type Outcome = (Option<i32>, Vec<u8>);
-
-fn outcome(engine: &Engine, wasm: &[u8], p: i32, q: i32, turns: i32) -> Outcome {
-    let module = Module::new(engine, wasm).expect("a valid module");
-    let mut store = Store::new(engine, ());
-    let instance = Instance::new(&mut store, &module, &[]).expect("no imports");
-    let f = instance.get_typed_func::<(i32, i32, i32), i32>(&mut store, "f");
-    let result = f.expect("f").call(&mut store, (p, q, turns)).ok();
-    let memory = instance.get_memory(&mut store, "memory").expect("memory");
-    (result, memory.data(&store).to_vec())
-}
-
 fn access() -> impl Strategy<Value = Access> {
     let offset = prop::sample::select(vec![0, 0, 0, 8, 16]);
     (any::<bool>(), -6..10_i32, offset, 0..4_u8).prop_map(|(second, place, offset, kind)| Access {
@@ -116,7 +105,6 @@ fn stencil() -> impl Strategy<Value = Stencil> {
 
 fn passes(copies: usize, addresses: bool) -> Passes {
     Passes {
-        fuse: false,
         copies,
         addresses,
         ..Passes::default()
@@ -139,13 +127,7 @@ proptest! {
     ) {
         let wasm = stencil.module();
         let (new, _) = rewrite(&wasm, passes(copies, addresses)).expect("a module");
-        let engine = Engine::default();
-        let (before, after) = (
-            outcome(&engine, &wasm, p, p + between, turns),
-            outcome(&engine, &new, p, p + between, turns),
-        );
-        prop_assert_eq!(before.0, after.0);
-        prop_assert!(before.1 == after.1, "another memory");
+        prop_assert!(same(&wasm, &new, &[p, p + between, turns]));
     }
 }
 
@@ -184,11 +166,9 @@ fn a_stencil_loads_each_vector_once() {
 fn whichever_array_comes_first_a_store_that_comes_near_is_seen() {
     let wasm = jacobi().module();
     let (new, _) = rewrite(&wasm, passes(3, true)).expect("a module");
-    let engine = Engine::default();
     for between in -80..80 {
-        let (p, q) = (4000, 4000 + between);
-        let same = outcome(&engine, &wasm, p, q, 30) == outcome(&engine, &new, p, q, 30);
-        assert!(same, "{between} bytes apart");
+        let arguments = [4000, 4000 + between, 30];
+        assert!(same(&wasm, &new, &arguments), "{between} bytes apart");
     }
 }
 

@@ -2,18 +2,12 @@
 //! The same tests run against the in-repo server and, where one is found, against the real Firecracker, so that
 //! the one answers as the other does. Lines `CONFORMANCE:` say which of the two it was, `SKIPPED:` why it was only one.
 
-mod common;
-#[macro_use]
-#[path = "common/on_both.rs"]
-mod on_both;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-use common::{Server, eventually};
+use driver_testkit::{PATIENCE, eventually};
 use microvm_driver::firecracker::api::{Connection, Request, Response};
 use microvm_driver::firecracker::requests::{self, Boot, Snapshot};
 use microvm_driver::guest::elf;
@@ -21,7 +15,8 @@ use microvm_driver::guest::flat::Function;
 use microvm_driver::limit::Limit;
 use serde_json::{Value, json};
 
-const LONG: Duration = Duration::from_secs(60);
+use crate::common::Server;
+
 const AFTER_START: &str = "The requested operation is not supported after starting the microVM.";
 const BEFORE_START: &str = "The requested operation is not supported before starting the microVM.";
 
@@ -42,7 +37,7 @@ impl Session {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server");
-        let limit = Limit::after(LONG);
+        let limit = Limit::after(PATIENCE);
         let api = Connection::open(&socket, &limit, || false).expect("it listens");
         Self {
             child,
@@ -133,10 +128,6 @@ impl Drop for Session {
     }
 }
 
-fn put(path: &str, body: &Value) -> Request {
-    Request::put(path, body)
-}
-
 fn flat(server: &Server, name: &str, function: Function, ready: bool) -> PathBuf {
     let path = server.directory().join(name);
     fs::write(&path, elf::image(&function.code(ready))).expect("written");
@@ -151,7 +142,7 @@ fn load(state: &Path, memory: &Path) -> Request {
     .load()
 }
 
-on_both!(
+on_both!("firecracker" =>
     a_new_server_says_what_it_is_and_keeps_its_configuration,
     what_is_wrong_is_refused_with_the_reason,
     calls_out_of_order_are_refused,
@@ -174,7 +165,7 @@ fn a_new_server_says_what_it_is_and_keeps_its_configuration(server: &Server) {
         (&json!(1), &json!(128))
     );
     let machine = json!({ "vcpu_count": 2, "mem_size_mib": 64 });
-    session.done(&put("/machine-config", &machine));
+    session.done(&Request::put("/machine-config", &machine));
     let machine = session.value("/machine-config");
     assert_eq!(
         (&machine["vcpu_count"], &machine["mem_size_mib"]),
@@ -200,7 +191,7 @@ fn what_is_wrong_is_refused_with_the_reason(server: &Server) {
             ("/nope", json!({}), "Invalid request method and/or path: PUT nope.".to_owned()),
         ];
     for (path, body, message) in wrong {
-        session.fault(&put(path, &body), &message);
+        session.fault(&Request::put(path, &body), &message);
     }
     session.fault(
         &Request::get("/nope"),
@@ -212,7 +203,7 @@ fn what_is_wrong_is_refused_with_the_reason(server: &Server) {
 
 fn calls_out_of_order_are_refused(server: &Server) {
     let mut session = Session::start(server, "order");
-    let start = put("/actions", &json!({ "action_type": "InstanceStart" }));
+    let start = Request::put("/actions", &json!({ "action_type": "InstanceStart" }));
     session.fault(
         &start,
         "Start microvm error: Cannot start microvm without kernel configuration.",
@@ -220,7 +211,7 @@ fn calls_out_of_order_are_refused(server: &Server) {
     session.fault(&requests::pause(), BEFORE_START);
     let snapshot = Snapshot::below(server.directory());
     session.fault(&snapshot.create(), BEFORE_START);
-    session.done(&put(
+    session.done(&Request::put(
         "/machine-config",
         &json!({ "vcpu_count": 1, "mem_size_mib": 16 }),
     ));
@@ -232,11 +223,11 @@ fn calls_out_of_order_are_refused(server: &Server) {
     assert_eq!(session.state(), "Running");
     let after = [
         start,
-        put(
+        Request::put(
             "/machine-config",
             &json!({ "vcpu_count": 1, "mem_size_mib": 16 }),
         ),
-        put("/boot-source", &json!({ "kernel_image_path": image })),
+        Request::put("/boot-source", &json!({ "kernel_image_path": image })),
         snapshot.load(),
     ];
     for request in &after {
@@ -249,11 +240,11 @@ fn calls_out_of_order_are_refused(server: &Server) {
 
 fn what_is_no_kernel_does_not_start(server: &Server) {
     let mut session = Session::start(server, "no-kernel");
-    session.done(&put(
+    session.done(&Request::put(
         "/boot-source",
         &json!({ "kernel_image_path": "/etc/passwd" }),
     ));
-    let start = put("/actions", &json!({ "action_type": "InstanceStart" }));
+    let start = Request::put("/actions", &json!({ "action_type": "InstanceStart" }));
     session.fault(&start, "Start microvm error: System configuration error: Cannot load kernel due to invalid memory configuration or invalid kernel image: ...");
 }
 

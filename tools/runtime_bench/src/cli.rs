@@ -248,6 +248,7 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         workers: vec![1, 2, 4],
         processes: None,
         sets: 1,
+        strict: options.common.strict,
         budget: Duration::from_secs(QUICK_BUDGET_S),
         within: None,
     };

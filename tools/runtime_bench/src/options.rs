@@ -76,7 +76,8 @@ pub struct Common {
     /// Seed of the order in which blocks are measured, to repeat a run [default: from the clock]
     #[structopt(long)]
     pub(crate) seed: Option<u64>,
-    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning
+    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning, and make again, twice at most, what was
+    /// made while the host was disturbed
     #[structopt(long)]
     pub(crate) strict: bool,
     /// Seconds that a driver may be silent beyond what its work should take, before it is ended
@@ -194,6 +195,7 @@ impl AaOptions {
             workers: vec![1],
             processes: None,
             sets: 2 * self.repetitions,
+            strict: self.common.strict,
             budget: Duration::from_secs(QUICK_BUDGET_S),
             within: None,
         })
@@ -273,6 +275,7 @@ impl TimeOptions {
             workers: distinct(&self.workers),
             processes: self.repetitions,
             sets: 1,
+            strict: self.common.strict,
             budget: Duration::from_secs(budget),
             within: None,
         })

@@ -22,6 +22,8 @@ pub struct Sizes {
     pub processes: Option<u32>,
     /// How often all that: once, or in an A/A run for either side of every repetition.
     pub sets: u32,
+    /// Whether what was made while the host was disturbed is made again.
+    pub strict: bool,
     /// Time to spend on one rung; its least number of processes is made even if that takes longer.
     pub budget: Duration,
     /// Time for all rungs together, if they may not take longer whatever that costs.

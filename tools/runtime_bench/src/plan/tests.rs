@@ -9,6 +9,7 @@ fn sizes(iterations: Option<Vec<u64>>) -> Sizes {
         workers: vec![1, 2, 4],
         processes: None,
         sets: 1,
+        strict: false,
         budget: Duration::from_secs(15),
         within: None,
     }

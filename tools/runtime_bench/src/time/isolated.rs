@@ -18,13 +18,12 @@ const REST: Duration = Duration::from_millis(10);
 
 impl Bench<'_> {
     /// Asks each of the rungs `next` for its isolated starts. They take turns, in another random order each time; one's start
-    /// falls into the others' idle time. All turns of a round are one block.
+    /// falls into the others' idle time. All turns of a round are one block, the present one.
     pub(super) fn isolated_turns(
         &mut self,
         rungs: &mut [Live<'_>],
         next: &[usize],
     ) -> Result<(), BenchError> {
-        self.recorder.next_block();
         let begun = Instant::now();
         let before: Duration = next.iter().map(|&index| rungs[index].spent).sum();
         let mut random = SplitMix64::new(self.seed());

@@ -1,4 +1,4 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `doctor`, `report`.
+//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `doctor`, `report`, `tune`.
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
 //! and disk I/O are read from here, outside, over the scope that a driver names.
@@ -17,6 +17,7 @@ mod sampler;
 mod session;
 mod time;
 mod trouble;
+mod tune;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
@@ -38,5 +39,6 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
         Command::Quick(options) => cli::quick(&options),
         Command::Doctor => doctor::run(),
         Command::Report { dir } => cli::report(&dir),
+        Command::Tune(options) => Ok(tune::run(options)?),
     }
 }

@@ -1,4 +1,4 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `doctor`, `compare`, `report`.
+//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `aa`, `doctor`, `compare`, `report`, `tune`.
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
 //! and disk I/O are read from here, outside, over the scope that a driver names.
@@ -19,6 +19,7 @@ mod sampler;
 mod session;
 mod time;
 mod trouble;
+mod tune;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
@@ -45,5 +46,6 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
             compare::run(&options)
         }
         Command::Report { dir } => cli::report(&dir),
+        Command::Tune(options) => Ok(tune::run(options)?),
     }
 }

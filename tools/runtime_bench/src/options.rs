@@ -12,6 +12,7 @@ use structopt::StructOpt;
 use crate::error::BenchError;
 use crate::mem::Sweep;
 use crate::plan::Sizes;
+use crate::tune::TuneOptions;
 
 /// What a rung of the time part may take, by default.
 const RUNG_BUDGET_S: u64 = 25;
@@ -36,6 +37,7 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
 ///     runtime_bench report results/latest                  all tables again, from the samples
+///     runtime_bench tune run -- runtime_bench quick        on a host made quiet, and put back afterwards (root)
 #[derive(Debug, StructOpt)]
 #[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP)]
 pub struct Args {
@@ -65,6 +67,8 @@ pub enum Command {
         #[structopt(name = "DIR", parse(from_os_str))]
         dir: PathBuf,
     },
+    /// Makes this host quiet for measurements, and puts back exactly what it found
+    Tune(TuneOptions),
 }
 
 /// Options of every command that measures.

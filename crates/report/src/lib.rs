@@ -3,6 +3,7 @@
 //! records give the same bytes.
 
 mod csv_files;
+pub mod differences;
 mod format;
 mod ladder_plot;
 mod markdown;
@@ -11,6 +12,7 @@ mod records;
 mod summary;
 mod terminal;
 mod time;
+pub mod two_runs;
 
 pub use format::{bytes, count, duration_ns, ratio};
 pub use markdown::environment;

@@ -3,6 +3,7 @@
 //! records give the same bytes.
 
 mod csv_files;
+pub mod differences;
 mod format;
 mod ladder_plot;
 mod markdown;

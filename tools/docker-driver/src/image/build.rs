@@ -18,7 +18,7 @@ use super::base;
 use super::built::{ALPINE, Base, Built, TAG};
 use super::context::Context;
 use crate::api::{ApiError, Client};
-use crate::engine::{Engine, Network, Setup, not_interrupted};
+use crate::engine::{Engine, Setup, not_interrupted};
 
 /// How long a registry may take to deliver Alpine (4 MB).
 const PULL_LIMIT: Duration = Duration::from_secs(20);
@@ -67,7 +67,7 @@ impl std::str::FromStr for BaseChoice {
 /// No engine, no base, or the build failed.
 pub fn build(context: &Context, choice: BaseChoice, tar: &Path) -> Result<Built, DriverError> {
     // In the host's network, so that a registry can be reached; nothing of it is changed.
-    let engine = Engine::start(Network::Host, &Setup::default())?;
+    let engine = Engine::start(&Setup::default())?;
     let client =
         Client::connect(&engine.host(), BUILD_LIMIT).map_err(|e| engine.lost(&e.to_string()))?;
     let failed = |what: &str| {

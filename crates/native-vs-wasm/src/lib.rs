@@ -14,6 +14,7 @@
 pub mod capture;
 pub mod column;
 pub mod columns;
+mod compare_runs;
 pub mod comparison;
 pub mod error;
 pub mod layout;

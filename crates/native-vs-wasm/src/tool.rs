@@ -8,6 +8,7 @@ use structopt::{StructOpt, StructOptInternal};
 
 use crate::column::{Benchmark, Column, NATIVE, Task, WASM, output_of};
 use crate::columns::replicate;
+use crate::compare_runs::{self, CompareOptions};
 use crate::error::CompareError;
 use crate::options::{CommonOptions, iterations};
 use crate::output::say;
@@ -128,6 +129,8 @@ enum Command {
         #[structopt(name = "JSON")]
         what: String,
     },
+    /// Holds a second run against a first, row by row: faster, slower, no difference, cannot tell
+    Compare(CompareOptions),
     /// Makes the tables and plots of a run again, from its records alone
     Report {
         /// The run's directory, for example results/latest
@@ -145,6 +148,7 @@ pub fn run<T: Tool>(options: &Options<T>) -> Result<Exit, CompareError> {
     match &options.command {
         Some(Command::List) => tool.list(),
         Some(Command::Dump { benchmark, column }) => dump(options, benchmark, column),
+        Some(Command::Compare(options)) => compare_runs::run(options),
         Some(Command::Replicate { what }) => replicate::run(what),
         Some(Command::Report { dir }) => session::report(dir),
         Some(Command::Quick) => {

@@ -2,8 +2,11 @@
 //! and the environment that a run was made in. No driver depends on it, so no rung weighs itself.
 
 pub mod cgroup;
+pub mod cpu_time;
 pub mod disk_io;
 pub mod environment;
+mod host;
+pub mod host_watch;
 pub mod kernel_memory;
 pub mod memory;
 pub mod perf;

@@ -3,6 +3,7 @@
 //! records give the same bytes.
 
 mod csv_files;
+pub mod differences;
 mod format;
 mod host;
 mod ladder_plot;
@@ -13,6 +14,7 @@ mod summary;
 mod summary_file;
 mod terminal;
 mod time;
+pub mod two_runs;
 
 pub use format::{bytes, count, duration_ns, ratio};
 pub use host::Disturbance;

@@ -31,6 +31,7 @@ EXAMPLES:
     py_bench richards 0 5 --profile perfmap         (nothing but Wasm, to be profiled)
     py_bench dump nbody wasm                        (its digest, or its traceback)
     py_bench report results/latest
+    py_bench compare results/A results/B --fail-on slower
 
     Benchmarks may be written with or without bench_ and .py. In the CSV the full name stands: bench_float.
     FAASM_BENCH_HOME is where interpreters and store are [default: build/ of the checkout].
@@ -38,7 +39,7 @@ EXAMPLES:
 
 const USAGE: &str = "\
 py_bench <BENCHMARK|all> <NATIVE> <WASM> [OPTIONS]
-    py_bench list | dump <BENCHMARK> <COLUMN> | quick | report <DIR>  [OPTIONS]";
+    py_bench list | dump <BENCHMARK> <COLUMN> | quick | report <DIR> | compare <A> <B>  [OPTIONS]";
 
 /// What `quick` runs: arithmetic, attributes and calls, big integers, C code, text.
 const QUICK: [&str; 6] = [

@@ -15,8 +15,8 @@ const EXAMPLES: &str = "EXAMPLES:
     wasm-post-link --copies 1 linked.wasm function.wasm  # loops as they are";
 
 /// Rewrites a linked Wasm module for ahead-of-time compilers: vectors that a loop's last turn loaded are not loaded
-/// again, innermost loops are unrolled, and neighbouring accesses share an address. It computes the same, bit for bit.
-/// Prints what was done.
+/// again, innermost loops are unrolled, neighbouring accesses share an address, and minima and maxima of integers become
+/// branches. It computes the same, bit for bit. Prints what was done.
 #[derive(Debug, StructOpt)]
 #[structopt(name = "wasm-post-link", after_help = exit::after_help(EXAMPLES))]
 pub struct Options {
@@ -35,6 +35,9 @@ pub struct Options {
     /// Load in each turn of a loop what the last one had
     #[structopt(long)]
     pub no_carry: bool,
+    /// Compute minima and maxima that a loop carries along without a branch
+    #[structopt(long)]
+    pub no_extremes: bool,
     /// The most copies of an innermost loop; 1 unrolls nothing
     #[structopt(long, default_value = "16")]
     pub copies: usize,
@@ -57,6 +60,7 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         operators: options.operators,
         addresses: !options.no_addresses,
         carry: !options.no_carry,
+        extremes: !options.no_extremes,
     };
     let (new, done) = rewrite(&wasm, passes).map_err(|cause| PostLinkError::Rewrite {
         path: options.input.clone(),
@@ -70,11 +74,12 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         return Ok(Exit::Ok);
     }
     print(format!(
-        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} -> {} bytes\n",
+        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} extremes by branch, {} -> {} bytes\n",
         options.output.display(),
         done.loops,
         done.carried,
         done.accesses,
+        done.branches,
         wasm.len(),
         new.len()
     ))

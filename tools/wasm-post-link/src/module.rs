@@ -9,6 +9,7 @@ use crate::address::{self, REACH_BYTES};
 use crate::body::Body;
 use crate::carry::carry;
 use crate::error::RewriteError;
+use crate::extreme;
 use crate::unroll::{Limits, unroll};
 
 /// What is done to a module.
@@ -22,6 +23,8 @@ pub struct Passes {
     pub addresses: bool,
     /// Carry vectors over from turn to turn of a loop.
     pub carry: bool,
+    /// Branch where a loop carries an integer minimum or maximum along.
+    pub extremes: bool,
 }
 
 impl Default for Passes {
@@ -31,6 +34,7 @@ impl Default for Passes {
             operators: 400,
             addresses: true,
             carry: true,
+            extremes: true,
         }
     }
 }
@@ -44,6 +48,8 @@ pub struct Done {
     pub accesses: usize,
     /// Loads made from what was loaded already.
     pub carried: usize,
+    /// Minima and maxima that became branches.
+    pub branches: usize,
 }
 
 /// `wasm`, rewritten.
@@ -163,6 +169,10 @@ impl Reencode for Rewriter {
         }
         if self.passes.addresses {
             self.done.accesses += address::merge(&mut body);
+        }
+        // Last: what is known of addresses ends at a branch.
+        if self.passes.extremes {
+            self.done.branches += extreme::branch(&mut body);
         }
         let mut locals = Vec::new();
         for group in func.get_locals_reader()? {

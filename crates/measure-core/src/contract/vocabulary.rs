@@ -248,6 +248,8 @@ pub mod phase {
     pub const SWAP: &str = "swap";
     /// Of `disturbed`: the processor became slower.
     pub const FREQUENCY: &str = "frequency";
+    /// Of `disturbed`: the block was made again, and its samples do not count.
+    pub const REPEATED: &str = "repeated";
     /// Of `disturbed`: the processor was too hot.
     pub const THROTTLING: &str = "throttling";
 }

@@ -21,6 +21,7 @@ use crate::layout::Layout;
 use report::{Records, read_json};
 
 pub use csv_file::rows as csv_rows;
+pub(crate) use rows::by_process;
 pub use rows::{BEST_NATIVE, Cell, Mean, Row, Times, means, rows};
 pub use table::{line, terminal};
 
@@ -138,7 +139,7 @@ impl Comparison {
     }
 
     /// The samples of the timed runs of `benchmark` in `column`, in the order in which they were taken.
-    fn runs<'a>(
+    pub(crate) fn runs<'a>(
         &'a self,
         benchmark: &'a BenchmarkInfo,
         column: &'a str,

@@ -117,7 +117,7 @@ fn against<'a>(
 }
 
 /// The values of `benchmark` in `column` by process. Until schema 2 all Wasm runs of a column shared one.
-pub(super) fn by_process(
+pub(crate) fn by_process(
     comparison: &Comparison,
     benchmark: &BenchmarkInfo,
     column: &str,

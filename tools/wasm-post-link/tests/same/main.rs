@@ -42,7 +42,7 @@ fn program(body: &str) -> Vec<u8> {
     wat::parse_str(text).expect("a module")
 }
 
-const LOOPS: [(&str, &str); 7] = [
+const LOOPS: [(&str, &str); 8] = [
     (
         "a test at the end",
         "(loop $l
@@ -112,6 +112,16 @@ const LOOPS: [(&str, &str); 7] = [
             (local.set $x (i32.add (local.get $x) (local.get $p)))
             (br_if $outer (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $a))))",
     ),
+    (
+        "a maximum carried along",
+        "(loop $l
+            (i32.store offset=1024 (local.get $i)
+                (local.tee $x (select
+                    (local.get $x)
+                    (local.tee $p (i32.xor (i32.mul (local.get $i) (i32.const 29)) (local.get $b)))
+                    (i32.gt_s (local.get $x) (local.get $p)))))
+            (br_if $l (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $a))))",
+    ),
 ];
 
 #[test]
@@ -122,6 +132,8 @@ fn every_kind_of_loop_is_rewritten() {
     }
     let (_, done) = rewrite(&program(LOOPS[0].1), Passes::default()).expect("a module");
     assert!(done.accesses > 10, "{done:?}");
+    let (_, done) = rewrite(&program(LOOPS[7].1), Passes::default()).expect("a module");
+    assert_eq!(done.branches, 16, "in each copy: {done:?}");
 }
 
 proptest! {
@@ -167,6 +179,64 @@ fn a_memory_cannot_grow_to_where_addresses_could_wrap() {
     let wasm = program("(local.set $x (memory.grow (i32.const 65535)))");
     let (new, _) = rewrite(&wasm, Passes::default()).expect("a module");
     assert_eq!(outcome(&Engine::default(), &new, &[0, 0]).0, Some(-1));
+}
+
+/// A loop that sets `$x` by `line`, where `$p` is another value each time.
+fn carrying(line: &str) -> Vec<u8> {
+    program(&format!(
+        "(local.set $x (local.get $b))
+        (loop $l
+            (local.set $p (i32.rem_s (i32.mul (local.get $i) (i32.const 7919)) (i32.const 61)))
+            {line}
+            (br_if $l (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $a))))"
+    ))
+}
+
+#[test]
+fn extremes_in_either_order_of_arms_become_branches() {
+    let one_copy = Passes {
+        copies: 1,
+        ..Passes::default()
+    };
+    for compare in [
+        "gt_s", "gt_u", "ge_s", "ge_u", "lt_s", "lt_u", "le_s", "le_u",
+    ] {
+        for (a, b) in [("$x", "$p"), ("$p", "$x")] {
+            for (c, d) in [("$x", "$p"), ("$p", "$x")] {
+                let wasm = carrying(&format!(
+                    "(local.set $x (select (local.get {a}) (local.get {b})
+                        (i32.{compare} (local.get {c}) (local.get {d}))))"
+                ));
+                let (new, done) = rewrite(&wasm, one_copy).expect("a module");
+                assert_eq!(done.branches, 1, "{compare} {a} {b} {c} {d}");
+                for start in [-100, 0, 30, 100] {
+                    assert!(same(&wasm, &new, &[50, start]), "{compare} {a} {b} {c} {d}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_carried_extreme_keeps_its_select() {
+    let maximum = "(local.set $x (select (local.get $x) (local.get $p) (i32.gt_s (local.get $x) (local.get $p))))";
+    for (what, line) in [
+        ("set anew in each turn", format!("(local.set $x (local.get $i)) {maximum}")),
+        ("compared with something else", maximum.replace("(i32.gt_s (local.get $x)", "(i32.gt_s (local.get $a)")),
+        ("kept in another local", maximum.replace("local.set $x", "local.set $b")),
+        ("the same value twice", maximum.replace("$p", "$x")),
+        ("equality", maximum.replace("gt_s", "eq")),
+        (
+            "changed between its arms",
+            "(local.set $x (select (local.get $x) (local.tee $x (local.get $p)) (i32.gt_s (local.get $x) (local.get $p))))"
+                .to_owned(),
+        ),
+    ] {
+        let wasm = carrying(&line);
+        let (new, done) = rewrite(&wasm, Passes::default()).expect(what);
+        assert_eq!(done.branches, 0, "{what}");
+        assert!(same(&wasm, &new, &[50, 7]), "{what}");
+    }
 }
 
 #[test]

@@ -239,7 +239,12 @@ fn drift(levels: &Levels, of: Level) -> Result<Option<LevelFlag>, Unchecked> {
         return Ok(None);
     }
     let pairs: usize = series.iter().map(|v| v.len() * (v.len() - 1) / 2).sum();
-    enough(pairs, MIN_PAIRS)?;
+    if pairs < MIN_PAIRS {
+        return Err(Unchecked::TooFewPairs {
+            pairs,
+            needed: MIN_PAIRS,
+        });
+    }
     let (sum, variance) = series
         .iter()
         .map(|values| kendall(values))

@@ -215,6 +215,13 @@ pub enum Unchecked {
         /// As many as it takes.
         needed: usize,
     },
+    /// Fewer pairs of values in order of time than a drift takes.
+    TooFewPairs {
+        /// As many as there are.
+        pairs: usize,
+        /// As many as it takes.
+        needed: usize,
+    },
     /// Fewer batches or values than a flag takes.
     TooFewValues {
         /// As many as there are.
@@ -240,6 +247,9 @@ impl fmt::Display for Unchecked {
             } => {
                 let percentile = (quantile * 1e4).round() / 100.0;
                 write!(f, "p{percentile} needs {needed} starts, there are {starts}")
+            }
+            Self::TooFewPairs { pairs, needed } => {
+                write!(f, "{pairs} pairs in order of time, {needed} are needed")
             }
             Self::TooFewValues { values, needed } => {
                 write!(f, "{values} values, {needed} are needed")

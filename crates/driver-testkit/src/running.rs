@@ -102,11 +102,7 @@ impl Ended {
         let samples = self.samples();
         assert_eq!(samples.len(), count, "{self:?}");
         for sample in samples {
-            assert_eq!(sample.error, None);
-            let names: Vec<_> = sample.phases.iter().map(|phase| &*phase.0).collect();
-            assert_eq!(names, phases, "{sample:?}");
-            let sum_ns: u64 = sample.phases.iter().map(|phase| phase.1).sum();
-            assert_eq!(sum_ns, sample.total_ns, "{sample:?}");
+            assert_phases(&sample, phases.iter().copied());
         }
         self
     }

@@ -11,6 +11,7 @@
 //! * no shell and no fork in a timed path; what a program writes goes to memory on every side;
 //! * a column that cannot run, fails or disagrees is reported by name and never silently left out.
 
+mod again;
 pub mod capture;
 pub mod column;
 pub mod columns;

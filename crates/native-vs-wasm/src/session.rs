@@ -12,12 +12,12 @@ use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
 use measure_core::contract::vocabulary::Measure;
 use stats::schedule::interleave;
 
-use crate::column::{Benchmark, Program, RunError, Task};
+use crate::column::{Benchmark, Program, RunError, Side, Task};
 use crate::error::CompareError;
 use crate::layout::{self, Layout};
 use crate::options::CommonOptions;
 use crate::output::{refused, say};
-use crate::recorder::{About, Recorder, write_tables};
+use crate::recorder::{About, Kernel, Recorder, write_tables};
 use crate::suite::Suite;
 use crate::{plan, times};
 
@@ -158,8 +158,9 @@ impl<'a> Session<'a> {
         if self.suite.columns.len() > 1 {
             self.verify(&mut ready, benchmark)?;
         }
-        if interrupt::received().is_none() && ready.round < plan::LONG {
-            self.calibrate(&mut ready)?;
+        let choosing = self.suite.best_native && !self.suite.aa;
+        if interrupt::received().is_none() && (choosing || ready.round < plan::LONG) {
+            self.calibrate(&mut ready, choosing)?;
         }
         self.recorder.benchmark(index).repeats = ready.repeats;
         Ok(ready.programs.iter().any(Option::is_some).then_some(ready))
@@ -203,23 +204,39 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Finds how often the kernel is to run in one process, and how long a round then takes.
-    fn calibrate(&mut self, ready: &mut Ready<'a>) -> Result<(), CompareError> {
+    /// Finds how often the kernel is to run in one process, and how long a round then takes; and, `choosing`, which native
+    /// column is the fastest.
+    fn calibrate(&mut self, ready: &mut Ready<'a>, choosing: bool) -> Result<(), CompareError> {
         for order in 0..2 {
             let task = Task::Time {
                 repeats: ready.repeats,
             };
-            let mut found = Vec::new();
+            let (mut found, mut longer) = (Vec::new(), Duration::ZERO);
+            let mut natives = Vec::new();
             for column in 0..ready.programs.len() {
                 let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
                 let Some((process_ns, output)) = run else {
                     continue;
                 };
-                if let Ok(kernel_ns) = times::parse(&output, ready.repeats) {
+                if self.suite.columns[column].column.curve().is_some() {
+                    longer += Duration::from_nanos(process_ns);
+                } else if let Ok(kernel_ns) = times::parse(&output, ready.repeats) {
                     found.push((kernel_ns, process_ns));
+                    let name = self.suite.columns[column].column.name();
+                    if Side::of_column(name) == Side::Native {
+                        natives.push((kernel_ns / ready.repeats, name.to_owned()));
+                    }
                 }
             }
-            ready.round = found.iter().map(|f| Duration::from_nanos(f.1)).sum();
+            if choosing && natives.len() > 1 {
+                let best = natives.into_iter().min().map(|(_, name)| name);
+                self.recorder.benchmark(ready.index).best_native = best;
+            }
+            ready.round = found
+                .iter()
+                .map(|f| Duration::from_nanos(f.1))
+                .sum::<Duration>()
+                + longer;
             if order > 0 || interrupt::received().is_some() {
                 break;
             }
@@ -244,6 +261,11 @@ impl<'a> Session<'a> {
         let Some(program) = &mut ready.programs[column] else {
             return Ok(None);
         };
+        // A process that lives on makes all iterations whenever it is timed.
+        let task = match (task, self.suite.columns[column].column.curve()) {
+            (Task::Time { .. }, Some(iterations)) => Task::Curve { iterations },
+            _ => task,
+        };
         if interrupt::received().is_some() {
             return Ok(None);
         }
@@ -253,7 +275,14 @@ impl<'a> Session<'a> {
             Measure::Run => {
                 let info = &self.recorder.comparison().info.benchmarks[ready.index];
                 let replicate = usize::try_from(order).unwrap_or(usize::MAX);
-                let layout = info.layouts.get(replicate).copied().unwrap_or_default();
+                // Of A/A each column has its own: two that were laid out alike would share more than a column with itself.
+                let first = if self.suite.aa {
+                    column * info.layouts.len() / self.suite.columns.len()
+                } else {
+                    0
+                };
+                let layout = info.layouts.get(first + replicate).copied();
+                let layout = layout.unwrap_or_default();
                 (u32::try_from(order + 1).unwrap_or(u32::MAX), layout)
             }
             _ => (0, Layout::default()),
@@ -267,19 +296,12 @@ impl<'a> Session<'a> {
             warmup: *measure != Measure::Run,
         };
         let outcome = program.run(task, layout).and_then(|run| {
-            let kernel = match task {
-                Task::Time { repeats } => Some((
-                    times::parse(&run.output, repeats)
-                        .map_err(|e| RunError::Failed(e.to_string()))?,
-                    repeats,
-                )),
-                Task::Output | Task::Dump => None,
-            };
-            Ok((run, kernel))
+            let kernel = Kernel::parse(task, &run.output);
+            Ok((run, kernel.map_err(|e| RunError::Failed(e.to_string()))?))
         });
         match outcome {
             Ok((run, kernel)) => {
-                self.recorder.run(&about, &run, kernel)?;
+                self.recorder.run(&about, &run, &kernel)?;
                 Ok(Some((run.process_ns, run.output)))
             }
             // Not the program's failure.
@@ -347,7 +369,10 @@ impl<'a> Session<'a> {
             .info
             .seed
             .wrapping_add(ready.index as u64);
-        let replicates = iterations.iter().copied().max().unwrap_or(0);
+        let mut replicates = iterations.iter().copied().max().unwrap_or(0);
+        if self.suite.aa {
+            replicates *= u32::try_from(iterations.len()).unwrap_or(1);
+        }
         self.recorder.benchmark(ready.index).layouts = (0..replicates)
             .map(|replicate| Layout::draw(seed, replicate))
             .collect();

@@ -69,6 +69,10 @@ pub struct Suite {
     pub benchmarks: Vec<Benchmark>,
     /// The first is what the others are divided by and verified against.
     pub columns: Vec<Entry>,
+    /// Whether each benchmark is held against the native column that is its fastest.
+    pub best_native: bool,
+    /// Whether the columns are one, measured as if it were several.
+    pub aa: bool,
     /// Run on what each other column writes, before it is timed.
     pub compare: Compare,
     /// What a reader should know of the numbers, in sentences.
@@ -130,6 +134,7 @@ impl Suite {
             iterations: entry.iterations,
             settings: entry.column.settings(),
             twin: entry.column.twin().map(str::to_owned),
+            curve: entry.column.curve(),
         });
         let benchmarks = self.benchmarks.iter().map(|benchmark| BenchmarkInfo {
             name: benchmark.name.clone(),
@@ -154,6 +159,7 @@ impl Suite {
                 .filter(|_| columns.len() > 1)
                 .map(|c| c.name.clone()),
             columns,
+            aa: self.aa,
             benchmarks: benchmarks.collect(),
             notes,
             ..ComparisonInfo::default()

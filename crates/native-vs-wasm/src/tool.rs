@@ -6,6 +6,7 @@ use measure_core::base::exit::{Exit, after_help};
 use structopt::clap::AppSettings;
 use structopt::{StructOpt, StructOptInternal};
 
+use crate::again;
 use crate::column::{Benchmark, Column, NATIVE, Task, WASM, output_of};
 use crate::columns::replicate;
 use crate::compare_runs::{self, CompareOptions};
@@ -38,6 +39,9 @@ pub trait Tool: StructOpt + StructOptInternal + 'static {
     const TITLE: &'static str;
     /// What a reader should know of the numbers, in sentences.
     const NOTES: &'static [&'static str];
+    /// Whether several native columns are builds of the same, of which each benchmark is held against its fastest: chosen by
+    /// the runs that calibrate, which are not reported.
+    const BEST_NATIVE: bool = false;
     /// What `dump` has a program do.
     const DUMP: Task;
     /// Runs of each column, and seconds, that `quick` takes.
@@ -179,13 +183,29 @@ fn compare<T: Tool>(
     CommonOptions::iterations(native, wasm)?;
     let benchmarks = tool.benchmarks(benchmark)?;
     tool.announce(native, wasm)?;
-    let names = tool.headline().into_iter().chain(common.also.clone());
+    let make = tool.columns(common)?;
+    let columns = match common.pairs()? {
+        Some(pairs) => {
+            let (name, iterations) = if native > 0 {
+                (NATIVE, native)
+            } else {
+                (WASM, wasm)
+            };
+            again::entries(name, iterations, pairs, &make)?
+        }
+        None => {
+            let names = tool.headline().into_iter().chain(common.also.clone());
+            entries(names, (native, wasm), make)?
+        }
+    };
     let suite = Suite {
         name: T::SUITE,
         user: T::USER,
         title: T::TITLE,
         benchmarks,
-        columns: entries(names, (native, wasm), tool.columns(common)?)?,
+        columns,
+        best_native: T::BEST_NATIVE,
+        aa: common.aa.is_some(),
         compare: T::COMPARE,
         notes: T::NOTES,
     };

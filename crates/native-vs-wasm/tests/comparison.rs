@@ -212,6 +212,47 @@ fn a_column_is_held_against_its_twin_or_the_best_native_build() {
 }
 
 #[test]
+fn aa_says_how_often_a_column_differs_from_itself() {
+    let names: Vec<String> = (0..100).map(|i| format!("poly_{i}")).collect();
+    let benchmarks: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let columns = [
+        ("native", 1),
+        ("native-again", 1),
+        ("native-2", 1),
+        ("native-2-again", 1),
+    ];
+    let mut comparison = comparison(&benchmarks, &columns, 6);
+    comparison.info.aa = true;
+    for (column, twin) in [(1, "native"), (3, "native-2")] {
+        comparison.info.columns[column].twin = Some(twin.into());
+    }
+    let text = terminal(&comparison, None);
+    assert!(
+        text.contains("of 200 comparisons of a column with itself 0 (0.0 %) differ"),
+        "{text}"
+    );
+    assert!(text.contains("the intervals hold"), "{text}");
+    // Nineteen that differ are too many.
+    for sample in &mut comparison.records.samples {
+        let benchmark = sample
+            .function
+            .rsplit('_')
+            .next()
+            .and_then(|i| i.parse::<u32>().ok());
+        if sample.rung == "native-again" && benchmark.is_some_and(|i| i < 19) {
+            sample.value = Value::Value(sample.value.number().expect("a number") * 2);
+        }
+    }
+    let text = terminal(&comparison, None);
+    assert!(
+        text.contains("19 (9.5 %) differ") && text.contains("too narrow"),
+        "{text}"
+    );
+    comparison.info.benchmarks.truncate(10);
+    assert!(terminal(&comparison, None).contains("too few for a verdict, 200 are needed"));
+}
+
+#[test]
 fn one_column_has_times_and_no_ratios() {
     let comparison = comparison(&TWO, &[("wasm", 2)], 5);
     let files = render(&comparison);

@@ -1,5 +1,5 @@
 //! What samples a scope from outside: memory of process trees, counters, disk I/O, cgroups, kernel memory,
-//! and the environment that a run was made in. No driver depends on it, so no rung weighs itself.
+//! the environment that a run was made in, and what else the host did during a block. No driver depends on it, so no rung weighs itself.
 
 pub mod cgroup;
 pub mod cpu_time;

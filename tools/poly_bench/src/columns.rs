@@ -77,6 +77,8 @@ pub(crate) fn words(task: Task) -> Vec<String> {
     match task {
         Task::Output => vec!["--raw".to_owned()],
         Task::Time { repeats } => vec!["--time".to_owned(), repeats.to_string()],
+        // Of no column here.
+        Task::Curve { iterations } => vec!["--time".to_owned(), iterations.to_string()],
         Task::Dump => vec!["--dump".to_owned()],
     }
 }
@@ -90,7 +92,7 @@ fn native(build: &(&str, &str, &'static str, &str), setup: &Setup) -> NativeColu
         settings: flags(&dir),
         mend: mend.to_owned(),
         timeout: setup.timeout,
-        reuse: None,
+        curve: None,
         twin: None,
         hash_variable: None,
         words,
@@ -142,7 +144,7 @@ fn wasm(
         timeout: setup.timeout,
         mend: MAKE_WASM.to_owned(),
         build_flags: flags(&home::root().join("wasm").join(USER)),
-        reuse: None,
+        curve: None,
         twin: None,
         hash_variable: None,
         words,

@@ -204,6 +204,7 @@ pub fn exit_of(code: u8) -> Exit {
         Exit::Output,
         Exit::Busy,
         Exit::EngineLost,
+        Exit::Slower,
         Exit::Interrupted,
         Exit::Terminated,
     ]

@@ -228,6 +228,8 @@ pub mod phase {
     pub const TOTAL: &str = "total";
     /// Of a comparison: the kernel alone; `n` is how often it ran.
     pub const KERNEL: &str = "kernel";
+    /// Of a comparison: one iteration of a process that makes many; `order` counts them from 0.
+    pub const ITERATION: &str = "iteration";
     /// Of a comparison: the process of a Wasm run with its engine, from asked for to reaped; no part of `total`.
     pub const PROCESS: &str = "process";
     /// Of `hold`: before the driver was started.

@@ -1,6 +1,6 @@
 //! The CSV files: the rows that old scripts read, and the ratios.
 
-use super::{Comparison, Row, Times};
+use super::{Comparison, Row, Times, by_process};
 use measure_core::contract::vocabulary::phase::KERNEL;
 use stats::levels::{self, Levels};
 
@@ -11,11 +11,15 @@ pub fn rows(comparison: &Comparison) -> String {
     let mut text = String::from("benchmark,type,microseconds\n");
     for benchmark in &comparison.info.benchmarks {
         for column in &comparison.info.columns {
-            for sample in comparison.runs(benchmark, &column.name, KERNEL) {
-                if let Some(ns) = sample.value.number().filter(|_| sample.n > 0) {
-                    let us = ns as f64 / sample.n as f64 / 1e3;
-                    text += &format!("{},{},{us:.3}\n", benchmark.name, column.name);
-                }
+            let levels = by_process(comparison, benchmark, &column.name, KERNEL);
+            // Of processes that live on one row each.
+            let values = levels.map(|levels| match column.curve {
+                Some(_) => levels.process_medians(),
+                None => levels.values(),
+            });
+            for ns in values.unwrap_or_default() {
+                let us = ns / 1e3;
+                text += &format!("{},{},{us:.3}\n", benchmark.name, column.name);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Comparison, Row, means, plot_name, table};
+use super::{Comparison, Row, curve, means, plot_name, table};
 use report::duration_ns;
 use report::environment;
 
@@ -30,6 +30,10 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         }
         text.push('\n');
     }
+    let aa = table::aa(comparison, rows);
+    if !aa.is_empty() {
+        let _ = writeln!(text, "## A/A\n\n{aa}");
+    }
     for group in comparison.groups() {
         let _ = writeln!(text, "## Times{}\n", suffix(group));
         if rows
@@ -40,6 +44,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         }
         let _ = writeln!(text, "{}", table::times(comparison, group, rows).markdown());
     }
+    text += &curve::markdown(comparison);
     text += &odd(rows);
     text += &how(comparison);
     text + &environment::section(comparison.records.environment.as_ref())

@@ -5,6 +5,7 @@
 
 mod bars;
 mod csv_file;
+mod curve;
 mod markdown;
 mod plot;
 mod rows;
@@ -47,6 +48,10 @@ pub struct ComparisonInfo {
     pub reference: Option<String>,
     /// In the order asked for.
     pub columns: Vec<ColumnInfo>,
+    /// Whether the columns are one, measured as if it were several: a column against its twin then shows how often what is
+    /// the same is found to differ.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aa: bool,
     /// In the order of the tables.
     pub benchmarks: Vec<BenchmarkInfo>,
     /// Whether it came to its end, or what ended it.
@@ -69,6 +74,9 @@ pub struct ColumnInfo {
     /// The column that shares with it what sets both apart, and that it is held against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twin: Option<String>,
+    /// How many iterations each of its processes makes, if they live on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curve: Option<u32>,
 }
 
 /// A benchmark.
@@ -169,6 +177,9 @@ pub fn render(comparison: &Comparison) -> Vec<(String, String)> {
         ),
         ("report.md".to_owned(), markdown::render(comparison, &found)),
     ];
+    if comparison.info.columns.iter().any(|c| c.curve.is_some()) {
+        files.push((format!("{suite}-curve.csv"), curve::csv(comparison)));
+    }
     for group in comparison.groups() {
         if let Some(svg) = plot::svg(comparison, group, &found) {
             files.push((plot_name(group), svg));

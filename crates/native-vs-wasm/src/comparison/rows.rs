@@ -5,6 +5,7 @@ use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
 use stats::levels::{self, Estimate, GeometricMeans, Levels};
 use stats::{Flag, flags};
 
+use super::curve::Curve;
 use super::{BenchmarkInfo, ColumnInfo, Comparison};
 use crate::column::Side;
 
@@ -123,6 +124,11 @@ pub(crate) fn by_process(
     column: &str,
     phase: &str,
 ) -> Option<Levels> {
+    if phase == KERNEL
+        && let Some(curve) = Curve::of_column(comparison, benchmark, column)
+    {
+        return curve.steady_levels();
+    }
     let samples = comparison.runs(benchmark, column, phase);
     let process = |sample: &Sample| match (sample.process, Side::of_column(column)) {
         (0, Side::Native) => u32::try_from(sample.order + 1).unwrap_or(u32::MAX),

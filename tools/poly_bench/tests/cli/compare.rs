@@ -139,3 +139,19 @@ fn an_old_run_is_read_and_what_was_another_design_left_out() {
     let ran = run_words(&bench, "compare old old");
     assert!(ran.stdout.contains("1 process, 6 are needed"), "{ran:?}");
 }
+
+#[test]
+fn a_column_is_measured_as_if_it_were_two() {
+    let Some(bench) = Bench::new() else { return };
+    let ran = run_words(
+        &bench,
+        "gemm 6 0 --dataset mini --aa 2 --output rows.csv --run-dir run",
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("A/A: of 2 comparisons"), "{ran:?}");
+    assert_eq!(bench.rows().len(), 4 * 6);
+    let info = fs::read_to_string(bench.path("run/comparison.json")).expect("there");
+    // Each column has layouts of its own.
+    assert_eq!(info.matches("padding_bytes").count(), 4 * 6, "{info}");
+    run_words(&bench, "gemm 6 0 --aa 0").assert_failed(2, &["--aa is 0, it must be 1 to 8"]);
+}

@@ -19,7 +19,7 @@ use std::fmt;
 
 pub use flags::{Findings, Level, LevelFlag, Place, flags};
 pub use geometric::{GeometricMeans, geometric_mean};
-pub(crate) use intervals::{LogRatio, exponential, log_ratio};
+pub(crate) use intervals::{LogRatio, exponential, log_ratio, order_statistics};
 pub use intervals::{mean_ratio, mean_t, median, ratio};
 pub use percentile::{quantile, starts_needed};
 pub use variance::{Costs, Plan, VarianceByLevel, best_plan, processes_needed, variance};

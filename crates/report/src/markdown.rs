@@ -5,6 +5,7 @@ mod host;
 mod memory;
 mod odd;
 mod passes;
+mod reasons;
 mod time;
 
 use std::fmt::Write;

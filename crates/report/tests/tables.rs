@@ -217,7 +217,7 @@ fn each_design_has_its_own_medians_ratios_and_phases() {
         "### One cold start, back to back",
         "| fast        | 1.03 us [",
         "| 600 [586, 615]",
-        "- unchecked: fast, docker-none: p99 needs 500 starts, there are 21",
+        "- unchecked: p99 needs 500 starts: fast (21), docker-none (21)",
     ] {
         assert!(report.contains(words), "{words}: {report}");
     }
@@ -231,7 +231,7 @@ fn too_few_processes_have_no_interval_and_that_is_said() {
     let report = content(&records, "report.md");
     assert!(report.contains("| 1.01 us unchecked |"), "{report}");
     assert!(
-        report.contains("- unchecked: fast: 3 processes, 6 are needed"),
+        report.contains("- unchecked: 6 processes are needed: fast (3)"),
         "{report}"
     );
     let short = terminal(&records);
@@ -311,6 +311,30 @@ fn the_headline_fits_and_says_what_was_warm() {
     for name in ["ladder", "isolated", "back-to-back", "memory"] {
         assert!(summary.tables.contains_key(name), "{name}: {summary:?}");
     }
+}
+
+#[test]
+fn a_csv_has_each_design_with_its_intervals_and_nothing_for_what_is_unchecked() {
+    let mut made = Made::default();
+    made.designs("fast", 7, 1);
+    made.designs("docker-none", 3, 600);
+    let csv = content(
+        &made.records(RunInfo::default()),
+        "runtime-bench-starts.csv",
+    );
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    let cell = |row: usize, column: &str| {
+        let at = rows[0].iter().position(|name| *name == column);
+        rows[row][at.expect("a column")]
+    };
+    assert_eq!(rows.len(), 5, "{csv}");
+    assert_eq!(
+        ["Runtime", "Design", "Processes", "Starts", "MedianNs"].map(|c| cell(1, c)),
+        ["fast", "isolated", "7", "21", "1030"]
+    );
+    assert!(!cell(1, "MedianLowNs").is_empty() && cell(1, "P99Ns").is_empty());
+    assert_eq!(cell(3, "MedianLowNs"), "", "three processes");
+    assert!(cell(1, "ReferenceOverThis").starts_with("588.4"), "{csv}");
 }
 
 #[test]

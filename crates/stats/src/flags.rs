@@ -75,9 +75,10 @@ impl Flag {
     pub fn describe(&self, number: impl Fn(f64) -> String) -> String {
         match self {
             Self::Outliers { positions } => format!(
-                "{} outlier{} (modified z-score above {OUTLIER_Z}): other load, or a long tail",
+                "{} outlier{} (modified z-score above {OUTLIER_Z}), in the order of measurement {}: other load, or a long tail",
                 positions.len(),
-                if positions.len() == 1 { "" } else { "s" }
+                if positions.len() == 1 { "" } else { "s" },
+                first_positions(positions)
             ),
             Self::SlowFirst { ratio } => format!(
                 "the first run took {ratio:.2} times the median of the others: caches were cold, add warm-up or report it apart"
@@ -98,6 +99,17 @@ impl Flag {
             ),
         }
     }
+}
+
+/// The first few of `positions`, counted from 1.
+fn first_positions(positions: &[usize]) -> String {
+    const NAMED: usize = 5;
+    let named = positions.iter().take(NAMED);
+    let mut words: Vec<String> = named.map(|at| format!("number {}", at + 1)).collect();
+    if let Some(more) = positions.len().checked_sub(NAMED + 1) {
+        words.push(format!("{} more", more + 1));
+    }
+    words.join(", ")
 }
 
 /// Everything odd about `ordered`, which is in the order of measurement. Empty if there is nothing, if
@@ -284,7 +296,9 @@ mod tests {
         sample[0] = 30.0;
         assert_eq!(kinds(&sample), ["outliers", "slow-first"]);
         sample.swap(0, 4);
-        assert_eq!(flags(&sample), [Flag::Outliers { positions: vec![4] }]);
+        let found = flags(&sample);
+        assert_eq!(found, [Flag::Outliers { positions: vec![4] }]);
+        assert!(found[0].to_string().contains("number 5:"), "{}", found[0]);
     }
 
     #[test]

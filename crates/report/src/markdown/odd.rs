@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::format::{UNCHECKED, duration_ns, ratio};
+use super::reasons::Reasons;
+use crate::format::{duration_ns, ratio};
 use crate::summary::RunSummary;
 use crate::time::{Design, TimeRow};
 
@@ -63,23 +64,15 @@ fn failures_and_firsts(row: &TimeRow) -> String {
 
 /// What was not looked for, each reason once.
 fn unchecked(summary: &RunSummary<'_>) -> String {
-    let mut said: Vec<(String, Vec<String>)> = Vec::new();
+    let mut reasons = Reasons::default();
     for row in summary.times() {
         for design in Design::ALL {
             let findings = row.design(design).map(|found| &found.findings);
             for (what, why) in findings.map_or(&[][..], |found| &found.unchecked) {
-                let words = format!("{what} ({why})");
-                let whose = format!("{}, {design}", row.rung);
-                match said.iter_mut().find(|(known, _)| *known == words) {
-                    Some((_, rows)) => rows.push(whose),
-                    None => said.push((words, vec![whose])),
-                }
+                let reason = format!("{what}, for which {}", why.needs());
+                reasons.add(&reason, &format!("{} {design}", row.rung), why);
             }
         }
     }
-    let mut text = String::new();
-    for (what, rows) in said {
-        let _ = writeln!(text, "- {UNCHECKED}: {what}: {}", rows.join("; "));
-    }
-    text
+    reasons.lines()
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use stats::levels::{Estimate, Unchecked};
 
+use super::reasons::Reasons;
 use crate::format::{UNCHECKED, duration_ns, ratio, with_interval};
 use crate::summary::RunSummary;
 use crate::terminal::{POOLED, designs_in_words, pooled, warm};
@@ -155,26 +156,23 @@ fn percentile(estimate: &Estimate) -> String {
 
 /// Why cells are unchecked, each reason once.
 fn reasons(rows: &[(&TimeRow, &DesignRow)]) -> String {
-    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut reasons = Reasons::default();
     for (time, row) in rows {
-        let mut own: Vec<String> = [&row.median, &row.p90, &row.p99]
+        let mut own: Vec<Unchecked> = [&row.median, &row.p90, &row.p99]
             .into_iter()
             .filter_map(|estimate| estimate.interval.err())
-            .map(|why| why.to_string())
             .collect();
         own.dedup();
         for why in own {
-            match said.iter_mut().find(|(words, _)| *words == why) {
-                Some((_, rungs)) => rungs.push(&time.rung),
-                None => said.push((why, vec![&time.rung])),
-            }
+            reasons.add(&why.needs(), &time.rung, &why);
         }
     }
-    let mut text = String::new();
-    for (why, rungs) in said {
-        let _ = writeln!(text, "- {UNCHECKED}: {}: {why}", rungs.join(", "));
+    let lines = reasons.lines();
+    if lines.is_empty() {
+        lines
+    } else {
+        lines + "\n"
     }
-    if text.is_empty() { text } else { text + "\n" }
 }
 
 fn phases(rows: &[&TimeRow]) -> String {

@@ -137,7 +137,7 @@ pub(crate) fn time_row(
         function: any.function.clone(),
         isolated: row(Design::Isolated, &reference.isolated),
         back_to_back: row(Design::BackToBack, &reference.back_to_back),
-        pooled: Summary::from_values(&numbers(pooled), any.seed),
+        pooled: Summary::from_values(&numbers(pooled)),
         first_ns: first_of_processes(first.filter(|s| s.phase == TOTAL)),
         throughput: passes::throughput(samples.measured(&Batch)),
         gap_ns: gap_ns(samples),

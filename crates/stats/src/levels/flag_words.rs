@@ -19,6 +19,8 @@ impl fmt::Display for LevelFlag {
     }
 }
 
+/// One start in so many beyond the bounds makes a tail of them.
+const MANY_OUTLIERS: usize = 20;
 /// As many places as are named one by one.
 const NAMED_PLACES: usize = 3;
 
@@ -91,8 +93,14 @@ fn describe_outliers(bounds: (f64, f64), places: &[Place], starts: usize) -> Str
         0 => String::new(),
         more => format!(", {left} in {more} others"),
     };
+    // So many are no strangers to the rest.
+    let tail = if total * MANY_OUTLIERS > starts {
+        "a long tail: "
+    } else {
+        ""
+    };
     format!(
-        "{total} of {starts} starts lie below {:.2} or above {:.2} times the median beside them: {}{rest}",
+        "{tail}{total} of {starts} starts lie below {:.2} or above {:.2} times the median beside them: {}{rest}",
         bounds.0,
         bounds.1,
         named.join(", ")

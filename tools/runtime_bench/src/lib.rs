@@ -10,6 +10,7 @@ mod counters;
 mod doctor;
 mod drivers;
 mod error;
+mod link;
 mod mem;
 mod options;
 mod plan;

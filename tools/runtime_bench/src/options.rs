@@ -150,7 +150,7 @@ pub struct MemOptions {
     pub(crate) common: Common,
     #[structopt(flatten)]
     pub(crate) which: Which,
-    /// Sweep 100, 200, 300 containers and 500, 1000, 2000 Faaslets [default: 2 to 12 and 50 to 400]
+    /// Sweep 100, 200, 300 containers and 500, 1000, 2000 Faaslets [default: 2, 4, 8 and 100, 200, 400]
     #[structopt(long)]
     pub(crate) full: bool,
     /// Sweep these numbers of workers for every rung
@@ -161,7 +161,7 @@ pub struct MemOptions {
         conflicts_with = "full"
     )]
     counts: Option<Vec<usize>>,
-    /// How often each point is measured [default: 2; 1 for rungs that take long to park]
+    /// How often every number of workers is swept, each time with fresh drivers [default: 3]
     #[structopt(long)]
     repetitions: Option<u32>,
 }
@@ -303,20 +303,19 @@ impl MemOptions {
             sweep.fast = distinct(counts);
             sweep.slow.clone_from(&sweep.fast);
         }
-        if let Some(repetitions) = self.repetitions {
-            sweep.fast_repetitions = repetitions;
-            sweep.slow_repetitions = repetitions;
-        }
+        sweep.sweeps = self.repetitions.unwrap_or(sweep.sweeps);
         Ok(sweep)
     }
 }
 
+/// Fresh drivers for every number of workers: what one of them was laid out like is not what is measured.
+const SWEEPS: u32 = 3;
+
 pub(crate) fn quick_sweep() -> Sweep {
     Sweep {
-        fast: vec![50, 100, 200, 400],
-        slow: vec![2, 4, 8, 12],
-        fast_repetitions: 2,
-        slow_repetitions: 1,
+        fast: vec![100, 200, 400],
+        slow: vec![2, 4, 8],
+        sweeps: SWEEPS,
     }
 }
 
@@ -324,7 +323,6 @@ fn full_sweep() -> Sweep {
     Sweep {
         fast: vec![500, 1000, 2000],
         slow: vec![100, 200, 300],
-        fast_repetitions: 2,
-        slow_repetitions: 1,
+        sweeps: SWEEPS,
     }
 }

@@ -138,6 +138,10 @@ impl Kind {
                 "bridge" => Network::Bridged,
                 _ => Network::Bare,
             },
+            slot: (0..)
+                .zip(KINDS)
+                .find_map(|(slot, kind)| (kind.id == self.id).then_some(slot))
+                .unwrap_or_default(),
         }
     }
 
@@ -270,6 +274,7 @@ mod tests {
                 kind.way == Way::Restore
             );
             assert_eq!(kind.function() == "demo/park", kind.way.resumes());
+            assert_eq!(kind.setup().slot as usize, i);
         }
     }
 }

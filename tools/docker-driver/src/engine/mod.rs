@@ -58,6 +58,8 @@ pub struct Setup {
     pub hide_mounts: Vec<PathBuf>,
     /// Its network.
     pub network: Network,
+    /// The slot that it is to have if that is free.
+    pub slot: u32,
 }
 
 /// A running engine. Dropping it ends the engine and removes what was made for it.
@@ -72,13 +74,13 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine in the first free slot and waits until it answers.
+    /// Starts an engine in a free slot and waits until it answers.
     ///
     /// # Errors
     /// The host refuses, the daemon does not come up (its last log lines are in the message), or a
     /// signal came.
     pub fn start(setup: &Setup) -> Result<Self, DriverError> {
-        let slot = Slot::take()?;
+        let slot = Slot::take(setup.slot)?;
         let what = format!("engine-{}", slot.number());
         let cgroup = label::name(process::id().cast_signed(), &what);
         slot.note_use(&cgroup)?;

@@ -12,7 +12,7 @@ use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
 use measure_core::contract::vocabulary::Measure;
 use stats::schedule::interleave;
 
-use crate::column::{Benchmark, Program, RunError, Side, Task};
+use crate::column::{Benchmark, Program, RunError, Task};
 use crate::error::CompareError;
 use crate::layout::{self, Layout};
 use crate::options::CommonOptions;
@@ -158,9 +158,8 @@ impl<'a> Session<'a> {
         if self.suite.columns.len() > 1 {
             self.verify(&mut ready, benchmark)?;
         }
-        let choosing = self.suite.best_native && !self.suite.aa;
-        if interrupt::received().is_none() && (choosing || ready.round < plan::LONG) {
-            self.calibrate(&mut ready, choosing)?;
+        if interrupt::received().is_none() && ready.round < plan::LONG {
+            self.calibrate(&mut ready)?;
         }
         self.recorder.benchmark(index).repeats = ready.repeats;
         Ok(ready.programs.iter().any(Option::is_some).then_some(ready))
@@ -204,15 +203,13 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Finds how often the kernel is to run in one process, and how long a round then takes; and, `choosing`, which native
-    /// column is the fastest.
-    fn calibrate(&mut self, ready: &mut Ready<'a>, choosing: bool) -> Result<(), CompareError> {
+    /// Finds how often the kernel is to run in one process, and how long a round then takes.
+    fn calibrate(&mut self, ready: &mut Ready<'a>) -> Result<(), CompareError> {
         for order in 0..2 {
             let task = Task::Time {
                 repeats: ready.repeats,
             };
             let (mut found, mut longer) = (Vec::new(), Duration::ZERO);
-            let mut natives = Vec::new();
             for column in 0..ready.programs.len() {
                 let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
                 let Some((process_ns, output)) = run else {
@@ -222,15 +219,7 @@ impl<'a> Session<'a> {
                     longer += Duration::from_nanos(process_ns);
                 } else if let Ok(kernel_ns) = times::parse(&output, ready.repeats) {
                     found.push((kernel_ns, process_ns));
-                    let name = self.suite.columns[column].column.name();
-                    if Side::of_column(name) == Side::Native {
-                        natives.push((kernel_ns / ready.repeats, name.to_owned()));
-                    }
                 }
-            }
-            if choosing && natives.len() > 1 {
-                let best = natives.into_iter().min().map(|(_, name)| name);
-                self.recorder.benchmark(ready.index).best_native = best;
             }
             ready.round = found
                 .iter()

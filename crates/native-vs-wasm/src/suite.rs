@@ -69,8 +69,6 @@ pub struct Suite {
     pub benchmarks: Vec<Benchmark>,
     /// The first is what the others are divided by and verified against.
     pub columns: Vec<Entry>,
-    /// Whether each benchmark is held against the native column that is its fastest.
-    pub best_native: bool,
     /// Whether the columns are one, measured as if it were several.
     pub aa: bool,
     /// Run on what each other column writes, before it is timed.

@@ -39,9 +39,6 @@ pub trait Tool: StructOpt + StructOptInternal + 'static {
     const TITLE: &'static str;
     /// What a reader should know of the numbers, in sentences.
     const NOTES: &'static [&'static str];
-    /// Whether several native columns are builds of the same, of which each benchmark is held against its fastest: chosen by
-    /// the runs that calibrate, which are not reported.
-    const BEST_NATIVE: bool = false;
     /// What `dump` has a program do.
     const DUMP: Task;
     /// Runs of each column, and seconds, that `quick` takes.
@@ -204,7 +201,6 @@ fn compare<T: Tool>(
         title: T::TITLE,
         benchmarks,
         columns,
-        best_native: T::BEST_NATIVE,
         aa: common.aa.is_some(),
         compare: T::COMPARE,
         notes: T::NOTES,

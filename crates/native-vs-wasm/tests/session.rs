@@ -149,7 +149,6 @@ impl Setting {
                     Err(Disagreement("computes something else".to_owned()))
                 }
             },
-            best_native: true,
             aa: false,
             notes: &[],
         };
@@ -310,31 +309,6 @@ fn a_failure_in_mid_run_keeps_what_was_measured_and_goes_on() {
     assert_eq!((of("good,wasm"), of("good,native")), (9, 9));
     let report = fs::read_to_string(setting.path("run/report.md")).expect("a report");
     assert!(report.contains("bad: wasm: it broke"), "{report}");
-}
-
-/// The kernel that calibrates in 10 ms is the best, though it is slower when it is timed.
-#[test]
-fn the_best_native_column_is_chosen_by_runs_that_are_not_reported() {
-    fn ten_ms_at_first(_: &str, task: Task, before: usize) -> Result<String, RunError> {
-        Ok(sound(
-            task,
-            if before == 0 { 10_000_000 } else { 30_000_000 },
-        ))
-    }
-    let setting = Setting::new();
-    let columns: [(&str, u32, Script); 3] = [
-        ("native", 6, twenty_ms),
-        ("native-o3", 6, ten_ms_at_first),
-        ("wasm", 6, twenty_ms),
-    ];
-    setting.run(&["one"], &columns, &[]).expect("a good end");
-    let info = fs::read_to_string(setting.path("run/comparison.json")).expect("there");
-    assert!(info.contains("\"best_native\": \"native-o3\""), "{info}");
-    let ratios = fs::read_to_string(setting.path("run/made-up-ratios.csv")).expect("ratios");
-    assert!(
-        ratios.contains("0.6667,0.6667,0.6667") && ratios.contains(",native-o3,"),
-        "{ratios}"
-    );
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! The CSV files: the rows that old scripts read, and the ratios.
 
-use super::{Comparison, Row, Times, by_process};
+use super::{Comparison, Row, by_process};
 use measure_core::contract::vocabulary::phase::KERNEL;
-use stats::levels::{self, Levels};
 
 /// `benchmark,type,microseconds`, a row per run: the kernel's time. In the order of the run's list, within
 /// a benchmark by column, within a column as measured.
@@ -43,7 +42,7 @@ pub(super) fn ratios(comparison: &Comparison, rows: &[Row<'_>]) -> String {
                 cell.kernel.values().len().to_string(),
                 row.benchmark.repeats.to_string(),
                 us(kernel.map(|k| k.value)),
-                us(mad(&cell.kernel)),
+                us(stats::mad(&cell.kernel.values())),
                 us(whole.map(|w| w.value)),
             ];
             for ratio in [cell.kernel.ratio, cell.whole.ratio] {
@@ -65,12 +64,4 @@ pub(super) fn ratios(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         text.lines().count()
     );
     text
-}
-
-/// The median absolute deviation from the median, not scaled.
-fn mad(times: &Times) -> Option<f64> {
-    let centre = times.median?.value;
-    let values = times.values().into_iter();
-    let deviations: Vec<f64> = values.map(|v| (v - centre).abs()).collect();
-    Levels::one_per_process(&deviations).map(|d| levels::median(&d).value)
 }

@@ -1,5 +1,6 @@
 //! `report.md` of a comparison.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Comparison, Row, curve, means, plot_name, table};
@@ -64,18 +65,28 @@ pub(super) fn has_ratio(row: &Row<'_>) -> bool {
 
 fn odd(rows: &[Row<'_>]) -> String {
     let mut text = String::new();
-    for row in rows {
-        for cell in &row.cells {
-            for flag in &cell.kernel.flags {
-                let _ = writeln!(
-                    text,
-                    "- {}, {}: {}",
-                    row.benchmark.name,
-                    cell.column,
-                    flag.describe(duration_ns)
-                );
-            }
+    let mut unchecked: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    let cells = || {
+        rows.iter()
+            .flat_map(|row| row.cells.iter().map(move |cell| (row, cell)))
+    };
+    for (row, cell) in cells() {
+        for flag in &cell.kernel.odd.flags {
+            let name = &row.benchmark.name;
+            let _ = writeln!(
+                text,
+                "- {name}, {}: {}",
+                cell.column,
+                flag.describe(duration_ns)
+            );
         }
+        for (what, why) in &cell.kernel.odd.unchecked {
+            *unchecked.entry((what, why.to_string())).or_default() += 1;
+        }
+    }
+    for ((what, why), times) in unchecked {
+        let of = cells().count();
+        let _ = writeln!(text, "- {what}: unchecked in {times} of {of} cells: {why}");
     }
     if text.is_empty() {
         return text;

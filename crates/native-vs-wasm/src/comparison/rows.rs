@@ -2,8 +2,7 @@
 
 use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
-use stats::levels::{self, Estimate, GeometricMeans, Levels};
-use stats::{Flag, flags};
+use stats::levels::{self, Estimate, Findings, GeometricMeans, Levels};
 
 use super::curve::Curve;
 use super::{BenchmarkInfo, ColumnInfo, Comparison};
@@ -43,8 +42,8 @@ pub struct Times {
     pub median: Option<Estimate>,
     /// Over the column that it is held against.
     pub ratio: Option<Estimate>,
-    /// Outliers, drift, modes: what a reader of the median should know.
-    pub flags: Vec<Flag>,
+    /// Outliers, drift, modes, and what of these could not be looked for.
+    pub odd: Findings,
 }
 
 impl Times {
@@ -80,10 +79,7 @@ pub(super) fn row<'a>(comparison: &'a Comparison, benchmark: &'a BenchmarkInfo) 
                 .as_ref()
                 .zip(below.as_ref())
                 .and_then(|(top, below)| levels::ratio(top, below)),
-            flags: found
-                .as_ref()
-                .map(|f| flags(&f.values()))
-                .unwrap_or_default(),
+            odd: found.as_ref().map(levels::flags).unwrap_or_default(),
             levels: found,
         }
     };

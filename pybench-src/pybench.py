@@ -1,6 +1,7 @@
 """What every bench_*.py is made of: takes a benchmark of the suite and runs it as often as it is told.
 
     python bench_float.py --time 5     five timed iterations, after an unrecorded one: a line of nanoseconds each
+    python bench_float.py --curve 20   twenty, the first of them too: how an interpreter that lives on gets faster
     python bench_float.py --digest     one iteration, watched: a line `digest` with what it computed
 
 Both sides run the same file with the same arguments. A failure ends with exit code 1 and its traceback in a line, cause first.
@@ -27,7 +28,7 @@ class Plan:
         self.times_ns = []
         self.parts = 0
         self.only = None
-        self.reuse = 1
+        self.warm_up = True
         self.watch = True
 
     def part(self, name, timed):
@@ -40,9 +41,10 @@ class Plan:
                 _, result = timed(self.loops)
             self.digest.add(name, result)
             return
-        timed(self.loops)
+        if self.warm_up:
+            timed(self.loops)
         for i in range(self.iterations):
-            elapsed_ns = sum(timed(self.loops)[0] for _ in range(self.reuse)) // self.reuse
+            elapsed_ns = timed(self.loops)[0]
             if i < len(self.times_ns):
                 self.times_ns[i] += elapsed_ns
             else:
@@ -131,11 +133,11 @@ def _prepare(loops, only, digest):
     parser.add_argument("--time", type=int, metavar="N", help="N timed iterations, after an unrecorded one")
     parser.add_argument("--digest", action="store_true", help="print what one iteration computed, not its time")
     parser.add_argument("--loops", type=int, default=loops, metavar="N", help="calls an iteration (default: %(default)s)")
-    parser.add_argument("--reuse", type=int, metavar="N", help="N iterations for each line of --time, which tells their mean")
+    parser.add_argument("--curve", type=int, metavar="N", help="N timed iterations, the very first one too")
     arguments = parser.parse_args()
     _limit_memory()
-    plan.reuse = arguments.reuse or 1
-    plan.iterations = 1 if arguments.time is None else arguments.time
+    plan.warm_up = arguments.curve is None
+    plan.iterations = arguments.curve or (1 if arguments.time is None else arguments.time)
     plan.loops = arguments.loops
     plan.only = only
     if arguments.digest:

@@ -9,7 +9,7 @@ mod process;
 mod running;
 
 pub use process::{PATIENCE, alive, children, eventually};
-pub use running::{Ended, Running, assert_phases, batches, run, samples};
+pub use running::{Ended, Running, assert_phases, run};
 
 /// Says that `what` was not tested, and why. `make test` counts these lines.
 pub fn skipped(what: impl std::fmt::Display, why: impl std::fmt::Display) {

@@ -65,7 +65,11 @@ impl Ended {
     /// As [`Self::messages`].
     #[must_use]
     pub fn samples(&self) -> Vec<StartSample> {
-        samples(&self.messages()).into_iter().cloned().collect()
+        let sample = |message| match message {
+            Message::Sample(sample) => Some(sample),
+            _ => None,
+        };
+        self.messages().into_iter().filter_map(sample).collect()
     }
 
     /// The first batch it ended.
@@ -74,9 +78,12 @@ impl Ended {
     /// There is none, or as [`Self::messages`].
     #[must_use]
     pub fn batch(&self) -> BatchEnd {
-        let messages = self.messages();
-        let first = batches(&messages).first().map(|&batch| batch.clone());
-        first.unwrap_or_else(|| panic!("no batch: {self:?}"))
+        let batch = |message| match message {
+            Message::Batch(batch) => Some(batch),
+            _ => None,
+        };
+        let found = self.messages().into_iter().find_map(batch);
+        found.unwrap_or_else(|| panic!("no batch: {self:?}"))
     }
 
     /// The scope it named.
@@ -102,11 +109,7 @@ impl Ended {
         let samples = self.samples();
         assert_eq!(samples.len(), count, "{self:?}");
         for sample in samples {
-            assert_eq!(sample.error, None);
-            let names: Vec<_> = sample.phases.iter().map(|phase| &*phase.0).collect();
-            assert_eq!(names, phases, "{sample:?}");
-            let sum_ns: u64 = sample.phases.iter().map(|phase| phase.1).sum();
-            assert_eq!(sum_ns, sample.total_ns, "{sample:?}");
+            assert_phases(&sample, phases.iter().copied());
         }
         self
     }
@@ -141,17 +144,6 @@ impl Ended {
     }
 }
 
-/// The starts among `messages`.
-#[must_use]
-pub fn samples(messages: &[Message]) -> Vec<&StartSample> {
-    let each = messages.iter();
-    each.filter_map(|message| match message {
-        Message::Sample(sample) => Some(sample),
-        _ => None,
-    })
-    .collect()
-}
-
 /// Checks that the start `sample` went well, with phases of these `names`, which sum to its total.
 ///
 /// # Panics
@@ -162,17 +154,6 @@ pub fn assert_phases<'a>(sample: &StartSample, names: impl IntoIterator<Item = &
     let (found, spans): (Vec<_>, Vec<_>) = sample.phases.iter().cloned().unzip();
     assert_eq!(found, names.into_iter().collect::<Vec<_>>());
     assert_eq!(spans.iter().sum::<u64>(), sample.total_ns);
-}
-
-/// The ends of batches among `messages`.
-#[must_use]
-pub fn batches(messages: &[Message]) -> Vec<&BatchEnd> {
-    let each = messages.iter();
-    each.filter_map(|message| match message {
-        Message::Batch(batch) => Some(batch),
-        _ => None,
-    })
-    .collect()
 }
 
 fn message(line: &str) -> Message {

@@ -109,9 +109,9 @@ impl Function {
     ) -> Result<Self, FaasletError> {
         let refused = |e: wasmtime::Error| FaasletError::refused(what, format!("{e:#}"));
         let needs_files = !grants.dirs.is_empty()
-            || module.imports().any(|import| {
-                import.module() == wasi::MODULE && !wasi::LIGHT.contains(&import.name())
-            });
+            || module
+                .imports()
+                .any(|import| import.module() == wasi::MODULE && !wasi::is_light(import.name()));
         let linker = || -> wasmtime::Result<Linker<Host>> {
             let mut linker = wasi::linker(engine.wasmtime(), needs_files)?;
             if let Some(library) = library {

@@ -67,18 +67,6 @@ impl Parked {
         Ok(parked)
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.workers.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.workers.is_empty()
-    }
-
     /// Lets them run to their end.
     ///
     /// # Errors

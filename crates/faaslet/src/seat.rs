@@ -156,19 +156,12 @@ impl Seats {
     }
 
     /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
 
     pub(crate) fn thread_attributes(&self) -> &Attributes {
         &self.thread_attributes
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
     }
 
     /// Moves the calling thread to seat `i`, which was made before; a thread cannot leave it but by ending.

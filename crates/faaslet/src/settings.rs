@@ -60,14 +60,10 @@ impl Profiling {
     /// # Errors
     /// It asks for what there is not.
     pub fn from_env() -> Result<Self, FaasletError> {
-        std::env::var_os(PROFILE_VARIABLE).map_or(Ok(Self::Off), |value| {
-            value
-                .to_string_lossy()
-                .parse()
-                .map_err(|e: UnknownProfiling| {
-                    FaasletError::refused(format!("${PROFILE_VARIABLE}"), e)
-                })
-        })
+        let value = std::env::var_os(PROFILE_VARIABLE).unwrap_or_default();
+        let parsed = value.to_string_lossy().parse();
+        parsed
+            .map_err(|e: UnknownProfiling| FaasletError::refused(format!("${PROFILE_VARIABLE}"), e))
     }
 
     /// The word for it on a command line.

@@ -268,7 +268,7 @@ fn another_rate_is_not_taken_for_the_one_wanted() {
             ..Config::default()
         };
         let pool = Pool::open_with(2, &slow).expect("a pool");
-        assert_eq!((pool.len(), pool.persistent()), (2, 0));
+        assert_eq!((pool.namespaces().len(), pool.persistent()), (2, 0));
         let ensured = ensure_persistent(2, &slow, &mut |_, _| {}).expect("a pool");
         assert_eq!(ensured.repaired, 2);
     });
@@ -279,7 +279,7 @@ fn a_pool_grows_with_anonymous_ones_and_locks_what_it_uses() {
     sandboxed("pool", || {
         ensure(2);
         let first = pool(5);
-        assert_eq!((first.len(), first.persistent()), (5, 2));
+        assert_eq!((first.namespaces().len(), first.persistent()), (5, 2));
         let words = first.describe();
         assert!(
             words.contains("5 network namespaces (2 persistent)"),

@@ -65,6 +65,15 @@ fn given(dir: &Path) -> Grants {
     Grants::default().with_dir(dir, "/", false)
 }
 
+/// Starts a snapshot of `wasm` again and again, in one slot.
+fn starts_from_snapshot(engine: &FaasletEngine, wasm: &[u8], grants: &Grants) {
+    let snapshot = take(engine, wasm, grants).expect("a snapshot");
+    let restored = function(engine, &snapshot, grants.clone());
+    for _ in 0..STARTS {
+        restored.start(&mut Untimed).expect("exit code 0");
+    }
+}
+
 #[test]
 fn each_start_is_the_initialised_state_and_nothing_else() {
     let engine = engine();
@@ -101,11 +110,7 @@ fn each_start_is_the_initialised_state_and_nothing_else() {
     let command = function(&engine, &wasm, Grants::default());
     command.start(&mut Untimed).expect("exit code 0");
     drop(command);
-    let snapshot = take(&engine, &wasm, &Grants::default()).expect("a snapshot");
-    let restored = function(&engine, &snapshot, Grants::default());
-    for _ in 0..STARTS {
-        restored.start(&mut Untimed).expect("exit code 0");
-    }
+    starts_from_snapshot(&engine, &wasm, &Grants::default());
 }
 
 #[test]
@@ -117,9 +122,7 @@ fn constructors_of_a_reactor_run_before_the_initialiser_and_once() {
         "(call $check (i32.load (i32.const 0)) (i32.const 1)) (i32.store (i32.const 4) (i32.const 7))",
         "(call $check (i32.load (i32.const 0)) (i32.const 1)) (call $check (i32.load (i32.const 4)) (i32.const 7))",
     );
-    let snapshot = take(&engine, &wasm, &Grants::default()).expect("a snapshot");
-    let restored = function(&engine, &snapshot, Grants::default());
-    restored.start(&mut Untimed).expect("exit code 0");
+    starts_from_snapshot(&engine, &wasm, &Grants::default());
 }
 
 #[test]
@@ -131,11 +134,7 @@ fn a_program_without_an_initialiser_does_all_at_each_start() {
                 (i32.store (i32.const 0) (i32.const 1))))"#,
     )
     .expect("a module");
-    let snapshot = take(&engine, &wasm, &Grants::default()).expect("a snapshot");
-    let restored = function(&engine, &snapshot, Grants::default());
-    for _ in 0..STARTS {
-        restored.start(&mut Untimed).expect("exit code 0");
-    }
+    starts_from_snapshot(&engine, &wasm, &Grants::default());
 }
 
 const PATH_OPEN: &str = r#"(import "wasi_snapshot_preview1" "path_open"
@@ -158,11 +157,7 @@ fn files_may_be_read_while_initialising_but_not_left_open() {
         "(call $opens) (call $check (i32.load (i32.const 64)) (i32.const 4))",
     );
     let engine = engine();
-    let snapshot = take(&engine, &closed, &given(dir.path())).expect("a snapshot");
-    let restored = function(&engine, &snapshot, given(dir.path()));
-    for _ in 0..STARTS {
-        restored.start(&mut Untimed).expect("exit code 0");
-    }
+    starts_from_snapshot(&engine, &closed, &given(dir.path()));
 }
 
 #[test]

@@ -114,48 +114,26 @@ fn arguments_environment_and_output_are_those_given() {
 #[test]
 fn bad_addresses_are_an_error_number_and_no_more() {
     let engine = engine(2);
-    let cases = [
-        (
-            "random_get",
-            "(param i32 i32)",
-            "(i32.const 65530) (i32.const 100)",
-        ),
-        (
-            "random_get",
-            "(param i32 i32)",
-            "(i32.const 0) (i32.const -1)",
-        ),
-        (
-            "clock_time_get",
-            "(param i32 i64 i32)",
-            "(i32.const 1) (i64.const 0) (i32.const -4)",
-        ),
-        (
-            "fd_write",
-            "(param i32 i32 i32 i32)",
-            "(i32.const 1) (i32.const -8) (i32.const 1) (i32.const 0)",
-        ),
-        (
-            "fd_write",
-            "(param i32 i32 i32 i32)",
-            "(i32.const 1) (i32.const 0) (i32.const 0) (i32.const -2)",
-        ),
-        (
-            "poll_oneoff",
-            "(param i32 i32 i32 i32)",
-            "(i32.const -8) (i32.const 0) (i32.const 1) (i32.const 0)",
-        ),
-        (
-            "fd_fdstat_get",
-            "(param i32 i32)",
-            "(i32.const 0) (i32.const 65530)",
-        ),
+    let i = |value| ("i32", value);
+    let cases: [(&str, &[(&str, i64)]); 7] = [
+        ("random_get", &[i(65530), i(100)]),
+        ("random_get", &[i(0), i(-1)]),
+        ("clock_time_get", &[i(1), ("i64", 0), i(-4)]),
+        ("fd_write", &[i(1), i(-8), i(1), i(0)]),
+        ("fd_write", &[i(1), i(0), i(0), i(-2)]),
+        ("poll_oneoff", &[i(-8), i(0), i(1), i(0)]),
+        ("fd_fdstat_get", &[i(0), i(65530)]),
     ];
-    for (name, params, args) in cases {
+    for (name, args) in cases {
+        let each = |text: fn(&str, i64) -> String| -> String {
+            args.iter().map(|&(ty, value)| text(ty, value)).collect()
+        };
+        let params = each(|ty, _| format!(" {ty}"));
+        let values = each(|ty, value| format!(" ({ty}.const {value})"));
         let import = format!(
-            r#"(import "wasi_snapshot_preview1" "{name}" (func $f {params} (result i32)))"#
+            r#"(import "wasi_snapshot_preview1" "{name}" (func $f (param{params}) (result i32)))"#
         );
-        let wat = exits_with(&import, &format!("(call $f {args})"));
+        let wat = exits_with(&import, &format!("(call $f{values})"));
         let result = function(&engine, &wat, Grants::default()).start(&mut Untimed);
         assert_eq!(exit_code(result), 21, "{name}: EFAULT");
     }

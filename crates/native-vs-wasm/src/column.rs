@@ -53,6 +53,11 @@ pub enum Task {
         /// How many times.
         repeats: u64,
     },
+    /// As [`Task::Time`], without an unrecorded round before the first: how a process that lives on gets faster.
+    Curve {
+        /// How many times.
+        iterations: u32,
+    },
     /// Run the kernel once and write what it computed, to be read, to standard error.
     Dump,
 }
@@ -73,6 +78,11 @@ pub trait Column {
     /// The column that shares with this one what sets both apart from others (a profile, a reused process): what it is held
     /// against where that runs too. Else it is the reference.
     fn twin(&self) -> Option<&str> {
+        None
+    }
+
+    /// How many iterations a process is to make, and each to be told, if it is to live on.
+    fn curve(&self) -> Option<u32> {
         None
     }
 

@@ -11,9 +11,11 @@
 //! * no shell and no fork in a timed path; what a program writes goes to memory on every side;
 //! * a column that cannot run, fails or disagrees is reported by name and never silently left out.
 
+mod again;
 pub mod capture;
 pub mod column;
 pub mod columns;
+mod compare_runs;
 pub mod comparison;
 pub mod error;
 pub mod layout;

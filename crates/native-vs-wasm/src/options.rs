@@ -49,6 +49,9 @@ pub struct CommonOptions {
     /// Seconds to spend in all: fewer iterations where they would not fit, but enough for an interval
     #[structopt(long, value_name = "SECONDS", global = true)]
     pub budget: Option<u64>,
+    /// Measure the first column as if it were two, N times (1 to 8), and say how often the two "differ"
+    #[structopt(long, value_name = "N", global = true)]
+    pub aa: Option<u32>,
     /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning
     #[structopt(long, global = true)]
     pub strict: bool,
@@ -75,6 +78,17 @@ impl CommonOptions {
         in_range("--timeout", self.timeout, 0.01..=86_400.0)
             .map_err(|e| CompareError::Usage(e.in_unit("seconds").to_string()))?;
         Ok(Duration::from_secs_f64(self.timeout))
+    }
+
+    /// [`CommonOptions::aa`].
+    ///
+    /// # Errors
+    /// Out of range.
+    pub fn pairs(&self) -> Result<Option<u32>, CompareError> {
+        if let Some(pairs) = self.aa {
+            in_range("--aa", pairs, 1..=8).map_err(|e| CompareError::Usage(e.to_string()))?;
+        }
+        Ok(self.aa)
     }
 
     /// [`CommonOptions::profile`], or what the environment says.

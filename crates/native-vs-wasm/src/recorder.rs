@@ -7,13 +7,14 @@ use measure_core::base::files::OutputFile;
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RESULTS, RunDir};
 use measure_core::contract::sample::{SCHEMA, Sample, Value};
-use measure_core::contract::vocabulary::phase::{KERNEL, PROCESS, TOTAL};
+use measure_core::contract::vocabulary::phase::{ITERATION, KERNEL, PROCESS, TOTAL};
 use measure_core::contract::vocabulary::{Measure, Metric};
 use report::Records;
 
-use crate::column::Run;
+use crate::column::{Run, Task};
 use crate::error::CompareError;
 use crate::output::refused;
+use crate::times::{self, TimesError};
 
 /// What a sample is about.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,37 @@ pub(crate) struct About<'a> {
     /// The replicate, from 1; 0 of a run that is not timed.
     pub(crate) process: u32,
     pub(crate) warmup: bool,
+}
+
+/// What a run said of its kernel's times, in nanoseconds.
+#[derive(Debug)]
+pub(crate) enum Kernel {
+    /// It was to compute, not to tell.
+    Untold,
+    Sum {
+        ns: u64,
+        repeats: u64,
+    },
+    /// Of each iteration of a process that lives on.
+    Curve(Vec<u64>),
+}
+
+impl Kernel {
+    /// What `output` tells of `task`.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub(crate) fn parse(task: Task, output: &[u8]) -> Result<Self, TimesError> {
+        match task {
+            Task::Output | Task::Dump => Ok(Self::Untold),
+            Task::Time { repeats } => {
+                times::parse(output, repeats).map(|ns| Self::Sum { ns, repeats })
+            }
+            Task::Curve { iterations } => {
+                times::parse_each(output, iterations.into()).map(Self::Curve)
+            }
+        }
+    }
 }
 
 pub(crate) struct Recorder {
@@ -98,14 +130,23 @@ impl Recorder {
         &mut self,
         about: &About<'_>,
         run: &Run,
-        kernel: Option<(u64, u64)>,
+        kernel: &Kernel,
     ) -> Result<(), CompareError> {
-        if let Some((ns, repeats)) = kernel {
-            let sample = self.sample(about, KERNEL, Metric::KernelNs, ns.into());
-            self.append(Sample {
-                n: repeats,
-                ..sample
-            })?;
+        match kernel {
+            Kernel::Untold => {}
+            &Kernel::Sum { ns, repeats } => {
+                let sample = self.sample(about, KERNEL, Metric::KernelNs, ns.into());
+                self.append(Sample {
+                    n: repeats,
+                    ..sample
+                })?;
+            }
+            Kernel::Curve(times) => {
+                for (order, &ns) in (0..).zip(times) {
+                    let sample = self.sample(about, ITERATION, Metric::KernelNs, ns.into());
+                    self.append(Sample { order, ..sample })?;
+                }
+            }
         }
         let whole = (TOTAL, run.whole.total_ns);
         // Natively the program is the process.

@@ -17,7 +17,7 @@ use crate::error::CompareError;
 use crate::layout::{self, Layout};
 use crate::options::CommonOptions;
 use crate::output::{refused, say};
-use crate::recorder::{About, Recorder, write_tables};
+use crate::recorder::{About, Kernel, Recorder, write_tables};
 use crate::suite::Suite;
 use crate::{plan, times};
 
@@ -275,17 +275,23 @@ impl<'a> Session<'a> {
             let task = Task::Time {
                 repeats: ready.repeats,
             };
-            let mut found = Vec::new();
+            let (mut found, mut longer) = (Vec::new(), Duration::ZERO);
             for column in 0..ready.programs.len() {
                 let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
                 let Some((process_ns, output)) = run else {
                     continue;
                 };
-                if let Ok(kernel_ns) = times::parse(&output, ready.repeats) {
+                if self.suite.columns[column].column.curve().is_some() {
+                    longer += Duration::from_nanos(process_ns);
+                } else if let Ok(kernel_ns) = times::parse(&output, ready.repeats) {
                     found.push((kernel_ns, process_ns));
                 }
             }
-            ready.round = found.iter().map(|f| Duration::from_nanos(f.1)).sum();
+            ready.round = found
+                .iter()
+                .map(|f| Duration::from_nanos(f.1))
+                .sum::<Duration>()
+                + longer;
             if order > 0 || interrupt::received().is_some() {
                 break;
             }
@@ -310,6 +316,11 @@ impl<'a> Session<'a> {
         let Some(program) = &mut ready.programs[column] else {
             return Ok(None);
         };
+        // A process that lives on makes all iterations whenever it is timed.
+        let task = match (task, self.suite.columns[column].column.curve()) {
+            (Task::Time { .. }, Some(iterations)) => Task::Curve { iterations },
+            _ => task,
+        };
         if interrupt::received().is_some() {
             return Ok(None);
         }
@@ -319,7 +330,14 @@ impl<'a> Session<'a> {
             Measure::Run => {
                 let info = &self.recorder.comparison().info.benchmarks[ready.index];
                 let replicate = usize::try_from(order).unwrap_or(usize::MAX);
-                let layout = info.layouts.get(replicate).copied().unwrap_or_default();
+                // Of A/A each column has its own: two that were laid out alike would share more than a column with itself.
+                let first = if self.suite.aa {
+                    column * info.layouts.len() / self.suite.columns.len()
+                } else {
+                    0
+                };
+                let layout = info.layouts.get(first + replicate).copied();
+                let layout = layout.unwrap_or_default();
                 (u32::try_from(order + 1).unwrap_or(u32::MAX), layout)
             }
             _ => (0, Layout::default()),
@@ -333,19 +351,12 @@ impl<'a> Session<'a> {
             warmup: *measure != Measure::Run,
         };
         let outcome = program.run(task, layout).and_then(|run| {
-            let kernel = match task {
-                Task::Time { repeats } => Some((
-                    times::parse(&run.output, repeats)
-                        .map_err(|e| RunError::Failed(e.to_string()))?,
-                    repeats,
-                )),
-                Task::Output | Task::Dump => None,
-            };
-            Ok((run, kernel))
+            let kernel = Kernel::parse(task, &run.output);
+            Ok((run, kernel.map_err(|e| RunError::Failed(e.to_string()))?))
         });
         match outcome {
             Ok((run, kernel)) => {
-                self.recorder.run(&about, &run, kernel)?;
+                self.recorder.run(&about, &run, &kernel)?;
                 Ok(Some((run.process_ns, run.output)))
             }
             // Not the program's failure.
@@ -413,7 +424,10 @@ impl<'a> Session<'a> {
             .info
             .seed
             .wrapping_add(ready.index as u64);
-        let replicates = iterations.iter().copied().max().unwrap_or(0);
+        let mut replicates = iterations.iter().copied().max().unwrap_or(0);
+        if self.suite.aa {
+            replicates *= u32::try_from(iterations.len()).unwrap_or(1);
+        }
         self.recorder.benchmark(ready.index).layouts = (0..replicates)
             .map(|replicate| Layout::draw(seed, replicate))
             .collect();

@@ -77,6 +77,8 @@ pub struct Suite {
     pub builds: &'static [&'static str],
     /// Whether of these only the fastest is timed.
     pub best_build_only: bool,
+    /// Whether the columns are one, measured as if it were several.
+    pub aa: bool,
     /// Run on what each other column writes, before it is timed.
     pub compare: Compare,
     /// What a reader should know of the numbers, in sentences.
@@ -139,6 +141,7 @@ impl Suite {
             iterations: entry.iterations,
             settings: entry.column.settings(),
             twin: entry.column.twin().map(str::to_owned),
+            curve: entry.column.curve(),
         });
         let benchmarks = self.benchmarks.iter().map(|benchmark| BenchmarkInfo {
             name: benchmark.name.clone(),
@@ -164,6 +167,7 @@ impl Suite {
                 .map(|c| c.name.clone()),
             builds: self.builds.iter().map(ToString::to_string).collect(),
             columns,
+            aa: self.aa,
             benchmarks: benchmarks.collect(),
             notes,
             ..ComparisonInfo::default()

@@ -24,24 +24,33 @@ pub enum TimesError {
 /// # Errors
 /// It is something else that was written.
 pub fn parse(output: &[u8], repeats: u64) -> Result<u64, TimesError> {
+    let each = parse_each(output, repeats)?;
+    let sum = each.iter().try_fold(0_u64, |sum, &ns| sum.checked_add(ns));
+    match sum.ok_or_else(|| TimesError::Nonsense(format!("{} times", each.len())))? {
+        0 => Err(TimesError::NoTime),
+        sum => Ok(sum),
+    }
+}
+
+/// The nanoseconds of `repeats` lines, each.
+///
+/// # Errors
+/// It is something else that was written.
+pub fn parse_each(output: &[u8], repeats: u64) -> Result<Vec<u64>, TimesError> {
     let nonsense = |line: &str| TimesError::Nonsense(line.chars().take(60).collect());
     let text = std::str::from_utf8(output).map_err(|_| nonsense("bytes that are no text"))?;
-    let (mut sum, mut lines) = (0_u64, 0_u64);
-    for line in text.lines() {
-        let ns: u64 = line.parse().map_err(|_| nonsense(line))?;
-        sum = sum.checked_add(ns).ok_or_else(|| nonsense(line))?;
-        lines += 1;
-    }
-    if lines != repeats {
+    let each = text
+        .lines()
+        .map(|line| line.parse().map_err(|_| nonsense(line)));
+    let each: Vec<u64> = each.collect::<Result<_, _>>()?;
+    let written = each.len() as u64;
+    if written != repeats {
         return Err(TimesError::Count {
             wanted: repeats,
-            written: lines,
+            written,
         });
     }
-    if sum == 0 {
-        return Err(TimesError::NoTime);
-    }
-    Ok(sum)
+    Ok(each)
 }
 
 #[cfg(test)]
@@ -59,7 +68,7 @@ mod tests {
             (b"-1\n", 1, "`-1`"),
             (b"\xff\n", 1, "no text"),
             (b"0\n0\n", 2, "no time"),
-            (b"18446744073709551615\n1\n", 2, "`1`"),
+            (b"18446744073709551615\n1\n", 2, "`2 times`"),
         ] {
             let error = parse(output, repeats).expect_err("nonsense").to_string();
             assert!(error.contains(says), "{error}");

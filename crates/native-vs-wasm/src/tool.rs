@@ -6,8 +6,10 @@ use measure_core::base::exit::{Exit, after_help};
 use structopt::clap::AppSettings;
 use structopt::{StructOpt, StructOptInternal};
 
+use crate::again;
 use crate::column::{Benchmark, Column, NATIVE, Task, WASM, output_of};
 use crate::columns::replicate;
+use crate::compare_runs::{self, CompareOptions};
 use crate::error::CompareError;
 use crate::options::{CommonOptions, iterations};
 use crate::output::say;
@@ -137,6 +139,8 @@ enum Command {
         #[structopt(name = "JSON")]
         what: String,
     },
+    /// Holds a second run against a first, row by row: faster, slower, no difference, cannot tell
+    Compare(CompareOptions),
     /// Makes the tables and plots of a run again, from its records alone
     Report {
         /// The run's directory, for example results/latest
@@ -154,6 +158,7 @@ pub fn run<T: Tool>(options: &Options<T>) -> Result<Exit, CompareError> {
     match &options.command {
         Some(Command::List) => tool.list(),
         Some(Command::Dump { benchmark, column }) => dump(options, benchmark, column),
+        Some(Command::Compare(options)) => compare_runs::run(options),
         Some(Command::Replicate { what }) => replicate::run(what),
         Some(Command::Report { dir }) => session::report(dir),
         Some(Command::Quick) => {
@@ -184,22 +189,37 @@ fn compare<T: Tool>(
     CommonOptions::iterations(native, wasm)?;
     let benchmarks = tool.benchmarks(benchmark)?;
     tool.announce(native, wasm)?;
-    let own = if common.columns.is_empty() {
-        let builds = T::BUILDS.iter().map(ToString::to_string);
-        builds.chain(tool.headline()).collect()
-    } else {
-        common.columns.clone()
+    let make = tool.columns(common)?;
+    let columns = match common.pairs()? {
+        Some(pairs) => {
+            let (name, iterations) = if native > 0 {
+                (NATIVE, native)
+            } else {
+                (WASM, wasm)
+            };
+            again::entries(name, iterations, pairs, &make)?
+        }
+        None => {
+            let own = if common.columns.is_empty() {
+                let builds = T::BUILDS.iter().map(ToString::to_string);
+                builds.chain(tool.headline()).collect()
+            } else {
+                common.columns.clone()
+            };
+            let names = own.into_iter().chain(common.also.clone());
+            entries(names, (native, wasm), make)?
+        }
     };
-    let names = own.into_iter().chain(common.also.clone());
     let suite = Suite {
         name: T::SUITE,
         user: T::USER,
         title: T::TITLE,
         benchmarks,
-        columns: entries(names, (native, wasm), tool.columns(common)?)?,
-        builds: T::BUILDS,
+        columns,
+        builds: if common.aa.is_some() { &[] } else { T::BUILDS },
         // `quick` has time for no more.
         best_build_only: benchmark.is_none() || tool.best_build_only(),
+        aa: common.aa.is_some(),
         compare: T::COMPARE,
         notes: T::NOTES,
     };

@@ -155,11 +155,18 @@ fn every_group_has_a_plot_and_every_file_the_same_bytes_again() {
             "polybench.csv",
             "polybench-ratios.csv",
             "report.md",
+            "summary.json",
             "ratios-large.svg",
             "ratios-small.svg"
         ]
     );
-    let svg = &files[4].1;
+    let summary: table::summary::Summary = serde_json::from_str(&files[3].1).expect("a summary");
+    let names: Vec<&str> = summary.tables.keys().map(String::as_str).collect();
+    assert!(
+        names.contains(&"small") && names.contains(&"small-means"),
+        "{names:?}"
+    );
+    let svg = &files[5].1;
     assert!(
         svg.contains("poly_gemm-small") && svg.contains("wasm-other"),
         "{svg}"
@@ -217,6 +224,47 @@ fn a_column_is_held_against_its_twin_or_the_best_native_build() {
     for told in ["wasm/best native", "wasm-pgo/native-pgo"] {
         assert!(text.contains(told), "no `{told}`: {text}");
     }
+}
+
+#[test]
+fn aa_says_how_often_a_column_differs_from_itself() {
+    let names: Vec<String> = (0..100).map(|i| format!("poly_{i}")).collect();
+    let benchmarks: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "")).collect();
+    let columns = [
+        ("native", 1),
+        ("native-again", 1),
+        ("native-2", 1),
+        ("native-2-again", 1),
+    ];
+    let mut comparison = comparison(&benchmarks, &columns, 6);
+    comparison.info.aa = true;
+    for (column, twin) in [(1, "native"), (3, "native-2")] {
+        comparison.info.columns[column].twin = Some(twin.into());
+    }
+    let text = terminal(&comparison, None);
+    assert!(
+        text.contains("of 200 comparisons of a column with itself 0 (0.0 %) differ"),
+        "{text}"
+    );
+    assert!(text.contains("the intervals hold"), "{text}");
+    // Nineteen that differ are too many.
+    for sample in &mut comparison.records.samples {
+        let benchmark = sample
+            .function
+            .rsplit('_')
+            .next()
+            .and_then(|i| i.parse::<u32>().ok());
+        if sample.rung == "native-again" && benchmark.is_some_and(|i| i < 19) {
+            sample.value = Value::Value(sample.value.number().expect("a number") * 2);
+        }
+    }
+    let text = terminal(&comparison, None);
+    assert!(
+        text.contains("19 (9.5 %) differ") && text.contains("too narrow"),
+        "{text}"
+    );
+    comparison.info.benchmarks.truncate(10);
+    assert!(terminal(&comparison, None).contains("too few for a verdict, 200 are needed"));
 }
 
 #[test]

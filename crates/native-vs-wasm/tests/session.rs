@@ -52,6 +52,10 @@ impl Column for MadeUp {
         Ok(())
     }
 
+    fn curve(&self) -> Option<u32> {
+        self.name.ends_with("-reuse").then_some(12)
+    }
+
     fn prepare<'a>(&'a self, benchmark: &Benchmark) -> Result<Box<dyn Program + 'a>, NotReady> {
         Ok(Box::new(MadeUpProgram {
             column: self,
@@ -87,6 +91,9 @@ impl Program for MadeUpProgram<'_> {
 /// A kernel of so many nanoseconds that computes 42.
 fn sound(task: Task, ns: u64) -> String {
     match task {
+        Task::Curve { iterations } => (0..iterations)
+            .map(|i| format!("{}\n", ns / (u64::from(i) + 1).min(4)))
+            .collect(),
         Task::Time { repeats } => format!("{ns}\n").repeat(usize::try_from(repeats).expect("few")),
         Task::Output | Task::Dump => "42".to_owned(),
     }
@@ -148,6 +155,7 @@ impl Setting {
             },
             builds: self.builds,
             best_build_only: self.best_build_only,
+            aa: false,
             notes: &[],
         };
         let (csv, run_dir) = (self.path("rows.csv"), self.path("run"));
@@ -390,6 +398,31 @@ fn a_failure_in_mid_run_keeps_what_was_measured_and_goes_on() {
     assert_eq!((of("good,wasm"), of("good,native")), (9, 9));
     let report = fs::read_to_string(setting.path("run/report.md")).expect("a report");
     assert!(report.contains("bad: wasm: it broke"), "{report}");
+}
+
+#[test]
+fn processes_that_live_on_tell_each_iteration() {
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] =
+        [("native", 6, twenty_ms), ("native-reuse", 6, twenty_ms)];
+    setting.run(&["one"], &columns, &[]).expect("a good end");
+    let curve = fs::read_to_string(setting.path("run/made-up-curve.csv")).expect("iterations");
+    assert_eq!(curve.lines().count(), 1 + 6 * 12);
+    assert!(curve.contains("one,native-reuse,6,12,5000.000"), "{curve}");
+    // A process is a row, with its steady state.
+    let rows = setting.rows();
+    assert_eq!(
+        rows.iter()
+            .filter(|r| *r == "one,native-reuse,5000.000")
+            .count(),
+        6,
+        "{rows:?}"
+    );
+    let report = fs::read_to_string(setting.path("run/report.md")).expect("a report");
+    let line = report
+        .lines()
+        .find(|l| l.contains("native-reuse") && l.contains("4.00"));
+    assert!(line.is_some_and(|l| l.contains("20.0 ms")), "{report}");
 }
 
 #[test]

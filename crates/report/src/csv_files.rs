@@ -5,9 +5,11 @@ use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::phase::TOTAL;
 use measure_core::contract::vocabulary::{Measure, Metric};
 use stats::Interval;
+use stats::levels::{Estimate, Unchecked};
 
 use crate::Rendered;
 use crate::summary::RunSummary;
+use crate::time::{Design, DesignRow, TimeRow};
 
 /// Measure of the samples, their metric, its name in the CSV, and what to divide by.
 const TIME_MEASURES: [(Measure, Metric, &str, f64); 5] = [
@@ -24,6 +26,7 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
     if summary.has_times() {
         files.push(file("runtime-bench-time.csv", &time(summary)));
         files.push(file("runtime-bench-throughput.csv", &throughput(summary)));
+        files.push(file("runtime-bench-starts.csv", &starts(summary)));
     }
     if summary.has_memories() {
         files.push(file("runtime-bench-mem.csv", &mem(summary)));
@@ -116,6 +119,74 @@ fn throughput(summary: &RunSummary<'_>) -> Vec<Vec<String>> {
         }
     }
     rows
+}
+
+/// A row per rung and design.
+fn starts(summary: &RunSummary<'_>) -> Vec<Vec<String>> {
+    let mut rows = vec![row([
+        "Runtime",
+        "Function",
+        "Design",
+        "Processes",
+        "Batches",
+        "Starts",
+        "MedianNs",
+        "MedianLowNs",
+        "MedianHighNs",
+        "P90Ns",
+        "P90LowNs",
+        "P90HighNs",
+        "P99Ns",
+        "P99LowNs",
+        "P99HighNs",
+        "ReferenceOverThis",
+        "ReferenceOverThisLow",
+        "ReferenceOverThisHigh",
+        "BetweenProcesses",
+        "BetweenBatches",
+        "BetweenStarts",
+    ])];
+    for time in summary.times() {
+        for design in Design::ALL {
+            if let Some(found) = time.design(design) {
+                rows.push(starts_row(time, design, found));
+            }
+        }
+    }
+    rows
+}
+
+fn starts_row(time: &TimeRow, design: Design, found: &DesignRow) -> Vec<String> {
+    let mut cells = vec![
+        time.rung.clone(),
+        time.function.clone(),
+        design.to_string(),
+        found.median.processes.to_string(),
+        found.batches().to_string(),
+        found.median.starts.to_string(),
+    ];
+    let or_empty = |value: Option<f64>| value.map(number).unwrap_or_default();
+    let has_enough = |estimate: &&Estimate| {
+        let why = estimate.interval.as_ref().err();
+        !matches!(why, Some(Unchecked::TooFewStarts { .. }))
+    };
+    let estimates = [
+        Some(&found.median),
+        Some(&found.p90).filter(has_enough),
+        Some(&found.p99).filter(has_enough),
+        found.reference_over_this.as_ref(),
+    ];
+    for estimate in estimates {
+        let interval = estimate.and_then(|e| e.interval.ok());
+        cells.push(or_empty(estimate.map(|e| e.value)));
+        cells.push(or_empty(interval.map(|i| i.lo)));
+        cells.push(or_empty(interval.map(|i| i.hi)));
+    }
+    let variances = found.variance.map_or([None; 3], |v| {
+        [v.between_processes, v.between_batches, v.between_starts]
+    });
+    cells.extend(variances.map(|v| or_empty(v.map(f64::sqrt))));
+    cells
 }
 
 fn mem(summary: &RunSummary<'_>) -> Vec<Vec<String>> {

@@ -1,4 +1,7 @@
-//! Numbers with units, three significant digits.
+//! Numbers with units, three significant digits, and with their intervals.
+
+use stats::Interval;
+use stats::levels::Estimate;
 
 /// `value` with three significant digits, never in scientific notation.
 fn significant(value: f64) -> String {
@@ -66,6 +69,63 @@ pub(crate) fn unavailable_because(why: &str) -> String {
     format!("unavailable: {why}")
 }
 
+/// What stands in place of an interval that there are too few processes, starts or points for.
+pub(crate) const UNCHECKED: &str = "unchecked";
+
+/// `82.1 us [80.3 us, 84.0 us]`, or `82.1 us unchecked`.
+pub(crate) fn with_interval(estimate: &Estimate, format: fn(f64) -> String) -> String {
+    let value = format(estimate.value);
+    match estimate.interval {
+        Ok(i) => format!("{value} [{}, {}]", format(i.lo), format(i.hi)),
+        Err(_) => format!("{value} {UNCHECKED}"),
+    }
+}
+
+/// `82.1 us -2+3%`, or `82.1 us unchecked`.
+pub(crate) fn value_off_by(estimate: &Estimate, format: fn(f64) -> String) -> String {
+    let off = match estimate.interval {
+        Ok(interval) => percent_off(estimate.value, interval),
+        Err(_) => UNCHECKED.to_owned(),
+    };
+    format!("{} {off}", format(estimate.value))
+}
+
+/// How far the ends of the interval lie off the value: `-2+3%`, or `+-2%` where both are as far.
+pub(crate) fn percent_off(value: f64, interval: Interval) -> String {
+    let percent = |end: f64| {
+        let off = 100.0 * (end / value - 1.0).abs();
+        if off < 0.95 {
+            format!("{off:.1}")
+        } else {
+            format!("{off:.0}")
+        }
+    };
+    let (below, above) = (percent(interval.lo), percent(interval.hi));
+    if below == above {
+        return format!("+-{below}%");
+    }
+    format!("-{below}+{above}%")
+}
+
+/// `line` in lines of at most `chars` where words allow, the second and following ones indented.
+pub(crate) fn wrapped(line: &str, chars: usize) -> String {
+    let mut text = String::new();
+    let mut used = 0;
+    for word in line.split(' ') {
+        let wide = word.chars().count();
+        if used > 0 && used + 1 + wide > chars {
+            text += "\n  ";
+            used = 2;
+        } else if used > 0 {
+            text.push(' ');
+            used += 1;
+        }
+        text += word;
+        used += wide;
+    }
+    text + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +142,20 @@ mod tests {
         assert_eq!(count(600.0), "600");
         assert_eq!(count(4100.0), "4.10 k");
         assert_eq!(ratio(1.0666), "1.07");
+    }
+
+    #[test]
+    fn intervals_are_told_by_how_far_their_ends_lie_off() {
+        let off = |lo, hi| percent_off(100.0, Interval { lo, hi });
+        assert_eq!(off(52.0, 103.4), "-48+3%");
+        assert_eq!(off(98.0, 102.1), "+-2%");
+        assert_eq!(off(99.7, 130.0), "-0.3+30%");
+    }
+
+    #[test]
+    fn long_lines_are_wrapped_between_words() {
+        assert_eq!(wrapped("one two three", 8), "one two\n  three\n");
+        assert_eq!(wrapped("endless-word", 4), "endless-word\n");
     }
 
     proptest! {

@@ -8,10 +8,12 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use stats::Interval;
+use stats::levels::Estimate;
 
 use crate::format::{count, duration_ns};
 use crate::memory::Quantity;
 use crate::summary::{RunSummary, RungSummary};
+use crate::time::DesignRow;
 
 /// The file's name.
 pub(crate) const FILE: &str = "ladder.svg";
@@ -41,10 +43,18 @@ const GREY: RGBColor = RGBColor(110, 110, 110);
 struct Point {
     rung: String,
     driver: String,
+    /// Isolated; of an old run pooled.
     start_ns: Option<f64>,
     start_interval: Option<Interval>,
+    back_to_back: Option<Estimate>,
     bytes: Option<f64>,
     bytes_interval: Option<Interval>,
+}
+
+impl Point {
+    fn loop_ns(&self) -> Option<f64> {
+        self.back_to_back.map(|found| found.value)
+    }
 }
 
 /// The plot; `None` if no rung has both a start time and a weight, or all of a kind is missing.
@@ -64,13 +74,18 @@ pub(crate) fn svg(summary: &RunSummary<'_>) -> Option<String> {
 
 fn points(summary: &RunSummary<'_>) -> Vec<Point> {
     let point = |rung: &RungSummary<'_>| {
-        let wall = rung.time.as_ref().and_then(|row| row.wall);
+        let time = rung.time.as_ref();
+        let median = |row: &DesignRow| row.median;
+        let isolated = time.and_then(|row| row.isolated.as_ref()).map(median);
+        let loops = time.and_then(|row| row.back_to_back.as_ref()).map(median);
+        let pooled = time.and_then(|row| row.pooled).map(|pooled| pooled.median);
         // A slope of nothing, or below it, has no place on a logarithmic axis.
         let fit = rung.fit(&Quantity::PSS).filter(|fit| fit.slope > 0.0);
         Point {
             driver: rung.info.map_or_else(String::new, |r| r.driver.clone()),
-            start_ns: wall.map(|w| w.median).filter(|&ns| ns > 0.0),
-            start_interval: wall.and_then(|w| w.interval),
+            start_ns: isolated.map(|i| i.value).or(pooled).filter(|&ns| ns > 0.0),
+            start_interval: isolated.and_then(|i| i.interval.ok()),
+            back_to_back: loops.filter(|l| l.value > 0.0),
             bytes: fit.map(|f| f.slope),
             bytes_interval: fit.and_then(|f| f.slope_interval),
             rung: rung.rung.to_owned(),
@@ -99,7 +114,8 @@ fn draw(points: &[Point], content: &mut String) -> Drawn {
     let root = SVGBackend::with_string(content, SIZE_PIXELS).into_drawing_area();
     root.fill(&WHITE)?;
     let x = decades(points.iter().filter_map(|p| p.bytes));
-    let y = decades(points.iter().filter_map(|p| p.start_ns));
+    let starts = points.iter().flat_map(|p| [p.start_ns, p.loop_ns()]);
+    let y = decades(starts.flatten());
     let mut chart = ChartBuilder::on(&root)
         .caption(
             "One cold start against the memory of one more worker",
@@ -113,7 +129,7 @@ fn draw(points: &[Point], content: &mut String) -> Drawn {
     chart
         .configure_mesh()
         .x_desc("PSS of one more parked worker (slope, 95 % interval)")
-        .y_desc("one start, median (95 % interval)")
+        .y_desc("one start, median (95 % interval): circle isolated, cross back to back")
         .x_label_formatter(&|v| format!("{}B", count(*v)))
         .y_label_formatter(&|v| duration_ns(*v))
         .light_line_style(WHITE.mix(0.0))
@@ -147,6 +163,15 @@ fn draw(points: &[Point], content: &mut String) -> Drawn {
             stroke_width: 1,
         };
         chart.draw_series([Circle::new(at, POINT_PIXELS, style)])?;
+        if let (Some(ns), Some(weight)) = (point.loop_ns(), point.bytes) {
+            let thin = ShapeStyle::from(&colour.mix(0.7)).stroke_width(1);
+            chart.draw_series([Cross::new((weight, ns), POINT_PIXELS, thin)])?;
+            if let Some(i) = point.back_to_back.and_then(|l| l.interval.ok()) {
+                let ends = [i.lo.clamp(y.start, y.end), i.hi.clamp(y.start, y.end)];
+                chart
+                    .draw_series([PathElement::new(ends.map(|v| (weight, v)), colour.mix(0.3))])?;
+            }
+        }
         label(&root, point, chart.backend_coord(&at), &colour, &mut taken)?;
     }
     legend(&root, &drivers)?;
@@ -285,6 +310,15 @@ mod tests {
             driver: "some-driver".into(),
             start_ns,
             start_interval: None,
+            back_to_back: start_ns.map(|ns| Estimate {
+                value: ns / 20.0,
+                interval: Ok(Interval {
+                    lo: ns / 25.0,
+                    hi: ns / 10.0,
+                }),
+                processes: 10,
+                starts: 600,
+            }),
             bytes: weight,
             bytes_interval: Some(Interval { lo: -5.0, hi: 1e12 }),
         }

@@ -3,22 +3,28 @@
 //! records give the same bytes.
 
 mod csv_files;
+pub mod differences;
 mod format;
+mod host;
 mod ladder_plot;
 mod markdown;
 mod memory;
 mod records;
 mod summary;
+mod summary_file;
 mod terminal;
 mod time;
+pub mod two_runs;
 
 pub use format::{bytes, count, duration_ns, ratio};
+pub use host::Disturbance;
 pub use markdown::environment;
 pub use memory::{MemoryRow, Quantity, Reading};
 pub use records::{Records, read_json};
 pub use summary::{RunSummary, RungSummary};
+pub use summary_file::measured_on;
 pub use terminal::terminal;
-pub use time::TimeRow;
+pub use time::{Design, DesignRow, PerStart, PhaseRow, Throughput, TimeRow};
 
 /// A file of the run directory that is made from its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,7 @@ pub fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
         name: "report.md",
         content: markdown::render(summary, plot.is_some()),
     });
+    files.extend(summary_file::render(summary));
     if let Some(content) = plot {
         files.push(Rendered {
             name: ladder_plot::FILE,

@@ -1,7 +1,11 @@
 //! `report.md`.
 
 pub mod environment;
+mod host;
 mod memory;
+mod odd;
+mod passes;
+mod reasons;
 mod time;
 
 use std::fmt::Write;
@@ -9,7 +13,8 @@ use std::fmt::Write;
 use measure_core::contract::{Isolation, Probe};
 use stats::{Interval, LinearFit};
 
-use crate::format::{bytes, unavailable_because};
+use crate::format::{UNCHECKED, bytes, unavailable_because};
+use crate::memory::slope_interval;
 use crate::records::Records;
 use crate::summary::{RunSummary, RungSummary};
 use table::{Align, Table};
@@ -42,10 +47,13 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {
     text += &unavailable(summary);
     if summary.has_times() {
         text += &time::section(summary);
+        text += &passes::section(summary);
+        text += &odd::section(summary);
     }
     if summary.has_memories() {
         text += &memory::section(summary);
     }
+    text += &host::section(summary);
     if has_plot {
         let file = crate::ladder_plot::FILE;
         let _ = write!(
@@ -59,6 +67,15 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {
     text += &notes(records);
     text += &environment::section(records.environment.as_ref());
     text
+}
+
+/// The tables of what was found, by the names under which pages show them.
+pub(crate) fn tables_by_name(summary: &RunSummary<'_>) -> Vec<(String, Table)> {
+    let mut tables = vec![("ladder".to_owned(), crate::terminal::ladder(summary))];
+    tables.extend(time::tables_by_name(summary));
+    tables.push(("memory".to_owned(), memory::headline(summary)));
+    tables.retain(|(_, table)| !table.is_empty());
+    tables
 }
 
 /// Rungs that could not run, and why.
@@ -205,12 +222,14 @@ fn notes(records: &Records) -> String {
 
 /// The slope with its interval.
 pub(crate) fn fit_bytes(fit: &LinearFit) -> String {
-    format!("{}{}", bytes(fit.slope), range(fit.slope_interval, bytes))
+    with_range(fit.slope, slope_interval(fit))
 }
 
-/// ` [lo, hi]`, or nothing.
-pub(crate) fn range(interval: Option<Interval>, format: fn(f64) -> String) -> String {
-    interval.map_or(String::new(), |i| {
-        format!(" [{}, {}]", format(i.lo), format(i.hi))
-    })
+/// `20.6 KiB [20.5 KiB, 20.7 KiB]`, or `20.6 KiB unchecked`.
+pub(crate) fn with_range(value: f64, interval: Option<Interval>) -> String {
+    let value = bytes(value);
+    match interval {
+        Some(i) => format!("{value} [{}, {}]", bytes(i.lo), bytes(i.hi)),
+        None => format!("{value} {UNCHECKED}"),
+    }
 }

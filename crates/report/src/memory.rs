@@ -6,8 +6,9 @@ use std::fmt;
 use measure_core::contract::sample::{Sample, Value};
 use measure_core::contract::vocabulary::phase::{BEFORE, PARKED, PEAK};
 use measure_core::contract::vocabulary::{Measure, Metric, Unit};
-use stats::{LinearFit, linear_fit, median};
+use stats::{Interval, LinearFit, linear_fit, median};
 
+use crate::format::{UNCHECKED, bytes, percent_off};
 use crate::summary::{RungSamples, RungSummary};
 
 /// One rung and one quantity of the mem part.
@@ -110,6 +111,20 @@ impl RungSummary<'_> {
         let row = self.memory.iter().find(|row| row.quantity == *quantity);
         row.and_then(|row| row.fit)
     }
+}
+
+/// Fewest points of a sweep for an interval: three sweeps of two sizes.
+pub(crate) const MIN_FIT_POINTS: usize = 6;
+
+/// The interval of the slope, from [`MIN_FIT_POINTS`] points on.
+pub(crate) fn slope_interval(fit: &LinearFit) -> Option<Interval> {
+    fit.slope_interval.filter(|_| fit.n >= MIN_FIT_POINTS)
+}
+
+/// The slope with how far the ends of its interval lie off: `20.6 KiB +-1%`.
+pub(crate) fn fit_off_by(fit: &LinearFit) -> String {
+    let off = slope_interval(fit).map_or(UNCHECKED.to_owned(), |i| percent_off(fit.slope, i));
+    format!("{} {off}", bytes(fit.slope))
 }
 
 /// The samples of one block, which holds one number of workers.

@@ -1,11 +1,13 @@
 //! What a run directory holds.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RunDirError, read_samples};
 use measure_core::contract::sample::{SCHEMA, Sample};
+use measure_core::contract::vocabulary::{Measure, phase};
 
 use measure_core::contract::run_info::{RUN_INFO, RunInfo};
 
@@ -28,7 +30,8 @@ impl Records {
     /// # Errors
     /// The samples cannot be read, or one of the files is malformed or newer than this tool.
     pub fn read(dir: &Path) -> Result<Self, RunDirError> {
-        let recorded = read_samples(dir)?;
+        let mut recorded = read_samples(dir)?;
+        leave_out_repeated(&mut recorded.samples);
         let info: Option<RunInfo> = read_json(&dir.join(RUN_INFO))?;
         let info = info.unwrap_or_default();
         if info.schema > SCHEMA {
@@ -44,6 +47,17 @@ impl Records {
             info,
             environment: read_json(&dir.join(ENVIRONMENT))?,
         })
+    }
+}
+
+/// Marks what was made again, because the host was disturbed, as not to be summarised.
+fn leave_out_repeated(samples: &mut [Sample]) {
+    let is_mark =
+        |sample: &&Sample| sample.measure == Measure::Host && sample.phase == phase::REPEATED;
+    let blocks: BTreeSet<u32> = samples.iter().filter(is_mark).map(|s| s.block).collect();
+    let repeated = samples.iter_mut().filter(|s| blocks.contains(&s.block));
+    for sample in repeated.filter(|s| s.measure != Measure::Host) {
+        sample.warmup = true;
     }
 }
 

@@ -6,9 +6,10 @@ use measure_core::contract::run_info::RungInfo;
 use measure_core::contract::sample::{Sample, Value};
 use measure_core::contract::vocabulary::Measure;
 
+use crate::host::Disturbance;
 use crate::memory::{MemoryRow, memory_rows};
 use crate::records::Records;
-use crate::time::{REFERENCE, TimeRow, time_row, wall_times};
+use crate::time::{REFERENCE, Reference, TimeRow, time_row};
 
 /// A run in brief.
 #[derive(Debug)]
@@ -61,7 +62,8 @@ impl<'a> RunSummary<'a> {
         let known = records.info.rungs();
         let mut order: Vec<&str> = known.iter().map(|r| r.description.rung.as_str()).collect();
         let mut sorted: BTreeMap<&str, RungSamples<'a>> = BTreeMap::new();
-        for sample in &records.samples {
+        let about_rungs = |s: &&Sample| s.measure != Measure::Host;
+        for sample in records.samples.iter().filter(about_rungs) {
             let rung = sorted.entry(&sample.rung).or_insert_with(|| {
                 if !order.contains(&sample.rung.as_str()) {
                     order.push(&sample.rung);
@@ -72,7 +74,8 @@ impl<'a> RunSummary<'a> {
                 rung.0.entry(&sample.measure).or_default().push(sample);
             }
         }
-        let reference = sorted.get(REFERENCE).map(wall_times).unwrap_or_default();
+        let reference = sorted.get(REFERENCE).map(Reference::from_samples);
+        let reference = reference.unwrap_or_default();
         let rungs = behind_their_twins(&order).into_iter().map(|rung| {
             let samples = sorted.remove(rung).unwrap_or_default();
             RungSummary {
@@ -104,6 +107,11 @@ impl<'a> RunSummary<'a> {
     /// The rows of the mem part.
     pub fn memories(&self) -> impl Iterator<Item = &MemoryRow> {
         self.rungs.iter().flat_map(|rung| &rung.memory)
+    }
+
+    /// What else the host did, by the rung whose blocks were watched; of blocks that rungs share under an empty name.
+    pub(crate) fn disturbances(&self) -> BTreeMap<&str, Disturbance> {
+        Disturbance::by_rung(&self.records.samples)
     }
 
     pub(crate) fn has_times(&self) -> bool {

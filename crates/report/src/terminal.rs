@@ -1,94 +1,236 @@
-//! The short table for a terminal.
+//! The short table for a terminal, and what to know to read it.
 
-use crate::format::{bytes, count, duration_ns, ratio, unavailable_because};
+use std::fmt::Write;
+
+use stats::levels::{Estimate, MIN_PROCESSES};
+
+use crate::format::{count, duration_ns, ratio, unavailable_because, value_off_by, wrapped};
 use crate::markdown::{KINDS, isolates};
-use crate::memory::Quantity;
-use crate::summary::RunSummary;
-use crate::time::{REFERENCE, TimeRow};
+use crate::memory::{Quantity, fit_off_by};
+use crate::summary::{RunSummary, RungSummary};
+use crate::time::{Design, DesignRow, REFERENCE, TimeRow};
 use table::{Align, Table};
+
+/// Lines of the legend are as long as this where the terminal is wider, or is none.
+const LEGEND_CHARS: usize = 120;
 
 /// A row per rung: what one start takes, what one more worker weighs, and what that isolates; for a terminal of
 /// `width` characters if there is one.
 #[must_use]
 pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
-    let with_reference = summary.times().any(|t| t.reference_over_this.is_some());
-    let mut table = Table::new(&columns(summary, with_reference));
-    let mut missing = String::new();
+    let mut text = String::new();
+    let ladder = ladder(summary);
+    if !ladder.is_empty() {
+        text += &ladder.text(width);
+        let wide = width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS);
+        for line in legend(summary) {
+            text += &wrapped(&line, wide);
+        }
+    }
+    let pooled = pooled(summary);
+    if !pooled.is_empty() {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let _ = writeln!(text, "{POOLED}:\n{}", pooled.text(width).trim_end());
+    }
+    text + &missing(summary)
+}
+
+/// What the table of old runs is called.
+pub(crate) const POOLED: &str =
+    "pooled (schema 1), starts of one process, isolated or back to back alike";
+
+/// The rows of the ladder.
+pub(crate) fn ladder(summary: &RunSummary<'_>) -> Table {
+    let has_designs = has_designs(summary);
+    let has_memories = summary.has_memories();
+    let with_reference = has_designs && has_reference(summary);
+    let mut table = Table::new(&columns(has_designs, with_reference, has_memories));
     for rung in &summary.rungs {
-        let (time, pss) = (rung.time.as_ref(), rung.fit(&Quantity::PSS));
-        if time.is_none_or(|t| t.wall.is_none()) && pss.is_none() {
-            let why = rung
-                .unavailable
-                .or(time.and_then(|t| t.first_error.as_deref()))
-                .unwrap_or("nothing was measured");
-            missing += &format!("{}  {}\n", rung.rung, unavailable_because(why));
+        let pss = rung.fit(&Quantity::PSS);
+        if !rung_has_designs(rung) && pss.is_none() {
             continue;
         }
         let mut cells = vec![rung.rung.to_owned()];
-        if summary.has_times() {
-            cells.extend(time_cells(time, with_reference));
+        if has_designs {
+            cells.extend(time_cells(rung.time.as_ref(), with_reference));
         }
-        if summary.has_memories() {
-            cells.push(pss.map(|f| bytes(f.slope)).unwrap_or_default());
-            cells.push(pss.map(|f| bytes(f.intercept)).unwrap_or_default());
+        if has_memories {
+            cells.push(pss.map(|fit| fit_off_by(&fit)).unwrap_or_default());
         }
         cells.push(isolates(rung));
         table.row(cells);
     }
-    let mut text = String::new();
-    if !table.is_empty() {
-        text += &table.text(width);
-        text += &format!("isolates: {KINDS}\n");
-    }
-    text + &missing
+    table
 }
 
-fn columns(summary: &RunSummary<'_>, with_reference: bool) -> Vec<(&'static str, Align)> {
+fn rung_has_designs(rung: &RungSummary<'_>) -> bool {
+    let designs = |time: &TimeRow| Design::ALL.iter().any(|d| time.design(*d).is_some());
+    rung.time.as_ref().is_some_and(designs)
+}
+
+fn has_designs(summary: &RunSummary<'_>) -> bool {
+    summary.rungs.iter().any(rung_has_designs)
+}
+
+fn has_reference(summary: &RunSummary<'_>) -> bool {
+    let isolated = |time: &TimeRow| time.isolated.as_ref()?.reference_over_this;
+    summary.times().any(|time| isolated(time).is_some())
+}
+
+fn columns(designs: bool, with_reference: bool, memories: bool) -> Vec<(&'static str, Align)> {
     let mut columns = vec![("runtime", Align::Left)];
-    if summary.has_times() {
+    if designs {
         columns.extend([
-            ("median start", Align::Right),
-            ("95 % interval", Align::Left),
+            ("isolated", Align::Right),
+            ("back to back", Align::Right),
             ("n", Align::Right),
         ]);
         if with_reference {
-            columns.push(("docker-none/this", Align::Right));
+            columns.push(("docker/this", Align::Right));
         }
-        columns.extend([("starts/s (by)", Align::Right), ("CPU/start", Align::Right)]);
+        columns.extend([("starts/s", Align::Right), ("CPU", Align::Right)]);
     }
-    if summary.has_memories() {
-        columns.extend([("PSS/worker", Align::Right), ("fixed PSS", Align::Right)]);
+    if memories {
+        columns.push(("PSS/worker", Align::Right));
     }
     columns.push(("isolates", Align::Left));
     columns
 }
 
 fn time_cells(time: Option<&TimeRow>, with_reference: bool) -> Vec<String> {
-    let Some((time, wall)) = time.and_then(|t| Some((t, t.wall?))) else {
+    let Some(time) = time else {
         return vec![String::new(); if with_reference { 6 } else { 5 }];
     };
-    let interval = wall.interval.map_or("too few".to_owned(), |i| {
-        format!("{} .. {}", duration_ns(i.lo), duration_ns(i.hi))
-    });
-    let mut cells = vec![duration_ns(wall.median), interval, wall.n.to_string()];
+    let median = |row: Option<&DesignRow>| {
+        row.map_or("-".to_owned(), |r| value_off_by(&r.median, duration_ns))
+    };
+    let mut cells = vec![
+        median(time.isolated.as_ref()),
+        median(time.back_to_back.as_ref()),
+        counts(time),
+    ];
     if with_reference {
-        cells.push(match time.reference_over_this {
+        let over = time.isolated.as_ref().and_then(|r| r.reference_over_this);
+        cells.push(match over {
             _ if time.rung == REFERENCE => "1".into(),
-            Some(found) => ratio(found.ratio),
-            None => String::new(),
+            Some(over) => value_off_by(&over, ratio),
+            None => "-".into(),
         });
     }
     let best = time
         .throughput
         .iter()
-        .max_by(|a, b| a.median.total_cmp(&b.median));
-    cells.push(best.map_or(String::new(), |t| {
-        format!("{} ({})", count(t.median), t.workers)
+        .max_by(|a, b| a.rate.value.total_cmp(&b.rate.value));
+    cells.push(best.map_or("-".into(), |best| {
+        format!("{} ({})", count(best.rate.value), best.workers)
     }));
-    cells.push(
-        time.cpu_ns
-            .summary
-            .map_or("unavailable".into(), |s| duration_ns(s.median)),
-    );
+    let cpu: Option<Estimate> = time.cpu_ns.mean;
+    cells.push(cpu.map_or("-".into(), |mean| duration_ns(mean.value)));
     cells
+}
+
+/// Processes, and the starts of either design: `10:80+600`.
+fn counts(time: &TimeRow) -> String {
+    let starts = |row: &Option<DesignRow>| row.as_ref().map_or(0, |r| r.median.starts);
+    let rows = Design::ALL.iter().filter_map(|design| time.design(*design));
+    let processes = rows.map(|row| row.median.processes).max().unwrap_or(0);
+    let (isolated, loops) = (starts(&time.isolated), starts(&time.back_to_back));
+    format!("{processes}:{isolated}+{loops}")
+}
+
+/// What to know to read the ladder, a line each.
+fn legend(summary: &RunSummary<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    if has_designs(summary) {
+        lines.push(designs_in_words(summary));
+        let few = summary.times().flat_map(|time| {
+            let rows = Design::ALL.iter().filter_map(|design| time.design(*design));
+            rows.map(|row| row.median.interval.is_err())
+                .collect::<Vec<_>>()
+        });
+        let mut words = format!(
+            "-a+b%: how far the ends of the 95 % interval by process lie off, {}",
+            "where PSS is a fit's slope; n: processes:isolated+back to back starts"
+        );
+        if has_reference(summary) {
+            words += "; docker/this: docker-none over this, both isolated";
+        }
+        words += "; starts/s (by so many workers), CPU per start: back to back";
+        if few.into_iter().any(|few| few) {
+            let _ = write!(words, "; unchecked: fewer than {MIN_PROCESSES} processes");
+        }
+        lines.push(words);
+        lines.extend(warm(summary));
+    }
+    lines.push(format!("isolates: {KINDS}"));
+    lines
+}
+
+/// What the two designs mean, with the idle time of the run.
+pub(crate) fn designs_in_words(summary: &RunSummary<'_>) -> String {
+    let idle_ns = summary.records.info.part("time").and_then(|p| p.idle_ns);
+    let idle = idle_ns.map_or("a while".to_owned(), |ns| {
+        format!("{} or longer", duration_ns(ns as f64))
+    });
+    format!(
+        "isolated: a start asked for after its rung has been idle for {idle}; back to back: starts of a closed loop after a warm-up"
+    )
+}
+
+/// What starts find ready, grouped: `warm: nothing: process, unshare`.
+pub(crate) fn warm(summary: &RunSummary<'_>) -> Vec<String> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for rung in summary.rungs.iter().filter(|rung| rung_has_designs(rung)) {
+        let warm = rung.info.map_or("", |info| info.description.warm.as_str());
+        if warm.is_empty() {
+            continue;
+        }
+        match groups.iter_mut().find(|(words, _)| *words == warm) {
+            Some((_, rungs)) => rungs.push(rung.rung),
+            None => groups.push((warm, vec![rung.rung])),
+        }
+    }
+    let line =
+        |(words, rungs): &(&str, Vec<&str>)| format!("warm for {}: {words}", rungs.join(", "));
+    groups.iter().map(line).collect()
+}
+
+/// Old runs' rows.
+pub(crate) fn pooled(summary: &RunSummary<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("runtime", Align::Left),
+        ("median", Align::Right),
+        ("MAD", Align::Right),
+        ("min", Align::Right),
+        ("starts", Align::Right),
+    ]);
+    for time in summary.times() {
+        let Some(pooled) = &time.pooled else { continue };
+        table.row([
+            time.rung.clone(),
+            duration_ns(pooled.median),
+            duration_ns(pooled.mad),
+            duration_ns(pooled.min),
+            pooled.n.to_string(),
+        ]);
+    }
+    table
+}
+
+fn missing(summary: &RunSummary<'_>) -> String {
+    let mut text = String::new();
+    for rung in &summary.rungs {
+        let time = rung.time.as_ref();
+        if time.is_some_and(TimeRow::has_starts) || rung.fit(&Quantity::PSS).is_some() {
+            continue;
+        }
+        let why = rung
+            .unavailable
+            .or(time.and_then(|t| t.first_error.as_deref()))
+            .unwrap_or("nothing was measured");
+        let _ = writeln!(text, "{}  {}", rung.rung, unavailable_because(why));
+    }
+    text
 }

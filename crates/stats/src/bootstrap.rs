@@ -1,4 +1,4 @@
-//! Bootstrap percentile intervals of the median and of a ratio of medians (Efron & Tibshirani, "An
+//! Bootstrap percentile intervals of a ratio of medians (Efron & Tibshirani, "An
 //! Introduction to the Bootstrap", 1993, chapter 13). They stand in for `scipy.stats.bootstrap`, against whose
 //! stored results tests/scipy.rs holds them: no crate was found that has the short cut below.
 //!
@@ -12,10 +12,12 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Beta, Distribution};
 
-use super::{CONFIDENCE, GeometricMean, Interval, MIN_INTERVAL_N, Ratio, median_of_sorted, sorted};
+use super::{CONFIDENCE, Interval, Ratio, median_of_sorted, sorted};
 
 /// Resamples per interval.
-pub const RESAMPLES: usize = 10_000;
+const RESAMPLES: usize = 10_000;
+/// Fewest values on either side for an interval.
+const MIN_RESAMPLED_N: usize = 5;
 
 /// Draws the median of a resample of a sorted sample.
 struct Resampler<'a> {
@@ -29,7 +31,7 @@ struct Resampler<'a> {
 impl<'a> Resampler<'a> {
     fn new(sorted: &'a [f64]) -> Option<Self> {
         let n = sorted.len();
-        if n < MIN_INTERVAL_N {
+        if n < MIN_RESAMPLED_N {
             return None;
         }
         let k = n.div_ceil(2);
@@ -71,20 +73,8 @@ fn percentile_interval(mut values: Vec<f64>) -> Option<Interval> {
     })
 }
 
-pub(super) fn interval_of_sorted(sorted: &[f64], seed: u64) -> Option<Interval> {
-    let resampler = Resampler::new(sorted)?;
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    percentile_interval((0..RESAMPLES).map(|_| resampler.median(&mut rng)).collect())
-}
-
-/// The bootstrap percentile interval of the median of `sample`; `None` with fewer than
-/// [`MIN_INTERVAL_N`] values or one that is not finite.
-#[must_use]
-pub fn median_interval(sample: &[f64], seed: u64) -> Option<Interval> {
-    interval_of_sorted(&sorted(sample)?, seed)
-}
-
-/// The ratio of the medians of two independent samples, each resampled on its own; `None` if one is
+/// The ratio of the medians of two samples of independent values, each resampled on its own: blocks of one process, which
+/// alternate and stand for themselves. What processes make is compared by [`crate::levels::ratio`]. `None` if one is
 /// empty or not finite throughout, or the median of the second is not positive.
 #[must_use]
 pub fn median_ratio(numerator: &[f64], denominator: &[f64], seed: u64) -> Option<Ratio> {
@@ -112,48 +102,6 @@ fn ratio_interval(top: &[f64], bottom: &[f64], seed: u64) -> Option<Interval> {
             .map(|_| top.median(&mut rng) / bottom.median(&mut rng))
             .collect(),
     )
-}
-
-/// The geometric mean over benchmarks of the ratios of their medians, each a numerator and a denominator as
-/// in [`median_ratio`], with the bootstrap interval that the noise of the samples gives it: what to expect
-/// of these very benchmarks measured again. ([`super::geometric_mean`]'s interval is for other benchmarks
-/// drawn like these.) `None` if there is none or one has no ratio; no interval if one has none.
-#[must_use]
-pub fn geometric_mean_of_ratios(
-    samples: &[(Vec<f64>, Vec<f64>)],
-    seed: u64,
-) -> Option<GeometricMean> {
-    let ratios: Vec<f64> = samples
-        .iter()
-        .map(|(top, bottom)| median_ratio(top, bottom, seed).map(|r| r.ratio))
-        .collect::<Option<_>>()?;
-    let mean = super::geometric_mean(&ratios)?;
-    Some(GeometricMean {
-        interval: mean_interval(samples, seed),
-        ..mean
-    })
-}
-
-fn mean_interval(samples: &[(Vec<f64>, Vec<f64>)], seed: u64) -> Option<Interval> {
-    let sorted: Vec<_> = samples
-        .iter()
-        .map(|(top, bottom)| sorted(top).zip(sorted(bottom)))
-        .collect::<Option<_>>()?;
-    if sorted.iter().any(|(_, bottom)| bottom[0] <= 0.0) {
-        return None;
-    }
-    let pairs: Vec<_> = sorted
-        .iter()
-        .map(|(top, bottom)| Resampler::new(top).zip(Resampler::new(bottom)))
-        .collect::<Option<_>>()?;
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-    let mut once = || {
-        let log = |pair: &(Resampler, Resampler)| {
-            (pair.0.median(&mut rng) / pair.1.median(&mut rng)).ln()
-        };
-        (pairs.iter().map(log).sum::<f64>() / pairs.len() as f64).exp()
-    };
-    percentile_interval((0..RESAMPLES).map(|_| once()).collect())
 }
 
 #[cfg(test)]
@@ -199,19 +147,6 @@ mod tests {
     }
 
     #[test]
-    fn intervals_cover_the_median_about_as_often_as_they_say() {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
-        let trials = 1000;
-        let covered = (0..trials)
-            .filter(|_| {
-                let sample: Vec<f64> = (0..31).map(|_| -rng.random::<f64>().ln()).collect();
-                median_interval(&sample, 1).is_some_and(|i| i.contains(std::f64::consts::LN_2))
-            })
-            .count();
-        assert!((920..=985).contains(&covered), "{covered} of {trials}");
-    }
-
-    #[test]
     fn a_ratio_needs_a_positive_denominator_and_enough_values() {
         let five = [2.0, 2.1, 2.2, 2.3, 2.4];
         assert_eq!(median_ratio(&five, &[], 1), None);
@@ -225,42 +160,16 @@ mod tests {
         assert!(same.interval.expect("enough").contains(1.0));
     }
 
-    #[test]
-    fn the_mean_of_ratios_has_the_noise_of_its_samples() {
-        let steady = |value: f64| vec![value; 5];
-        let noisy: Vec<f64> = (0..9).map(|i| 8.0 + f64::from(i) / 4.0).collect();
-        let mean = geometric_mean_of_ratios(
-            &[(steady(2.0), steady(1.0)), (noisy.clone(), steady(1.0))],
-            1,
-        )
-        .expect("ratios");
-        assert!((mean.mean - 18.0_f64.sqrt()).abs() < 1e-12);
-        let interval = mean.interval.expect("enough values");
-        assert!(interval.lo < mean.mean && mean.mean < interval.hi);
-        assert!(interval.lo >= 4.0 && interval.hi <= 20.0_f64.sqrt());
-        let exact = geometric_mean_of_ratios(&[(steady(3.0), steady(2.0))], 1).expect("a ratio");
-        assert_eq!(
-            exact.interval,
-            Some(Interval {
-                lo: exact.mean,
-                hi: exact.mean
-            })
-        );
-        let few = geometric_mean_of_ratios(&[(noisy, steady(1.0)), (vec![1.0], vec![2.0])], 1);
-        assert_eq!(few.map(|m| (m.n, m.interval)), Some((2, None)));
-        assert_eq!(geometric_mean_of_ratios(&[], 1), None);
-        assert_eq!(geometric_mean_of_ratios(&[(vec![1.0], vec![])], 1), None);
-    }
-
     proptest! {
         #[test]
-        fn the_seed_decides(sample in prop::collection::vec(0.0..1e9_f64, 5..100), seed: u64) {
-            prop_assert_eq!(median_interval(&sample, seed), median_interval(&sample, seed));
+        fn the_seed_decides(sample in prop::collection::vec(1.0..1e9_f64, 5..100), seed: u64) {
+            prop_assert_eq!(median_ratio(&sample, &sample, seed), median_ratio(&sample, &sample, seed));
         }
 
         #[test]
-        fn equal_values_have_an_interval_of_one_point(value in -1e9..1e9_f64, n in 5_usize..50) {
-            let i = median_interval(&vec![value; n], 1).expect("enough");
+        fn equal_values_have_an_interval_of_one_point(value in 1.0..1e9_f64, n in 5_usize..50) {
+            let found = median_ratio(&vec![value; n], &vec![1.0; n], 1).expect("positive");
+            let i = found.interval.expect("enough");
             prop_assert_eq!((i.lo, i.hi), (value, value));
         }
     }

@@ -22,7 +22,7 @@ const DRIFT_RHO: f64 = 0.3;
 /// And a two-sided p-value below this.
 const DRIFT_P: f64 = 0.01;
 /// Fewest values to look for two modes in.
-const MIN_MODES_N: usize = 30;
+pub(crate) const MIN_MODES_N: usize = 30;
 /// Each mode holds at least this share of the values, and five of them.
 const MODE_SHARE: f64 = 0.1;
 /// Ashman's D from which two groups are two modes. Well above the 2 of Ashman, Bird & Zepf (1994),
@@ -75,9 +75,10 @@ impl Flag {
     pub fn describe(&self, number: impl Fn(f64) -> String) -> String {
         match self {
             Self::Outliers { positions } => format!(
-                "{} outlier{} (modified z-score above {OUTLIER_Z}): other load, or a long tail",
+                "{} outlier{} (modified z-score above {OUTLIER_Z}), in the order of measurement {}: other load, or a long tail",
                 positions.len(),
-                if positions.len() == 1 { "" } else { "s" }
+                if positions.len() == 1 { "" } else { "s" },
+                first_positions(positions)
             ),
             Self::SlowFirst { ratio } => format!(
                 "the first run took {ratio:.2} times the median of the others: caches were cold, add warm-up or report it apart"
@@ -98,6 +99,17 @@ impl Flag {
             ),
         }
     }
+}
+
+/// The first few of `positions`, counted from 1.
+fn first_positions(positions: &[usize]) -> String {
+    const NAMED: usize = 5;
+    let named = positions.iter().take(NAMED);
+    let mut words: Vec<String> = named.map(|at| format!("number {}", at + 1)).collect();
+    if let Some(more) = positions.len().checked_sub(NAMED + 1) {
+        words.push(format!("{} more", more + 1));
+    }
+    words.join(", ")
 }
 
 /// Everything odd about `ordered`, which is in the order of measurement. Empty if there is nothing, if
@@ -226,7 +238,8 @@ fn best_split(sorted: &[f64], least: usize) -> Option<usize> {
     best.map(|(_, cut)| cut)
 }
 
-fn bimodal(sorted: &[f64]) -> Option<Flag> {
+/// Medians of two groups far apart and the share of the values in the upper one, of a sorted sample.
+pub(crate) fn modes(sorted: &[f64]) -> Option<(f64, f64, f64)> {
     let n = sorted.len();
     if n < MIN_MODES_N {
         return None;
@@ -239,10 +252,14 @@ fn bimodal(sorted: &[f64]) -> Option<Flag> {
     let apart = high - low;
     let far = std::f64::consts::SQRT_2 * apart > MODES_D * spread
         && apart > MODES_APART * median_of_sorted(sorted).abs();
-    far.then_some(Flag::Bimodal {
+    far.then_some((low, high, upper.len() as f64 / n as f64))
+}
+
+fn bimodal(sorted: &[f64]) -> Option<Flag> {
+    modes(sorted).map(|(low, high, high_share)| Flag::Bimodal {
         low,
         high,
-        high_share: upper.len() as f64 / n as f64,
+        high_share,
     })
 }
 
@@ -279,7 +296,9 @@ mod tests {
         sample[0] = 30.0;
         assert_eq!(kinds(&sample), ["outliers", "slow-first"]);
         sample.swap(0, 4);
-        assert_eq!(flags(&sample), [Flag::Outliers { positions: vec![4] }]);
+        let found = flags(&sample);
+        assert_eq!(found, [Flag::Outliers { positions: vec![4] }]);
+        assert!(found[0].to_string().contains("number 5:"), "{}", found[0]);
     }
 
     #[test]

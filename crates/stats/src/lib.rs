@@ -1,4 +1,7 @@
-//! Medians, spread, bootstrap intervals, linear fits, and what is odd about a sample.
+//! Medians, spread, intervals, verdicts, linear fits, and what is odd about a sample.
+//!
+//! What driver processes made is summarised by [`levels`], whose intervals have the process as their unit and hold what they say.
+//! The rest takes the values of a sample for independent draws, as runs of a command are.
 //!
 //! Everything is an `Option`: an empty sample, or one with a value that is not finite, has no summary,
 //! and a sample that is too small has no interval. Nothing is dropped or trimmed.
@@ -13,16 +16,15 @@ pub mod verdict;
 
 use serde::{Deserialize, Serialize};
 
-pub use bootstrap::{RESAMPLES, geometric_mean_of_ratios, median_interval, median_ratio};
+pub use bootstrap::median_ratio;
 pub use fit::{LinearFit, linear_fit};
 pub use flags::{Flag, flags};
 
 /// Confidence of every interval in this module.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Fewest values for an interval of a median. Below it even the whole range of the sample covers the
-/// median with less than 1 - 2 (1/2)^5 = 94 %, so a narrower "95 %" interval would be a lie.
-pub const MIN_INTERVAL_N: usize = 5;
+/// Fewest values for an interval of a median.
+pub const MIN_INTERVAL_N: usize = levels::MIN_PROCESSES;
 
 /// Fewest values for a 90th percentile.
 pub const MIN_P90_N: usize = 10;
@@ -67,15 +69,14 @@ pub struct Summary {
     pub p90: Option<f64>,
     /// 99th percentile, from [`MIN_P99_N`] values on.
     pub p99: Option<f64>,
-    /// Bootstrap percentile interval of the median, from [`MIN_INTERVAL_N`] values on.
+    /// Interval of the median between order statistics of the values, as of [`levels::median`], from [`MIN_INTERVAL_N`] values on.
     pub interval: Option<Interval>,
 }
 
 impl Summary {
-    /// Summarises `sample`, in any order; `None` if it is empty or holds a value that is not finite.
-    /// `seed` drives the bootstrap: the same sample and seed give the same interval.
+    /// Summarises `sample`, independent values in any order; `None` if it is empty or holds a value that is not finite.
     #[must_use]
-    pub fn from_values(sample: &[f64], seed: u64) -> Option<Self> {
+    pub fn from_values(sample: &[f64]) -> Option<Self> {
         let sorted = sorted(sample)?;
         let median = median_of_sorted(&sorted);
         let n = sorted.len();
@@ -88,7 +89,7 @@ impl Summary {
             mad: deviation(&sorted, median),
             p90: (n >= MIN_P90_N).then(|| quantile_of_sorted(&sorted, 0.90)),
             p99: (n >= MIN_P99_N).then(|| quantile_of_sorted(&sorted, 0.99)),
-            interval: bootstrap::interval_of_sorted(&sorted, seed),
+            interval: levels::order_statistics(&sorted).ok(),
         })
     }
 }
@@ -98,18 +99,7 @@ impl Summary {
 pub struct Ratio {
     /// Median of the first sample over median of the second.
     pub ratio: f64,
-    /// Its interval, if both samples have [`MIN_INTERVAL_N`] values and the second is positive.
-    pub interval: Option<Interval>,
-}
-
-/// A geometric mean over benchmarks and its interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct GeometricMean {
-    /// How many ratios.
-    pub n: usize,
-    /// The mean.
-    pub mean: f64,
-    /// Interval, from two ratios on.
+    /// Its interval, if both samples have five values and those of the second are positive.
     pub interval: Option<Interval>,
 }
 
@@ -117,13 +107,6 @@ pub struct GeometricMean {
 #[must_use]
 pub fn median(sample: &[f64]) -> Option<f64> {
     sorted(sample).map(|sorted| median_of_sorted(&sorted))
-}
-
-/// The median absolute deviation from the median, not scaled; `None` as for [`median`].
-#[must_use]
-pub fn mad(sample: &[f64]) -> Option<f64> {
-    let sorted = sorted(sample)?;
-    Some(deviation(&sorted, median_of_sorted(&sorted)))
 }
 
 /// The `q` quantile, `q` from 0 to 1, interpolated linearly between order statistics (definition 7 of
@@ -134,32 +117,6 @@ pub fn quantile(sample: &[f64], q: f64) -> Option<f64> {
         return None;
     }
     sorted(sample).map(|sorted| quantile_of_sorted(&sorted, q))
-}
-
-/// The geometric mean of per-benchmark ratios, with Student's t interval of the mean of their
-/// logarithms: what to expect of another benchmark drawn like these, not the noise of each ratio.
-/// `None` if there is none or one is not positive and finite.
-#[must_use]
-pub fn geometric_mean(ratios: &[f64]) -> Option<GeometricMean> {
-    if ratios.is_empty() || !ratios.iter().all(|r| r.is_finite() && *r > 0.0) {
-        return None;
-    }
-    let logs: Vec<f64> = ratios.iter().map(|r| r.ln()).collect();
-    let n = logs.len();
-    let centre = mean(&logs);
-    let interval = fit::t_quantile(n.saturating_sub(1)).map(|t| {
-        let squares: f64 = logs.iter().map(|l| (l - centre).powi(2)).sum();
-        let half = t * (squares / ((n - 1) as f64) / n as f64).sqrt();
-        Interval {
-            lo: (centre - half).exp(),
-            hi: (centre + half).exp(),
-        }
-    });
-    Some(GeometricMean {
-        n,
-        mean: centre.exp(),
-        interval,
-    })
 }
 
 /// A sorted copy; `None` if empty or not finite throughout.
@@ -205,12 +162,12 @@ mod tests {
 
     #[test]
     fn small_and_unfit_samples_say_what_they_can() {
-        assert_eq!(Summary::from_values(&[], 1), None);
-        assert_eq!(Summary::from_values(&[1.0, f64::NAN], 1), None);
-        assert_eq!(Summary::from_values(&[f64::INFINITY], 1), None);
-        let one = Summary::from_values(&[4.0], 1).expect("a value");
+        assert_eq!(Summary::from_values(&[]), None);
+        assert_eq!(Summary::from_values(&[1.0, f64::NAN]), None);
+        assert_eq!(Summary::from_values(&[f64::INFINITY]), None);
+        let one = Summary::from_values(&[4.0]).expect("a value");
         assert_eq!((one.median, one.mad, one.interval), (4.0, 0.0, None));
-        let two = Summary::from_values(&[4.0, 8.0], 1).expect("values");
+        let two = Summary::from_values(&[4.0, 8.0]).expect("values");
         assert_eq!((two.median, two.mad, two.interval), (6.0, 2.0, None));
         assert_eq!((two.p90, two.p99), (None, None));
     }
@@ -218,7 +175,7 @@ mod tests {
     #[test]
     fn quantiles_interpolate_like_the_textbook() {
         let ten: Vec<f64> = (1..=10).map(f64::from).collect();
-        let summary = Summary::from_values(&ten, 1).expect("values");
+        let summary = Summary::from_values(&ten).expect("values");
         assert!((summary.p90.expect("ten values") - 9.1).abs() < 1e-12);
         assert_eq!(summary.p99, None);
         assert_eq!(quantile(&ten, 1.5), None);
@@ -226,29 +183,12 @@ mod tests {
         assert_eq!(quantile(&ten, 1.0), Some(10.0));
     }
 
-    #[test]
-    fn the_geometric_mean_has_the_t_interval_of_its_logarithms() {
-        let mean = geometric_mean(&[1.0, 4.0]).expect("ratios");
-        assert!((mean.mean - 2.0).abs() < 1e-12);
-        // t(0.975, 1) = 12.7062, standard error of the mean log = ln 2.
-        let half = 12.706_204_736 * 2_f64.ln();
-        let interval = mean.interval.expect("two ratios");
-        assert!((interval.hi.ln() - (2_f64.ln() + half)).abs() < 1e-6);
-        assert_eq!(
-            geometric_mean(&[3.0]).map(|m| (m.n, m.interval)),
-            Some((1, None))
-        );
-        assert_eq!(geometric_mean(&[]), None);
-        assert_eq!(geometric_mean(&[1.0, 0.0]), None);
-        assert_eq!(geometric_mean(&[1.0, f64::NAN]), None);
-    }
-
     proptest! {
         #[test]
         fn a_summary_is_ordered_and_does_not_depend_on_order(
-            mut sample in prop::collection::vec(-1e12..1e12_f64, 1..300), seed: u64,
+            mut sample in prop::collection::vec(-1e12..1e12_f64, 1..300),
         ) {
-            let a = Summary::from_values(&sample, seed).expect("finite");
+            let a = Summary::from_values(&sample).expect("finite");
             prop_assert!(a.min <= a.median && a.median <= a.max);
             prop_assert!(a.mad >= 0.0 && a.mad <= a.max - a.min);
             prop_assert!(a.mean >= a.min - 1.0 && a.mean <= a.max + 1.0);
@@ -260,7 +200,7 @@ mod tests {
                 prop_assert!(i.contains(a.median));
             }
             sample.reverse();
-            prop_assert_eq!(Summary::from_values(&sample, seed), Some(a));
+            prop_assert_eq!(Summary::from_values(&sample), Some(a));
         }
 
         #[test]
@@ -268,7 +208,7 @@ mod tests {
             sample in prop::collection::vec(1.0..1e6_f64, 1..50),
         ) {
             let doubled: Vec<f64> = sample.iter().map(|v| v * 2.0).collect();
-            let (a, b) = (Summary::from_values(&sample, 3).expect("finite"), Summary::from_values(&doubled, 3).expect("finite"));
+            let (a, b) = (Summary::from_values(&sample).expect("finite"), Summary::from_values(&doubled).expect("finite"));
             prop_assert_eq!(b.median, 2.0 * a.median);
             prop_assert_eq!(b.mad, 2.0 * a.mad);
         }

@@ -82,12 +82,12 @@ pub fn compare(rows: &[(&Levels, &Levels)], margin: f64) -> Vec<Compared> {
         .zip(p_values.into_iter().zip(confidences))
         .map(|((sides, ratio), (p_value, confidence))| {
             let processes = sides.0.processes().len().min(sides.1.processes().len());
-            row(ratio, processes, p_value, confidence, margin)
+            compare_row(ratio, processes, p_value, confidence, margin)
         })
         .collect()
 }
 
-fn row(
+fn compare_row(
     ratio: Option<LogRatio>,
     processes: usize,
     p_value: Option<f64>,
@@ -96,7 +96,7 @@ fn row(
 ) -> Compared {
     let logs = ratio.map_or(Err(Unchecked::NotPositive), |r| r.interval(confidence));
     let verdict = match (ratio, logs) {
-        (Some(ratio), Ok(logs)) => judge(ratio.value, logs, processes, margin),
+        (Some(ratio), Ok(logs)) => judge_ratio(ratio.value, logs, processes, margin),
         (Some(_), Err(_)) => Verdict::CannotTell {
             more_processes: u32::try_from(MIN_PROCESSES.saturating_sub(processes)).ok(),
         },
@@ -113,7 +113,7 @@ fn row(
     }
 }
 
-fn judge(log_ratio: f64, logs: Interval, processes: usize, margin: f64) -> Verdict {
+fn judge_ratio(log_ratio: f64, logs: Interval, processes: usize, margin: f64) -> Verdict {
     let margin = margin.max(0.0).ln_1p();
     if -margin <= logs.lo && logs.hi <= margin {
         return Verdict::NoDifference;

@@ -1,13 +1,16 @@
-//! Fits and bootstrap intervals held against SciPy's, which `scipy_reference.py` stored beside this file.
+//! Fits, t and bootstrap intervals, and tests held against SciPy's, which `scipy_reference.py` stored beside this file.
 
 use serde::Deserialize;
-use stats::{Interval, linear_fit, median_interval, median_ratio};
+use stats::levels::{Estimate, Levels, mean_t, ratio};
+use stats::{Interval, aa, linear_fit, median_ratio};
 
 #[derive(Deserialize)]
 struct Reference {
     fits: Vec<Fit>,
-    medians: Vec<Median>,
     ratios: Vec<Ratio>,
+    welch: Vec<Welch>,
+    means: Vec<Mean>,
+    binomial: Vec<Binomial>,
 }
 
 #[derive(Deserialize)]
@@ -22,18 +25,33 @@ struct Fit {
 }
 
 #[derive(Deserialize)]
-struct Median {
-    sample: Vec<f64>,
-    #[serde(flatten)]
-    bootstrap: Bootstrap,
-}
-
-#[derive(Deserialize)]
 struct Ratio {
     numerator: Vec<f64>,
     denominator: Vec<f64>,
     #[serde(flatten)]
     bootstrap: Bootstrap,
+}
+
+#[derive(Deserialize)]
+struct Welch {
+    numerator: Vec<f64>,
+    denominator: Vec<f64>,
+    ratio: f64,
+    interval: [f64; 2],
+}
+
+#[derive(Deserialize)]
+struct Mean {
+    sample: Vec<f64>,
+    mean: f64,
+    interval: [f64; 2],
+}
+
+#[derive(Deserialize)]
+struct Binomial {
+    differing: u64,
+    comparisons: u64,
+    p: f64,
 }
 
 /// SciPy's interval, and between which values chance leaves each end of ours: five standard deviations of the
@@ -96,18 +114,43 @@ fn within(interval: Interval, scipy: &Bootstrap) {
 
 #[test]
 fn bootstrap_intervals_differ_from_scipys_by_chance_alone() {
-    let Reference {
-        medians, ratios, ..
-    } = reference();
-    assert_eq!((medians.len(), ratios.len()), (4, 2));
+    let ratios = reference().ratios;
+    assert_eq!(ratios.len(), 2);
     for seed in 1..=5 {
-        for case in &medians {
-            let ours = median_interval(&case.sample, seed).expect("enough values");
-            within(ours, &case.bootstrap);
-        }
         for case in &ratios {
             let ours = median_ratio(&case.numerator, &case.denominator, seed).expect("a ratio");
             within(ours.interval.expect("enough values"), &case.bootstrap);
         }
+    }
+}
+
+fn same_estimate(ours: &Estimate, value: f64, interval: [f64; 2]) {
+    same(ours.value, value, "value");
+    let found = ours.interval.expect("enough processes");
+    same(found.lo, interval[0], "lower end");
+    same(found.hi, interval[1], "upper end");
+}
+
+#[test]
+fn intervals_by_process_and_the_test_of_a_a_are_scipys() {
+    let Reference {
+        welch,
+        means,
+        binomial,
+        ..
+    } = reference();
+    assert_eq!((welch.len(), means.len(), binomial.len()), (2, 3, 4));
+    for case in welch {
+        let one_each = |values: &[f64]| Levels::one_per_process(values).expect("values");
+        let ours = ratio(&one_each(&case.numerator), &one_each(&case.denominator));
+        same_estimate(&ours.expect("positive"), case.ratio, case.interval);
+    }
+    for case in means {
+        let ours = mean_t(&case.sample).expect("values");
+        same_estimate(&ours, case.mean, case.interval);
+    }
+    for case in binomial {
+        let ours = aa::binomial_test(case.differing, case.comparisons);
+        same(ours, case.p, "p-value");
     }
 }

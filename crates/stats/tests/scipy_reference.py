@@ -68,12 +68,33 @@ def bootstrap(samples, statistic):
     }
 
 
-def median(x, axis=-1):
-    return numpy.median(x, axis=axis)
-
-
 def ratio(x, y, axis=-1):
     return numpy.median(x, axis=axis) / numpy.median(y, axis=axis)
+
+
+def welch(numerator, denominator):
+    logs = numpy.log(numerator), numpy.log(denominator)
+    interval = stats.ttest_ind(*logs, equal_var=False).confidence_interval(CONFIDENCE)
+    return {
+        "numerator": numerator,
+        "denominator": denominator,
+        "ratio": float(numpy.exp(logs[0].mean() - logs[1].mean())),
+        "interval": [float(numpy.exp(end)) for end in interval],
+    }
+
+
+def mean(sample):
+    interval = stats.ttest_1samp(sample, 0).confidence_interval(CONFIDENCE)
+    return {
+        "sample": sample,
+        "mean": float(numpy.mean(sample)),
+        "interval": [float(end) for end in interval],
+    }
+
+
+def binomial(differing, comparisons):
+    test = stats.binomtest(differing, comparisons, 1 - CONFIDENCE, alternative="greater")
+    return {"differing": differing, "comparisons": comparisons, "p": test.pvalue}
 
 
 workers = [50, 50, 100, 100, 200, 200, 400, 400]
@@ -89,7 +110,6 @@ samples = [
     rounded(rng.exponential(1, 31)),
     rounded(rng.lognormal(9, 0.1, 200)),
 ]
-medians = [{"sample": s} | bootstrap((s,), median) for s in samples]
 pairs = [(samples[1], samples[2]), (samples[3], samples[0])]
 ratios = [
     {"numerator": n, "denominator": d} | bootstrap((n, d), ratio) for n, d in pairs
@@ -97,8 +117,10 @@ ratios = [
 reference = {
     "made_by": f"scipy_reference.py with SciPy {scipy.__version__}, NumPy {numpy.__version__}",
     "fits": fits,
-    "medians": medians,
     "ratios": ratios,
+    "welch": [welch(n, d) for n, d in pairs[:1] + [(samples[2], samples[3])]],
+    "means": [mean(s) for s in samples[1:]],
+    "binomial": [binomial(*c) for c in [(1, 20), (9, 120), (19, 200), (31, 400)]],
 }
 # A case a line.
 cases = {key: value for key, value in reference.items() if key != "made_by"}

@@ -101,7 +101,7 @@ pub async fn start(api: &Api, id: &str) -> Result<(), ApiError> {
 ///
 /// # Errors
 /// It is not 0, or see [`ApiError`].
-pub async fn wait(api: &Api, id: &str, function: &str) -> Result<(), StartError> {
+pub async fn wait_for_end(api: &Api, id: &str, function: &str) -> Result<(), StartError> {
     // Asked after `start` has returned, so a container that has ended already answers at once, and
     // none can end unseen between two calls.
     let options = WaitContainerOptionsBuilder::default()
@@ -199,7 +199,7 @@ async fn run_to_end(
 ) -> Result<(), StartError> {
     start(api, id).await?;
     clock.lap("start");
-    wait(api, id, function).await?;
+    wait_for_end(api, id, function).await?;
     clock.lap("run");
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Which docker rungs there are, and what sets each apart.
 
 use measure_core::contract::Isolation;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::engine::{Setup, programs};
+use crate::engine::{Network, Setup, programs};
 
 /// Where crun meets a v2 tree beside the v1 hierarchies it refuses to work.
 const UNIFIED: &str = "/sys/fs/cgroup/unified";
@@ -117,7 +117,7 @@ impl Kind {
     /// What an engine of our own must be told for it.
     #[must_use]
     pub fn setup(&self) -> Setup {
-        let mut config = json!({});
+        let mut config = Map::new();
         if let Some(runtime) = self.runtime {
             let path = programs::find(runtime).unwrap_or_else(|| runtime.into());
             let mut entry = json!({ "path": path });
@@ -125,15 +125,23 @@ impl Kind {
             if !arguments.is_empty() {
                 entry["runtimeArgs"] = json!(arguments);
             }
-            config["runtimes"] = json!({ runtime: entry });
+            config.insert("runtimes".into(), json!({ runtime: entry }));
         }
         if self.way == Way::Restore {
-            config["experimental"] = Value::Bool(true);
+            config.insert("experimental".into(), Value::Bool(true));
         }
         let hide = self.runtime == Some("crun");
         Setup {
-            config: config.to_string(),
+            config,
             hide_mounts: hide.then(|| UNIFIED.into()).into_iter().collect(),
+            network: match self.network {
+                "bridge" => Network::Bridged,
+                _ => Network::Bare,
+            },
+            slot: (0..)
+                .zip(KINDS)
+                .find_map(|(slot, kind)| (kind.id == self.id).then_some(slot))
+                .unwrap_or_default(),
         }
     }
 
@@ -251,7 +259,7 @@ mod tests {
                 "{}",
                 kind.id
             );
-            let config: Value = serde_json::from_str(&kind.setup().config).expect("JSON");
+            let config = kind.setup().config;
             let runtimes = config.get("runtimes").and_then(Value::as_object);
             assert_eq!(
                 runtimes
@@ -266,6 +274,7 @@ mod tests {
                 kind.way == Way::Restore
             );
             assert_eq!(kind.function() == "demo/park", kind.way.resumes());
+            assert_eq!(kind.setup().slot as usize, i);
         }
     }
 }

@@ -55,7 +55,7 @@ pub fn park(
     let first = parked.len();
     client.run(async {
         let mut starts = stream::iter(first..first + count)
-            .map(|index| one(&client.api, parking, index))
+            .map(|index| park_one(&client.api, parking, index))
             .buffer_unordered(parking.at_once);
         while let Some(id) = starts.next().await {
             parked.push(id?);
@@ -65,7 +65,7 @@ pub fn park(
     })
 }
 
-async fn one(api: &Api, parking: &Parking<'_>, index: usize) -> Result<String, StartError> {
+async fn park_one(api: &Api, parking: &Parking<'_>, index: usize) -> Result<String, StartError> {
     let name = format!("{}-{index}", parking.name);
     let id = container::create(api, parking.body.clone(), &name).await?;
     container::start(api, &id).await?;
@@ -139,7 +139,7 @@ pub fn release(
     let ids = parked.clone();
     client.run(async {
         let mut ends = stream::iter(&ids)
-            .map(|id| async move { (id, end(&client.api, id, function).await) })
+            .map(|id| async move { (id, release_one(&client.api, id, function).await) })
             .buffer_unordered(at_once);
         while let Some((id, ended)) = ends.next().await {
             if !matches!(ended, Err(StartError::Api(_))) {
@@ -160,9 +160,9 @@ pub fn release(
     first_error.map_or(Ok(()), Err)
 }
 
-async fn end(api: &Api, id: &str, function: &str) -> Result<(), StartError> {
+async fn release_one(api: &Api, id: &str, function: &str) -> Result<(), StartError> {
     container::close_stdin(api, id).await?;
-    let ended = container::wait(api, id, function).await;
+    let ended = container::wait_for_end(api, id, function).await;
     container::remove(api, id, ended.is_err()).await?;
     ended
 }

@@ -15,7 +15,7 @@ use crate::api::{ApiError, Client};
 use crate::container::{self, StartError};
 use crate::engine::Engine;
 use crate::foreign::{self, Foreign};
-use crate::image::extra;
+use crate::image::build;
 use crate::kinds::Way;
 use crate::park::{self, Blocked, Parking};
 use crate::resume;
@@ -40,7 +40,7 @@ pub struct Prepared {
     way: Way,
     names: AtomicU64,
     parked: Vec<String>,
-    /// An image that is there for this rung alone.
+    /// An image that was made for this rung alone in someone else's engine.
     image: Option<String>,
 }
 
@@ -78,9 +78,11 @@ impl Prepared {
         }
     }
 
-    /// Has the image `id` removed when this is dropped.
+    /// Has the image `id` removed when this is dropped, unless the engine is our own.
     pub fn remove_at_end(&mut self, id: String) {
-        self.image = Some(id);
+        if let Backend::Foreign(_) = &self.backend {
+            self.image = Some(id);
+        }
     }
 
     /// Whose work counts.
@@ -111,10 +113,10 @@ impl Prepared {
                 Way::Precreated => {
                     let body = self.body.clone();
                     let created = client.run(container::create(&client.api, body, &self.name()));
-                    Some(created.map_err(|e| self.fault(e.into()))?)
+                    Some(created.map_err(|e| self.driver_error(e.into()))?)
                 }
                 Way::Unpause | Way::Restore => {
-                    Some(self.suspended(&client).map_err(|e| self.fault(e))?)
+                    Some(self.suspended(&client).map_err(|e| self.driver_error(e))?)
                 }
             };
             self.workers.push(Mutex::new(Worker { client, container }));
@@ -133,7 +135,9 @@ impl Prepared {
             .map(lock)
             .ok_or_else(|| DriverError::Failed(format!("there is no worker {worker}")))?;
         if self.way.resumes() {
-            return self.resume(&mut worker).map_err(|error| self.fault(error));
+            return self
+                .resume(&mut worker)
+                .map_err(|error| self.driver_error(error));
         }
         let (client, function) = (&worker.client, self.function.as_str());
         let outcome = if let Some(id) = &worker.container {
@@ -142,7 +146,7 @@ impl Prepared {
             let (body, name) = (self.body.clone(), self.name());
             client.run(container::cold_start(&client.api, body, &name, function))
         };
-        outcome.map_err(|error| self.fault(error))
+        outcome.map_err(|error| self.driver_error(error))
     }
 
     /// A container that is suspended inside its function.
@@ -207,7 +211,7 @@ impl Prepared {
         self.parked.extend(ids);
         parked.map_err(|error| {
             self.give_up();
-            self.fault(error)
+            self.driver_error(error)
         })
     }
 
@@ -223,7 +227,7 @@ impl Prepared {
         let client = lock(&self.client);
         let released = park::release(&client, &self.function, at_once, &mut self.parked);
         drop(client);
-        released.map_err(|error| self.fault(error))
+        released.map_err(|error| self.driver_error(error))
     }
 
     /// Says that containers may be left that only the engine's end removes.
@@ -234,7 +238,7 @@ impl Prepared {
     }
 
     /// The contract's error for a failed start.
-    fn fault(&self, error: StartError) -> DriverError {
+    fn driver_error(&self, error: StartError) -> DriverError {
         let api = match error {
             StartError::Api(api) => api,
             wrong => return DriverError::StartFailed(wrong.to_string()),
@@ -278,7 +282,7 @@ impl Drop for Prepared {
         if let Some(id) = &self.image
             && interrupt::received().is_none()
         {
-            extra::remove(&lock(&self.client), id);
+            build::remove(&lock(&self.client), id);
         }
     }
 }

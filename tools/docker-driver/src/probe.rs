@@ -41,7 +41,7 @@ pub fn private_engine(kind: &Kind) -> Probe {
     let checks: [&dyn Fn() -> Probe; 5] = [
         &user,
         &|| programs_of(kind),
-        &cgroups::check,
+        &cgroups::probe,
         &namespaces,
         &image,
     ];

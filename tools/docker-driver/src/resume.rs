@@ -52,7 +52,7 @@ pub async fn resume(
     }
     clock.lap("resume");
     container::close_stdin(api, id).await?;
-    container::wait(api, id, function).await?;
+    container::wait_for_end(api, id, function).await?;
     clock.lap("run");
     Ok(clock.finish())
 }

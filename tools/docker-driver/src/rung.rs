@@ -10,7 +10,7 @@ use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::api::{ApiError, Client};
 use crate::container::Spec;
-use crate::engine::{Engine, Network, not_interrupted, programs};
+use crate::engine::{Engine, not_interrupted, programs};
 use crate::foreign::Foreign;
 use crate::image::built::{self, Built};
 use crate::image::context::path_in_image;
@@ -50,9 +50,7 @@ impl DockerRung {
             "cgroup driver cgroupfs, log driver json-file".into(),
         ];
         if self.kind.content != Content::Noop {
-            settings.push(
-                "its image is one layer, made and imported beforehand, removed at the end".into(),
-            );
+            settings.push("its image is one layer, made and imported beforehand".into());
             return settings;
         }
         settings.push(built::present().map_or_else(
@@ -70,7 +68,7 @@ impl DockerRung {
             let foreign = Foreign::open(&client, host).map_err(unreachable)?;
             return Ok((Backend::Foreign(foreign), client));
         }
-        let engine = Engine::start(Network::Own, &self.kind.setup())?;
+        let engine = Engine::start(&self.kind.setup())?;
         let client = Client::connect(&engine.host(), self.options.limit())
             .map_err(|e| engine.lost(&e.to_string()))?;
         Ok((Backend::Private(engine), client))

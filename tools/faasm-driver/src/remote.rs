@@ -70,13 +70,8 @@ impl Remote {
     /// # Errors
     /// The server cannot be reached, or refuses.
     pub(crate) fn has(&self, id: &FunctionId, wasm: &[u8]) -> Result<bool, DriverError> {
-        let mut request = self
-            .agent
-            .get(self.url(id))
-            .header("if-none-match", etag(wasm));
-        if let Some(token) = &self.token {
-            request = request.header("authorization", token.authorization());
-        }
+        let request = self.agent.get(self.url(id));
+        let request = self.authorized(request.header("if-none-match", etag(wasm)));
         let answer = request.call().map_err(|e| self.unreachable(&e))?;
         match answer.status().as_u16() {
             304 => Ok(true),
@@ -90,15 +85,10 @@ impl Remote {
     /// # Errors
     /// The server cannot be reached, or refuses.
     pub(crate) fn put(&self, id: &FunctionId, wasm: &[u8]) -> Result<String, DriverError> {
-        let mut request = self
-            .agent
-            .put(self.url(id))
-            .header("content-type", "application/wasm")
-            // A refusal comes before the module is sent.
-            .header("expect", "100-continue");
-        if let Some(token) = &self.token {
-            request = request.header("authorization", token.authorization());
-        }
+        let request = self.agent.put(self.url(id));
+        let request = request.header("content-type", "application/wasm");
+        // A refusal comes before the module is sent.
+        let request = self.authorized(request.header("expect", "100-continue"));
         let answer = request.send(wasm).map_err(|e| self.unreachable(&e))?;
         match answer.status().as_u16() {
             200 | 201 => {
@@ -107,6 +97,13 @@ impl Remote {
                 Ok(done.to_owned())
             }
             _ => Err(self.refused(answer)),
+        }
+    }
+
+    fn authorized<B>(&self, request: ureq::RequestBuilder<B>) -> ureq::RequestBuilder<B> {
+        match &self.token {
+            Some(token) => request.header("authorization", token.authorization()),
+            None => request,
         }
     }
 

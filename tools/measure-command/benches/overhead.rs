@@ -16,7 +16,6 @@ const ROUNDS: usize = 40;
 const STARTS: usize = 100;
 /// A new process is slower at first; long enough for all three to be past that.
 const WARMUP: usize = 100;
-const SEED: u64 = 1;
 
 /// Makes this program the bare loop: `overhead --bare-loop PAYLOAD`.
 const BARE_LOOP: &str = "--bare-loop";
@@ -263,7 +262,7 @@ fn line(
     let ratios: Vec<f64> = pairs.iter().map(|(ours, peer)| ours / peer).collect();
     let us = |values: Vec<f64>| median(&values).unwrap_or(f64::NAN) / 1000.0;
     let Some((summary, interval)) =
-        Summary::from_values(&ratios, SEED).and_then(|s| s.interval.map(|i| (s, i)))
+        Summary::from_values(&ratios).and_then(|s| s.interval.map(|i| (s, i)))
     else {
         return println!("{what}: no ratio");
     };

@@ -91,7 +91,7 @@ pub struct Options {
     /// Refuses to measure on a machine that is busy, throttled or otherwise unfit
     #[structopt(long)]
     pub strict: bool,
-    /// Seed of the bootstrap intervals
+    /// Kept in the records; nothing is drawn any more
     #[structopt(long, value_name = "SEED", default_value = "1", parse(try_from_str = number))]
     pub seed: u64,
     /// The command and its arguments, after `--`

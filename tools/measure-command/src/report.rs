@@ -87,7 +87,7 @@ impl Report {
     /// Adds a metric's values, one per run, or if there are none `why`.
     pub(super) fn add(&mut self, name: Metric, pass: Pass, values: Vec<u64>, why: Option<String>) {
         let numbers: Vec<f64> = values.iter().map(|&value| value as f64).collect();
-        let outcome = match Summary::from_values(&numbers, self.seed) {
+        let outcome = match Summary::from_values(&numbers) {
             Some(summary) => Outcome::Values {
                 values,
                 summary,

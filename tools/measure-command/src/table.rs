@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_row_of_few_runs_has_no_interval() {
-        let summary = Summary::from_values(&[1000.0, 2000.0], 1).expect("values");
+        let summary = Summary::from_values(&[1000.0, 2000.0]).expect("values");
         let text = line(&cells(&Metric::WallNs, &summary));
         assert!(text.starts_with("wall time"), "{text}");
         assert!(text.contains("too few runs"), "{text}");
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn eighty_columns_hold_it_and_reasons_come_last() {
         let values: Vec<f64> = (0..20).map(|i| 123_456_789.0 + f64::from(i)).collect();
-        let summary = Summary::from_values(&values, 1).expect("values");
+        let summary = Summary::from_values(&values).expect("values");
         let rows = [
             Err("CPU cycles            unavailable: no counters\n".to_owned()),
             Ok(cells(&Metric::LargestProcessRssBytes, &summary)),

@@ -26,32 +26,28 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Done, and nothing to say.
-    pub fn done() -> Self {
+    fn new(status: u16, body: Option<&Value>) -> Self {
         Self {
-            status: 204,
-            body: None,
+            status,
+            body: body.map(Value::to_string),
             fatal: false,
         }
     }
 
+    /// Done, and nothing to say.
+    pub fn done() -> Self {
+        Self::new(204, None)
+    }
+
     /// `value`.
     pub fn value(value: &Value) -> Self {
-        Self {
-            status: 200,
-            body: Some(value.to_string()),
-            fatal: false,
-        }
+        Self::new(200, Some(value))
     }
 
     /// Refused.
     pub fn fault(message: impl std::fmt::Display) -> Self {
         let message = message.to_string();
-        Self {
-            status: 400,
-            body: Some(json!({ "fault_message": message }).to_string()),
-            fatal: false,
-        }
+        Self::new(400, Some(&json!({ "fault_message": message })))
     }
 
     /// The same, and the process ends after it.

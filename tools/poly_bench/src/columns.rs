@@ -72,6 +72,8 @@ pub(crate) fn words(task: Task) -> Vec<String> {
     match task {
         Task::Output => vec!["--raw".to_owned()],
         Task::Time { repeats } => vec!["--time".to_owned(), repeats.to_string()],
+        // Of no column here.
+        Task::Curve { iterations } => vec!["--time".to_owned(), iterations.to_string()],
         Task::Dump => vec!["--dump".to_owned()],
     }
 }
@@ -97,7 +99,7 @@ fn native(name: &str, setup: &Setup) -> NativeColumn {
             "make polybench-native".to_owned()
         },
         timeout: setup.timeout,
-        reuse: None,
+        curve: None,
         twin: None,
         hash_variable: None,
         words,
@@ -150,7 +152,7 @@ fn wasm(
         timeout: setup.timeout,
         mend: MAKE_WASM.to_owned(),
         build_flags: flags(&home::root().join("wasm").join(user)),
-        reuse: None,
+        curve: None,
         twin: None,
         hash_variable: None,
         words,

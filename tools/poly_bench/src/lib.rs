@@ -23,6 +23,7 @@ EXAMPLES:
     poly_bench poly_ludcmp 0 5 --profile jitdump        (nothing but Wasm, to be profiled)
     poly_bench dump 3mm wasm --dataset small --type double
     poly_bench report results/latest
+    poly_bench compare results/A results/B --fail-on slower
 
     Kernels may be written with or without poly_. In the CSV and in the store the full name stands:
     poly_<kernel>[-<dataset>][-<type>], where the dataset LARGE and a kernel's own type are left out.
@@ -31,7 +32,7 @@ EXAMPLES:
 
 const USAGE: &str = "\
 poly_bench <BENCHMARK|all> <NATIVE> <WASM> [OPTIONS]
-    poly_bench list | dump <BENCHMARK> <COLUMN> | quick | report <DIR>  [OPTIONS]";
+    poly_bench list | dump <BENCHMARK> <COLUMN> | quick | report <DIR> | compare <A> <B>  [OPTIONS]";
 
 /// The options that only this tool has.
 #[derive(Debug, StructOpt)]

@@ -91,7 +91,7 @@ const RUNC_AIM: f64 = 1.05;
 fn runc(plan: &Plan) -> Outcome<()> {
     const WHAT: &str = "runc / hyperfine -N 'runc run'";
     let catalogue = Catalogue::load(None, &[])?;
-    let entry = catalogue.get("runc").ok_or("no entry runc")?.clone();
+    let entry = catalogue.entry("runc").ok_or("no entry runc")?.clone();
     let mut rung = RuntimeRung::new(entry, Store::at(home::store()));
     if let Probe::Unavailable { why, mend } = rung.probe() {
         println!("SKIPPED: {WHAT}: {why}; {mend}");
@@ -140,16 +140,27 @@ fn runc(plan: &Plan) -> Outcome<()> {
             peer.extend(seconds.iter().filter_map(|s| Some(s.as_f64()? * 1e9)));
         }
     }
-    let ratio = median_ratio(&ours, &peer, SEED).ok_or("no ratio")?;
+    print_ratio(WHAT, RUNC_AIM, &ours, &peer, ("ms", 1e6))
+}
+
+/// Prints the ratio of the medians of `ours` and `peer`, which are in nanoseconds, and both in `unit`.
+fn print_ratio(
+    what: &str,
+    aim: f64,
+    ours: &[f64],
+    peer: &[f64],
+    (unit, unit_ns): (&str, f64),
+) -> Outcome<()> {
+    let ratio = median_ratio(ours, peer, SEED).ok_or("no ratio")?;
     let (lo, hi) = ratio
         .interval
         .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
-    let ms = |values: &[f64]| median(values).unwrap_or(f64::NAN) / 1e6;
+    let median = |values: &[f64]| median(values).unwrap_or(f64::NAN) / unit_ns;
     println!(
-        "{WHAT}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {RUNC_AIM}) ours {:.1} ms peer {:.1} ms n={}",
+        "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {aim}) ours {:.2} {unit} peer {:.2} {unit} n={}",
         ratio.ratio,
-        ms(&ours),
-        ms(&peer),
+        median(ours),
+        median(peer),
         ours.len()
     );
     Ok(())
@@ -195,17 +206,8 @@ fn compare(
             values.push(ns as f64);
         }
     }
-    let ratio = median_ratio(&ours, &peer, SEED).ok_or("no ratio")?;
-    let (lo, hi) = ratio
-        .interval
-        .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
-    let us = |values: &[f64]| median(values).unwrap_or(f64::NAN) / 1000.0;
-    println!(
-        "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {AIM}) ours {:.2} us peer {:.2} us n={rounds}",
-        ratio.ratio,
-        us(&ours),
-        us(&peer)
-    );
+    print_ratio(what, AIM, &ours, &peer, ("us", 1e3))?;
+    let us = |values: &[f64]| median(values).unwrap_or(f64::NAN) / 1e3;
     let parts: Vec<_> = phases
         .values()
         .map(|(name, values)| format!("{name} {:.2} us", us(values)))

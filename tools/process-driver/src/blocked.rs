@@ -17,7 +17,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 ///
 /// # Errors
 /// A worker ended by itself or does not come to rest, or a signal came.
-pub(crate) fn wait(
+pub(crate) fn wait_until_blocked(
     count: usize,
     stat: &dyn Fn(usize) -> Option<String>,
     ended: &mut dyn FnMut(usize) -> Option<String>,

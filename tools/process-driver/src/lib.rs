@@ -83,7 +83,7 @@ impl Driver for Natives {
             thread::ID => Box::new(ThreadRung::default()),
             pooled::ID => Box::new(PooledRung::default()),
             process::ID => Box::new(ProcessRung::new(self.store.clone())),
-            _ => match self.catalogue.get(id) {
+            _ => match self.catalogue.entry(id) {
                 Some(entry) => Box::new(RuntimeRung::new(entry.clone(), self.store.clone())),
                 None => return Err(DriverError::Usage(ids::unknown("rung", id, &self.rungs()))),
             },

@@ -62,7 +62,7 @@ impl Native {
 ///
 /// # Errors
 /// It is not 0.
-pub(crate) fn check(function: &str, code: c_int) -> Result<(), DriverError> {
+pub(crate) fn check_exit_code(function: &str, code: c_int) -> Result<(), DriverError> {
     match code {
         0 => Ok(()),
         code => Err(DriverError::StartFailed(format!(

@@ -114,7 +114,7 @@ impl Rung for PooledRung {
         let ready = self.ready.as_ref().ok_or_else(unprepared)?;
         let waiting = ready.waiting.get(worker).ok_or_else(unprepared)?;
         let (clock, code) = waiting.thread.run(None, PhaseClock::start());
-        native::check(ready.native.id(), code)?;
+        native::check_exit_code(ready.native.id(), code)?;
         Ok(clock.finish())
     }
 
@@ -127,7 +127,7 @@ impl Rung for PooledRung {
             waiting.thread.hand_over(stdin, PhaseClock::start());
         }
         ready.parked = count;
-        blocked::wait(
+        blocked::wait_until_blocked(
             count,
             &|worker| blocked::thread_stat(&waiting[worker].parked_tid),
             &mut |worker| waiting[worker].thread.is_done().then(|| "ended".to_owned()),
@@ -141,7 +141,7 @@ impl Rung for PooledRung {
         let mut outcome = Ok(());
         for waiting in &ready.waiting[..parked] {
             let (_, code) = waiting.thread.take_back();
-            outcome = outcome.and(native::check(ready.native.id(), code));
+            outcome = outcome.and(native::check_exit_code(ready.native.id(), code));
         }
         outcome
     }

@@ -135,12 +135,12 @@ impl Rung for ProcessRung {
             .map_err(|e| no_process(&ready.program, &e))?;
         clock.lap(phase::SPAWN);
         *lock(running) = Some(pid);
-        let status = wait(pid, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+        let status = wait_for_pid(pid, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
         clock.lap(phase::RUN);
         *lock(running) = None;
-        let status = status.and(wait(pid, WaitPidFlag::WEXITED));
+        let status = status.and(wait_for_pid(pid, WaitPidFlag::WEXITED));
         clock.lap(phase::REAP);
-        check(&ready.function, status.map_err(cannot_wait)?)?;
+        check_status(&ready.function, status.map_err(cannot_wait)?)?;
         Ok(clock.finish())
     }
 
@@ -163,10 +163,10 @@ impl Rung for ProcessRung {
         }
         let pids = &parked.pids;
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
-        blocked::wait(
+        blocked::wait_until_blocked(
             count,
             &|worker| Some(format!("/proc/{}/stat", pids[worker])),
-            &mut |worker| match wait(pids[worker], look) {
+            &mut |worker| match wait_for_pid(pids[worker], look) {
                 Ok(WaitStatus::StillAlive) => None,
                 Ok(status) => Some(in_words(status)),
                 Err(error) => Some(format!("cannot be waited for ({error})")),
@@ -195,7 +195,7 @@ impl Parked {
         let poll = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
         let mut outcome = Ok(());
         while let Some(&pid) = self.pids.last() {
-            let ended = match wait(pid, poll) {
+            let ended = match wait_for_pid(pid, poll) {
                 Ok(WaitStatus::StillAlive) if Instant::now() < deadline => {
                     thread::sleep(Duration::from_micros(200));
                     continue;
@@ -206,7 +206,7 @@ impl Parked {
                         RELEASE_TIMEOUT.as_secs()
                     )));
                 }
-                Ok(status) => check(function, status),
+                Ok(status) => check_status(function, status),
                 Err(error) => Err(cannot_wait(error)),
             };
             self.pids.pop();
@@ -223,7 +223,7 @@ impl Drop for Parked {
             let _ = kill(pid, Signal::SIGKILL);
         }
         for &pid in &self.pids {
-            let _ = wait(pid, WaitPidFlag::WEXITED);
+            let _ = wait_for_pid(pid, WaitPidFlag::WEXITED);
         }
     }
 }
@@ -283,7 +283,7 @@ fn watch(stopped: &OwnedFd, running: &[Running]) {
     }
 }
 
-fn wait(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
+fn wait_for_pid(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
     loop {
         match waitid(Id::Pid(pid), flags) {
             Err(Errno::EINTR) => {}
@@ -301,7 +301,7 @@ pub(crate) fn in_words(status: WaitStatus) -> String {
     }
 }
 
-fn check(function: &str, status: WaitStatus) -> Result<(), DriverError> {
+fn check_status(function: &str, status: WaitStatus) -> Result<(), DriverError> {
     match status {
         WaitStatus::Exited(_, 0) => Ok(()),
         other => Err(DriverError::StartFailed(format!(

@@ -120,7 +120,7 @@ impl Rung for ThreadRung {
             })
             .map_err(|e| no_thread(&e))?;
         clock.lap(phase::JOIN);
-        native::check(native.id(), code)?;
+        native::check_exit_code(native.id(), code)?;
         Ok(clock.finish())
     }
 
@@ -138,7 +138,7 @@ impl Rung for ThreadRung {
         }
         parked.parking = Some(parking);
         let threads = &parked.threads;
-        blocked::wait(
+        blocked::wait_until_blocked(
             count,
             &|worker| blocked::thread_stat(&inside[worker]),
             &mut |worker| threads[worker].is_finished().then(|| "ended".to_owned()),
@@ -173,7 +173,7 @@ impl Parked {
             let ended = thread
                 .join()
                 .map_err(|_| DriverError::Failed("a parked thread panicked".into()))
-                .and_then(|code| native::check(id, code));
+                .and_then(|code| native::check_exit_code(id, code));
             outcome = outcome.and(ended);
         }
         outcome

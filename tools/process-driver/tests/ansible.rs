@@ -302,6 +302,19 @@ fn limits_and_settings_are_written_and_put_back() {
     }
     let scratch = tempfile::tempdir().expect("a directory");
     let root = scratch.path().join("root");
+    let governors =
+        [("policy0", "schedutil\n"), ("policy1", "ondemand\n")].map(|(policy, found)| {
+            let policy = root.join("sys/devices/system/cpu/cpufreq").join(policy);
+            fs::create_dir_all(&policy).expect("made");
+            fs::write(policy.join("scaling_governor"), found).expect("written");
+            (policy.join("scaling_governor"), found)
+        });
+    let governed = |by: Option<&str>| {
+        for (file, found) in &governors {
+            let now = fs::read_to_string(file).expect("a governor");
+            assert_eq!(now, by.unwrap_or(found), "{}", file.display());
+        }
+    };
     let variable = format!("benchmark_root={}", root.display());
     let play = |more: &[&str]| {
         let mut arguments = vec![
@@ -320,11 +333,17 @@ fn limits_and_settings_are_written_and_put_back() {
         root.join("etc/sysctl.d/60-faasm-bench.conf"),
         root.join("etc/security/limits.d/60-faasm-bench.conf"),
         root.join("var/lib/faasm-bench/sysctl-before.conf"),
+        root.join("var/lib/faasm-bench/governors-before.json"),
     ];
     let paranoid = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").expect("a setting");
     expect(&play(&["--check"]), true);
-    assert!(!root.exists(), "a dry run changes nothing");
+    assert!(
+        files.iter().all(|file| !file.exists()),
+        "a dry run changes nothing"
+    );
+    governed(None);
     expect(&play(&[]), true);
+    governed(Some("performance\n"));
     let text = |i: usize| fs::read_to_string(&files[i]).expect("written");
     assert!(text(0).contains("kernel.perf_event_paranoid = -1"));
     assert!(text(1).contains("hard nofile 65536"));
@@ -335,7 +354,12 @@ fn limits_and_settings_are_written_and_put_back() {
         again.contains("changed=0"),
         "a second run changes nothing: {again}"
     );
+    // What was found first is put back, whatever a later run finds.
+    fs::write(&governors[0].0, "userspace\n").expect("written");
+    expect(&play(&[]), true);
+    governed(Some("performance\n"));
     expect(&play(&["-e", "benchmark_state=absent"]), true);
+    governed(None);
     assert!(files.iter().all(|file| !file.exists()));
     // The files lay elsewhere, so the host itself was not changed.
     let now = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").expect("a setting");

@@ -25,6 +25,8 @@ pub const FUNCTION: &str = "py_func";
 pub const WASM_PGO: &str = "wasm-pgo";
 /// The native interpreter optimised at link time and by a profile.
 pub const NATIVE_PGO: &str = "native-pgo";
+/// Iterations that one interpreter makes at least, in columns that reuse it: fewer would show no steady state.
+const REUSE_ITERATIONS: u32 = 20;
 /// Ending of a column that runs all iterations in one interpreter.
 pub const REUSE: &str = "-reuse";
 
@@ -114,7 +116,9 @@ pub(crate) fn column(
     if !names().iter().any(|known| known == name) {
         return Err(CompareError::Usage(ids::unknown("column", name, &names())));
     }
-    let reuse = name.ends_with(REUSE).then_some(iterations.max(1));
+    let reuse = name
+        .ends_with(REUSE)
+        .then_some(iterations.max(REUSE_ITERATIONS));
     match Side::of_column(name) {
         Side::Native => Ok(Box::new(native(name, setup, reuse))),
         Side::Wasm => wasm(name, setup, reuse),
@@ -161,17 +165,14 @@ fn words(task: Task) -> Vec<String> {
     match task {
         Task::Output | Task::Dump => vec!["--digest".to_owned()],
         Task::Time { repeats } => vec!["--time".to_owned(), repeats.to_string()],
+        Task::Curve { iterations } => vec!["--curve".to_owned(), iterations.to_string()],
     }
 }
 
 /// What the interpreter is given on either side, after its own name.
-fn arguments(setup: &Setup, benchmark: &Benchmark, reuse: Option<u32>) -> Vec<String> {
+fn arguments(setup: &Setup, benchmark: &Benchmark) -> Vec<String> {
     let script = Benchmarks::script(&setup.scripts, &benchmark.name);
-    let mut args = vec!["-S".to_owned(), script.display().to_string()];
-    if let Some(iterations) = reuse {
-        args.extend(["--reuse".to_owned(), iterations.to_string()]);
-    }
-    args
+    vec!["-S".to_owned(), script.display().to_string()]
 }
 
 /// The environment, the same on either side, but for what differs between replicates.
@@ -191,7 +192,7 @@ fn environment(setup: &Setup) -> Vec<(String, String)> {
 
 fn kind(reuse: Option<u32>) -> &'static str {
     if reuse.is_some() {
-        "all iterations in one interpreter, the mean counts"
+        "all iterations in one interpreter, each told, as many interpreters as an interval takes"
     } else {
         "a fresh interpreter for each iteration"
     }
@@ -209,7 +210,7 @@ fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
         settings: build.flags("native"),
         mend: build.mend.to_owned(),
         timeout: setup.timeout,
-        reuse,
+        curve: reuse,
         twin: twin(name),
         hash_variable: Some(HASH_VARIABLE),
         words,
@@ -221,7 +222,7 @@ fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
             ));
             Executable {
                 path: path.clone(),
-                args: arguments(&setup, benchmark, reuse)
+                args: arguments(&setup, benchmark)
                     .into_iter()
                     .map(Into::into)
                     .collect(),
@@ -257,13 +258,13 @@ fn wasm(
             .into_iter()
             .chain([kind(reuse).to_owned()])
             .collect(),
-        reuse,
+        curve: reuse,
         twin: twin(name),
         hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {
             let mut args = vec![FUNCTION.to_owned()];
-            args.extend(arguments(&setup, benchmark, reuse));
+            args.extend(arguments(&setup, benchmark));
             Ok(WasmProgram {
                 id: id.clone(),
                 grants: Grants {

@@ -27,10 +27,11 @@ EXAMPLES:
     py_bench bench_float.py 200 200
     py_bench all 5 5                                (half an hour)
     py_bench all 3 3 --also wasm-wasm2c             (by LLVM too, after make wasm2c; 45 minutes)
-    py_bench nbody 10 10 --reuse                    (also: all iterations in one interpreter)
+    py_bench nbody 10 10 --reuse                    (also: interpreters that live on, iteration by iteration)
     py_bench richards 0 5 --profile perfmap         (nothing but Wasm, to be profiled)
     py_bench dump nbody wasm                        (its digest, or its traceback)
     py_bench report results/latest
+    py_bench compare results/A results/B --fail-on slower
 
     Benchmarks may be written with or without bench_ and .py. In the CSV the full name stands: bench_float.
     FAASM_BENCH_HOME is where interpreters and store are [default: build/ of the checkout].
@@ -38,7 +39,7 @@ EXAMPLES:
 
 const USAGE: &str = "\
 py_bench <BENCHMARK|all> <NATIVE> <WASM> [OPTIONS]
-    py_bench list | dump <BENCHMARK> <COLUMN> | quick | report <DIR>  [OPTIONS]";
+    py_bench list | dump <BENCHMARK> <COLUMN> | quick | report <DIR> | compare <A> <B>  [OPTIONS]";
 
 /// What `quick` runs: arithmetic, attributes and calls, big integers, C code, text.
 const QUICK: [&str; 6] = [
@@ -53,7 +54,7 @@ const QUICK: [&str; 6] = [
 /// The options that only this tool has.
 #[derive(Debug, StructOpt)]
 pub struct Python {
-    /// Add a row per side that runs all its iterations in one interpreter: columns native-reuse and wasm-reuse
+    /// Add a column per side whose interpreters live on, at least 20 iterations each: native-reuse and wasm-reuse
     #[structopt(long, global = true)]
     reuse: bool,
     /// Most memory that an interpreter may have, in MiB, on either side

@@ -15,11 +15,14 @@ use measure_core::contract::run_info::{Part, RungInfo};
 use nix::unistd::geteuid;
 use report::Records;
 
+use crate::aa::Outcome;
+use crate::compare;
 use crate::drivers::{Ladder, Offer};
 use crate::error::BenchError;
 use crate::mem::{self, Sweep};
 use crate::options::{
-    Common, MemOptions, QUICK_BUDGET_S, QuickOptions, TimeOptions, Which, quick_sweep,
+    AaOptions, Common, DEFAULT_IDLE, MemOptions, QUICK_BUDGET_S, QuickOptions, TimeOptions, Which,
+    quick_sweep,
 };
 use crate::plan::Sizes;
 use crate::recorder::{Recorder, write_tables};
@@ -241,9 +244,11 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
     let mut sizes = Sizes {
         iterations: None,
         isolated: None,
-        idle: Duration::from_millis(100),
+        idle: DEFAULT_IDLE,
         workers: vec![1, 2, 4],
         processes: None,
+        sets: 1,
+        strict: options.common.strict,
         budget: Duration::from_secs(QUICK_BUDGET_S),
         within: None,
     };
@@ -260,6 +265,27 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         }
     }
     run.finish(troubles)
+}
+
+/// Measures rungs as if each were two and counts how often they differ.
+pub(crate) fn aa(options: &AaOptions) -> Result<Exit, BenchError> {
+    let sizes = options.sizes()?;
+    let mut run = Run::prepare(&options.common, &options.which)?;
+    let trouble = run.time(&sizes, "A/A: every rung compared with itself")?;
+    let samples = Records::read(run.recorder.path())?.samples;
+    let rows = compare::starts_by_row(&samples);
+    let outcome = Outcome::from_rows(&rows, options.repetitions, run.recorder.seed());
+    run.recorder.part().notes.push(outcome.in_words());
+    let tables = outcome.markdown();
+    print(format!("{tables}\n")).map_err(BenchError::Output)?;
+    let exit = run.finish(vec![trouble])?;
+    if exit == Exit::Ok && outcome.is_rejected() {
+        return Err(BenchError::Failed(format!(
+            "{}; so either the intervals are too narrow or the host was not idle",
+            outcome.in_words()
+        )));
+    }
+    Ok(exit)
 }
 
 /// Makes every table of the run directory `dir` again.

@@ -5,8 +5,7 @@ use measure_core::contract::sample::Value;
 use measure_core::contract::vocabulary::Metric;
 use measure_core::driver_kit::cgroup::CgroupError;
 use nix::errno::Errno;
-use nix::time::{ClockId, clock_gettime};
-use nix::unistd::Pid;
+use probes::cpu_time::{group_of_scope, process_cpu_ns};
 use probes::disk_io::{Bytes, DiskIoError, Reading};
 use probes::perf::{Counters, Event, PerfError};
 
@@ -85,7 +84,7 @@ impl<'a> CpuMeter<'a> {
         Self {
             scope,
             counters,
-            client_ns: scope.client.map(process_cpu_ns),
+            client_ns: scope.client.map(client_cpu_ns),
             scope_ns: scope_cpu_ns(scope),
         }
     }
@@ -94,7 +93,7 @@ impl<'a> CpuMeter<'a> {
     #[must_use]
     pub fn read(mut self) -> CpuCost {
         let now = scope_cpu_ns(self.scope);
-        let client = self.scope.client.map(process_cpu_ns);
+        let client = self.scope.client.map(client_cpu_ns);
         let cycles = self.counters.take().into_iter().next();
         let counted = cycles.as_ref().filter(|count| count.value.is_ok());
         CpuCost {
@@ -114,24 +113,16 @@ fn difference(now: Result<u64, CpuError>, then: Result<u64, CpuError>) -> Result
     Ok(now?.saturating_sub(then?))
 }
 
-/// CPU time of the scope's cgroup: cpuacct of version 1, which counts nanoseconds, else version 2.
+/// CPU time of the scope's cgroup.
 fn scope_cpu_ns(scope: &Scope) -> Result<u64, CpuError> {
-    let group = ["cpuacct", "unified"]
-        .iter()
-        .find_map(|controller| scope.cgroups.get(*controller));
-    match group {
+    match group_of_scope(scope) {
         Some(dir) => Ok(probes::cgroup::cpu_ns(dir)?),
         None => Err(CpuError::NoGroup),
     }
 }
 
-/// CPU time of process `pid` with all its threads, ended ones included, its children not.
-fn process_cpu_ns(pid: i32) -> Result<u64, CpuError> {
-    let read = || {
-        let time = clock_gettime(ClockId::pid_cpu_clock_id(Pid::from_raw(pid))?)?;
-        Ok(time.tv_sec().unsigned_abs() * 1_000_000_000 + time.tv_nsec().unsigned_abs())
-    };
-    read().map_err(|errno| CpuError::Clock { pid, errno })
+fn client_cpu_ns(pid: i32) -> Result<u64, CpuError> {
+    process_cpu_ns(pid).map_err(|errno| CpuError::Clock { pid, errno })
 }
 
 /// Disk I/O from one reading to the next.
@@ -163,21 +154,6 @@ impl<'a> DiskMeter<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_clock_of_a_process_moves_with_its_work() {
-        let me = std::process::id().cast_signed();
-        let before = process_cpu_ns(me).expect("own clock");
-        let worker = std::thread::spawn(|| {
-            let mut sum = 0u64;
-            for i in 0..20_000_000u64 {
-                sum = std::hint::black_box(sum.wrapping_add(i));
-            }
-        });
-        worker.join().expect("a thread");
-        // The thread has ended; its time has not.
-        assert!(process_cpu_ns(me).expect("own clock") > before + 1_000_000);
-    }
 
     #[test]
     fn counters_that_took_turns_are_told_in_the_records() {

@@ -9,6 +9,8 @@ use measure_core::contract::run_dir::RunDirError;
 use probes::kernel_memory::KernelMemoryError;
 use probes::memory::MemoryError;
 
+use crate::tune::TuneError;
+
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
@@ -38,6 +40,9 @@ pub enum BenchError {
     /// The tables cannot be printed.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
+    /// Settings of the host could not be changed or put back.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -56,6 +61,7 @@ impl HasExit for BenchError {
             Self::Unavailable(_) => Exit::Unavailable,
             Self::RunDir(error) => error.exit(),
             Self::Rung { error, .. } => error.exit(),
+            Self::Tune(error) => error.exit(),
             Self::Output(_) => Exit::Output,
             Self::Memory(_) | Self::KernelMemory(_) | Self::Failed(_) => Exit::Failed,
         }
@@ -198,6 +204,7 @@ pub fn exit_of(code: u8) -> Exit {
         Exit::Output,
         Exit::Busy,
         Exit::EngineLost,
+        Exit::Slower,
         Exit::Interrupted,
         Exit::Terminated,
     ]

@@ -1,13 +1,16 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `doctor`, `report`.
+//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `aa`, `doctor`, `compare`, `report`, `tune`.
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
 //! and disk I/O are read from here, outside, over the scope that a driver names.
 
+mod aa;
 mod cli;
+mod compare;
 mod counters;
 mod doctor;
 mod drivers;
 mod error;
+mod link;
 mod mem;
 mod options;
 mod plan;
@@ -17,6 +20,7 @@ mod sampler;
 mod session;
 mod time;
 mod trouble;
+mod tune;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
@@ -36,7 +40,13 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
         Command::Time(options) => cli::time(&options),
         Command::Mem(options) => cli::mem(&options),
         Command::Quick(options) => cli::quick(&options),
+        Command::Aa(options) => cli::aa(&options),
         Command::Doctor => doctor::run(),
+        Command::Compare(options) => {
+            options.check()?;
+            compare::run(&options)
+        }
         Command::Report { dir } => cli::report(&dir),
+        Command::Tune(options) => Ok(tune::run(options)?),
     }
 }

@@ -29,10 +29,8 @@ pub struct Sweep {
     pub fast: Vec<usize>,
     /// And for the others.
     pub slow: Vec<usize>,
-    /// Repetitions for the fast ones.
-    pub fast_repetitions: u32,
-    /// And for the others.
-    pub slow_repetitions: u32,
+    /// How often every number of workers is swept, each time with fresh drivers.
+    pub sweeps: u32,
 }
 
 /// Time to park one worker that tells heavy rungs (a container each) from light ones.
@@ -56,8 +54,11 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(3);
 /// A rung of the sweep.
 struct Weighed<'a> {
     offer: &'a Offer,
-    counts: Vec<usize>,
-    repetitions: u32,
+    /// Numbers of workers, each with how often it is still to be measured.
+    counts: Vec<(usize, u32)>,
+    sweeps: u32,
+    /// Driver processes so far.
+    processes: u32,
     /// Time to start, park one worker, and stop, as the trial had it.
     fixed: Duration,
     per_worker: Duration,
@@ -82,16 +83,18 @@ pub fn measure(
             break;
         }
         progress.show(&format!("{}: trial", offer.rung()));
-        match point(recorder, offer, job, TRIAL, Some(sweep)) {
+        let trial = Point {
+            count: TRIAL,
+            process: 1,
+        };
+        match point(recorder, offer, job, trial, Some(sweep)) {
             Ok(cost) => {
                 let rung = sized(offer, sweep, &cost);
-                progress.expect(
-                    rung.counts
-                        .iter()
-                        .map(|&n| rung.expected(n))
-                        .sum::<Duration>()
-                        * rung.repetitions,
-                );
+                let all = rung
+                    .counts
+                    .iter()
+                    .map(|&(n, times)| rung.expected(n) * times);
+                progress.expect(all.sum());
                 recorder.about_rung(offer.rung(), |info| info.plan = Some(rung.in_words()));
                 rungs.push(rung);
             }
@@ -102,15 +105,15 @@ pub fn measure(
         }
     }
     recorder.save()?;
-    let plan: Vec<(usize, usize)> = rungs
+    let (plan, repetitions): (Vec<(usize, usize)>, Vec<u32>) = rungs
         .iter()
         .enumerate()
-        .flat_map(|(index, rung)| rung.counts.iter().map(move |&count| (index, count)))
-        .collect();
-    let repetitions: Vec<u32> = plan
-        .iter()
-        .map(|&(index, _)| rungs[index].repetitions)
-        .collect();
+        .flat_map(|(index, rung)| {
+            rung.counts
+                .iter()
+                .map(move |&(n, times)| ((index, n), times))
+        })
+        .unzip();
     for Block { task, .. } in interleave(recorder.seed(), &repetitions) {
         if interrupt::received().is_some() {
             break;
@@ -119,7 +122,9 @@ pub fn measure(
         let rung = &mut rungs[index];
         if !rung.failed {
             progress.show(&format!("{}: {count} workers", rung.offer.rung()));
-            if let Err(error) = point(recorder, rung.offer, job, count, None) {
+            rung.processes += 1;
+            let process = rung.processes;
+            if let Err(error) = point(recorder, rung.offer, job, Point { count, process }, None) {
                 let error = error.of_rung()?;
                 rung.failed = true;
                 trouble.add(recorder, &mut progress, rung.offer, job.named(), error)?;
@@ -136,10 +141,10 @@ impl Weighed<'_> {
     }
 
     fn in_words(&self) -> String {
-        let counts: Vec<String> = self.counts.iter().map(usize::to_string).collect();
+        let counts: Vec<String> = self.counts.iter().map(|(n, _)| n.to_string()).collect();
         format!(
-            "a fresh driver per point, after a trial with {TRIAL} workers; {} x {} workers",
-            self.repetitions,
+            "a fresh driver per point, after a trial with {TRIAL} workers; {} sweeps over {} workers",
+            self.sweeps,
             counts.join(", ")
         )
     }
@@ -148,7 +153,7 @@ impl Weighed<'_> {
 impl Sweep {
     /// Whether a trial that took `parking` is one of the sweep's points already.
     fn includes(&self, parking: Duration) -> bool {
-        !is_fast(parking) && self.slow_repetitions == 1 && self.slow.contains(&TRIAL)
+        !is_fast(parking) && self.slow.contains(&TRIAL)
     }
 }
 
@@ -158,26 +163,36 @@ fn is_fast(parking: Duration) -> bool {
 
 fn sized<'a>(offer: &'a Offer, sweep: &Sweep, cost: &Cost) -> Weighed<'a> {
     let per_worker = cost.parking / u32::try_from(TRIAL).unwrap_or(1);
-    let (counts, repetitions) = if is_fast(cost.parking) {
-        (&sweep.fast, sweep.fast_repetitions)
+    let counts = if is_fast(cost.parking) {
+        &sweep.fast
     } else {
-        (&sweep.slow, sweep.slow_repetitions)
+        &sweep.slow
     };
     // The largest number that the rung can do is worth more than none.
     let most = offer.description.max_workers.max(1);
     let mut counts: Vec<usize> = counts.iter().map(|&n| n.min(most)).collect();
     counts.dedup();
-    if sweep.includes(cost.parking) {
-        counts.retain(|&n| n != TRIAL);
-    }
+    let includes_trial = sweep.includes(cost.parking);
+    let left = |n: usize| sweep.sweeps - u32::from(includes_trial && n == TRIAL);
+    let counts = counts.into_iter().map(|n| (n, left(n))).collect();
     Weighed {
         offer,
         counts,
-        repetitions,
+        sweeps: sweep.sweeps,
+        processes: 1,
         fixed: cost.whole.saturating_sub(cost.parking),
         per_worker,
         failed: false,
     }
+}
+
+/// What a driver process of the sweep is for.
+#[derive(Debug, Clone, Copy)]
+struct Point {
+    /// Workers to park.
+    count: usize,
+    /// Its number among the rung's, from 1.
+    process: u32,
 }
 
 /// How long a point took.
@@ -192,7 +207,7 @@ fn point(
     recorder: &mut Recorder,
     offer: &Offer,
     job: &Job<'_>,
-    count: usize,
+    Point { count, process }: Point,
     trial_of: Option<&Sweep>,
 ) -> Result<Cost, StepError> {
     recorder.next_block();
@@ -205,7 +220,7 @@ fn point(
         rung: offer.rung(),
         function: job.function,
         workers: None,
-        log: recorder.log("mem", offer.rung(), recorder.block()),
+        log: recorder.log("mem", offer.rung(), process),
         patience: job.patience,
         environment_padding_bytes: 0,
     })?;
@@ -238,7 +253,7 @@ fn point(
         },
         n: count as u64,
         workers: u32::try_from(count).unwrap_or(u32::MAX),
-        process: 0,
+        process,
         order: 0,
     };
     write_life(recorder, about, &life)?;

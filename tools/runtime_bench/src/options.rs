@@ -12,11 +12,14 @@ use structopt::StructOpt;
 use crate::error::BenchError;
 use crate::mem::Sweep;
 use crate::plan::Sizes;
+use crate::tune::TuneOptions;
 
 /// What a rung of the time part may take, by default.
 const RUNG_BUDGET_S: u64 = 25;
 /// And in the quick profile.
 pub(crate) const QUICK_BUDGET_S: u64 = 12;
+/// How long a rung has been idle before an isolated start, by default.
+pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 
 /// Measures what a cold start of a function costs, from a bare thread to a container.
 ///
@@ -30,8 +33,11 @@ pub(crate) const QUICK_BUDGET_S: u64 = 12;
 ///     runtime_bench time --rungs wasm,faaslet,docker-none  only these
 ///     runtime_bench time --all --iterations 1,10,100 --workers 1,2,4,8 --repetitions 10
 ///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
+///     runtime_bench aa --rungs thread,process,faaslet      how often a rung differs from itself
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
+///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
 ///     runtime_bench report results/latest                  all tables again, from the samples
+///     runtime_bench tune run -- runtime_bench quick        on a host made quiet, and put back afterwards (root)
 #[derive(Debug, StructOpt)]
 #[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP)]
 pub struct Args {
@@ -51,12 +57,18 @@ pub enum Command {
     Quick(QuickOptions),
     /// Says what this host can and cannot measure, rung by rung, and how to mend it
     Doctor,
+    /// Measures every rung as if it were two, and counts how often they "differ"
+    Aa(AaOptions),
+    /// Says what is faster or slower in the second of two runs, and what differs between their hosts
+    Compare(CompareOptions),
     /// Makes every table again from the samples of a run
     Report {
         /// The run's directory, for example results/latest
         #[structopt(name = "DIR", parse(from_os_str))]
         dir: PathBuf,
     },
+    /// Makes this host quiet for measurements, and puts back exactly what it found
+    Tune(TuneOptions),
 }
 
 /// Options of every command that measures.
@@ -68,7 +80,8 @@ pub struct Common {
     /// Seed of the order in which blocks are measured, to repeat a run [default: from the clock]
     #[structopt(long)]
     pub(crate) seed: Option<u64>,
-    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning
+    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning, and make again, twice at most, what was
+    /// made while the host was disturbed
     #[structopt(long)]
     pub(crate) strict: bool,
     /// Seconds that a driver may be silent beyond what its work should take, before it is ended
@@ -137,7 +150,7 @@ pub struct MemOptions {
     pub(crate) common: Common,
     #[structopt(flatten)]
     pub(crate) which: Which,
-    /// Sweep 100, 200, 300 containers and 500, 1000, 2000 Faaslets [default: 2 to 12 and 50 to 400]
+    /// Sweep 100, 200, 300 containers and 500, 1000, 2000 Faaslets [default: 2, 4, 8 and 100, 200, 400]
     #[structopt(long)]
     pub(crate) full: bool,
     /// Sweep these numbers of workers for every rung
@@ -148,7 +161,7 @@ pub struct MemOptions {
         conflicts_with = "full"
     )]
     counts: Option<Vec<usize>>,
-    /// How often each point is measured [default: 2; 1 for rungs that take long to park]
+    /// How often every number of workers is swept, each time with fresh drivers [default: 3]
     #[structopt(long)]
     repetitions: Option<u32>,
 }
@@ -161,6 +174,74 @@ pub struct QuickOptions {
     /// Every rung of every driver, within half an hour
     #[structopt(long)]
     pub(crate) all: bool,
+}
+
+/// Options of `aa`.
+#[derive(Debug, StructOpt)]
+pub struct AaOptions {
+    #[structopt(flatten)]
+    pub(crate) common: Common,
+    #[structopt(flatten)]
+    pub(crate) which: Which,
+    /// How often each rung is compared with itself, in both designs; 200 comparisons in all say something
+    #[structopt(long, default_value = "10")]
+    pub(crate) repetitions: u32,
+}
+
+impl AaOptions {
+    /// Two sides of every repetition, of which each has the processes that a row of `time` has at least.
+    pub(crate) fn sizes(&self) -> Result<Sizes, BenchError> {
+        in_range("--repetitions", self.repetitions, 1..=1000)?;
+        Ok(Sizes {
+            iterations: None,
+            isolated: None,
+            idle: DEFAULT_IDLE,
+            workers: vec![1],
+            processes: None,
+            sets: 2 * self.repetitions,
+            strict: self.common.strict,
+            budget: Duration::from_secs(QUICK_BUDGET_S),
+            within: None,
+        })
+    }
+}
+
+/// Options of `compare`.
+#[derive(Debug, StructOpt)]
+pub struct CompareOptions {
+    /// The run to compare with, a directory as results/20261124T071130Z-host
+    #[structopt(name = "FIRST", parse(from_os_str))]
+    pub(crate) first: PathBuf,
+    /// The run that is faster or slower
+    #[structopt(name = "SECOND", parse(from_os_str))]
+    pub(crate) second: PathBuf,
+    /// From how many per cent on a difference matters
+    #[structopt(long, name = "PERCENT", default_value = "5")]
+    pub(crate) margin: f64,
+    /// Also write the rows there, as CSV
+    #[structopt(long, name = "CSV", parse(from_os_str))]
+    pub(crate) csv: Option<PathBuf>,
+    /// Also write everything there, as JSON
+    #[structopt(long, name = "JSON", parse(from_os_str))]
+    pub(crate) json: Option<PathBuf>,
+    /// End with code 8 if a row is slower, for CI
+    #[structopt(long, name = "slower", possible_values = &["slower"])]
+    pub(crate) fail_on: Option<String>,
+}
+
+impl CompareOptions {
+    /// # Errors
+    /// The margin makes no sense.
+    pub(crate) fn check(&self) -> Result<(), BenchError> {
+        // Not a range test of integers: NaN is in no range.
+        if (0.0..=1000.0).contains(&self.margin) {
+            return Ok(());
+        }
+        Err(BenchError::Usage(format!(
+            "--margin must be 0 to 1000 per cent, not {}",
+            self.margin
+        )))
+    }
 }
 
 fn all_in_range<T>(name: &str, values: &[T], max: T) -> Result<(), OutOfRange>
@@ -197,6 +278,8 @@ impl TimeOptions {
             idle: Duration::from_millis(self.idle),
             workers: distinct(&self.workers),
             processes: self.repetitions,
+            sets: 1,
+            strict: self.common.strict,
             budget: Duration::from_secs(budget),
             within: None,
         })
@@ -220,20 +303,19 @@ impl MemOptions {
             sweep.fast = distinct(counts);
             sweep.slow.clone_from(&sweep.fast);
         }
-        if let Some(repetitions) = self.repetitions {
-            sweep.fast_repetitions = repetitions;
-            sweep.slow_repetitions = repetitions;
-        }
+        sweep.sweeps = self.repetitions.unwrap_or(sweep.sweeps);
         Ok(sweep)
     }
 }
 
+/// Fresh drivers for every number of workers: what one of them was laid out like is not what is measured.
+const SWEEPS: u32 = 3;
+
 pub(crate) fn quick_sweep() -> Sweep {
     Sweep {
-        fast: vec![50, 100, 200, 400],
-        slow: vec![2, 4, 8, 12],
-        fast_repetitions: 2,
-        slow_repetitions: 1,
+        fast: vec![100, 200, 400],
+        slow: vec![2, 4, 8],
+        sweeps: SWEEPS,
     }
 }
 
@@ -241,7 +323,6 @@ fn full_sweep() -> Sweep {
     Sweep {
         fast: vec![500, 1000, 2000],
         slow: vec![100, 200, 300],
-        fast_repetitions: 2,
-        slow_repetitions: 1,
+        sweeps: SWEEPS,
     }
 }

@@ -20,6 +20,10 @@ pub struct Sizes {
     pub workers: Vec<usize>,
     /// Driver processes of a rung, if asked for.
     pub processes: Option<u32>,
+    /// How often all that: once, or in an A/A run for either side of every repetition.
+    pub sets: u32,
+    /// Whether what was made while the host was disturbed is made again.
+    pub strict: bool,
     /// Time to spend on one rung; its least number of processes is made even if that takes longer.
     pub budget: Duration,
     /// Time for all rungs together, if they may not take longer whatever that costs.
@@ -41,7 +45,13 @@ impl Sizes {
     /// Whether more processes than the least may be spent on a rung, and work moved between its levels.
     #[must_use]
     pub fn may_adapt(&self) -> bool {
-        self.iterations.is_none() && self.processes.is_none()
+        self.iterations.is_none() && self.processes.is_none() && !self.is_aa()
+    }
+
+    /// Whether rungs are compared with themselves.
+    #[must_use]
+    pub fn is_aa(&self) -> bool {
+        self.sets > 1
     }
 }
 

@@ -1,6 +1,7 @@
 //! Writes what is measured into the run directory, as it is measured.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
 
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::protocol::StartSample;
@@ -21,6 +22,7 @@ pub struct Recorder {
     environment: Environment,
     seed: u64,
     block: u32,
+    begun: (Instant, SystemTime),
 }
 
 /// What a sample is about, within the present block.
@@ -75,6 +77,7 @@ impl Recorder {
             environment,
             seed,
             block: 0,
+            begun: (Instant::now(), SystemTime::now()),
         };
         recorder.save()?;
         Ok(recorder)
@@ -174,7 +177,23 @@ impl Recorder {
         metric: Metric,
         value: Value,
     ) -> Result<(), RunDirError> {
-        let sample = self.sample(about, phase, metric, value);
+        self.value_in(self.block, about, phase, metric, value)
+    }
+
+    /// Appends one value that belongs to another block than the present one.
+    ///
+    /// # Errors
+    /// As of [`Recorder::value`].
+    pub fn value_in(
+        &mut self,
+        block: u32,
+        about: About<'_>,
+        phase: &str,
+        metric: Metric,
+        value: Value,
+    ) -> Result<(), RunDirError> {
+        let mut sample = self.sample(about, phase, metric, value);
+        sample.block = block;
         self.dir.append(&sample)
     }
 
@@ -259,9 +278,34 @@ impl Recorder {
     /// The tables cannot be written.
     pub fn finish(mut self) -> Result<String, RunDirError> {
         probes::environment::finish(&mut self.environment);
+        let (monotonic, wall) = self.begun;
+        if let Some(stepped) = clock_step(monotonic.elapsed(), wall, SystemTime::now()) {
+            eprintln!("warning: {stepped}");
+            self.part().notes.push(stepped);
+        }
         self.save()?;
         write_tables(&self.dir, &Records::read(self.dir.path())?)
     }
+}
+
+/// By how much the two clocks of a host may run apart without a step: an hour of the fastest slewing that the kernel does
+/// is 1.8 s.
+const SLEW: Duration = Duration::from_secs(2);
+
+/// What to say if the wall clock did not go on as `elapsed` did, from `then` to `now`.
+fn clock_step(elapsed: Duration, then: SystemTime, now: SystemTime) -> Option<String> {
+    let expected = then + elapsed;
+    let (by, direction) = match now.duration_since(expected) {
+        Ok(ahead) => (ahead, "forward"),
+        Err(behind) => (behind.duration(), "back"),
+    };
+    (by > SLEW + elapsed / 2000).then(|| {
+        format!(
+            "the wall clock (CLOCK_REALTIME) stepped {direction} by {} s during the run, or the host was suspended: its dates do not tell how long it \
+             took; times of starts are by CLOCK_MONOTONIC and stand",
+            by.as_secs()
+        )
+    })
 }
 
 /// Writes every table of `records` into `dir`, and returns the one for a terminal.
@@ -274,4 +318,21 @@ pub fn write_tables(dir: &RunDir, records: &Records) -> Result<String, RunDirErr
         dir.write(file.name, file.content.as_bytes())?;
     }
     Ok(report::terminal(&summary, table::terminal_width()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_the_wall_clock_is_told_from_slewing() {
+        let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let after = |seconds| then + Duration::from_millis(seconds);
+        let hour = Duration::from_secs(3600);
+        assert_eq!(clock_step(hour, then, after(3_600_000)), None);
+        assert_eq!(clock_step(hour, then, after(3_601_700)), None);
+        let said = |seconds| clock_step(hour, then, after(seconds)).expect("a step");
+        assert!(said(3_660_000).contains("forward by 60 s"));
+        assert!(said(3_540_000).contains("back by 60 s"));
+    }
 }

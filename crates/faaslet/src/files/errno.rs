@@ -2,92 +2,66 @@
 
 use rustix::io::Errno as Os;
 
-/// WASI's error numbers, as far as we answer with them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-pub(crate) enum Errno {
-    Acces = 2,
-    Again = 6,
-    Badf = 8,
-    Busy = 10,
-    Dquot = 19,
-    Exist = 20,
-    Fault = 21,
-    Fbig = 22,
-    Ilseq = 25,
-    Intr = 27,
-    Inval = 28,
+macro_rules! errnos {
+    ($($name:ident = $number:literal $(from $os:ident)?,)*) => {
+        /// WASI's error numbers, as far as we answer with them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(i32)]
+        pub(crate) enum Errno {
+            $($name = $number,)*
+        }
+
+        impl From<Os> for Errno {
+            fn from(os: Os) -> Self {
+                match os {
+                    $($(Os::$os => Self::$name,)?)*
+                    _ => Self::Io,
+                }
+            }
+        }
+    };
+}
+
+errnos! {
+    Acces = 2 from ACCESS,
+    Again = 6 from AGAIN,
+    Badf = 8 from BADF,
+    Busy = 10 from BUSY,
+    Dquot = 19 from DQUOT,
+    Exist = 20 from EXIST,
+    Fault = 21 from FAULT,
+    Fbig = 22 from FBIG,
+    Ilseq = 25 from ILSEQ,
+    Intr = 27 from INTR,
+    Inval = 28 from INVAL,
     Io = 29,
-    Isdir = 31,
-    Loop = 32,
-    Mfile = 33,
-    Mlink = 34,
-    Nametoolong = 37,
-    Nfile = 41,
-    Nodev = 43,
-    Noent = 44,
-    Nomem = 48,
-    Nospc = 51,
-    Nosys = 52,
-    Notdir = 54,
-    Notempty = 55,
+    Isdir = 31 from ISDIR,
+    Loop = 32 from LOOP,
+    Mfile = 33 from MFILE,
+    Mlink = 34 from MLINK,
+    Nametoolong = 37 from NAMETOOLONG,
+    Nfile = 41 from NFILE,
+    Nodev = 43 from NODEV,
+    Noent = 44 from NOENT,
+    Nomem = 48 from NOMEM,
+    Nospc = 51 from NOSPC,
+    Nosys = 52 from NOSYS,
+    Notdir = 54 from NOTDIR,
+    Notempty = 55 from NOTEMPTY,
     Notsock = 57,
-    Notsup = 58,
-    Notty = 59,
-    Nxio = 60,
-    Overflow = 61,
-    Perm = 63,
-    Pipe = 64,
-    Rofs = 69,
-    Spipe = 70,
-    Stale = 72,
-    Txtbsy = 74,
-    Xdev = 75,
+    // EOPNOTSUPP is the same number.
+    Notsup = 58 from NOTSUP,
+    Notty = 59 from NOTTY,
+    Nxio = 60 from NXIO,
+    Overflow = 61 from OVERFLOW,
+    Perm = 63 from PERM,
+    Pipe = 64 from PIPE,
+    Rofs = 69 from ROFS,
+    Spipe = 70 from SPIPE,
+    Stale = 72 from STALE,
+    Txtbsy = 74 from TXTBSY,
+    Xdev = 75 from XDEV,
 }
 
 /// The outcome of a call as its program sees it.
 pub(crate) type Answer<T = ()> = Result<T, Errno>;
-
-impl From<Os> for Errno {
-    fn from(os: Os) -> Self {
-        match os {
-            Os::ACCESS => Self::Acces,
-            Os::AGAIN => Self::Again,
-            Os::BADF => Self::Badf,
-            Os::BUSY => Self::Busy,
-            Os::DQUOT => Self::Dquot,
-            Os::EXIST => Self::Exist,
-            Os::FAULT => Self::Fault,
-            Os::FBIG => Self::Fbig,
-            Os::ILSEQ => Self::Ilseq,
-            Os::INTR => Self::Intr,
-            Os::INVAL => Self::Inval,
-            Os::ISDIR => Self::Isdir,
-            Os::LOOP => Self::Loop,
-            Os::MFILE => Self::Mfile,
-            Os::MLINK => Self::Mlink,
-            Os::NAMETOOLONG => Self::Nametoolong,
-            Os::NFILE => Self::Nfile,
-            Os::NODEV => Self::Nodev,
-            Os::NOENT => Self::Noent,
-            Os::NOMEM => Self::Nomem,
-            Os::NOSPC => Self::Nospc,
-            Os::NOSYS => Self::Nosys,
-            Os::NOTDIR => Self::Notdir,
-            Os::NOTEMPTY => Self::Notempty,
-            // EOPNOTSUPP is the same number.
-            Os::NOTSUP => Self::Notsup,
-            Os::NOTTY => Self::Notty,
-            Os::NXIO => Self::Nxio,
-            Os::OVERFLOW => Self::Overflow,
-            Os::PERM => Self::Perm,
-            Os::PIPE => Self::Pipe,
-            Os::ROFS => Self::Rofs,
-            Os::SPIPE => Self::Spipe,
-            Os::STALE => Self::Stale,
-            Os::TXTBSY => Self::Txtbsy,
-            Os::XDEV => Self::Xdev,
-            _ => Self::Io,
-        }
-    }
-}

@@ -155,29 +155,18 @@ impl Library {
         };
         // SAFETY: the library is called as it expects; what it leaves by a jump are frames of its own alone.
         let status = watch.escapable(&escape, || unsafe { (self.entry)(start) });
-        match outcome(status) {
-            Outcome::Done => Ok(()),
-            Outcome::Stopped => Err(run.error.take().unwrap_or_else(lost)),
-            Outcome::Trap(trap) => Err(trap.into()),
-            Outcome::NoInstance => Err(wasmtime::Error::msg("no memory for its instance")),
+        match Status::from_number(status) {
+            Some(Status::Done) => Ok(()),
+            Some(Status::Stopped) => Err(run.error.take().unwrap_or_else(lost)),
+            Some(Status::NoInstance) => Err(wasmtime::Error::msg("no memory for its instance")),
+            status => Err(trap(status).into()),
         }
     }
 }
 
-#[derive(Debug, PartialEq)]
-enum Outcome {
-    Done,
-    Stopped,
-    Trap(Trap),
-    NoInstance,
-}
-
-/// What the [`Status`] of this number means.
-fn outcome(number: i32) -> Outcome {
-    Outcome::Trap(match Status::from_number(number) {
-        Some(Status::Done) => return Outcome::Done,
-        Some(Status::Stopped) => return Outcome::Stopped,
-        Some(Status::NoInstance) => return Outcome::NoInstance,
+/// The trap that a library's [`Status`] stands for.
+fn trap(status: Option<Status>) -> Trap {
+    match status {
         Some(Status::Late) => Trap::Interrupt,
         Some(Status::Memory) => Trap::MemoryOutOfBounds,
         Some(Status::Stack) => Trap::StackOverflow,
@@ -186,8 +175,8 @@ fn outcome(number: i32) -> Outcome {
         Some(Status::Overflow) => Trap::IntegerOverflow,
         Some(Status::Conversion) => Trap::BadConversionToInteger,
         Some(Status::Null) => Trap::NullReference,
-        Some(Status::Unreachable | Status::OtherTrap) | None => Trap::UnreachableCodeReached,
-    })
+        _ => Trap::UnreachableCodeReached,
+    }
 }
 
 /// What the library's calls to the host need.

@@ -53,18 +53,6 @@ impl Pool {
         })
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.namespaces.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.namespaces.is_empty()
-    }
-
     /// How many of them are persistent ones.
     #[must_use]
     pub fn persistent(&self) -> usize {
@@ -88,7 +76,7 @@ impl Pool {
     pub fn describe(&self) -> String {
         format!(
             "{} network namespaces ({} persistent), {}",
-            self.len(),
+            self.namespaces.len(),
             self.persistent,
             self.config.describe()
         )

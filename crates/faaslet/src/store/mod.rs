@@ -7,6 +7,8 @@
 //! * Compiled code runs unchecked, so it is loaded only from a store that nobody but root, ourselves and
 //!   whoever called `sudo` can write to, all the way up; and from the very descriptor that was checked.
 //! * Files appear whole (temporary file, fsync, rename) and no symbolic link is followed below the root.
+//!
+//! `manifest` and `snapshots` use [`Store`], and it shows their types: they are the rest of what it does, kept apart for their length.
 
 mod code;
 mod dir;

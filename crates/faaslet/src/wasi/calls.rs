@@ -9,9 +9,7 @@ use nix::time::{ClockId, clock_getres, clock_gettime};
 use nix::unistd::{read, write};
 use wasmtime::Linker;
 
-use super::memory::{Answer, Call, Errno, Guest, code, offer};
-use super::preview1::MODULE;
-use crate::error::ProcExit;
+use super::memory::{Answer, Call, Errno, Guest, code, functions};
 use crate::grants::Grants;
 use crate::host::Host;
 use crate::stack;
@@ -21,36 +19,30 @@ const STDERR: u32 = 2;
 /// A program may not have more buffers than this in one call (Linux's own `IOV_MAX`).
 pub(super) const IOVECS_MAX: u32 = 1024;
 
-/// Offers them to modules.
-pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker.func_wrap(MODULE, "proc_exit", |status: i32| -> wasmtime::Result<()> {
-        Err(ProcExit(status).into())
-    })?;
-    offer! { linker;
-        args_sizes_get(c, count: u32, size: u32) => sizes(c, args, count, size);
-        args_get(c, list: u32, buffer: u32) => strings(c, args, list, buffer);
-        environ_sizes_get(c, count: u32, size: u32) => sizes(c, env, count, size);
-        environ_get(c, list: u32, buffer: u32) => strings(c, env, list, buffer);
-        // No directory was given: descriptor 3 and above do not exist.
-        fd_prestat_get(_c, _: u32, _: u32) => Err(Errno::Badf);
-        fd_prestat_dir_name(_c, _: u32, _: u32, _: u32) => Err(Errno::Badf);
-        fd_read(c, fd: u32, list: u32, n: u32, done: u32) => fd_read(c, fd, list, n, done);
-        fd_write(c, fd: u32, list: u32, n: u32, done: u32) => fd_write(c, fd, list, n, done);
-        fd_close(c, fd: u32) => open(c.data(), fd).map(|()| c.data_mut().closed |= 1 << fd);
-        fd_fdstat_get(c, fd: u32, at: u32) => fdstat(c, fd, at);
-        fd_fdstat_set_flags(c, fd: u32, flags: u32) => open(c.data(), fd).and(no_flags(flags));
-        fd_seek(c, fd: u32, _: i64, _: u32, _: u32) => open(c.data(), fd).and(Err(Errno::Spipe));
-        fd_tell(c, fd: u32, _: u32) => open(c.data(), fd).and(Err(Errno::Spipe));
-        clock_time_get(c, id: u32, _: u64, at: u32) =>
-            clock_ns(id, clock_gettime).and_then(|ns| put_u64(c, at, ns));
-        clock_res_get(c, id: u32, at: u32) =>
-            clock_ns(id, clock_getres).and_then(|ns| put_u64(c, at, ns));
-        random_get(c, at: u32, len: u32) => random(c, at, len);
-        sched_yield(_c) => {
-            std::thread::yield_now();
-            Ok(())
-        };
-    }
+functions! {
+    args_sizes_get(c, count: u32, size: u32) => sizes(c, args, count, size);
+    args_get(c, list: u32, buffer: u32) => strings(c, args, list, buffer);
+    environ_sizes_get(c, count: u32, size: u32) => sizes(c, env, count, size);
+    environ_get(c, list: u32, buffer: u32) => strings(c, env, list, buffer);
+    // No directory was given: descriptor 3 and above do not exist.
+    fd_prestat_get(_c, _: u32, _: u32) => Err(Errno::Badf);
+    fd_prestat_dir_name(_c, _: u32, _: u32, _: u32) => Err(Errno::Badf);
+    fd_read(c, fd: u32, list: u32, n: u32, done: u32) => fd_read(c, fd, list, n, done);
+    fd_write(c, fd: u32, list: u32, n: u32, done: u32) => fd_write(c, fd, list, n, done);
+    fd_close(c, fd: u32) => open(c.data(), fd).map(|()| c.data_mut().closed |= 1 << fd);
+    fd_fdstat_get(c, fd: u32, at: u32) => fdstat(c, fd, at);
+    fd_fdstat_set_flags(c, fd: u32, flags: u32) => open(c.data(), fd).and(no_flags(flags));
+    fd_seek(c, fd: u32, _: i64, _: u32, _: u32) => open(c.data(), fd).and(Err(Errno::Spipe));
+    fd_tell(c, fd: u32, _: u32) => open(c.data(), fd).and(Err(Errno::Spipe));
+    clock_time_get(c, id: u32, _: u64, at: u32) =>
+        clock_ns(id, clock_gettime).and_then(|ns| put_u64(c, at, ns));
+    clock_res_get(c, id: u32, at: u32) =>
+        clock_ns(id, clock_getres).and_then(|ns| put_u64(c, at, ns));
+    random_get(c, at: u32, len: u32) => random(c, at, len);
+    sched_yield(_c) => {
+        std::thread::yield_now();
+        Ok(())
+    };
 }
 
 /// A standard stream cannot be made non-blocking; asking for no flags is no change.

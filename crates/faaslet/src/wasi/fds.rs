@@ -10,48 +10,46 @@ use rustix::fs::{
 use wasmtime::Linker;
 
 use super::calls;
-use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of, known, offer};
+use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of, functions, known};
 use crate::files::descriptors::{Descriptor, Descriptors};
 use crate::files::stat;
 use crate::host::Host;
 
-pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    offer! { linker;
-        fd_close(c, fd: u32) => table(c)?.close(fd);
-        fd_renumber(c, from: u32, to: u32) => table(c)?.renumber(from, to);
-        fd_prestat_get(c, fd: u32, at: u32) => prestat(c, fd, at);
-        fd_prestat_dir_name(c, fd: u32, at: u32, len: u32) => prestat_dir_name(c, fd, at, len);
+functions! {
+    fd_close(c, fd: u32) => table(c)?.close(fd);
+    fd_renumber(c, from: u32, to: u32) => table(c)?.renumber(from, to);
+    fd_prestat_get(c, fd: u32, at: u32) => prestat(c, fd, at);
+    fd_prestat_dir_name(c, fd: u32, at: u32, len: u32) => prestat_dir_name(c, fd, at, len);
 
-        fd_fdstat_get(c, fd: u32, at: u32) => fdstat(c, fd, at);
-        fd_fdstat_set_flags(c, fd: u32, flags: u32) => set_flags(table(c)?, fd, flags);
-        fd_fdstat_set_rights(c, fd: u32, _: u64, _: u64) => match table(c)?.get(fd)? {
-            Descriptor::Stream(_) => Err(Errno::Badf),
-            _ => Err(Errno::Notsup),
-        };
-        fd_filestat_get(c, fd: u32, at: u32) => filestat(c, fd, at);
-        fd_filestat_set_times(c, fd: u32, atim: u64, mtim: u64, which: u32) =>
-            set_times(table(c)?, fd, &times(atim, mtim, which)?);
+    fd_fdstat_get(c, fd: u32, at: u32) => fdstat(c, fd, at);
+    fd_fdstat_set_flags(c, fd: u32, flags: u32) => set_flags(table(c)?, fd, flags);
+    fd_fdstat_set_rights(c, fd: u32, _: u64, _: u64) => match table(c)?.get(fd)? {
+        Descriptor::Stream(_) => Err(Errno::Badf),
+        _ => Err(Errno::Notsup),
+    };
+    fd_filestat_get(c, fd: u32, at: u32) => filestat(c, fd, at);
+    fd_filestat_set_times(c, fd: u32, atim: u64, mtim: u64, which: u32) =>
+        set_times(table(c)?, fd, &times(atim, mtim, which)?);
 
-        fd_advise(c, fd: u32, offset: u64, len: u64, advice: u32) =>
-            advise(table(c)?, fd, (offset, len), advice);
-        // Linux can; preview 1's other hosts cannot, so programs do without.
-        fd_allocate(c, fd: u32, _: u64, _: u64) => table(c)?.file(fd).and(Err(Errno::Notsup));
-        fd_datasync(c, fd: u32) => Ok(fdatasync(&table(c)?.file(fd)?.fd)?);
-        fd_sync(c, fd: u32) => Ok(fsync(&table(c)?.file(fd)?.fd)?);
-        fd_filestat_set_size(c, fd: u32, size: u64) => match table(c)?.file(fd)? {
-            file if file.writable => Ok(ftruncate(&file.fd, size)?),
-            _ => Err(Errno::Perm),
-        };
-        fd_readdir(c, fd: u32, at: u32, len: u32, cookie: u64, used: u32) =>
-            readdir(c, fd, (at, len), cookie, used);
+    fd_advise(c, fd: u32, offset: u64, len: u64, advice: u32) =>
+        advise(table(c)?, fd, (offset, len), advice);
+    // Linux can; preview 1's other hosts cannot, so programs do without.
+    fd_allocate(c, fd: u32, _: u64, _: u64) => table(c)?.file(fd).and(Err(Errno::Notsup));
+    fd_datasync(c, fd: u32) => Ok(fdatasync(&table(c)?.file(fd)?.fd)?);
+    fd_sync(c, fd: u32) => Ok(fsync(&table(c)?.file(fd)?.fd)?);
+    fd_filestat_set_size(c, fd: u32, size: u64) => match table(c)?.file(fd)? {
+        file if file.writable => Ok(ftruncate(&file.fd, size)?),
+        _ => Err(Errno::Perm),
+    };
+    fd_readdir(c, fd: u32, at: u32, len: u32, cookie: u64, used: u32) =>
+        readdir(c, fd, (at, len), cookie, used);
 
-        // There are no sockets, and no signals.
-        sock_accept(c, fd: u32, _: u32, _: u32) => no_socket(c, fd);
-        sock_recv(c, fd: u32, _: u32, _: u32, _: u32, _: u32, _: u32) => no_socket(c, fd);
-        sock_send(c, fd: u32, _: u32, _: u32, _: u32, _: u32) => no_socket(c, fd);
-        sock_shutdown(c, fd: u32, _: u32) => no_socket(c, fd);
-        proc_raise(_c, _: u32) => Err(Errno::Notsup);
-    }
+    // There are no sockets, and no signals.
+    sock_accept(c, fd: u32, _: u32, _: u32) => no_socket(c, fd);
+    sock_recv(c, fd: u32, _: u32, _: u32, _: u32, _: u32, _: u32) => no_socket(c, fd);
+    sock_send(c, fd: u32, _: u32, _: u32, _: u32, _: u32) => no_socket(c, fd);
+    sock_shutdown(c, fd: u32, _: u32) => no_socket(c, fd);
+    proc_raise(_c, _: u32) => Err(Errno::Notsup);
 }
 
 fn table<'a>(c: &'a mut Call<'_>) -> Answer<&'a mut Descriptors> {

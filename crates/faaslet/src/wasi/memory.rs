@@ -12,19 +12,24 @@ pub(super) type Call<'a> = Caller<'a, Host>;
 /// Linux's limit for a path, its final NUL included.
 const PATH_MAX_BYTES: usize = 4096;
 
-/// Offers functions of preview 1 under their names: what each answers to the program that calls.
-macro_rules! offer {
-    ($linker:expr; $($name:ident($c:ident $(, $arg:tt: $ty:ty)*) => $answer:expr;)*) => {{
-        $(
-            $linker.func_wrap($crate::wasi::preview1::MODULE, stringify!($name), |mut caller: Call<'_> $(, $arg: $ty)*| {
-                let answer = |$c: &mut Call<'_>| -> Answer { $answer };
-                code(answer(&mut caller))
-            })?;
-        )*
-        Ok(())
-    }};
+/// Functions of preview 1 by their names: what each answers to the program that calls. Makes the list of the names and what
+/// offers the functions to modules.
+macro_rules! functions {
+    ($($name:ident($c:ident $(, $arg:tt: $ty:ty)*) => $answer:expr;)*) => {
+        pub(super) const NAMES: &[&str] = &[$(stringify!($name),)*];
+
+        pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+            $(
+                linker.func_wrap(wasm_interface::WASI, stringify!($name), |mut caller: Call<'_> $(, $arg: $ty)*| {
+                    let answer = |$c: &mut Call<'_>| -> Answer { $answer };
+                    code(answer(&mut caller))
+                })?;
+            )*
+            Ok(())
+        }
+    };
 }
-pub(super) use offer;
+pub(super) use functions;
 
 /// What a call returns for `answer`.
 pub(super) fn code(answer: Answer) -> i32 {

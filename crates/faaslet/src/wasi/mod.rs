@@ -1,6 +1,6 @@
 //! What a module may import: `wasi_snapshot_preview1`, and nothing else.
 //!
-//! Programs that only compute and use their standard streams ([`LIGHT`]: most C programs, all of the
+//! Programs that only compute and use their standard streams ([`is_light`]: most C programs, all of the
 //! benchmarks' kernels) are served by a few functions on plain host state, which cost nothing
 //! until they are called. A program that imports any other function, or is given a directory, gets a table of
 //! descriptors ([`crate::files`]) and all of preview 1. The choice follows from the module's imports and its grants
@@ -12,23 +12,38 @@ mod fds;
 mod memory;
 mod paths;
 mod poll;
-mod preview1;
 mod streams;
 
 use wasmtime::{Engine, Linker};
 
+use crate::error::ProcExit;
 use crate::host::Host;
 
-pub(crate) use preview1::{LIGHT, MODULE, offered};
+pub(crate) use wasm_interface::WASI as MODULE;
 
-/// All of preview 1 for programs with files, else the functions of [`LIGHT`].
+const EXIT: &str = "proc_exit";
+
+/// Whether the function `name` of [`MODULE`] needs no table of descriptors.
+pub(crate) fn is_light(name: &str) -> bool {
+    calls::NAMES.contains(&name) || [EXIT, poll::NAME].contains(&name)
+}
+
+/// Whether `name` of [`MODULE`] is offered to some program.
+pub(crate) fn offered(name: &str) -> bool {
+    let others = [streams::NAMES, fds::NAMES, paths::NAMES];
+    is_light(name) || others.iter().any(|names| names.contains(&name))
+}
+
+/// All of preview 1 for programs with files, else the light functions.
 pub(crate) fn linker(engine: &Engine, files: bool) -> wasmtime::Result<Linker<Host>> {
     if files { full(engine) } else { light(engine) }
 }
 
-/// The functions of [`LIGHT`].
 fn light(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
+    linker.func_wrap(MODULE, EXIT, |status: i32| -> wasmtime::Result<()> {
+        Err(ProcExit(status).into())
+    })?;
     calls::link(&mut linker)?;
     poll::link(&mut linker)?;
     Ok(linker)
@@ -47,21 +62,17 @@ fn full(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
 
 #[cfg(test)]
 mod tests {
-    use super::preview1::FILES;
     use super::*;
     use crate::deadline::Deadlines;
     use crate::grants::Grants;
     use crate::settings::EngineSettings;
+    use wasmtime::Store;
+    use wasmtime_wasi::{WasiCtxBuilder, p1};
 
-    fn names(linker: &Linker<Host>, engine: &Engine) -> Vec<String> {
-        let grants = std::sync::Arc::new(Grants::default());
-        let settings = EngineSettings::default();
-        let watch = Deadlines::watch(&std::sync::Arc::default(), settings.deadline);
-        let host = Host::new(&grants, &settings, watch);
-        let mut store = wasmtime::Store::new(engine, host);
+    fn names<T: 'static>(linker: &Linker<T>, data: T) -> Vec<String> {
         let mut names: Vec<String> = linker
-            .iter(&mut store)
-            .inspect(|(module, ..)| assert_eq!(*module, MODULE))
+            .iter(&mut Store::new(linker.engine(), data))
+            .filter(|(module, ..)| *module == MODULE)
             .map(|(_, name, _)| name.to_owned())
             .collect();
         names.sort();
@@ -69,11 +80,22 @@ mod tests {
     }
 
     #[test]
-    fn the_linkers_offer_what_the_lists_say() {
+    fn the_linkers_offer_preview_1_and_what_of_it_is_light() {
         let engine = Engine::default();
-        assert_eq!(names(&light(&engine).expect("a linker"), &engine), LIGHT);
-        let mut all: Vec<&str> = LIGHT.into_iter().chain(FILES).collect();
-        all.sort_unstable();
-        assert_eq!(names(&full(&engine).expect("a linker"), &engine), all);
+        let host = || {
+            let settings = EngineSettings::default();
+            let watch = Deadlines::watch(&std::sync::Arc::default(), settings.deadline);
+            Host::new(&std::sync::Arc::new(Grants::default()), &settings, watch)
+        };
+        let mut theirs = Linker::new(&engine);
+        p1::add_to_linker_sync(&mut theirs, |context| context).expect("a linker");
+        let all = names(&full(&engine).expect("a linker"), host());
+        assert_eq!(all, names(&theirs, WasiCtxBuilder::new().build_p1()));
+        assert!(all.iter().all(|name| offered(name)));
+        let (light_ones, _): (Vec<String>, _) = all.into_iter().partition(|name| is_light(name));
+        assert_eq!(
+            names(&light(&engine).expect("a linker"), host()),
+            light_ones
+        );
     }
 }

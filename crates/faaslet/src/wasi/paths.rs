@@ -10,7 +10,7 @@ use rustix::io::Errno as Os;
 use wasmtime::Linker;
 
 use super::fds::{self, FDFLAGS, FDFLAGS_SYNC};
-use super::memory::{Answer, Call, Errno, Guest, code, known, offer};
+use super::memory::{Answer, Call, Errno, Guest, code, functions, known};
 use crate::files::descriptors::{Descriptor, Dir, File};
 use crate::files::{resolve, stat};
 use crate::host::Host;
@@ -18,32 +18,30 @@ use crate::host::Host;
 /// Address and length of a path.
 type Text = (u32, u32);
 
-pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    offer! { linker;
-        path_create_directory(c, fd: u32, path: u32, len: u32) => create_directory(c, fd, (path, len));
-        path_filestat_get(c, fd: u32, lookup: u32, path: u32, len: u32, at: u32) =>
-            filestat(c, fd, lookup, (path, len), at);
-        path_filestat_set_times(c, fd: u32, lookup: u32, path: u32, len: u32, atim: u64, mtim: u64, which: u32) =>
-            set_times(c, fd, lookup, (path, len), (atim, mtim, which));
-        path_link(c, fd: u32, lookup: u32, path: u32, len: u32, to: u32, new: u32, new_len: u32) =>
-            hard_link(c, (fd, to), lookup, (path, len), (new, new_len));
-        path_open(
-            c, fd: u32, lookup: u32, path: u32, len: u32, oflags: u32, rights: u64, inheriting: u64, fdflags: u32, at: u32
-        ) => {
-            let rights = rights | (inheriting & !RIGHTS);
-            path_open(c, fd, (path, len), &How { lookup, oflags, rights, fdflags }, at)
-        };
-        path_readlink(c, fd: u32, path: u32, len: u32, at: u32, room: u32, used: u32) =>
-            readlink(c, fd, (path, len), (at, room), used);
-        path_remove_directory(c, fd: u32, path: u32, len: u32) =>
-            unlink(c, fd, (path, len), AtFlags::REMOVEDIR);
-        path_rename(c, fd: u32, path: u32, len: u32, to: u32, new: u32, new_len: u32) =>
-            rename(c, (fd, to), (path, len), (new, new_len));
-        path_symlink(c, text: u32, text_len: u32, fd: u32, path: u32, len: u32) =>
-            symlink(c, (text, text_len), fd, (path, len));
-        path_unlink_file(c, fd: u32, path: u32, len: u32) =>
-            unlink(c, fd, (path, len), AtFlags::empty());
-    }
+functions! {
+    path_create_directory(c, fd: u32, path: u32, len: u32) => create_directory(c, fd, (path, len));
+    path_filestat_get(c, fd: u32, lookup: u32, path: u32, len: u32, at: u32) =>
+        filestat(c, fd, lookup, (path, len), at);
+    path_filestat_set_times(c, fd: u32, lookup: u32, path: u32, len: u32, atim: u64, mtim: u64, which: u32) =>
+        set_times(c, fd, lookup, (path, len), (atim, mtim, which));
+    path_link(c, fd: u32, lookup: u32, path: u32, len: u32, to: u32, new: u32, new_len: u32) =>
+        hard_link(c, (fd, to), lookup, (path, len), (new, new_len));
+    path_open(
+        c, fd: u32, lookup: u32, path: u32, len: u32, oflags: u32, rights: u64, inheriting: u64, fdflags: u32, at: u32
+    ) => {
+        let rights = rights | (inheriting & !RIGHTS);
+        path_open(c, fd, (path, len), &How { lookup, oflags, rights, fdflags }, at)
+    };
+    path_readlink(c, fd: u32, path: u32, len: u32, at: u32, room: u32, used: u32) =>
+        readlink(c, fd, (path, len), (at, room), used);
+    path_remove_directory(c, fd: u32, path: u32, len: u32) =>
+        unlink(c, fd, (path, len), AtFlags::REMOVEDIR);
+    path_rename(c, fd: u32, path: u32, len: u32, to: u32, new: u32, new_len: u32) =>
+        rename(c, (fd, to), (path, len), (new, new_len));
+    path_symlink(c, text: u32, text_len: u32, fd: u32, path: u32, len: u32) =>
+        symlink(c, (text, text_len), fd, (path, len));
+    path_unlink_file(c, fd: u32, path: u32, len: u32) =>
+        unlink(c, fd, (path, len), AtFlags::empty());
 }
 
 /// Whether a link in the last place is followed.

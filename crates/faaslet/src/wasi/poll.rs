@@ -8,7 +8,6 @@ use nix::time::{ClockId, clock_gettime};
 use wasmtime::{Caller, Linker};
 
 use super::memory::{Answer, Errno, Guest, code};
-use super::preview1::MODULE;
 use crate::error::Stop;
 use crate::host::Host;
 
@@ -19,10 +18,12 @@ const SUBSCRIPTIONS_MAX: u32 = 1024;
 /// How often a sleep looks whether it was interrupted.
 const SLICE: Duration = Duration::from_millis(50);
 
+pub(super) const NAME: &str = "poll_oneoff";
+
 pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     linker.func_wrap(
-        MODULE,
-        "poll_oneoff",
+        wasm_interface::WASI,
+        NAME,
         |mut c: Caller<'_, Host>, subs: u32, events: u32, n: u32, count_at: u32| match poll_oneoff(
             &mut c, subs, events, n, count_at,
         ) {

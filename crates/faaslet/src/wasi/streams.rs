@@ -7,31 +7,29 @@ use rustix::io::{Errno as Os, ReadWriteFlags, pread, pwrite, pwritev2, write};
 use wasmtime::Linker;
 
 use super::calls;
-use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of, offer};
+use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of, functions};
 use crate::files::descriptors::{Descriptor, File, Stream};
 use crate::host::Host;
 
-pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    offer! { linker;
-        fd_read(c, fd: u32, list: u32, n: u32, done: u32) => match stream(c, fd) {
-            Some(stream) => calls::fd_read(c, stream as u32, list, n, done),
-            None => transfer(c, fd, (list, n), None, Move::Read, done),
-        };
-        fd_write(c, fd: u32, list: u32, n: u32, done: u32) => match stream(c, fd) {
-            Some(stream) => calls::fd_write(c, stream as u32, list, n, done),
-            None => transfer(c, fd, (list, n), None, Move::Write, done),
-        };
-        fd_pread(c, fd: u32, list: u32, n: u32, at: u64, done: u32) => match stream(c, fd) {
-            Some(Stream::Stdin) => Err(Errno::Spipe),
-            _ => transfer(c, fd, (list, n), Some(at), Move::Read, done),
-        };
-        fd_pwrite(c, fd: u32, list: u32, n: u32, at: u64, done: u32) => match stream(c, fd) {
-            Some(Stream::Stdout | Stream::Stderr) => Err(Errno::Spipe),
-            _ => transfer(c, fd, (list, n), Some(at), Move::Write, done),
-        };
-        fd_seek(c, fd: u32, offset: i64, whence: u32, at: u32) => fd_seek(c, fd, offset, whence, at);
-        fd_tell(c, fd: u32, at: u32) => fd_seek(c, fd, 0, WHENCE_CURRENT, at);
-    }
+functions! {
+    fd_read(c, fd: u32, list: u32, n: u32, done: u32) => match stream(c, fd) {
+        Some(stream) => calls::fd_read(c, stream as u32, list, n, done),
+        None => transfer(c, fd, (list, n), None, Move::Read, done),
+    };
+    fd_write(c, fd: u32, list: u32, n: u32, done: u32) => match stream(c, fd) {
+        Some(stream) => calls::fd_write(c, stream as u32, list, n, done),
+        None => transfer(c, fd, (list, n), None, Move::Write, done),
+    };
+    fd_pread(c, fd: u32, list: u32, n: u32, at: u64, done: u32) => match stream(c, fd) {
+        Some(Stream::Stdin) => Err(Errno::Spipe),
+        _ => transfer(c, fd, (list, n), Some(at), Move::Read, done),
+    };
+    fd_pwrite(c, fd: u32, list: u32, n: u32, at: u64, done: u32) => match stream(c, fd) {
+        Some(Stream::Stdout | Stream::Stderr) => Err(Errno::Spipe),
+        _ => transfer(c, fd, (list, n), Some(at), Move::Write, done),
+    };
+    fd_seek(c, fd: u32, offset: i64, whence: u32, at: u32) => fd_seek(c, fd, offset, whence, at);
+    fd_tell(c, fd: u32, at: u32) => fd_seek(c, fd, 0, WHENCE_CURRENT, at);
 }
 
 fn stream(c: &mut Call<'_>, fd: u32) -> Option<Stream> {

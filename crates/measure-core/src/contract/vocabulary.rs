@@ -228,6 +228,8 @@ pub mod phase {
     pub const TOTAL: &str = "total";
     /// Of a comparison: the kernel alone; `n` is how often it ran.
     pub const KERNEL: &str = "kernel";
+    /// Of a comparison: one iteration of a process that makes many; `order` counts them from 0.
+    pub const ITERATION: &str = "iteration";
     /// Of a comparison: the process of a Wasm run with its engine, from asked for to reaped; no part of `total`.
     pub const PROCESS: &str = "process";
     /// Of `hold`: before the driver was started.
@@ -248,6 +250,8 @@ pub mod phase {
     pub const SWAP: &str = "swap";
     /// Of `disturbed`: the processor became slower.
     pub const FREQUENCY: &str = "frequency";
+    /// Of `disturbed`: the block was made again, and its samples do not count.
+    pub const REPEATED: &str = "repeated";
     /// Of `disturbed`: the processor was too hot.
     pub const THROTTLING: &str = "throttling";
 }

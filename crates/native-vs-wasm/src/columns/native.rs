@@ -10,7 +10,7 @@ use std::time::Duration;
 use measure_core::base::files::sha256_of;
 
 use super::process::Runner;
-use super::{Executable, Words};
+use super::{CURVE_PROCESSES, Executable, Words};
 use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
 use crate::layout::Layout;
 
@@ -26,8 +26,8 @@ pub struct NativeColumn {
     pub mend: String,
     /// How long one run may take.
     pub timeout: Duration,
-    /// Iterations that a process makes, if it is to make all.
-    pub reuse: Option<u32>,
+    /// Iterations that each process makes, if it is to live on.
+    pub curve: Option<u32>,
     /// The column that it is held against, if that is not the reference.
     pub twin: Option<String>,
     /// The variable that its programs take the seed of string hashes from, if they do.
@@ -64,8 +64,16 @@ impl Column for NativeColumn {
         self.twin.as_deref()
     }
 
+    fn curve(&self) -> Option<u32> {
+        self.curve
+    }
+
     fn processes(&self, iterations: u32) -> u32 {
-        if self.reuse.is_some() { 1 } else { iterations }
+        match self.curve {
+            // As many as an interval takes: each makes all iterations.
+            Some(_) => iterations.min(CURVE_PROCESSES),
+            None => iterations,
+        }
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {

@@ -14,7 +14,7 @@ use measure_core::base::ids::{FunctionId, FunctionIdError};
 
 use super::process::Runner;
 use super::replicate::{self, Replicate};
-use super::{Executable, SecondEngine, Words};
+use super::{CURVE_PROCESSES, Executable, SecondEngine, Words};
 use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
 use crate::layout::Layout;
 
@@ -40,7 +40,7 @@ pub struct WasmColumn {
     store: Store,
     mend: String,
     build_flags: Vec<String>,
-    reuse: Option<u32>,
+    curve: Option<u32>,
     words: Words,
     locate: Locate,
     twin: Option<String>,
@@ -67,8 +67,8 @@ pub struct WasmSetup {
     pub mend: String,
     /// Flags of the compiler that made the modules.
     pub build_flags: Vec<String>,
-    /// Iterations that an instance makes, if it is to make all.
-    pub reuse: Option<u32>,
+    /// Iterations that each process makes, if it is to live on.
+    pub curve: Option<u32>,
     /// The column that it is held against, if that is not the reference.
     pub twin: Option<String>,
     /// The variable that its programs take the seed of string hashes from, if they do.
@@ -99,7 +99,7 @@ impl WasmColumn {
             store: setup.store,
             mend: setup.mend,
             build_flags: setup.build_flags,
-            reuse: setup.reuse,
+            curve: setup.curve,
             words: setup.words,
             locate: setup.locate,
             twin: setup.twin,
@@ -184,8 +184,16 @@ impl Column for WasmColumn {
         self.twin.as_deref()
     }
 
+    fn curve(&self) -> Option<u32> {
+        self.curve
+    }
+
     fn processes(&self, iterations: u32) -> u32 {
-        if self.reuse.is_some() { 1 } else { iterations }
+        match self.curve {
+            // As many as an interval takes: each makes all iterations.
+            Some(_) => iterations.min(CURVE_PROCESSES),
+            None => iterations,
+        }
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {

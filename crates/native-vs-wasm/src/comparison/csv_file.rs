@@ -1,8 +1,7 @@
 //! The CSV files: the rows that old scripts read, and the ratios.
 
-use super::{Comparison, Row, Times};
+use super::{Comparison, Row, by_process};
 use measure_core::contract::vocabulary::phase::KERNEL;
-use stats::levels::{self, Levels};
 
 /// `benchmark,type,microseconds`, a row per run: the kernel's time. In the order of the run's list, within
 /// a benchmark by column, within a column as measured.
@@ -11,11 +10,15 @@ pub fn rows(comparison: &Comparison) -> String {
     let mut text = String::from("benchmark,type,microseconds\n");
     for benchmark in &comparison.info.benchmarks {
         for column in &comparison.info.columns {
-            for sample in comparison.runs(benchmark, &column.name, KERNEL) {
-                if let Some(ns) = sample.value.number().filter(|_| sample.n > 0) {
-                    let us = ns as f64 / sample.n as f64 / 1e3;
-                    text += &format!("{},{},{us:.3}\n", benchmark.name, column.name);
-                }
+            let levels = by_process(comparison, benchmark, &column.name, KERNEL);
+            // Of processes that live on one row each.
+            let values = levels.map(|levels| match column.curve {
+                Some(_) => levels.process_medians(),
+                None => levels.values(),
+            });
+            for ns in values.unwrap_or_default() {
+                let us = ns / 1e3;
+                text += &format!("{},{},{us:.3}\n", benchmark.name, column.name);
             }
         }
     }
@@ -39,7 +42,7 @@ pub(super) fn ratios(comparison: &Comparison, rows: &[Row<'_>]) -> String {
                 cell.kernel.values().len().to_string(),
                 row.benchmark.repeats.to_string(),
                 us(kernel.map(|k| k.value)),
-                us(mad(&cell.kernel)),
+                us(stats::mad(&cell.kernel.values())),
                 us(whole.map(|w| w.value)),
             ];
             for ratio in [cell.kernel.ratio, cell.whole.ratio] {
@@ -61,12 +64,4 @@ pub(super) fn ratios(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         text.lines().count()
     );
     text
-}
-
-/// The median absolute deviation from the median, not scaled.
-fn mad(times: &Times) -> Option<f64> {
-    let centre = times.median?.value;
-    let values = times.values().into_iter();
-    let deviations: Vec<f64> = values.map(|v| (v - centre).abs()).collect();
-    Levels::one_per_process(&deviations).map(|d| levels::median(&d).value)
 }

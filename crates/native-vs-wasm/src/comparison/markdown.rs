@@ -1,8 +1,9 @@
 //! `report.md` of a comparison.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Comparison, Row, means, plot_name, table};
+use super::{Comparison, Row, curve, means, plot_name, table};
 use report::duration_ns;
 use report::environment;
 
@@ -30,6 +31,10 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         }
         text.push('\n');
     }
+    let aa = table::aa(comparison, rows);
+    if !aa.is_empty() {
+        let _ = writeln!(text, "## A/A\n\n{aa}");
+    }
     for group in comparison.groups() {
         let _ = writeln!(text, "## Times{}\n", suffix(group));
         if rows
@@ -48,6 +53,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
             );
         }
     }
+    text += &curve::markdown(comparison);
     text += &odd(rows);
     text += &how(comparison);
     text + &environment::section(comparison.records.environment.as_ref())
@@ -67,18 +73,28 @@ pub(super) fn has_ratio(row: &Row<'_>) -> bool {
 
 fn odd(rows: &[Row<'_>]) -> String {
     let mut text = String::new();
-    for row in rows {
-        for cell in &row.cells {
-            for flag in &cell.kernel.flags {
-                let _ = writeln!(
-                    text,
-                    "- {}, {}: {}",
-                    row.benchmark.name,
-                    cell.column,
-                    flag.describe(duration_ns)
-                );
-            }
+    let mut unchecked: BTreeMap<(&str, String), usize> = BTreeMap::new();
+    let cells = || {
+        rows.iter()
+            .flat_map(|row| row.cells.iter().map(move |cell| (row, cell)))
+    };
+    for (row, cell) in cells() {
+        for flag in &cell.kernel.odd.flags {
+            let name = &row.benchmark.name;
+            let _ = writeln!(
+                text,
+                "- {name}, {}: {}",
+                cell.column,
+                flag.describe(duration_ns)
+            );
         }
+        for (what, why) in &cell.kernel.odd.unchecked {
+            *unchecked.entry((what, why.to_string())).or_default() += 1;
+        }
+    }
+    for ((what, why), times) in unchecked {
+        let of = cells().count();
+        let _ = writeln!(text, "- {what}: unchecked in {times} of {of} cells: {why}");
     }
     if text.is_empty() {
         return text;

@@ -5,9 +5,11 @@
 
 mod bars;
 mod csv_file;
+mod curve;
 mod markdown;
 mod plot;
 mod rows;
+mod summary_file;
 mod table;
 
 use std::path::Path;
@@ -21,6 +23,7 @@ use crate::layout::Layout;
 use report::{Records, read_json};
 
 pub use csv_file::rows as csv_rows;
+pub(crate) use rows::by_process;
 pub use rows::{BEST_NATIVE, Cell, Mean, Row, Times, means, rows};
 pub use table::{line, terminal};
 
@@ -49,6 +52,10 @@ pub struct ComparisonInfo {
     pub builds: Vec<String>,
     /// In the order asked for.
     pub columns: Vec<ColumnInfo>,
+    /// Whether the columns are one, measured as if it were several: a column against its twin then shows how often what is
+    /// the same is found to differ.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub aa: bool,
     /// In the order of the tables.
     pub benchmarks: Vec<BenchmarkInfo>,
     /// Whether it came to its end, or what ended it.
@@ -71,6 +78,9 @@ pub struct ColumnInfo {
     /// The column that shares with it what sets both apart, and that it is held against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub twin: Option<String>,
+    /// How many iterations each of its processes makes, if they live on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curve: Option<u32>,
 }
 
 /// A benchmark.
@@ -154,7 +164,7 @@ impl Comparison {
     }
 
     /// The samples of the timed runs of `benchmark` in `column`, in the order in which they were taken.
-    fn runs<'a>(
+    pub(crate) fn runs<'a>(
         &'a self,
         benchmark: &'a BenchmarkInfo,
         column: &'a str,
@@ -183,7 +193,11 @@ pub fn render(comparison: &Comparison) -> Vec<(String, String)> {
             csv_file::ratios(comparison, &found),
         ),
         ("report.md".to_owned(), markdown::render(comparison, &found)),
+        summary_file::render(comparison, &found),
     ];
+    if comparison.info.columns.iter().any(|c| c.curve.is_some()) {
+        files.push((format!("{suite}-curve.csv"), curve::csv(comparison)));
+    }
     for group in comparison.groups() {
         if let Some(svg) = plot::svg(comparison, group, &found) {
             files.push((plot_name(group), svg));

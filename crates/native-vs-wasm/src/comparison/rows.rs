@@ -3,9 +3,9 @@
 use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::Measure;
 use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
-use stats::levels::{self, Estimate, GeometricMeans, Levels};
-use stats::{Flag, flags};
+use stats::levels::{self, Estimate, Findings, GeometricMeans, Levels};
 
+use super::curve::Curve;
 use super::{BenchmarkInfo, ColumnInfo, Comparison};
 use crate::column::Side;
 use crate::plan::CHOOSING_ORDER;
@@ -44,8 +44,8 @@ pub struct Times {
     pub median: Option<Estimate>,
     /// Over the column that it is held against.
     pub ratio: Option<Estimate>,
-    /// Outliers, drift, modes: what a reader of the median should know.
-    pub flags: Vec<Flag>,
+    /// Outliers, drift, modes, and what of these could not be looked for.
+    pub odd: Findings,
 }
 
 impl Times {
@@ -81,10 +81,7 @@ pub(super) fn row<'a>(comparison: &'a Comparison, benchmark: &'a BenchmarkInfo) 
                 .as_ref()
                 .zip(below.as_ref())
                 .and_then(|(top, below)| levels::ratio(top, below)),
-            flags: found
-                .as_ref()
-                .map(|f| flags(&f.values()))
-                .unwrap_or_default(),
+            odd: found.as_ref().map(levels::flags).unwrap_or_default(),
             levels: found,
         }
     };
@@ -122,12 +119,17 @@ fn against<'a>(
 }
 
 /// The values of `benchmark` in `column` by process. Until schema 2 all Wasm runs of a column shared one.
-pub(super) fn by_process(
+pub(crate) fn by_process(
     comparison: &Comparison,
     benchmark: &BenchmarkInfo,
     column: &str,
     phase: &str,
 ) -> Option<Levels> {
+    if phase == KERNEL
+        && let Some(curve) = Curve::of_column(comparison, benchmark, column)
+    {
+        return curve.steady_levels();
+    }
     let samples = comparison.runs(benchmark, column, phase);
     let process = |sample: &Sample| match (sample.process, Side::of_column(column)) {
         (0, Side::Native) => u32::try_from(sample.order + 1).unwrap_or(u32::MAX),

@@ -1,13 +1,18 @@
 //! Tables of times and ratios.
 
 use stats::Interval;
+use stats::aa::{LEVEL, RATE, binomial_test};
 use stats::levels::{Estimate, GeometricMeans, Unchecked};
 
 use super::bars::bars;
+use super::curve;
 use super::rows::{BEST_NATIVE, chosen_by, common_against, row};
 use super::{Cell, Comparison, Mean, Row, Times, means, rows};
 use ::table::{Align, Table};
 use report::{duration_ns, ratio};
+
+/// Fewer comparisons of what is the same say nothing of how often they differ.
+const AA_COMPARISONS: usize = 200;
 
 /// Everything for a terminal, of `width` characters if it is one: a table and bars per group, the means, what went
 /// wrong.
@@ -33,7 +38,9 @@ pub fn terminal(comparison: &Comparison, width: Option<usize>) -> String {
             }
         }
     }
+    text += &curve::text(comparison, width);
     text += &summary(comparison, &means);
+    text += &aa(comparison, &found);
     text += &troubles(comparison, "");
     text
 }
@@ -242,6 +249,33 @@ fn conditions(comparison: &Comparison) -> String {
         }
     }
     text
+}
+
+/// How often a column was found to differ from itself, in a line; empty where that was not asked.
+pub(super) fn aa(comparison: &Comparison, rows: &[Row<'_>]) -> String {
+    if !comparison.info.aa {
+        return String::new();
+    }
+    let twins = comparison.info.columns.iter().filter(|c| c.twin.is_some());
+    let intervals: Vec<Interval> = twins
+        .flat_map(|column| rows.iter().filter_map(|row| row.cell(&column.name)))
+        .filter_map(|cell| cell.kernel.ratio?.interval.ok())
+        .collect();
+    let differ = intervals.iter().filter(|i| !i.contains(1.0)).count();
+    let probability = binomial_test(differ as u64, intervals.len() as u64);
+    let verdict = if intervals.len() < AA_COMPARISONS {
+        format!("too few for a verdict, {AA_COMPARISONS} are needed")
+    } else if probability < LEVEL {
+        "the intervals are too narrow".to_owned()
+    } else {
+        "the intervals hold".to_owned()
+    };
+    format!(
+        "A/A: of {} comparisons of a column with itself {differ} ({:.1} %) differ, where {:.0} % are to be expected; so many or more come by chance with probability {probability:.3}: {verdict}\n",
+        intervals.len(),
+        100.0 * differ as f64 / intervals.len().max(1) as f64,
+        100.0 * RATE,
+    )
 }
 
 /// What went wrong, a line each behind `mark`.

@@ -34,6 +34,10 @@ pub(super) fn facts(host: &Host) -> Facts {
     facts.add("frequency_driver", frequency(host, "scaling_driver"));
     facts.add("frequency_min_khz", frequency(host, "scaling_min_freq"));
     facts.add("frequency_max_khz", frequency(host, "scaling_max_freq"));
+    facts.add(
+        "core_throttles",
+        host.number(&format!("{CPU}/cpu0/thermal_throttle/core_throttle_count")),
+    );
     facts.add("turbo", turbo(host));
     facts.add("smt", smt(host));
     facts.add("isolated_cpus", host.text(&format!("{CPU}/isolated")));

@@ -3,21 +3,7 @@
 use measure_core::contract::environment::{Activity, CpuTime, Load, Severity};
 
 use super::*;
-
-/// A machine whose files are `files`: each line is a path and the text, ` | ` between its lines.
-fn made_up(files: &str) -> (tempfile::TempDir, Host) {
-    let dir = tempfile::tempdir().expect("a directory");
-    for (path, text) in files
-        .lines()
-        .filter_map(|line| line.trim().split_once(": "))
-    {
-        let path = dir.path().join(path.trim_start_matches('/'));
-        fs::create_dir_all(path.parent().expect("below the root")).expect("made");
-        fs::write(path, text.replace(" | ", "\n") + "\n").expect("written");
-    }
-    let root = dir.path().to_path_buf();
-    (dir, Host { root })
-}
+use crate::host::tests::made_up;
 
 fn environment_of(host: &Host) -> Environment {
     let idle = Load {

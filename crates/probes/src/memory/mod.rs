@@ -8,12 +8,12 @@
 //! and RSS, hugetlb pages. A process that runs in its parent's address space (between vfork and exec)
 //! would count that memory twice; it is recognised and counted apart.
 
-mod proc_dir;
+pub(crate) mod proc_dir;
 mod reading;
 mod rollup;
 mod sampler;
 mod series;
-mod task;
+pub(crate) mod task;
 mod tasks;
 mod taskstats;
 mod vm;

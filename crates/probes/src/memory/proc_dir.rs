@@ -15,7 +15,7 @@ const BUFFER_BYTES: usize = 4096;
 
 /// `/proc` and what is reused from one read to the next.
 #[derive(Debug)]
-pub(super) struct ProcDir {
+pub(crate) struct ProcDir {
     dir: OwnedFd,
     path: String,
     buffer: Box<[u8; BUFFER_BYTES]>,
@@ -52,7 +52,7 @@ impl ProcDir {
 
 /// Process ids of the host, ascending as the kernel lists them: a process that lives through the whole
 /// listing is in it.
-pub(super) fn pids(into: &mut Vec<i32>) -> std::io::Result<()> {
+pub(crate) fn pids(into: &mut Vec<i32>) -> std::io::Result<()> {
     into.clear();
     for entry in std::fs::read_dir("/proc")? {
         let name = entry?.file_name();

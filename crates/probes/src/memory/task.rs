@@ -13,7 +13,7 @@ pub struct Comm {
 
 impl Comm {
     /// The bytes up to the first NUL or newline.
-    pub(super) fn new(text: &[u8]) -> Self {
+    pub(crate) fn new(text: &[u8]) -> Self {
         let mut comm = Self::default();
         let text = text.split(|&b| b == 0 || b == b'\n').next().unwrap_or(&[]);
         for (to, &from) in comm.bytes.iter_mut().zip(text) {

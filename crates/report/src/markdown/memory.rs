@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{fit_bytes, range};
+use super::{fit_bytes, with_range};
 use crate::format::bytes;
-use crate::memory::{MemoryRow, Quantity};
+use crate::memory::{MIN_FIT_POINTS, MemoryRow, Quantity};
 use crate::records::Records;
 use crate::summary::RunSummary;
 use measure_core::contract::vocabulary::Metric;
+use stats::{Interval, LinearFit};
 use table::{Align, Table};
 
 /// The host's, whose slopes add up to what one more worker costs beyond PSS.
@@ -21,9 +22,9 @@ const BEYOND_PSS: [Metric; 5] = [
 ];
 
 pub(super) fn section(summary: &RunSummary<'_>) -> String {
-    let mut text = String::from(
+    let mut text = format!(
         "## Memory of parked workers\n\nEach worker is blocked inside the function's `main`. The whole scope is weighed, the engine's daemon included, and a line is \
-         fitted over the number of workers: its slope is what one more worker costs, its value at 0 is what is fixed. In brackets 95 % t intervals of the fit.\n\n",
+         fitted over the number of workers: its slope is what one more worker costs, its value at 0 is what is fixed. In brackets 95 % t intervals of the fit, from {MIN_FIT_POINTS} points on.\n\n"
     );
     text += &headline(summary).markdown();
     text += "\nPSS does not see what the kernel keeps for a worker. The kernel's own counters are the whole host's: the change from before the driver started until all \
@@ -41,11 +42,11 @@ pub(super) fn section(summary: &RunSummary<'_>) -> String {
 }
 
 /// A row per rung: PSS, and what it does not see.
-fn headline(summary: &RunSummary<'_>) -> Table {
+pub(super) fn headline(summary: &RunSummary<'_>) -> Table {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("PSS of one more", Align::Left),
-        ("Fixed PSS", Align::Right),
+        ("Fixed PSS", Align::Left),
         ("Page tables", Align::Right),
         ("Kernel stacks", Align::Right),
         ("Slabs", Align::Right),
@@ -65,7 +66,7 @@ fn headline(summary: &RunSummary<'_>) -> Table {
         table.row([
             rung.rung.to_owned(),
             fit_bytes(&pss),
-            bytes(pss.intercept),
+            with_range(pss.intercept, intercept_interval(&pss)),
             say(beyond[0]),
             say(beyond[1]),
             say(sum(&beyond[2..4])),
@@ -75,6 +76,11 @@ fn headline(summary: &RunSummary<'_>) -> Table {
         ]);
     }
     table
+}
+
+/// The interval of the intercept, from [`MIN_FIT_POINTS`] points on.
+fn intercept_interval(fit: &LinearFit) -> Option<Interval> {
+    fit.intercept_interval.filter(|_| fit.n >= MIN_FIT_POINTS)
 }
 
 /// Every row, and why some have no value.
@@ -100,11 +106,7 @@ fn details(summary: &RunSummary<'_>) -> (Table, String) {
         let (slope, fixed, r2) = match row.fit {
             Some(fit) => (
                 fit_bytes(&fit),
-                format!(
-                    "{}{}",
-                    bytes(fit.intercept),
-                    range(fit.intercept_interval, bytes)
-                ),
+                with_range(fit.intercept, intercept_interval(&fit)),
                 fit.r_squared.map_or(String::new(), |r| format!("{r:.4}")),
             ),
             None => ("too few points".into(), String::new(), String::new()),

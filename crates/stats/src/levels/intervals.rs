@@ -18,7 +18,7 @@ pub fn median(levels: &Levels) -> Estimate {
 }
 
 /// The interval of the median of which `sorted` are draws.
-fn order_statistics(sorted: &[f64]) -> Result<Interval, Unchecked> {
+pub(crate) fn order_statistics(sorted: &[f64]) -> Result<Interval, Unchecked> {
     let n = sorted.len();
     enough_processes(n)?;
     // With probability `covers(d)` the median lies between the d-th value from below and from above.

@@ -7,6 +7,8 @@
 //! from the processes, and is held to its coverage by simulation (tests/coverage.rs). Below [`MIN_PROCESSES`]
 //! there is none, and [`Unchecked`] says why.
 
+mod flag_words;
+mod flags;
 mod geometric;
 mod intervals;
 mod percentile;
@@ -15,8 +17,9 @@ mod variance;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use flags::{Findings, Level, LevelFlag, Place, flags};
 pub use geometric::{GeometricMeans, geometric_mean};
-pub(crate) use intervals::{LogRatio, exponential, log_ratio};
+pub(crate) use intervals::{LogRatio, exponential, log_ratio, order_statistics};
 pub use intervals::{mean_ratio, mean_t, median, ratio};
 pub use percentile::{quantile, starts_needed};
 pub use variance::{Costs, Plan, VarianceByLevel, best_plan, processes_needed, variance};
@@ -212,6 +215,13 @@ pub enum Unchecked {
         /// As many as it takes.
         needed: usize,
     },
+    /// Fewer pairs of values in order of time than a drift takes.
+    TooFewPairs {
+        /// As many as there are.
+        pairs: usize,
+        /// As many as it takes.
+        needed: usize,
+    },
     /// Fewer batches or values than a flag takes.
     TooFewValues {
         /// As many as there are.
@@ -223,6 +233,39 @@ pub enum Unchecked {
     NotPositive,
 }
 
+impl Unchecked {
+    /// What is needed, without how much there is: the same words for all that lack the same.
+    #[must_use]
+    pub fn needs(&self) -> String {
+        match self {
+            Self::TooFewProcesses { needed, .. } => format!("{needed} processes are needed"),
+            Self::TooFewStarts {
+                quantile, needed, ..
+            } => {
+                let percentile = (quantile * 1e4).round() / 100.0;
+                format!("p{percentile} needs {needed} starts")
+            }
+            Self::TooFewPairs { needed, .. } => {
+                format!("{needed} pairs in order of time are needed")
+            }
+            Self::TooFewValues { needed, .. } => format!("{needed} values are needed"),
+            Self::NotPositive => "a value is not positive".to_owned(),
+        }
+    }
+
+    /// As many as there are of what is needed.
+    #[must_use]
+    pub fn found(&self) -> Option<usize> {
+        match *self {
+            Self::TooFewProcesses { processes, .. } => Some(processes),
+            Self::TooFewStarts { starts, .. } => Some(starts),
+            Self::TooFewPairs { pairs, .. } => Some(pairs),
+            Self::TooFewValues { values, .. } => Some(values),
+            Self::NotPositive => None,
+        }
+    }
+}
+
 impl fmt::Display for Unchecked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -230,18 +273,16 @@ impl fmt::Display for Unchecked {
                 let plural = if *processes == 1 { "" } else { "es" };
                 write!(f, "{processes} process{plural}, {needed} are needed")
             }
-            Self::TooFewStarts {
-                quantile,
-                starts,
-                needed,
-            } => {
-                let percentile = (quantile * 1e4).round() / 100.0;
-                write!(f, "p{percentile} needs {needed} starts, there are {starts}")
+            Self::TooFewStarts { starts, .. } => {
+                write!(f, "{}, there are {starts}", self.needs())
+            }
+            Self::TooFewPairs { pairs, needed } => {
+                write!(f, "{pairs} pairs in order of time, {needed} are needed")
             }
             Self::TooFewValues { values, needed } => {
                 write!(f, "{values} values, {needed} are needed")
             }
-            Self::NotPositive => f.write_str("a value is not positive"),
+            Self::NotPositive => f.write_str(&self.needs()),
         }
     }
 }

@@ -38,8 +38,6 @@ fn quantile_interval(
     q: f64,
     value: f64,
 ) -> Result<Interval, Unchecked> {
-    let processes = levels.processes.len();
-    enough_processes(processes)?;
     let (starts, needed) = (sorted.len(), starts_needed(q));
     if starts < needed {
         return Err(Unchecked::TooFewStarts {
@@ -48,6 +46,7 @@ fn quantile_interval(
             needed,
         });
     }
+    enough_processes(levels.processes.len())?;
     let worth = effective_starts(levels, q, value);
     let tail = (1.0 - CONFIDENCE) / 2.0;
     let below = worth * q;

@@ -45,7 +45,7 @@ impl EngineCgroups {
 }
 
 /// Whether an engine can have its groups here; makes nothing.
-pub fn check() -> Probe {
+pub fn probe() -> Probe {
     const MEND: &str = "mount the cgroup hierarchies writable (v1: `mount -t cgroup -o memory none DIR`; v2: `mount -t cgroup2 none /sys/fs/cgroup`)";
     let found = match MountedHierarchy::all() {
         Ok(found) => found,

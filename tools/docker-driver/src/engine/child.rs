@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
@@ -32,12 +32,12 @@ pub struct InitChild {
 
 #[derive(Debug, Default)]
 struct Ended {
-    status: Mutex<Option<Option<ExitStatus>>>,
+    status: Mutex<Option<ExitStatus>>,
     changed: Condvar,
 }
 
 impl Ended {
-    fn lock(&self) -> MutexGuard<'_, Option<Option<ExitStatus>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<ExitStatus>> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,7 +89,7 @@ impl InitChild {
 
     /// How it ended, if it has: then every process of the engine is dead.
     #[must_use]
-    pub fn ended(&self) -> Option<Option<ExitStatus>> {
+    pub fn ended(&self) -> Option<ExitStatus> {
         *self.ended.lock()
     }
 
@@ -158,7 +158,9 @@ fn keep(log: File, ended: &Ended, send: &mpsc::Sender<Started>) {
                 WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
             );
             let mut status = ended.lock();
-            *status = Some(child.wait().ok());
+            // Dead it is, whatever became of its status.
+            let killed = ExitStatus::from_raw(libc::SIGKILL);
+            *status = Some(child.wait().unwrap_or(killed));
             ended.changed.notify_all();
         }
     }

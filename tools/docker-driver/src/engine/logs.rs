@@ -14,16 +14,16 @@ const LINE_CHARS: usize = 300;
 
 /// The last lines of an engine's log, those that are no mere information if there are any.
 pub fn tail(log: &Path) -> Vec<String> {
-    pick(&end(log))
+    telling_lines(&read_end(log))
 }
 
 /// Whether the daemon has written that it has put everything away. It then still waits a second or
 /// so for its containerd, for nothing that matters.
 pub fn is_shut_down(log: &Path) -> bool {
-    end(log).contains("Daemon shutdown complete")
+    read_end(log).contains("Daemon shutdown complete")
 }
 
-fn end(log: &Path) -> String {
+fn read_end(log: &Path) -> String {
     let Ok(mut file) = File::open(log) else {
         return String::new();
     };
@@ -36,7 +36,7 @@ fn end(log: &Path) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn pick(text: &str) -> Vec<String> {
+fn telling_lines(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text
         .lines()
         .filter(|line| !line.trim().is_empty())
@@ -78,13 +78,13 @@ mod tests {
     fn errors_are_preferred_to_information() {
         let text = "time=1 level=info msg=a\ntime=2 level=error msg=b\nfailed to start daemon: c\ntime=3 level=info msg=d\n";
         assert_eq!(
-            pick(text),
+            telling_lines(text),
             ["time=2 level=error msg=b", "failed to start daemon: c"]
         );
         assert_eq!(
-            pick("time=1 level=info msg=a\n\n"),
+            telling_lines("time=1 level=info msg=a\n\n"),
             ["time=1 level=info msg=a"]
         );
-        assert!(pick("").is_empty());
+        assert!(telling_lines("").is_empty());
     }
 }

@@ -1,7 +1,9 @@
-//! Where an engine keeps its things: the first slot that no living driver holds.
+//! Where an engine keeps its things: a slot that no living driver holds, the same each time if it is free, so that the
+//! images of a rung are in its store.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::iter;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,9 @@ use super::cgroups;
 /// More engines at once than a host could usefully measure.
 const SLOTS: u32 = 16;
 
+/// File of a slot that an engine uses.
+const MARK: &str = "in-use";
+
 /// A slot held by this process until it is dropped.
 #[derive(Debug)]
 pub struct Slot {
@@ -25,25 +30,34 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Takes the first free slot and removes what a killed run left in it.
+    /// Takes slot `preferred`, else the first that is free, and removes what killed runs left in any.
     ///
     /// # Errors
     /// No slot is free, or its directories cannot be made.
-    pub fn take() -> Result<Self, DriverError> {
-        for number in 0..SLOTS {
-            if let Some(slot) = Self::try_take(number)? {
-                slot.remove_left_over()?;
-                return Ok(slot);
+    pub fn take(preferred: u32) -> Result<Self, DriverError> {
+        let mut taken = None;
+        for number in iter::once(preferred).chain(0..SLOTS) {
+            let left = || home::state().join(slot_name(number)).join(MARK).exists();
+            if taken.is_some() && !left() {
+                continue;
             }
+            let Some(slot) = Self::try_take(number)? else {
+                continue;
+            };
+            match slot.remove_left_over() {
+                Err(error) if taken.is_some() => eprintln!("warning: {error}"),
+                removed => drop(removed?),
+            }
+            taken.get_or_insert(slot);
         }
-        Err(DriverError::Busy(format!(
-            "{SLOTS} engines are running already, let one end"
-        )))
+        taken.ok_or_else(|| {
+            DriverError::Busy(format!("{SLOTS} engines are running already, let one end"))
+        })
     }
 
     /// Takes slot `number` if no one has it.
     fn try_take(number: u32) -> Result<Option<Self>, DriverError> {
-        let name = format!("engine-{number}");
+        let name = slot_name(number);
         let (state, runtime) = (home::state().join(&name), home::runtime().join(&name));
         let failed = |e| DriverError::failed(format!("cannot make {}", state.display()), e);
         make_dir(&state).map_err(failed)?;
@@ -116,7 +130,7 @@ impl Slot {
     }
 
     fn mark(&self) -> PathBuf {
-        self.state.join("in-use")
+        self.state.join(MARK)
     }
 
     /// Notes that an engine is about to use the slot with the cgroup `name`: until
@@ -178,7 +192,7 @@ impl Drop for Slot {
 pub fn clean() -> Result<Vec<String>, DriverError> {
     let mut removed = Vec::new();
     for number in 0..SLOTS {
-        let name = format!("engine-{number}");
+        let name = slot_name(number);
         let (state, runtime) = (home::state().join(&name), home::runtime().join(&name));
         if !state.exists() && !runtime.exists() {
             continue;
@@ -188,6 +202,10 @@ pub fn clean() -> Result<Vec<String>, DriverError> {
         }
     }
     Ok(removed)
+}
+
+fn slot_name(number: u32) -> String {
+    format!("engine-{number}")
 }
 
 fn make_dir(dir: &Path) -> io::Result<()> {

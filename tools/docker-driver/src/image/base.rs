@@ -59,12 +59,8 @@ const MEND: &str = "apt-get install busybox-static musl-tools";
 ///
 /// # Errors
 /// One of them is not installed.
-pub fn make() -> Result<LocalBase, DriverError> {
+pub fn make_base() -> Result<LocalBase, DriverError> {
     let busybox = find_busybox()?;
-    let read = |path: &Path| {
-        fs::read(path)
-            .map_err(|e| DriverError::failed(format!("cannot read {}", path.display()), e))
-    };
     let (loader_name, loader) = find_loader()?;
     let applets = applets(&busybox)?;
     let build = || {
@@ -82,7 +78,6 @@ pub fn make() -> Result<LocalBase, DriverError> {
         }
         tar.finish()
     };
-    read(&busybox)?;
     let tar = build().map_err(|e| DriverError::failed("cannot make the local base image", e))?;
     let digest = format!("sha256:{}", hex::encode(Sha256::digest(&tar)));
     let what = format!("local musl + {}", version(&busybox));
@@ -140,14 +135,10 @@ fn applets(busybox: &Path) -> Result<Vec<String>, DriverError> {
 fn version(busybox: &Path) -> String {
     let output = Command::new(busybox).arg("--help").output();
     let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
-    let words: Vec<String> = text
-        .unwrap_or_default()
-        .split_whitespace()
-        .take(2)
-        .map(str::to_owned)
-        .collect();
+    let text = text.unwrap_or_default().replace("BusyBox", "busybox");
+    let words: Vec<&str> = text.split_whitespace().take(2).collect();
     if words.is_empty() {
         return "busybox".into();
     }
-    words.join(" ").replace("BusyBox", "busybox")
+    words.join(" ")
 }

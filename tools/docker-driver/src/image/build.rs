@@ -8,6 +8,7 @@ use std::time::Duration;
 use bollard::body_full;
 use bollard::query_parameters::{
     BuildImageOptionsBuilder, CreateImageOptionsBuilder, ImportImageOptionsBuilder,
+    ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
 };
 use futures_util::TryStreamExt;
 use measure_core::base::files::beside;
@@ -15,10 +16,10 @@ use measure_core::base::label::LABEL;
 use measure_core::driver_kit::DriverError;
 
 use super::base;
-use super::built::{ALPINE, Base, Built, TAG};
+use super::built::{ALPINE, Base, Built, LOCAL, TAG, key_on};
 use super::context::Context;
 use crate::api::{ApiError, Client};
-use crate::engine::{Engine, Network, Setup, not_interrupted};
+use crate::engine::{Engine, Setup, not_interrupted};
 
 /// How long a registry may take to deliver Alpine (4 MB).
 const PULL_LIMIT: Duration = Duration::from_secs(20);
@@ -26,7 +27,6 @@ const PULL_LIMIT: Duration = Duration::from_secs(20);
 const BUILD_LIMIT: Duration = Duration::from_secs(120);
 /// Where the host's own engine listens, which may have Alpine.
 const HOST_ENGINE: &str = "unix:///var/run/docker.sock";
-const LOCAL_TAG: &str = "faasm/base:local";
 
 /// The base that `build-image` was asked to build on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl std::str::FromStr for BaseChoice {
 /// No engine, no base, or the build failed.
 pub fn build(context: &Context, choice: BaseChoice, tar: &Path) -> Result<Built, DriverError> {
     // In the host's network, so that a registry can be reached; nothing of it is changed.
-    let engine = Engine::start(Network::Host, &Setup::default())?;
+    let engine = Engine::start(&Setup::default())?;
     let client =
         Client::connect(&engine.host(), BUILD_LIMIT).map_err(|e| engine.lost(&e.to_string()))?;
     let failed = |what: &str| {
@@ -111,7 +111,7 @@ pub fn build(context: &Context, choice: BaseChoice, tar: &Path) -> Result<Built,
     })?;
     not_interrupted("the image was built")?;
     Ok(Built {
-        key: context.key.clone(),
+        key: key_on(&base, &context.key),
         image: built,
         base,
         functions: context.functions(),
@@ -267,12 +267,12 @@ pub fn load(client: &Client, tar: Vec<u8>) -> Result<(), ApiError> {
 }
 
 fn local_base(client: &Client, why: &str) -> Result<Base, DriverError> {
-    let local = base::make()?;
-    let (repo, tag) = LOCAL_TAG.split_once(':').unwrap_or((LOCAL_TAG, "latest"));
+    let local = base::make_base()?;
+    let (repo, tag) = LOCAL.split_once(':').unwrap_or((LOCAL, "latest"));
     import(client, repo, tag, local.tar)
         .map_err(|e| DriverError::failed("cannot import the local base image", e))?;
     Ok(Base {
-        reference: LOCAL_TAG.into(),
+        reference: LOCAL.into(),
         digest: local.digest,
         what: format!("{} ({why})", local.what),
     })
@@ -293,7 +293,8 @@ fn import(client: &Client, repository: &str, tag: &str, layer: Vec<u8>) -> Resul
     client.call("import", steps)
 }
 
-/// The id of the image `repository:key`, made of one layer if the engine has it not.
+/// The id of the image `repository:key`, made of one layer if the engine has it not. It stays in the engine's store for
+/// the next, in place of any other of `repository`.
 ///
 /// # Errors
 /// The layer cannot be made, or the engine refuses it.
@@ -311,9 +312,28 @@ pub fn provide_layer(
     if let Some(id) = find() {
         return Ok(id);
     }
+    remove_all(client, repository);
     let layer =
         layer().map_err(|e| DriverError::failed(format!("cannot make the image {name}"), e))?;
     import(client, repository, key, layer)
         .map_err(|e| DriverError::failed(format!("cannot import the image {name}"), e))?;
     find().ok_or_else(|| DriverError::Failed(format!("{name} was imported and is not there")))
+}
+
+/// Removes the images of `repository`; what cannot be removed is left.
+fn remove_all(client: &Client, repository: &str) {
+    let options = ListImagesOptionsBuilder::default()
+        .filters(&HashMap::from([("reference", vec![repository])]))
+        .build();
+    let images = client.call("list images", client.api.docker.list_images(Some(options)));
+    for image in images.unwrap_or_default() {
+        remove(client, &image.id);
+    }
+}
+
+/// Removes the image `id`; if that cannot be, it is left.
+pub fn remove(client: &Client, id: &str) {
+    let options = RemoveImageOptionsBuilder::default().force(true).build();
+    let removal = client.api.docker.remove_image(id, Some(options), None);
+    let _ = client.call("remove image", removal);
 }

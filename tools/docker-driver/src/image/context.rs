@@ -30,7 +30,7 @@ struct Native {
 pub struct Context {
     /// By name.
     natives: Vec<Native>,
-    /// Digest of all of it: an image built of the same key is the same.
+    /// Digest of all of it.
     pub key: String,
 }
 
@@ -96,7 +96,7 @@ impl Context {
             }
         }
         natives.sort_by(|a, b| a.name.cmp(&b.name));
-        let key = key(&natives);
+        let key = digest_of_functions(&natives);
         Ok(Self { natives, key })
     }
 
@@ -154,7 +154,7 @@ pub fn is_static_elf(bytes: &[u8]) -> bool {
     })
 }
 
-fn key(natives: &[Native]) -> String {
+fn digest_of_functions(natives: &[Native]) -> String {
     let mut hash = Sha256::new();
     let mut add = |part: &[u8]| {
         hash.update((part.len() as u64).to_le_bytes());
@@ -268,11 +268,15 @@ mod tests {
             fs::create_dir_all(&dir).unwrap();
             fs::write(dir.join("native"), bytes).unwrap();
         };
+        let error = || {
+            let error = Context::read_from(store.path()).unwrap_err();
+            DriverError::from(error).to_string()
+        };
         put("noop", &elf(&[1]));
-        let error = Context::read_from(store.path()).unwrap_err().to_string();
+        let missing = error();
         assert!(
-            error.contains("demo/park") && error.contains("make build-noop"),
-            "{error}"
+            missing.contains("demo/park") && missing.contains("make build-noop"),
+            "{missing}"
         );
         put("park", &elf(&[1, 1]));
         let first = Context::read_from(store.path()).unwrap();
@@ -282,7 +286,6 @@ mod tests {
         put("park", &elf(&[2, 1]));
         assert_ne!(first.key, Context::read_from(store.path()).unwrap().key);
         put("park", b"#!/bin/sh\n");
-        let error = Context::read_from(store.path()).unwrap_err().to_string();
-        assert!(error.contains("no static"), "{error}");
+        assert!(error().contains("no static"), "{}", error());
     }
 }

@@ -1,7 +1,6 @@
 //! Images beside faasm/noop, to see whether size matters: the functions alone, and the functions with many
-//! files. Each is one layer, made here and imported; it lives as long as the rung.
+//! files. Each is one layer, made here and imported.
 
-use bollard::query_parameters::RemoveImageOptionsBuilder;
 use measure_core::driver_kit::DriverError;
 
 use super::build::provide_layer;
@@ -13,8 +12,8 @@ const FILES: usize = 4096;
 const FILE_BYTES: usize = 32 << 10;
 const FILES_PER_DIR: usize = 64;
 
-/// The tag of the image with `content`, made of the functions of `context`.
-fn tag(content: Content, context: &Context) -> (String, String) {
+/// The name of the image with `content`, made of the functions of `context`.
+fn repository_and_key(content: Content, context: &Context) -> (String, String) {
     let repository = match content {
         Content::Large => "faasm/noop-large",
         Content::Small | Content::Noop => "faasm/noop-small",
@@ -34,15 +33,8 @@ fn tag(content: Content, context: &Context) -> (String, String) {
 /// A function is missing, or the engine refuses.
 pub fn provide(client: &Client, content: Content) -> Result<String, DriverError> {
     let context = Context::read()?;
-    let (repository, key) = tag(content, &context);
+    let (repository, key) = repository_and_key(content, &context);
     provide_layer(client, &repository, &key, || layer(content, &context))
-}
-
-/// Removes the image `id`; what cannot be removed is left to the engine's end.
-pub fn remove(client: &Client, id: &str) {
-    let options = RemoveImageOptionsBuilder::default().force(true).build();
-    let removal = client.api.docker.remove_image(id, Some(options), None);
-    let _ = client.call("remove image", removal);
 }
 
 fn layer(content: Content, context: &Context) -> std::io::Result<Vec<u8>> {

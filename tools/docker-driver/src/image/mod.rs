@@ -29,7 +29,7 @@ use context::Context;
 /// A native function is missing, or the image cannot be built.
 pub fn ensure(choice: BaseChoice, rebuild: bool) -> Result<Built, DriverError> {
     let context = Context::read()?;
-    let usable = || present().filter(|built| built.key == context.key);
+    let usable = || present().filter(|built| built.serves(&context.key, choice));
     if let (Some(built), false) = (usable(), rebuild) {
         return Ok(built);
     }

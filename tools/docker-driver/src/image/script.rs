@@ -3,9 +3,9 @@
 //! without a base, made here and imported, as [`super::extra`] does.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -61,7 +61,7 @@ impl Script {
         }))
     }
 
-    /// Has the engine make its image; returns its id.
+    /// Has the engine make its image, unless it has it; returns its id.
     ///
     /// # Errors
     /// A file cannot be read, or the engine refuses.
@@ -69,14 +69,13 @@ impl Script {
         let layer = self.layer().map_err(|e| {
             DriverError::failed(format!("cannot make the image of {}", self.function), e)
         })?;
-        let key: String = hex::encode(&Sha256::digest(&layer)[..6]);
-        provide_layer(client, REPOSITORY, &key, || Ok(layer))
+        provide_layer(client, REPOSITORY, &layer.key(), || layer.tar())
     }
 
-    fn layer(&self) -> io::Result<Vec<u8>> {
-        let mut layer = Layer::new();
+    fn layer(&self) -> io::Result<Layer> {
+        let mut layer = Layer::default();
         for dir in ["dev", "etc", "proc", "sys", "tmp"] {
-            layer.dir(Path::new(dir))?;
+            layer.dir(Path::new(dir));
         }
         layer.file(Path::new(&self.command[0]), &self.program)?;
         for library in libraries(&self.program)? {
@@ -92,7 +91,7 @@ impl Script {
         let id = self.function.to_string();
         let files = home::store().join(&id).join("files");
         layer.tree(&Path::new(&path_in_image(&id)).join("files"), &files)?;
-        layer.tar.finish()
+        Ok(layer)
     }
 }
 
@@ -121,45 +120,73 @@ fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
         .collect())
 }
 
-/// A layer with each directory once, before what lies in it.
+/// What a layer is made of: each directory once, before what lies in it, and files of the host.
+#[derive(Default)]
 struct Layer {
-    tar: Tar,
     dirs: BTreeSet<PathBuf>,
+    /// Where it is in the image; of a file, where it is on the host.
+    entries: Vec<(PathBuf, Option<(PathBuf, Metadata)>)>,
 }
 
 impl Layer {
-    fn new() -> Self {
-        Self {
-            tar: Tar::new(),
-            dirs: BTreeSet::new(),
-        }
-    }
-
-    fn dir(&mut self, path: &Path) -> io::Result<()> {
+    fn dir(&mut self, path: &Path) {
         let path = path.strip_prefix("/").unwrap_or(path);
-        if path.as_os_str().is_empty() || self.dirs.contains(path) {
-            return Ok(());
+        if path.as_os_str().is_empty() || !self.dirs.insert(path.to_owned()) {
+            return;
         }
         if let Some(parent) = path.parent() {
-            self.dir(parent)?;
+            self.dir(parent);
         }
-        self.dirs.insert(path.to_owned());
-        self.tar.dir(&path.to_string_lossy(), 0o755)
+        self.entries.push((path.to_owned(), None));
     }
 
     fn file(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
-        let of_host = |source| of_file(host, source);
         let inside = inside.strip_prefix("/").unwrap_or(inside);
         if let Some(parent) = inside.parent() {
-            self.dir(parent)?;
+            self.dir(parent);
         }
-        let bytes = fs::read(host).map_err(of_host)?;
-        let mode = fs::metadata(host).map_err(of_host)?.permissions().mode() & 0o777;
-        self.tar.file(&inside.to_string_lossy(), mode, &bytes)
+        let data = fs::metadata(host).map_err(|source| of_file(host, source))?;
+        let host = Some((host.to_owned(), data));
+        self.entries.push((inside.to_owned(), host));
+        Ok(())
+    }
+
+    /// Digest of what is in it, by path and by what changes with a file's content: to read all of an interpreter's
+    /// library takes longer than to start an engine.
+    fn key(&self) -> String {
+        let mut hash = Sha256::new();
+        for (inside, host) in &self.entries {
+            let stamps = host.as_ref().map(|(path, data)| {
+                let times = [
+                    data.mtime(),
+                    data.mtime_nsec(),
+                    data.ctime(),
+                    data.ctime_nsec(),
+                ];
+                (path, data.ino(), data.len(), data.mode(), times)
+            });
+            hash.update(format!("{inside:?} {stamps:?}\n"));
+        }
+        hex::encode(&hash.finalize()[..6])
+    }
+
+    fn tar(&self) -> io::Result<Vec<u8>> {
+        let mut tar = Tar::new();
+        for (inside, host) in &self.entries {
+            let name = inside.to_string_lossy();
+            match host {
+                None => tar.dir(&name, 0o755)?,
+                Some((path, data)) => {
+                    let bytes = fs::read(path).map_err(|source| of_file(path, source))?;
+                    tar.file(&name, data.mode() & 0o777, &bytes)?;
+                }
+            }
+        }
+        tar.finish()
     }
 
     fn tree(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
-        self.dir(inside)?;
+        self.dir(inside);
         let mut entries = fs::read_dir(host)
             .map_err(|source| of_file(host, source))?
             .collect::<io::Result<Vec<_>>>()?;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::common::{
-    compile, driver, ended_with, ends, ends_at, make_store, processes_named, start, turn, word,
+    compile, driver, driver_at, ended_with, ends, ends_at, make_store, processes_named, start,
+    turn, word,
 };
 use driver_testkit::{run, skipped};
 use measure_core::base::process_tree::processes_below;
@@ -204,9 +205,27 @@ fn the_image_is_built_once_and_anew_when_a_function_changes() {
 }
 
 #[test]
+fn an_image_on_another_base_is_not_the_one_that_was_asked_for() {
+    let Some(_turn) = turn() else { return };
+    let home = tempfile::tempdir().unwrap();
+    make_store(home.path());
+    let local = ends_at(home.path(), "build-image --base local", 0).stdout;
+    let alpine = run(driver_at(home.path(), "build-image --base alpine"));
+    if alpine.code == Some(0) {
+        assert!(alpine.stdout.contains("base alpine:3"), "{alpine:?}");
+        let again = ends_at(home.path(), "build-image --base local", 0).stdout;
+        assert!(again.contains("base local musl"), "{again}");
+    } else {
+        // Neither a registry nor an engine here has it: that is said, and what was there stays.
+        alpine.expect(3).says("no alpine:3").says("--base local");
+        assert_eq!(ends_at(home.path(), "build-image", 0).stdout, local);
+    }
+}
+
+#[test]
 fn the_base_has_a_shell_and_its_tools() {
     let Some(_turn) = turn() else { return };
-    let base = docker_driver::image::base::make().unwrap();
+    let base = docker_driver::image::base::make_base().unwrap();
     let mut archive = tar::Archive::new(base.tar.as_slice());
     let names: Vec<String> = archive
         .entries()
@@ -221,15 +240,24 @@ fn the_base_has_a_shell_and_its_tools() {
         "{names:?}"
     );
     assert_eq!(
-        docker_driver::image::base::make().unwrap().digest,
+        docker_driver::image::base::make_base().unwrap().digest,
         base.digest
     );
 }
 
 #[test]
-fn a_small_image_holds_the_functions_alone_and_a_large_one_its_files_and_neither_stays() {
+fn a_small_image_holds_the_functions_alone_and_a_large_one_its_files_and_the_next_engine_has_them()
+{
     let Some(_turn) = turn() else { return };
-    for (rung, large) in [("docker-small", false), ("docker-large", true)] {
+    run(driver("clean")).expect(0);
+    let mut images = Vec::new();
+    // Twice each: made, and found in the store.
+    for (rung, large) in [
+        ("docker-small", false),
+        ("docker-large", true),
+        ("docker-small", false),
+        ("docker-large", true),
+    ] {
         let mut holder = start(&format!("hold 1 --rung {rung}"));
         let scope = holder.scope();
         holder.until_parked();
@@ -239,6 +267,11 @@ fn a_small_image_holds_the_functions_alone_and_a_large_one_its_files_and_neither
         assert!(!root.join("bin").exists(), "{rung}");
         assert!(root.join("function/demo/noop").is_file(), "{rung}");
         assert_eq!(root.join("data/63/4095").is_file(), large, "{rung}");
+        images.push(word(&scope.includes, "sha256:").to_owned());
         ended_with(holder.end(), 0);
     }
+    // An image that is made anew has another time in it, and so another id.
+    assert_eq!(images[..2], images[2..]);
+    assert_ne!(images[0], images[1]);
+    run(driver("clean")).expect(0);
 }

@@ -216,13 +216,14 @@ impl App {
     async fn put(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        id: &FunctionId,
+        path: FunctionPath,
         incoming: &mut Incoming,
-    ) -> Result<(usize, Upload), Refusal> {
+    ) -> Result<(FunctionId, usize, Upload), Refusal> {
+        let id = self.admit(headers, path)?;
         let _slot = self.body_slot().await?;
         let wasm = self.receive(headers, incoming).await?;
         let bytes = wasm.len();
-        Ok((bytes, self.install(id.clone(), wasm).await?))
+        Ok((id.clone(), bytes, self.install(id, wasm).await?))
     }
 }
 
@@ -267,14 +268,7 @@ async fn put_function(
 ) -> Response {
     let begun = Instant::now();
     let mut incoming = Incoming::new(body, app.timeout);
-    let outcome = match app.admit(&headers, path) {
-        Ok(id) => match app.put(&headers, &id, &mut incoming).await {
-            Ok((bytes, upload)) => Ok((id, bytes, upload)),
-            Err(refusal) => Err(refusal),
-        },
-        Err(refusal) => Err(refusal),
-    };
-    match outcome {
+    match app.put(&headers, path, &mut incoming).await {
         Ok((id, bytes, upload)) => {
             let status = match upload {
                 Upload::New => StatusCode::CREATED,

@@ -18,21 +18,15 @@ fn what_is_put_can_be_got_and_run() {
     let bench = Bench::new();
     let server = Server::start(&bench, &[]);
     let (noop, exit3) = (module(m::NOOP), module(m::EXIT_3));
-    let put = server.put("/f/demo/noop", &exit3);
-    assert_eq!(
-        (put.status, put.text().as_str()),
-        (201, "demo/noop: installed\n")
-    );
-    let put = server.put("/f/demo/noop", &noop);
-    assert_eq!(
-        (put.status, put.text().as_str()),
-        (200, "demo/noop: replaced\n")
-    );
-    let put = server.put("/f/demo/noop", &noop);
-    assert_eq!(
-        (put.status, put.text().as_str()),
-        (200, "demo/noop: unchanged\n")
-    );
+    server
+        .put("/f/demo/noop", &exit3)
+        .says(201, "demo/noop: installed\n");
+    server
+        .put("/f/demo/noop", &noop)
+        .says(200, "demo/noop: replaced\n");
+    server
+        .put("/f/demo/noop", &noop)
+        .says(200, "demo/noop: unchanged\n");
     let got = server.get("/f/demo/noop", "");
     assert_eq!((got.status, &got.body), (200, &noop));
     let tag = got

@@ -26,6 +26,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    #[track_caller]
+    pub fn says(&self, status: u16, text: &str) {
+        assert_eq!((self.status, self.text().as_str()), (status, text));
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

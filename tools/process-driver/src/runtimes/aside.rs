@@ -32,7 +32,7 @@ pub(super) fn find(name: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// They are not there, fail or hang.
-pub(super) fn run(
+pub(super) fn run_aside(
     words: &[String],
     environment: &[(String, String)],
     limit: Duration,
@@ -56,7 +56,7 @@ pub(super) fn run(
     let streams = [null.as_fd(), output.file(), output.file()];
     let mut child = program.spawn(streams).map_err(cannot)?;
     if !wait_for(&child, limit).map_err(cannot)? {
-        tree::kill(&mut child, None);
+        tree::kill_tree(&mut child, None);
         return Err(AsideError::Hung {
             name: name.clone(),
             limit,
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn sh(script: &str, limit: Duration) -> Result<String, AsideError> {
-        run(&["sh", "-c", script].map(str::to_owned), &[], limit)
+        run_aside(&["sh", "-c", script].map(str::to_owned), &[], limit)
     }
 
     #[test]
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(error.to_string(), "`sh` ended with exit code 3: because");
         let error = sh("sleep 1000 & sleep 1000", Duration::from_millis(50)).expect_err("hangs");
         assert!(error.to_string().contains("did not end"), "{error}");
-        let error = run(&["no-such-command".to_owned()], &[], long).expect_err("missing");
+        let error = run_aside(&["no-such-command".to_owned()], &[], long).expect_err("missing");
         assert_eq!(error.to_string(), "`no-such-command` is not installed");
         assert!(find("/etc/passwd").is_none() && find("sh").is_some());
     }

@@ -85,7 +85,7 @@ impl Catalogue {
 
     /// The entry `id`.
     #[must_use]
-    pub fn get(&self, id: &str) -> Option<&Entry> {
+    pub fn entry(&self, id: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.id == id)
     }
 }
@@ -168,8 +168,8 @@ mod tests {
         )
         .expect("written");
         let catalogue = Catalogue::load(Some(&path), &TAKEN).expect("loaded");
-        assert!(catalogue.get("mine").is_some() && catalogue.get("crun").is_some());
-        let runc = catalogue.get("runc").expect("runc");
+        assert!(catalogue.entry("mine").is_some() && catalogue.entry("crun").is_some());
+        let runc = catalogue.entry("runc").expect("runc");
         assert_eq!(runc.executables(), ["/opt/runc"]);
         for (text, words) in [
             (entry("process", "x"), "a rung of its own already"),

@@ -156,7 +156,7 @@ impl One {
         // for parent.
         let monitors = processes_below(&[me])
             .into_iter()
-            .filter(|&pid| tree::names(pid, &self.running.name));
+            .filter(|&pid| tree::names_start(pid, &self.running.name));
         let mut roots: Vec<i32> = monitors.collect();
         roots.push(self.running.child.pid().as_raw());
         processes_below(&roots)

@@ -72,15 +72,15 @@ pub(super) fn version(entry: &Entry) -> String {
         "PATH".to_owned(),
         aside::search_path().to_string_lossy().into_owned(),
     )];
-    let said = match aside::run(words, &environment, VERSION_LIMIT) {
+    let said = match aside::run_aside(words, &environment, VERSION_LIMIT) {
         Ok(said) => said,
         Err(why) => return format!("{} of unknown version ({why})", entry.id),
     };
     let line = said.lines().map(str::trim).find(|line| !line.is_empty());
-    named(&entry.id, line.unwrap_or("of unknown version"))
+    with_its_name(&entry.id, line.unwrap_or("of unknown version"))
 }
 
-fn named(id: &str, version: &str) -> String {
+fn with_its_name(id: &str, version: &str) -> String {
     if version.contains(id) {
         return version.to_owned();
     }
@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn a_version_names_its_runtime() {
-        assert_eq!(named("node", "v20.20.2"), "node v20.20.2");
-        assert_eq!(named("runc", "runc version 1.1.5"), "runc version 1.1.5");
+        assert_eq!(with_its_name("node", "v20.20.2"), "node v20.20.2");
+        assert_eq!(
+            with_its_name("runc", "runc version 1.1.5"),
+            "runc version 1.1.5"
+        );
     }
 }

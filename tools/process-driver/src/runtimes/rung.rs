@@ -156,7 +156,7 @@ impl RuntimeRung {
         let environment = self.environment(dir);
         for words in &self.entry.setup {
             let words = values.fill(words, 0, "");
-            aside::run(&words, &environment, SETUP_LIMIT).map_err(|why| {
+            aside::run_aside(&words, &environment, SETUP_LIMIT).map_err(|why| {
                 DriverError::Failed(format!("set-up of `{}`: {why}", self.entry.id))
             })?;
         }

@@ -124,7 +124,7 @@ impl Starter {
             worker,
             name,
         };
-        let waited = wait(&running.child, self.entry.timeout());
+        let waited = wait_for_end(&running.child, self.entry.timeout());
         clock.lap(phase::RUN);
         let outcome = match waited {
             Ok(Waited::Ended) => {
@@ -214,22 +214,22 @@ impl Starter {
     /// Ends a start and removes what is left of it; returns how many processes it had.
     pub(super) fn remove(&self, running: &mut Running) -> usize {
         // While it runs its tree is known; once it is dead its container may have no parent but us.
-        let before = tree::count(&running.child);
+        let before = tree::count_processes(&running.child);
         self.clean_up(running);
-        tree::kill(&mut running.child, Some(&running.name)).max(before)
+        tree::kill_tree(&mut running.child, Some(&running.name)).max(before)
     }
 
     fn clean_up(&self, running: &Running) {
         for words in &self.entry.cleanup {
             let words = self.values.fill(words, running.worker, &running.name);
             // A container that is not there any more cannot be removed, which is as good.
-            let _ = aside::run(&words, &self.environment, CLEANUP_LIMIT);
+            let _ = aside::run_aside(&words, &self.environment, CLEANUP_LIMIT);
         }
     }
 }
 
 /// Waits for the end of `child` for at most `limit`, and not long after a signal has come.
-fn wait(child: &Child, limit: Duration) -> std::io::Result<Waited> {
+fn wait_for_end(child: &Child, limit: Duration) -> std::io::Result<Waited> {
     let deadline = Instant::now() + limit;
     while interrupt::received().is_none() {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -24,7 +24,7 @@ pub(super) fn adopt_orphans() {
 }
 
 /// Kills `child` with its tree and, among the adopted, whatever names `start`; returns how many there were.
-pub(super) fn kill(child: &mut Child, start: Option<&str>) -> usize {
+pub(super) fn kill_tree(child: &mut Child, start: Option<&str>) -> usize {
     let leader = child.pid().as_raw();
     let begun = Instant::now();
     let mut killed = BTreeSet::new();
@@ -32,7 +32,7 @@ pub(super) fn kill(child: &mut Child, start: Option<&str>) -> usize {
         let mut pids = processes_below(&[leader]);
         if let Some(name) = start {
             let all = processes_below(&[getpid().as_raw()]);
-            pids.extend(all.into_iter().filter(|&pid| names(pid, name)));
+            pids.extend(all.into_iter().filter(|&pid| names_start(pid, name)));
         }
         pids.retain(|&pid| alive(pid));
         if pids.is_empty() || begun.elapsed() > LIMIT {
@@ -50,12 +50,12 @@ pub(super) fn kill(child: &mut Child, start: Option<&str>) -> usize {
 }
 
 /// How many processes the tree of `child` has.
-pub(super) fn count(child: &Child) -> usize {
+pub(super) fn count_processes(child: &Child) -> usize {
     processes_below(&[child.pid().as_raw()]).len()
 }
 
 /// Whether a word of the command line of `pid`, or a value of its environment, is `name`.
-pub(super) fn names(pid: i32, name: &str) -> bool {
+pub(super) fn names_start(pid: i32, name: &str) -> bool {
     let is_name = |word: &[u8]| {
         let value = word
             .iter()

@@ -19,12 +19,28 @@ fn both_sides_run_agree_and_leave_a_row_a_run() {
     let types: Vec<&str> = rows.iter().map(|row| row.1.as_str()).collect();
     assert_eq!(
         types,
-        ["native", "native", "native-reuse", "wasm", "wasm-reuse"]
+        [
+            "native",
+            "native",
+            "native-reuse",
+            "native-reuse",
+            "wasm",
+            "wasm-reuse"
+        ]
     );
     assert!(rows.iter().all(|row| row.0 == "bench_version"));
     let report = home.run_dir(false).join("report.md");
     let report = fs::read_to_string(report).expect("a report");
-    assert!(report.contains("digest"), "{report}");
+    for told in [
+        "digest",
+        "wasm-reuse/native-reuse",
+        "Iteration by iteration",
+    ] {
+        assert!(report.contains(told), "no `{told}`: {report}");
+    }
+    let curve = home.run_dir(false).join("pybench-curve.csv");
+    let curve = fs::read_to_string(curve).expect("iterations");
+    assert_eq!(curve.lines().count(), 1 + 3 * 20, "{curve}");
 }
 
 #[test]

@@ -8,6 +8,8 @@ fn sizes(iterations: Option<Vec<u64>>) -> Sizes {
         idle: Duration::from_millis(100),
         workers: vec![1, 2, 4],
         processes: None,
+        sets: 1,
+        strict: false,
         budget: Duration::from_secs(15),
         within: None,
     }

@@ -46,6 +46,17 @@ impl Seen {
         u32::try_from(needed.max(processes + 1)).unwrap_or(u32::MAX)
     }
 
+    /// How many of either design.
+    pub fn len(&self) -> (usize, usize) {
+        (self.isolated.len(), self.back_to_back.len())
+    }
+
+    /// Forgets what came after these.
+    pub fn truncate(&mut self, (isolated, back_to_back): (usize, usize)) {
+        self.isolated.truncate(isolated);
+        self.back_to_back.truncate(back_to_back);
+    }
+
     /// Median of the isolated starts.
     pub fn isolated_ns(&self) -> Option<u64> {
         // A time in nanoseconds, which is positive and fits.

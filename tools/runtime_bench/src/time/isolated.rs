@@ -9,7 +9,7 @@ use stats::schedule::SplitMix64;
 
 use super::live::Live;
 use super::{Bench, batches, equal_share};
-use crate::error::{BenchError, StepError};
+use crate::error::BenchError;
 use crate::plan::Pass;
 
 /// Before an isolated start we do nothing for this long, whoever's start came before: the processor has gone idle and
@@ -18,13 +18,12 @@ const REST: Duration = Duration::from_millis(10);
 
 impl Bench<'_> {
     /// Asks each of the rungs `next` for its isolated starts. They take turns, in another random order each time; one's start
-    /// falls into the others' idle time. All turns of a round are one block.
+    /// falls into the others' idle time. All turns of a round are one block, the present one.
     pub(super) fn isolated_turns(
         &mut self,
         rungs: &mut [Live<'_>],
         next: &[usize],
     ) -> Result<(), BenchError> {
-        self.recorder.next_block();
         let begun = Instant::now();
         let before: Duration = next.iter().map(|&index| rungs[index].spent).sum();
         let mut random = SplitMix64::new(self.seed());
@@ -98,7 +97,7 @@ impl Bench<'_> {
             }
             Err(error) => {
                 drop(session);
-                self.lose(rung, StepError::from(error))
+                self.lose(rung, error)
             }
         }
     }

@@ -127,7 +127,7 @@ impl<'a> Live<'a> {
         self.plan = Some(Plan {
             start_ns,
             work,
-            processes: sizes.processes(start_ns),
+            processes: sizes.processes(start_ns) * sizes.sets,
         });
         words
     }

@@ -10,6 +10,7 @@ mod batches;
 mod isolated;
 mod live;
 mod replicates;
+mod watch;
 
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ use crate::rounds::{self, Standing};
 use crate::session::Job;
 use crate::trouble::Trouble;
 use live::Live;
+use watch::Watched;
 
 /// A rung of which this many processes in a row were lost is given up.
 const LOST_IN_A_ROW: u32 = 2;
@@ -40,6 +42,7 @@ struct Bench<'r> {
     job: Job<'r>,
     sizes: &'r Sizes,
     begun: Instant,
+    watched: Watched,
     /// From 0.
     round: u64,
 }
@@ -64,6 +67,7 @@ pub fn measure(
         job: *job,
         sizes,
         begun: Instant::now(),
+        watched: Watched::default(),
         round: 0,
     };
     while interrupt::received().is_none() {
@@ -77,6 +81,8 @@ pub fn measure(
         bench.recorder.save()?;
         bench.round += 1;
     }
+    let host = bench.watched.in_words();
+    bench.recorder.part().notes.extend(host);
     bench.say_what_is_missing(&rungs);
     bench.progress.clear();
     Ok(bench.trouble)
@@ -108,7 +114,18 @@ impl Bench<'_> {
         for &index in next {
             self.step(&mut rungs[index], "first start", batches::first_start)?;
         }
-        self.isolated_turns(rungs, next)?;
+        self.watched(rungs, next, Self::isolated_turns)?;
+        self.watched(rungs, next, Self::loops)?;
+        for &index in next {
+            if !self.sizes.is_aa() && DROPS_CACHES.contains(&rungs[index].process) {
+                self.block(&mut rungs[index], batches::DROP_CACHES)?;
+            }
+        }
+        self.close(rungs, next)
+    }
+
+    /// All batches of a round, in random order over its rungs.
+    fn loops(&mut self, rungs: &mut [Live<'_>], next: &[usize]) -> Result<(), BenchError> {
         let plan: Vec<(usize, Task)> = next
             .iter()
             .flat_map(|&index| rungs[index].tasks().into_iter().map(move |t| (index, t)))
@@ -118,12 +135,7 @@ impl Bench<'_> {
             let (index, task) = plan[task];
             self.block(&mut rungs[index], task)?;
         }
-        for &index in next {
-            if DROPS_CACHES.contains(&rungs[index].process) {
-                self.block(&mut rungs[index], batches::DROP_CACHES)?;
-            }
-        }
-        self.close(rungs, next)
+        Ok(())
     }
 
     /// Of the present round.
@@ -194,7 +206,7 @@ impl Bench<'_> {
             return;
         }
         for rung in rungs.iter().filter(|rung| !rung.out) {
-            let least = self.sizes.processes(rung.start_ns());
+            let least = self.sizes.processes(rung.start_ns()) * self.sizes.sets;
             if rung.done < least {
                 let within = self.sizes.within.unwrap_or_default();
                 self.recorder.part().notes.push(format!(

@@ -6,6 +6,7 @@
 
 mod faults;
 mod outputs;
+mod replicates;
 mod signals;
 mod tool;
 mod usage;

@@ -5,8 +5,9 @@ use std::io;
 use nix::errno::Errno;
 use procfs::ProcError;
 
+/// Why something about the host is not known.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FactError {
+pub enum FactError {
     #[error("this kernel has no {0}")]
     NoFile(String),
     #[error("cannot read {path}: {cause}")]
@@ -45,7 +46,7 @@ pub(super) enum FactError {
 }
 
 impl FactError {
-    pub(super) fn no_number(what: &str, text: &str) -> Self {
+    pub(crate) fn no_number(what: &str, text: &str) -> Self {
         Self::Malformed {
             what: what.to_owned(),
             wanted: "number",

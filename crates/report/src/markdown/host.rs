@@ -1,0 +1,40 @@
+//! What else the host did during the blocks.
+
+use crate::summary::RunSummary;
+use table::{Align, Table};
+
+pub(super) fn section(summary: &RunSummary<'_>) -> String {
+    let mut table = Table::new(&[
+        ("Runtime", Align::Left),
+        ("Blocks", Align::Right),
+        ("Disturbed", Align::Right),
+        ("Share", Align::Right),
+        ("Too short to tell", Align::Right),
+        ("By", Align::Left),
+    ]);
+    for (rung, host) in summary.disturbances() {
+        let told = host.blocks - host.too_short;
+        let share = if told == 0 {
+            "-".to_owned()
+        } else {
+            format!("{:.0} %", 100.0 * host.disturbed as f64 / told as f64)
+        };
+        let reasons = host.reasons.iter();
+        let reasons: Vec<String> = reasons.map(|(why, n)| format!("{why} {n}")).collect();
+        table.row([
+            rung.to_owned(),
+            host.blocks.to_string(),
+            host.disturbed.to_string(),
+            share,
+            host.too_short.to_string(),
+            reasons.join(", "),
+        ]);
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!(
+        "## The host meanwhile\n\nBlocks of measurement that something else on the host disturbed, by the rules in docs/records.md. Their values are in the tables.\n\n{}\n",
+        table.markdown()
+    )
+}

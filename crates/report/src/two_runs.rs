@@ -1,0 +1,439 @@
+//! Two runs of the same thing, row by row, and what differs between the hosts they were made on.
+//!
+//! Which rows there are is for the tool to say that made the runs; words, verdicts and files are the same for all.
+
+use measure_core::contract::environment::{Environment, Fact};
+use stats::levels::{Estimate, Levels, Unchecked, median};
+use stats::verdict::{Compared, Verdict, compare};
+use stats::{CONFIDENCE, Interval};
+use table::{Align, Table};
+
+use crate::format::{duration_ns, ratio};
+
+/// Facts that differ between any two runs and say nothing of what was measured.
+const OF_THE_RUN: [&str; 4] = ["command_line", "seed", "uptime_seconds", "average"];
+
+/// A row that both runs have.
+#[derive(Debug)]
+pub struct Sides {
+    /// What it is, a cell for each of [`TwoRuns::key`].
+    pub key: Vec<String>,
+    /// Nanoseconds of the first run.
+    pub first: Levels,
+    /// And of the second.
+    pub second: Levels,
+}
+
+/// A compared row.
+#[derive(Debug)]
+pub struct Row {
+    /// As of [`Sides::key`].
+    pub key: Vec<String>,
+    /// Median of the first run, in nanoseconds.
+    pub first: Estimate,
+    /// And of the second.
+    pub second: Estimate,
+    /// Second over first, and what follows.
+    pub compared: Compared,
+}
+
+/// A fact that is not the same in both environments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name.
+    pub fact: String,
+    /// In the first run.
+    pub first: String,
+    /// In the second.
+    pub second: String,
+}
+
+/// Two runs compared.
+#[derive(Debug)]
+pub struct TwoRuns {
+    /// What the first is called.
+    pub first: String,
+    /// And the second.
+    pub second: String,
+    /// The columns that say what a row is.
+    pub key: Vec<&'static str>,
+    /// The share from which a difference matters.
+    pub margin: f64,
+    /// What differs between the environments.
+    pub differences: Vec<Difference>,
+    /// What to know of the runs, and what could not be compared and why, in sentences.
+    pub notes: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+impl TwoRuns {
+    /// Judges all `rows` at once, so that their number is accounted for.
+    #[must_use]
+    pub fn judge(rows: Vec<Sides>, margin: f64) -> Vec<Row> {
+        let sides: Vec<(&Levels, &Levels)> = rows.iter().map(|r| (&r.first, &r.second)).collect();
+        let compared = compare(&sides, margin);
+        let judged = rows.into_iter().zip(compared);
+        judged
+            .map(|(row, compared)| Row {
+                key: row.key,
+                first: median(&row.first),
+                second: median(&row.second),
+                compared,
+            })
+            .collect()
+    }
+
+    /// Whether a row of the second run is slower.
+    #[must_use]
+    pub fn is_any_slower(&self) -> bool {
+        let mut rows = self.rows.iter();
+        rows.any(|row| row.compared.verdict == Verdict::Slower)
+    }
+
+    /// The page.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut text = format!("# {} against {}\n\n", self.second, self.first);
+        text += "## What differs between the hosts\n\n";
+        text += &self.environments();
+        if !self.notes.is_empty() {
+            text += "\n## What to know\n\n";
+            for note in &self.notes {
+                text += &format!("- {note}\n");
+            }
+        }
+        text += "\n## Rows\n\n";
+        text += &self.table().markdown();
+        text += &format!(
+            "\nRatios are of medians over processes, {} over {}, with intervals by Welch's t on their logarithms. A difference matters from \
+             {} % on. If no row differs, the chance that any is called faster or slower is at most {} %: intervals are widened for the number of rows (Holm).\n",
+            self.second,
+            self.first,
+            ratio(self.margin * 100.0),
+            ratio((1.0 - CONFIDENCE) * 100.0),
+        );
+        text
+    }
+
+    fn environments(&self) -> String {
+        if self.differences.is_empty() {
+            return "Nothing that the records show.\n".to_owned();
+        }
+        let columns = ["", &self.first, &self.second].map(|name| (name, Align::Left));
+        let mut table = Table::new(&columns);
+        for Difference {
+            fact,
+            first,
+            second,
+        } in &self.differences
+        {
+            table.row([fact, first, second]);
+        }
+        table.markdown()
+    }
+
+    fn table(&self) -> Table {
+        let mut columns: Vec<(&str, Align)> = self.key.iter().map(|&k| (k, Align::Left)).collect();
+        columns.extend([
+            (self.first.as_str(), Align::Right),
+            (self.second.as_str(), Align::Right),
+            ("ratio", Align::Right),
+            ("interval", Align::Right),
+            ("verdict", Align::Left),
+        ]);
+        let mut table = Table::new(&columns);
+        for row in &self.rows {
+            let mut cells = row.key.clone();
+            cells.extend([
+                side(&row.first),
+                side(&row.second),
+                row.compared.ratio.map_or("-".to_owned(), ratio),
+                interval(&row.compared.interval),
+                row.compared.verdict.to_string(),
+            ]);
+            table.row(cells);
+        }
+        table
+    }
+
+    /// A line for each row; times in nanoseconds.
+    ///
+    /// # Errors
+    /// None that a vector in memory could cause.
+    pub fn csv(&self) -> Result<String, csv::Error> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let named = [
+            "FirstNs",
+            "FirstProcesses",
+            "SecondNs",
+            "SecondProcesses",
+            "Ratio",
+            "RatioLow",
+            "RatioHigh",
+            "Confidence",
+            "PValue",
+            "Verdict",
+        ];
+        writer.write_record(self.key.iter().copied().chain(named))?;
+        for row in &self.rows {
+            let Compared {
+                ratio,
+                interval,
+                confidence,
+                p_value,
+                verdict,
+            } = &row.compared;
+            let interval = interval.as_ref().ok();
+            let or_empty = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
+            let mut cells = row.key.clone();
+            cells.extend([
+                row.first.value.to_string(),
+                row.first.processes.to_string(),
+                row.second.value.to_string(),
+                row.second.processes.to_string(),
+                or_empty(*ratio),
+                or_empty(interval.map(|i| i.lo)),
+                or_empty(interval.map(|i| i.hi)),
+                confidence.to_string(),
+                or_empty(*p_value),
+                verdict.to_string(),
+            ]);
+            writer.write_record(cells)?;
+        }
+        let bytes = writer
+            .into_inner()
+            .map_err(csv::IntoInnerError::into_error)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// Everything, for programs.
+    #[must_use]
+    pub fn json(&self) -> String {
+        let rows: Vec<serde_json::Value> = self.rows.iter().map(|row| self.json_row(row)).collect();
+        let differences = self
+            .differences
+            .iter()
+            .map(|d| serde_json::json!({ "fact": d.fact, "first": d.first, "second": d.second }));
+        let all = serde_json::json!({
+            "first": self.first,
+            "second": self.second,
+            "margin": self.margin,
+            "differences": differences.collect::<Vec<_>>(),
+            "notes": self.notes,
+            "rows": rows,
+        });
+        format!("{all:#}\n")
+    }
+
+    fn json_row(&self, row: &Row) -> serde_json::Value {
+        let side = |side: &Estimate| {
+            serde_json::json!({
+                "median_ns": side.value,
+                "interval_ns": bounds(&side.interval),
+                "processes": side.processes,
+                "starts": side.starts,
+            })
+        };
+        let Compared {
+            ratio,
+            interval,
+            confidence,
+            p_value,
+            verdict,
+        } = &row.compared;
+        let (word, more_processes) = match verdict {
+            Verdict::Faster => ("faster", None),
+            Verdict::Slower => ("slower", None),
+            Verdict::NoDifference => ("no difference", None),
+            Verdict::CannotTell { more_processes } => ("cannot tell", *more_processes),
+        };
+        let mut json = serde_json::json!({
+            "first": side(&row.first),
+            "second": side(&row.second),
+            "ratio": ratio,
+            "interval": bounds(interval),
+            "confidence": confidence,
+            "p_value": p_value,
+            "verdict": word,
+            "more_processes": more_processes,
+        });
+        for (name, cell) in self.key.iter().zip(&row.key) {
+            json[*name] = cell.as_str().into();
+        }
+        json
+    }
+}
+
+fn bounds(interval: &Result<Interval, Unchecked>) -> Option<[f64; 2]> {
+    interval.as_ref().ok().map(|i| [i.lo, i.hi])
+}
+
+/// A median with the number of processes it stands on.
+fn side(estimate: &Estimate) -> String {
+    format!("{} ({})", duration_ns(estimate.value), estimate.processes)
+}
+
+fn interval(interval: &Result<Interval, Unchecked>) -> String {
+    match interval {
+        Ok(Interval { lo, hi }) => format!("{} .. {}", ratio(*lo), ratio(*hi)),
+        Err(why) => format!("unchecked: {why}"),
+    }
+}
+
+/// What is not the same in both environments; `None` for an environment that was not recorded.
+#[must_use]
+pub fn differences(first: Option<&Environment>, second: Option<&Environment>) -> Vec<Difference> {
+    let (first, second) = match (first, second) {
+        (None, None) => return Vec::new(),
+        (Some(_), None) | (None, Some(_)) => {
+            let words = |environment: Option<&Environment>| match environment {
+                Some(_) => "recorded".to_owned(),
+                None => "not recorded: any difference is unknown".to_owned(),
+            };
+            return vec![Difference {
+                fact: "environment".into(),
+                first: words(first),
+                second: words(second),
+            }];
+        }
+        (Some(first), Some(second)) => (facts(first), facts(second)),
+    };
+    let mut names: Vec<&String> = first.keys().chain(second.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let words_of = |facts: &Words, name: &String| facts.get(name).cloned().unwrap_or("-".into());
+    names
+        .into_iter()
+        .filter(|name| first.get(*name) != second.get(*name))
+        .map(|name| Difference {
+            fact: name.clone(),
+            first: words_of(&first, name),
+            second: words_of(&second, name),
+        })
+        .collect()
+}
+
+type Words = std::collections::BTreeMap<String, String>;
+
+/// Every fact that says what was measured on, by a name that is unique; what changes from one program start to the next is not.
+fn facts(environment: &Environment) -> Words {
+    let groups = [&environment.cpu, &environment.system, &environment.run];
+    let mut words: Words = groups
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| !OF_THE_RUN.contains(&name.as_str()))
+        .map(|(name, fact)| (name.clone(), fact_words(fact)))
+        .collect();
+    for (engine, facts) in &environment.engines {
+        for (name, fact) in facts {
+            words.insert(format!("{engine}: {name}"), fact_words(fact));
+        }
+    }
+    words
+}
+
+fn fact_words(fact: &Fact) -> String {
+    match fact {
+        Fact::Value(serde_json::Value::String(text)) => text.clone(),
+        Fact::Value(value) => value.to_string(),
+        Fact::Unknown(why) => format!("unknown: {why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn levels(medians: &[f64]) -> Levels {
+        Levels::one_per_process(medians).expect("finite")
+    }
+
+    fn two_runs(second: &[f64]) -> TwoRuns {
+        let first = [100.0, 101.0, 99.0, 100.5, 99.5, 100.2, 99.8];
+        let rows = vec![Sides {
+            key: vec!["thread".into(), "isolated".into()],
+            first: levels(&first),
+            second: levels(second),
+        }];
+        TwoRuns {
+            first: "a".into(),
+            second: "b".into(),
+            key: vec!["runtime", "design"],
+            margin: 0.05,
+            differences: Vec::new(),
+            notes: vec!["the first was cut short".into()],
+            rows: TwoRuns::judge(rows, 0.05),
+        }
+    }
+
+    #[test]
+    fn the_three_forms_say_the_same() {
+        let runs = two_runs(&[120.0, 121.0, 119.0, 120.5, 119.5, 120.2, 119.8]);
+        assert!(runs.is_any_slower());
+        let page = runs.markdown();
+        for words in [
+            "slower",
+            "1.20",
+            "cut short",
+            "Nothing that the records show",
+            "(7)",
+        ] {
+            assert!(page.contains(words), "{words}: {page}");
+        }
+        let csv = runs.csv().expect("in memory");
+        assert!(csv.starts_with("runtime,design,FirstNs,"), "{csv}");
+        assert!(
+            csv.lines().nth(1).is_some_and(|l| l.ends_with(",slower")),
+            "{csv}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&runs.json()).expect("JSON");
+        assert_eq!(json["rows"][0]["verdict"], "slower");
+        assert_eq!(json["rows"][0]["runtime"], "thread");
+        assert_eq!(json["rows"][0]["first"]["processes"], 7);
+    }
+
+    #[test]
+    fn too_few_processes_are_said() {
+        let runs = two_runs(&[100.0, 100.0]);
+        assert!(!runs.is_any_slower());
+        assert!(
+            runs.markdown().contains("cannot tell"),
+            "{}",
+            runs.markdown()
+        );
+        let json: serde_json::Value = serde_json::from_str(&runs.json()).expect("JSON");
+        assert_eq!(json["rows"][0]["more_processes"], 4);
+    }
+
+    #[test]
+    fn environments_differ_by_facts_and_not_by_the_moment() {
+        let environment = |model: &str, uptime: u64| -> Environment {
+            serde_json::from_value(json!({
+                "schema": 1,
+                "cpu": { "cpu_model": { "value": model } },
+                "system": { "uptime_seconds": { "value": uptime } },
+                "run": {},
+                "engines": { "faasm-driver": { "executable_sha256": { "value": "ab" } } },
+                "before": { "unix_seconds": 1, "average": { "unknown": "?" }, "cpu": null, "swapped_pages": null, "watched": null },
+                "after": null,
+            }))
+            .expect("an environment")
+        };
+        let (old, same, new) = (
+            environment("X", 1),
+            environment("X", 2),
+            environment("Y", 3),
+        );
+        assert!(differences(Some(&old), Some(&same)).is_empty());
+        let found = differences(Some(&old), Some(&new));
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].fact.as_str(), found[0].second.as_str()),
+            ("cpu_model", "Y")
+        );
+        let unknown = differences(Some(&old), None);
+        assert!(unknown[0].second.contains("not recorded"));
+    }
+}

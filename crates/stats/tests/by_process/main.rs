@@ -1,0 +1,5 @@
+//! Statistics by process, on simulated processes and batches that differ.
+
+mod coverage;
+mod flags;
+mod populations;

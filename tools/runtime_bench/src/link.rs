@@ -1,0 +1,273 @@
+//! A driver's process and its two pipes: lines in, lines out, and an end in any case.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use measure_core::base::exit::Exit;
+use measure_core::base::interrupt;
+use measure_core::contract::protocol::{Go, Message, parse_line};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+use crate::error::{SessionError, exit_of};
+use crate::session::Start;
+
+/// How long a driver may take to clean up once its input is closed (hundreds of containers) ...
+const CLOSE_LIMIT: Duration = Duration::from_secs(120);
+/// How long a driver gets to see its input closed before a signal that we got is passed on.
+const SHORT: Duration = Duration::from_secs(1);
+/// How often a wait looks whether a signal came to us.
+const SLICE: Duration = Duration::from_millis(50);
+/// How much of a driver's standard error an error message repeats.
+const LAST_WORDS: usize = 600;
+/// A variable that nobody reads, so that stacks do not begin at one address in all processes.
+const PADDING: &str = "FAASM_BENCH_PADDING";
+
+/// The process and its two pipes.
+#[derive(Debug)]
+pub(crate) struct Link {
+    child: Child,
+    pub(crate) stdin: Option<ChildStdin>,
+    lines: Receiver<Result<Message, SessionError>>,
+    log: PathBuf,
+    pub(crate) patience: Duration,
+    reaped: bool,
+}
+
+impl Link {
+    pub(crate) fn spawn(start: Start<'_>) -> Result<Self, SessionError> {
+        let cannot = |source| SessionError::Start {
+            driver: start.driver.display().to_string(),
+            source,
+        };
+        let stderr = File::create(&start.log).map_err(cannot)?;
+        let mut command = Command::new(start.driver);
+        command
+            .arg(start.command)
+            .arg(start.count.to_string())
+            .args(["--rung", start.rung, "--gated"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            // A Ctrl-C on the terminal is ours; we release the drivers in order.
+            .process_group(0);
+        if let Some(function) = start.function {
+            command.args(["--function", &function.to_string()]);
+        }
+        if start.environment_padding_bytes > 0 {
+            let bytes = start.environment_padding_bytes as usize;
+            command.env(PADDING, "x".repeat(bytes));
+        }
+        if let Some(workers) = start.workers {
+            command.args(["--workers", &workers.to_string()]);
+        }
+        let mut child = command.spawn().map_err(cannot)?;
+        let stdin = child.stdin.take();
+        let (sender, lines) = mpsc::channel();
+        if let Some(stdout) = child.stdout.take() {
+            thread::spawn(move || read_lines(stdout, &sender));
+        }
+        Ok(Self {
+            child,
+            stdin,
+            lines,
+            log: start.log,
+            patience: start.patience,
+            reaped: false,
+        })
+    }
+
+    pub(crate) fn go(&mut self, go: &Go) -> Result<(), SessionError> {
+        let line = serde_json::to_string(go).unwrap_or_default() + "\n";
+        let written = match &mut self.stdin {
+            Some(stdin) => stdin.write_all(line.as_bytes()).is_ok(),
+            None => false,
+        };
+        if written { Ok(()) } else { Err(self.gone()) }
+    }
+
+    /// The next message, or why there is none.
+    pub(crate) fn next(&mut self, until: Instant, doing: &str) -> Result<Message, SessionError> {
+        self.receive(until, doing, true)
+    }
+
+    /// The same for a driver that is being ended because of a signal.
+    pub(crate) fn next_regardless(
+        &mut self,
+        until: Instant,
+        doing: &str,
+    ) -> Result<Message, SessionError> {
+        self.receive(until, doing, false)
+    }
+
+    fn receive(
+        &mut self,
+        until: Instant,
+        doing: &str,
+        heed_signals: bool,
+    ) -> Result<Message, SessionError> {
+        let begun = Instant::now();
+        loop {
+            if heed_signals && let Some(exit) = interrupt::received() {
+                return Err(SessionError::Interrupted(exit));
+            }
+            match self.lines.recv_timeout(SLICE) {
+                Ok(Ok(Message::Failed { error, exit })) => {
+                    return Err(SessionError::Said {
+                        error,
+                        exit: exit_of(exit),
+                    });
+                }
+                Ok(Ok(message)) => return Ok(message),
+                Ok(Err(bad)) => return Err(bad),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.gone()),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < until => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    let seconds = begun.elapsed().as_secs();
+                    self.end();
+                    return Err(SessionError::Stuck {
+                        what: doing.to_owned(),
+                        seconds,
+                        stderr: self.last_words(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The error of a driver whose pipe broke: what it said last, else how it ended.
+    fn gone(&mut self) -> SessionError {
+        while let Ok(line) = self.lines.recv_timeout(SLICE) {
+            if let Ok(Message::Failed { error, exit }) = line {
+                return SessionError::Said {
+                    error,
+                    exit: exit_of(exit),
+                };
+            }
+        }
+        let status = match self.wait(Instant::now() + self.patience) {
+            Some(status) => status.to_string(),
+            None => {
+                self.end();
+                "it closed its output and did not end".into()
+            }
+        };
+        SessionError::Died {
+            status,
+            stderr: self.last_words(),
+        }
+    }
+
+    fn last_words(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let text = text.trim();
+        let skipped = text.chars().count().saturating_sub(LAST_WORDS);
+        text.chars().skip(skipped).collect()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        if !self.reaped {
+            let _ = kill(self.pid(), signal);
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        // Process ids fit: the kernel's limit is 2^22.
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap_or(i32::MAX))
+    }
+
+    fn wait(&mut self, until: Instant) -> Option<ExitStatus> {
+        let mut pause = Duration::from_millis(1);
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => {
+                    self.reaped = true;
+                    return Some(status);
+                }
+                Ok(None) if Instant::now() < until => thread::sleep(pause),
+                Ok(None) | Err(_) => return None,
+            }
+            pause = (pause * 2).min(SLICE);
+        }
+    }
+
+    /// Closes its input and waits; then a signal, and in the end the one that no process survives.
+    pub(crate) fn close(&mut self) -> Result<(), SessionError> {
+        if self.reaped {
+            return Ok(());
+        }
+        self.stdin = None;
+        let begun = Instant::now();
+        let mut status = self.wait(begun + SHORT);
+        if status.is_none() {
+            if interrupt::received().is_some() {
+                // It may be preparing, or in the middle of a batch, and not look at its input.
+                self.signal(Signal::SIGTERM);
+            }
+            status = self.wait(begun + CLOSE_LIMIT);
+        }
+        let Some(status) = status else {
+            self.end();
+            return Err(SessionError::Stuck {
+                what: "cleaning up".into(),
+                seconds: begun.elapsed().as_secs(),
+                stderr: self.last_words(),
+            });
+        };
+        let failed = self.lines.try_iter().find_map(|line| match line {
+            Ok(Message::Failed { error, exit }) => Some((error, exit)),
+            _ => None,
+        });
+        match failed {
+            // Starts that failed have been recorded one by one already.
+            Some((_, exit)) if exit_of(exit) == Exit::StartFailed => Ok(()),
+            Some((error, exit)) => Err(SessionError::Said {
+                error,
+                exit: exit_of(exit),
+            }),
+            None if status.success() || interrupt::received().is_some() => Ok(()),
+            None => Err(SessionError::Died {
+                status: status.to_string(),
+                stderr: self.last_words(),
+            }),
+        }
+    }
+
+    fn end(&mut self) {
+        self.stdin = None;
+        self.signal(Signal::SIGTERM);
+        if self.wait(Instant::now() + self.patience).is_none() {
+            // The whole group: children of a driver that is stuck would be orphans.
+            let _ = killpg(self.pid(), Signal::SIGKILL);
+            let _ = self.wait(Instant::now() + self.patience);
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = self.close();
+        if fs::metadata(&self.log).is_ok_and(|m| m.len() == 0) {
+            let _ = fs::remove_file(&self.log);
+        }
+    }
+}
+
+fn read_lines(stdout: ChildStdout, sender: &mpsc::Sender<Result<Message, SessionError>>) {
+    for line in BufReader::new(stdout).lines() {
+        let message = match line {
+            Ok(line) => parse_line(&line).map_err(SessionError::from),
+            Err(error) => Err(SessionError::Unreadable(error)),
+        };
+        if sender.send(message).is_err() {
+            return;
+        }
+    }
+}

@@ -157,7 +157,10 @@ fn median(times: &Times) -> String {
 
 /// `5`, or `5+3` where the columns have different numbers.
 fn counts(row: &Row<'_>) -> String {
-    let counts: Vec<usize> = row.cells.iter().map(|c| c.kernel.values().len()).collect();
+    // Of native builds only the fastest may have been timed.
+    let untimed = |cell: &&Cell<'_>| cell.kernel.levels.is_none() && cell.against.is_none();
+    let cells = row.cells.iter().filter(|cell| !untimed(cell));
+    let counts: Vec<usize> = cells.map(|c| c.kernel.values().len()).collect();
     match counts.split_first() {
         Some((first, rest)) if rest.iter().all(|n| n == first) => first.to_string(),
         _ => counts

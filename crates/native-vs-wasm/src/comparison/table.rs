@@ -118,7 +118,13 @@ fn median(times: &Times) -> String {
 
 /// `5`, or `5+3` where the columns have different numbers.
 fn counts(row: &Row<'_>) -> String {
-    let counts: Vec<usize> = row.cells.iter().map(|c| c.kernel.values().len()).collect();
+    let count = |times: &Times| match times.median {
+        None => 0,
+        // Until schema 2 one process made all Wasm runs.
+        Some(found) if found.processes == 1 => found.starts,
+        Some(found) => found.processes,
+    };
+    let counts: Vec<usize> = row.cells.iter().map(|c| count(&c.kernel)).collect();
     match counts.split_first() {
         Some((first, rest)) if rest.iter().all(|n| n == first) => first.to_string(),
         _ => counts

@@ -157,10 +157,16 @@ fn median(times: &Times) -> String {
 
 /// `5`, or `5+3` where the columns have different numbers.
 fn counts(row: &Row<'_>) -> String {
+    let count = |times: &Times| match times.median {
+        None => 0,
+        // Until schema 2 one process made all Wasm runs.
+        Some(found) if found.processes == 1 => found.starts,
+        Some(found) => found.processes,
+    };
     // Of native builds only the fastest may have been timed.
-    let untimed = |cell: &&Cell<'_>| cell.kernel.levels.is_none() && cell.against.is_none();
+    let untimed = |cell: &&Cell<'_>| cell.kernel.median.is_none() && cell.against.is_none();
     let cells = row.cells.iter().filter(|cell| !untimed(cell));
-    let counts: Vec<usize> = cells.map(|c| c.kernel.values().len()).collect();
+    let counts: Vec<usize> = cells.map(|c| count(&c.kernel)).collect();
     match counts.split_first() {
         Some((first, rest)) if rest.iter().all(|n| n == first) => first.to_string(),
         _ => counts

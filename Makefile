@@ -151,10 +151,11 @@ python-if-possible: build
 figures: ## Write the figures of the reference runs into the pages (ARGS='--take NAME=results/DIR' takes a run as one first)
 	cargo run --quiet --locked -p doc-figures -- $(ARGS) $(PAGES)
 
-lint: setup-lint ## rustfmt, clippy and rustdoc, warnings are errors; no dependency too many, none of another licence or source
+lint: setup-lint ## rustfmt, clippy and rustdoc, warnings are errors; no figure that is not its run's; no dependency too many, none of another licence or source
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	@$(MAKE) --no-print-directory figures ARGS=--check
 	@for check in "machete" "deny --workspace check licenses bans sources"; do \
 	  if cargo $${check%% *} --version >/dev/null 2>&1; then echo "cargo $$check"; cargo $$check || exit 1; \
 	  else echo "SKIPPED: cargo $$check: it could not be installed, see above" >&2; fi; done

@@ -141,7 +141,7 @@ polybench-quick: build
 # Once, side by side, instead of by each test that needs some of it.
 polybench-for-tests: setup
 	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release \
-	  POLYBENCH_DATASETS="mini small medium" POLYBENCH_TYPES="default double"
+	  POLYBENCH_DATASETS="mini small medium" POLYBENCH_TYPES="default double" POLYBENCH_BUILDS="native native-o3"
 
 # CPython, its suite and its functions: cached, and minutes from nothing. Without them (no network) all else goes on.
 python-if-possible: build
@@ -163,8 +163,8 @@ install: build functions ## Put the tools on PATH and the functions beside them 
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/faasm-bench
 	install $(addprefix $(BIN)/,$(TOOLS)) $(DESTDIR)$(PREFIX)/bin
 	cp -R --preserve=mode,timestamps $(STORE) $(DESTDIR)$(PREFIX)/share/faasm-bench/
-	@for d in polybench_native polybench_native_o3; do if [ -d $(BUILD)/$$d ]; then cp -R $(BUILD)/$$d $(DESTDIR)$(PREFIX)/share/faasm-bench/; fi; done
-	@if [ -f $(BUILD)/wasm/polybench/flags ]; then install -D -m 644 $(BUILD)/wasm/polybench/flags $(DESTDIR)$(PREFIX)/share/faasm-bench/wasm/polybench/flags; fi
+	@for d in $(BUILD)/polybench_native*; do if [ -d $$d ]; then cp -R $$d $(DESTDIR)$(PREFIX)/share/faasm-bench/; fi; done
+	@for d in polybench polybench-linked; do if [ -f $(BUILD)/wasm/$$d/flags ]; then install -D -m 644 {$(BUILD),$(DESTDIR)$(PREFIX)/share/faasm-bench}/wasm/$$d/flags; fi; done
 	@if [ -f $(BUILD)/microvm/vmlinux ]; then install -d $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm && \
 	  install -m 755 $(BUILD)/microvm/vmlinux $(BUILD)/microvm/init $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm; fi
 	@if [ -f $(BUILD)/python/native/version ]; then $(MAKE) --no-print-directory install-python; fi

@@ -11,7 +11,8 @@ POLYBENCH_DATASETS ?= mini small medium large extralarge
 POLYBENCH_TYPES    ?= default double float
 # One compiler for both sides; what one side is given, the other is offered.
 POLYBENCH_CC            ?= $(WASI_CC)
-# Loops are unrolled after linking, each copy with its test, where more is known of addresses.
+# As the compiler links it, and what is rewritten after linking: there loops are unrolled where more is known of addresses.
+POLYBENCH_LINKED_CFLAGS ?= $(WASI_CFLAGS)
 POLYBENCH_WASI_CFLAGS   ?= $(WASI_CFLAGS) -fno-unroll-loops
 # Linked apart and without -O: else clang runs wasm-opt where that happens to be installed (and its --no-wasm-opt forgets to link).
 POLYBENCH_WASI_LDFLAGS  ?= $(filter --target=% --sysroot=%,$(POLYBENCH_WASI_CFLAGS)) $(WASI_LDFLAGS)
@@ -21,13 +22,27 @@ POLYBENCH_POST_LINK     ?= $(POLYBENCH_POST_LINK_TOOL) --quiet
 POLYBENCH_NATIVE_CFLAGS ?= -O3 -march=native
 POLYBENCH_O3_CFLAGS     ?= -O3
 POLYBENCH_DEBUG_CFLAGS  ?= -O2 -g -fno-omit-frame-pointer
+POLYBENCH_GCC           ?= gcc
 POLYBENCH_NATIVE_LDLIBS ?= -lm
+
+# Native builds, named as the columns of poly_bench. Which is the fastest differs by kernel and by CPU: one whose fused multiply-add takes
+# longer than an addition loses by it in reductions, one that clocks down for wide vectors by these.
+POLYBENCH_BUILDS ?= native native-o3 native-no-fma native-256 native-gcc
+POLYBENCH_KNOWN_BUILDS := native native-o3 native-no-fma native-256 native-gcc native-debug
+polybench_cflags_native        = $(POLYBENCH_NATIVE_CFLAGS)
+polybench_cflags_native-o3     = $(POLYBENCH_O3_CFLAGS)
+polybench_cflags_native-no-fma = $(POLYBENCH_NATIVE_CFLAGS) -ffp-contract=off
+polybench_cflags_native-256    = $(POLYBENCH_NATIVE_CFLAGS) -mprefer-vector-width=256
+polybench_cflags_native-gcc    = $(POLYBENCH_NATIVE_CFLAGS)
+polybench_cflags_native-debug  = $(POLYBENCH_DEBUG_CFLAGS)
+polybench_cc                   = $(if $(filter native-gcc,$1),$(POLYBENCH_GCC),$(POLYBENCH_CC))
 
 POLYBENCH_SRC    := polybench-src
 POLYBENCH_WASM   := $(BUILD)/wasm/polybench
-POLYBENCH_NATIVE := $(BUILD)/polybench_native/bin
-POLYBENCH_O3     := $(BUILD)/polybench_native_o3/bin
-POLYBENCH_DEBUG  := $(BUILD)/polybench_native_debug/bin
+POLYBENCH_LINKED := $(BUILD)/wasm/polybench-linked
+# Where the native build $1 lies.
+polybench_dir     = $(BUILD)/polybench_$(subst -,_,$1)/bin
+POLYBENCH_DIRS   := $(POLYBENCH_WASM) $(POLYBENCH_LINKED) $(foreach b,$(POLYBENCH_KNOWN_BUILDS),$(call polybench_dir,$b))
 
 # The kernels whose file has line $1, or, with option -L, has it not.
 polybench_with = $(basename $(notdir $(shell grep $1 $(POLYBENCH_SRC)/*.c)))
@@ -54,67 +69,74 @@ polybench_macro_int        := -DDATA_TYPE_IS_INT
 # $1 kernel, $2 dataset, $3 type, $4 program: what it is made of. How is said by the pattern rules below.
 define polybench_program
 POLYBENCH_PROGRAMS += $4
-$(POLYBENCH_WASM)/$4.wasm $(POLYBENCH_NATIVE)/$4 $(POLYBENCH_O3)/$4 $(POLYBENCH_DEBUG)/$4: $(POLYBENCH_SRC)/$1.c
-$(POLYBENCH_WASM)/$4.wasm $(POLYBENCH_NATIVE)/$4 $(POLYBENCH_O3)/$4 $(POLYBENCH_DEBUG)/$4: \
+$(foreach d,$(POLYBENCH_DIRS),$d/$4$(if $(findstring /wasm/,$d),.wasm)): $(POLYBENCH_SRC)/$1.c
+$(foreach d,$(POLYBENCH_DIRS),$d/$4$(if $(findstring /wasm/,$d),.wasm)): \
   private POLYBENCH_MACROS := $(polybench_macro_$2) $(polybench_macro_$3)
 endef
 $(foreach k,$(POLYBENCH_KERNELS),$(foreach d,$(POLYBENCH_DATASETS),$(foreach t,$(call polybench_type_ids,$k),\
   $(eval $(call polybench_program,$k,$d,$t,$(call polybench_name,$k,$d,$t))))))
 
 # Everything is written under a name of its own and renamed when whole, so that builds side by side do not spoil each other's.
+# $1 compiler's flags, $2 command after linking.
+define polybench_wasm
+@new=$@.$$$$; trap 'rm -f $$new $$new.o $$new.linked' EXIT; \
+$(POLYBENCH_CC) $1 $(POLYBENCH_MACROS) -c $(filter %.c,$^) -o $$new.o; \
+$(POLYBENCH_CC) $(POLYBENCH_WASI_LDFLAGS) $$new.o -o $$new; \
+$(if $2,$2 $$new $$new.linked; mv $$new.linked $$new;) mv $$new $@
+endef
+
 $(POLYBENCH_WASM)/%.wasm: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_WASM)/flags | $(filter $(POLYBENCH_POST_LINK_TOOL),$(POLYBENCH_POST_LINK))
-	@new=$@.$$$$; trap 'rm -f $$new $$new.o $$new.linked' EXIT; \
-	$(POLYBENCH_CC) $(POLYBENCH_WASI_CFLAGS) $(POLYBENCH_MACROS) -c $(filter %.c,$^) -o $$new.o; \
-	$(POLYBENCH_CC) $(POLYBENCH_WASI_LDFLAGS) $$new.o -o $$new; \
-	$(if $(POLYBENCH_POST_LINK),$(POLYBENCH_POST_LINK) $$new $$new.linked; mv $$new.linked $$new;) mv $$new $@
+	$(call polybench_wasm,$(POLYBENCH_WASI_CFLAGS),$(POLYBENCH_POST_LINK))
+$(POLYBENCH_LINKED)/%.wasm: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_LINKED)/flags
+	$(call polybench_wasm,$(POLYBENCH_LINKED_CFLAGS))
 
-polybench_native_cc = @new=$@.$$$$; trap 'rm -f $$new' EXIT; \
-	$(POLYBENCH_CC) $1 $(POLYBENCH_MACROS) $(filter %.c,$^) $(POLYBENCH_NATIVE_LDLIBS) -o $$new; mv $$new $@
-
-$(POLYBENCH_NATIVE)/poly_%: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_NATIVE)/flags
-	$(call polybench_native_cc,$(POLYBENCH_NATIVE_CFLAGS))
-$(POLYBENCH_O3)/poly_%: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_O3)/flags
-	$(call polybench_native_cc,$(POLYBENCH_O3_CFLAGS))
-$(POLYBENCH_DEBUG)/poly_%: $(POLYBENCH_SRC)/polybench.h $(POLYBENCH_DEBUG)/flags
-	$(call polybench_native_cc,$(POLYBENCH_DEBUG_CFLAGS))
+# $1 the build.
+define polybench_native_rule
+$(call polybench_dir,$1)/poly_%: $(POLYBENCH_SRC)/polybench.h $(call polybench_dir,$1)/flags
+	@new=$$@.$$$$$$$$; trap 'rm -f $$$$new' EXIT; \
+	$(call polybench_cc,$1) $(polybench_cflags_$1) $$(POLYBENCH_MACROS) $$(filter %.c,$$^) $(POLYBENCH_NATIVE_LDLIBS) -o $$$$new; mv $$$$new $$@
+$(call polybench_dir,$1)/flags: polybench-always
+	$$(call polybench_write_flags,$(call polybench_cc,$1),$(polybench_cflags_$1),$(POLYBENCH_NATIVE_LDLIBS))
+endef
+$(foreach b,$(POLYBENCH_KNOWN_BUILDS),$(eval $(call polybench_native_rule,$b)))
 
 $(POLYBENCH_POST_LINK_TOOL):
 	cargo build --release --workspace --locked --bin wasm-post-link
 
-# $1 compiler's flags, $2 linker's, $3 command after linking: the text of `flags`. `cpu` is what the compiler takes as its target's.
+# $1 compiler, $2 its flags, $3 the linker's, $4 command after linking: the text of `flags`. `cpu` is what the compiler takes as its target's.
 define polybench_write_flags
 @mkdir -p $(@D); new=$@.$$$$; trap 'rm -f $$new' EXIT; \
-{ echo "compiler: $$($(POLYBENCH_CC) --version | head -n 1)"; \
-  echo "cflags: $(strip $1)"; \
-  echo "ldflags: $(strip $2)"; \
-  echo "post-link: $(or $(strip $3),none)$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$3), (sources $$(cat tools/wasm-post-link/src/*.rs | sha256sum | cut -c 1-16)))"; \
-  $(POLYBENCH_CC) $(strip $1) '-###' -c -x c /dev/null 2>&1 | awk -F '"' -v cpu=cpu: \
-    '/"-cc1"/ { for (i = 2; i < NF; i += 2) { if ($$i == "-triple") triple = $$(i + 2); \
+{ echo "compiler: $$($1 --version | head -n 1)"; \
+  echo "cflags: $(strip $2)"; \
+  echo "ldflags: $(strip $3)"; \
+  echo "post-link: $(or $(strip $4),none)$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$4), (sources $$(cat tools/wasm-post-link/src/*.rs | sha256sum | cut -c 1-16)))"; \
+  echo "target: $$($1 $(strip $2) -dumpmachine)"; \
+  if [[ $$($1 --version) = *clang* ]]; then $1 $(strip $2) '-###' -c -x c /dev/null 2>&1 | awk -F '"' -v cpu=cpu: \
+    '/"-cc1"/ { for (i = 2; i < NF; i += 2) { \
       if ($$i == "-target-cpu") cpu = cpu " " $$(i + 2); \
-      if ($$i == "-target-feature" && $$(i + 2) ~ /^[+]/) cpu = cpu " " $$(i + 2) } } END { print "target: " triple; print cpu }'; \
+      if ($$i == "-target-feature" && $$(i + 2) ~ /^[+]/) cpu = cpu " " $$(i + 2) } } END { print cpu }'; \
+  else $1 $(strip $2) -Q --help=target | awk -v cpu=cpu: \
+    '$$1 == "-march=" { cpu = cpu " " $$2 } $$2 == "[enabled]" { cpu = cpu " " $$1 } END { print cpu }'; fi; \
 } > $$new; cmp -s $$new $@ || mv $$new $@
 endef
 
 $(POLYBENCH_WASM)/flags: polybench-always
-	$(call polybench_write_flags,$(POLYBENCH_WASI_CFLAGS),$(POLYBENCH_WASI_LDFLAGS),$(POLYBENCH_POST_LINK))
-$(POLYBENCH_NATIVE)/flags: polybench-always
-	$(call polybench_write_flags,$(POLYBENCH_NATIVE_CFLAGS),$(POLYBENCH_NATIVE_LDLIBS))
-$(POLYBENCH_O3)/flags: polybench-always
-	$(call polybench_write_flags,$(POLYBENCH_O3_CFLAGS),$(POLYBENCH_NATIVE_LDLIBS))
-$(POLYBENCH_DEBUG)/flags: polybench-always
-	$(call polybench_write_flags,$(POLYBENCH_DEBUG_CFLAGS),$(POLYBENCH_NATIVE_LDLIBS))
+	$(call polybench_write_flags,$(POLYBENCH_CC),$(POLYBENCH_WASI_CFLAGS),$(POLYBENCH_WASI_LDFLAGS),$(POLYBENCH_POST_LINK))
+$(POLYBENCH_LINKED)/flags: polybench-always
+	$(call polybench_write_flags,$(POLYBENCH_CC),$(POLYBENCH_LINKED_CFLAGS),$(POLYBENCH_WASI_LDFLAGS))
 polybench-always:
 
 # Users whose functions `make compile` knows: for each a target compile-<user>.
 COMPILE_USERS += demo polybench
 compile-demo: $(foreach d,$(DEMOS),$(BUILD)/wasm/demo/$(d).wasm)
 	@echo "$(words $^) modules in $(BUILD)/wasm/demo"
-compile-polybench: $(patsubst %,$(POLYBENCH_WASM)/%.wasm,$(POLYBENCH_PROGRAMS))
-	@echo "$(words $^) modules in $(POLYBENCH_WASM)"; cat $(POLYBENCH_WASM)/flags
-polybench-native-release: $(foreach p,$(POLYBENCH_PROGRAMS),$(POLYBENCH_NATIVE)/$p $(POLYBENCH_O3)/$p)
-	@for d in $(POLYBENCH_NATIVE) $(POLYBENCH_O3); do echo "$(words $(POLYBENCH_PROGRAMS)) programs in $$d"; cat $$d/flags; done
-polybench-native-debug: $(patsubst %,$(POLYBENCH_DEBUG)/%,$(POLYBENCH_PROGRAMS))
-	@echo "$(words $^) programs in $(POLYBENCH_DEBUG)"; cat $(POLYBENCH_DEBUG)/flags
+compile-polybench: $(foreach p,$(POLYBENCH_PROGRAMS),$(POLYBENCH_WASM)/$p.wasm $(POLYBENCH_LINKED)/$p.wasm)
+	$(call polybench_say,$(POLYBENCH_WASM) $(POLYBENCH_LINKED))
+polybench-native-release: $(foreach p,$(POLYBENCH_PROGRAMS),$(foreach b,$(POLYBENCH_BUILDS),$(call polybench_dir,$b)/$p))
+	$(call polybench_say,$(foreach b,$(POLYBENCH_BUILDS),$(call polybench_dir,$b)))
+polybench-native-debug: $(foreach p,$(POLYBENCH_PROGRAMS),$(call polybench_dir,native-debug)/$p)
+	$(call polybench_say,$(call polybench_dir,native-debug))
+polybench_say = @said=$$(for d in $1; do echo "$(words $(POLYBENCH_PROGRAMS)) programs in $$d"; cat $$d/flags; done); echo "$$said"
 
 # All processors, unless the caller said how many jobs.
 polybench_make = +@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -124,11 +146,11 @@ compile: ## Compile a user's functions to Wasm (FUNC_USER=polybench or demo; CLE
 	  { echo "make compile needs FUNC_USER=<one of: $(COMPILE_USERS)>$(if $(FUNC_USER),; '$(FUNC_USER)' is none)" >&2; exit 2; }
 	@tools/setup
 	$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$(POLYBENCH_POST_LINK)),cargo build --release --workspace --locked --bin wasm-post-link)
-	$(if $(CLEAN),rm -rf "$(BUILD)/wasm/$(FUNC_USER)")
+	$(if $(CLEAN),rm -rf "$(BUILD)/wasm/$(FUNC_USER)" $(if $(filter polybench,$(FUNC_USER)),"$(POLYBENCH_LINKED)"))
 	$(polybench_make) "compile-$(FUNC_USER)"
 
 polybench-native: setup ## Build PolyBench natively (BUILD=Debug: to profile; CLEAN=1: all anew)
-	$(if $(CLEAN),rm -rf $(if $(filter Debug,$(BUILD_KIND)),$(POLYBENCH_DEBUG),$(POLYBENCH_NATIVE) $(POLYBENCH_O3)))
+	$(if $(CLEAN),rm -rf $(foreach b,$(if $(filter Debug,$(BUILD_KIND)),native-debug,$(POLYBENCH_BUILDS)),"$(call polybench_dir,$b)"))
 	$(polybench_make) polybench-native-$(if $(filter Debug,$(BUILD_KIND)),debug,release)
 
 upload-all: build ## Put every module under build/wasm into the store (UPLOAD_HOST=host:port: through that upload server)

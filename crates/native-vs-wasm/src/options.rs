@@ -24,7 +24,15 @@ pub struct CommonOptions {
     /// Directory for samples, environment, tables and plots, made if need be [default: results/TIME-HOST, and results/latest points there]
     #[structopt(long, value_name = "DIR", parse(from_os_str), global = true)]
     pub run_dir: Option<PathBuf>,
-    /// Further columns of comparison, separated by commas, each with as many iterations as its side
+    /// The columns to compare, separated by commas, each with as many iterations as its side [default: the tool's own]
+    #[structopt(
+        long,
+        value_name = "COLUMN,...",
+        require_delimiter = true,
+        global = true
+    )]
+    pub columns: Vec<String>,
+    /// Further columns, separated by commas, each with as many iterations as its side
     #[structopt(
         long,
         value_name = "COLUMN,...",

@@ -11,6 +11,10 @@ const FINE_ENOUGH: Duration = Duration::from_millis(10);
 const MAX_REPEATS: u64 = 1000;
 /// What initialising for each repeat may make of a run.
 const LONGEST_REPEATED: Duration = Duration::from_secs(1);
+/// What finding the fastest native build may take, if three runs of each do.
+const CHOOSING: Duration = Duration::from_millis(1500);
+/// The runs that choose a native build are counted from here on, beyond those that choose the repeats.
+pub(crate) const CHOOSING_ORDER: u64 = 10;
 /// A kernel whose whole run takes this long is not calibrated: it is not short.
 pub(crate) const LONG: Duration = Duration::from_millis(500);
 
@@ -22,6 +26,13 @@ pub(crate) fn repeats(runs: &[(u64, u64)]) -> u64 {
     let wanted = nanoseconds(FINE_ENOUGH).div_ceil(shortest);
     let bearable = nanoseconds(LONGEST_REPEATED) / slowest;
     wanted.min(bearable).clamp(1, MAX_REPEATS)
+}
+
+/// How many runs of each native build tell which is the fastest, where one run of every column takes `round`: as many as fit
+/// into some seconds, three at least.
+pub(crate) fn choosing(round: Duration) -> u64 {
+    let fit = CHOOSING.as_nanos() / round.as_nanos().max(1);
+    u64::try_from(fit).unwrap_or(u64::MAX).clamp(3, 7)
 }
 
 /// The iterations of each column that fit into `share`, if one run of every column takes `round`: all that

@@ -107,6 +107,16 @@ struct Ready<'a> {
     round: Duration,
 }
 
+impl Ready<'_> {
+    /// `asked` without the columns that are out.
+    fn asked(&self, asked: &[u32]) -> Vec<u32> {
+        let programs = self.programs.iter().zip(asked);
+        programs
+            .map(|(program, &n)| if program.is_some() { n } else { 0 })
+            .collect()
+    }
+}
+
 impl<'a> Session<'a> {
     /// Verifies and calibrates every benchmark.
     fn get_ready(&mut self) -> Result<Vec<Ready<'a>>, CompareError> {
@@ -140,8 +150,13 @@ impl<'a> Session<'a> {
     ) -> Result<Option<Ready<'a>>, CompareError> {
         let mut programs = Vec::new();
         for entry in &self.suite.columns {
-            match entry.column.prepare(benchmark) {
+            let ready = entry.column.check(benchmark);
+            match ready.and_then(|()| entry.column.prepare(benchmark)) {
                 Ok(program) => programs.push(Some(program)),
+                Err(lack) if entry.iterations == 0 => {
+                    eprintln!("warning: {} is not verified: {lack}", benchmark.name);
+                    programs.push(None);
+                }
                 Err(lack) => {
                     self.recorder
                         .trouble(index, format!("{}: {lack}", entry.column.name()));
@@ -155,13 +170,15 @@ impl<'a> Session<'a> {
             repeats: 1,
             round: Duration::ZERO,
         };
-        if self.suite.columns.len() > 1 {
+        let unverified = self.suite.columns[0].iterations == 0 && ready.programs[0].is_none();
+        if self.suite.columns.len() > 1 && !unverified {
             self.verify(&mut ready, benchmark)?;
         }
         if interrupt::received().is_none() && ready.round < plan::LONG {
             self.calibrate(&mut ready)?;
         }
         self.recorder.benchmark(index).repeats = ready.repeats;
+        self.choose_build(&mut ready)?;
         Ok(ready.programs.iter().any(Option::is_some).then_some(ready))
     }
 
@@ -199,6 +216,55 @@ impl<'a> Session<'a> {
         }
         if !agreed.is_empty() {
             self.recorder.benchmark(ready.index).verified = Some(agreed.join("; "));
+        }
+        if self.suite.columns[0].iterations == 0 {
+            ready.programs[0] = None;
+            ready.round = Duration::ZERO;
+        }
+        Ok(())
+    }
+
+    /// Finds the fastest native build, by runs that are not reported: the fastest of those that are would be one that had luck.
+    fn choose_build(&mut self, ready: &mut Ready<'a>) -> Result<(), CompareError> {
+        let columns = self.suite.columns.iter().enumerate();
+        let builds: Vec<usize> = columns
+            .filter(|(_, entry)| self.suite.builds.contains(&entry.column.name()))
+            .map(|(column, _)| column)
+            .collect();
+        if builds.len() < 2 {
+            return Ok(());
+        }
+        let task = Task::Time {
+            repeats: ready.repeats,
+        };
+        let mut kernel_ns = vec![Vec::new(); builds.len()];
+        let mut process_ns = vec![0; builds.len()];
+        for order in 0..plan::choosing(ready.round) {
+            for (i, &column) in builds.iter().enumerate() {
+                let order = plan::CHOOSING_ORDER + order;
+                let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
+                if let Some((whole_ns, output)) = run {
+                    process_ns[i] = whole_ns;
+                    kernel_ns[i].extend(times::parse(&output, ready.repeats));
+                }
+            }
+        }
+        let median = |taken: &mut Vec<u64>| {
+            taken.sort_unstable();
+            taken.get(taken.len() / 2).copied()
+        };
+        let medians = kernel_ns.iter_mut().map(median).enumerate();
+        let Some((_, best)) = medians.filter_map(|(i, ns)| Some((ns?, i))).min() else {
+            return Ok(());
+        };
+        let name = self.suite.columns[builds[best]].column.name().to_owned();
+        self.recorder.benchmark(ready.index).best_native = Some(name);
+        if self.suite.best_build_only {
+            for i in (0..builds.len()).filter(|&i| i != best) {
+                ready.programs[builds[i]] = None;
+                let saved = Duration::from_nanos(process_ns[i]);
+                ready.round = ready.round.saturating_sub(saved);
+            }
         }
         Ok(())
     }
@@ -318,7 +384,7 @@ impl<'a> Session<'a> {
                 break;
             }
             let share = self.share(count - position);
-            let planned = plan::iterations(&asked, one.round, share);
+            let planned = plan::iterations(&one.asked(&asked), one.round, share);
             let troubles = self.recorder.benchmark(one.index).trouble.len();
             let outcome = self.time_one(one, &planned, &mut progress);
             // What was measured is kept whatever happened.

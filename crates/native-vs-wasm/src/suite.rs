@@ -15,12 +15,12 @@ const NAMED: usize = 3;
 pub struct Entry {
     /// The column.
     pub column: Box<dyn Column>,
-    /// Timed runs of each benchmark.
+    /// Timed runs of each benchmark; 0 for a column that the others are only verified against.
     pub iterations: u32,
 }
 
-/// The columns `names`, each once and as often as its side's iterations (native, Wasm) say; those that run
-/// never are made, so that a wrong name is told, and left out.
+/// The columns `names`, each once and as often as its side's iterations (native, Wasm) say. Of those that run never all are
+/// made, so that a wrong name is told, and all are left out but the first native one: Wasm is verified against it.
 ///
 /// # Errors
 /// A column cannot be made.
@@ -40,8 +40,11 @@ pub(crate) fn entries(
             Side::Wasm => wasm,
         };
         let column = column(&name, iterations)?;
+        let verifies = seen.is_empty() && Side::of_column(&name) == Side::Native;
         if iterations > 0 {
             let iterations = column.processes(iterations);
+            entries.push(Entry { column, iterations });
+        } else if verifies {
             entries.push(Entry { column, iterations });
         }
         seen.push(name);
@@ -67,8 +70,13 @@ pub struct Suite {
     pub title: &'static str,
     /// In the order of the tables.
     pub benchmarks: Vec<Benchmark>,
-    /// The first is what the others are divided by and verified against.
+    /// The first is what the others are verified against, and divided by where there are no [`Suite::builds`].
     pub columns: Vec<Entry>,
+    /// Columns that are native builds of the same programs: the others are divided by each benchmark's fastest, which is
+    /// chosen by runs that are not reported.
+    pub builds: &'static [&'static str],
+    /// Whether of these only the fastest is timed.
+    pub best_build_only: bool,
     /// Whether the columns are one, measured as if it were several.
     pub aa: bool,
     /// Run on what each other column writes, before it is timed.
@@ -81,7 +89,7 @@ impl Suite {
     /// Every benchmark in every column, before anything is measured.
     pub(crate) fn check(&self) -> Result<(), CompareError> {
         let mut lacking = Vec::new();
-        for entry in &self.columns {
+        for entry in self.columns.iter().filter(|entry| entry.iterations > 0) {
             let found = self.benchmarks.iter().filter_map(|benchmark| {
                 let lack = entry.column.check(benchmark).err()?;
                 Some(format!(
@@ -126,7 +134,8 @@ impl Suite {
 
     /// What the records say of the comparison, before anything has run.
     pub(crate) fn info(&self, seed: u64) -> ComparisonInfo {
-        let columns = self.columns.iter().map(|entry| ColumnInfo {
+        let timed = self.columns.iter().filter(|entry| entry.iterations > 0);
+        let columns = timed.map(|entry| ColumnInfo {
             name: entry.column.name().to_owned(),
             summary: entry.column.summary(),
             iterations: entry.iterations,
@@ -156,6 +165,7 @@ impl Suite {
                 .first()
                 .filter(|_| columns.len() > 1)
                 .map(|c| c.name.clone()),
+            builds: self.builds.iter().map(ToString::to_string).collect(),
             columns,
             aa: self.aa,
             benchmarks: benchmarks.collect(),

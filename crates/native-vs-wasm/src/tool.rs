@@ -39,6 +39,8 @@ pub trait Tool: StructOpt + StructOptInternal + 'static {
     const TITLE: &'static str;
     /// What a reader should know of the numbers, in sentences.
     const NOTES: &'static [&'static str];
+    /// Native builds of the same programs: the fastest is what a benchmark's other columns are held against.
+    const BUILDS: &'static [&'static str] = &[];
     /// What `dump` has a program do.
     const DUMP: Task;
     /// Runs of each column, and seconds, that `quick` takes.
@@ -69,6 +71,11 @@ pub trait Tool: StructOpt + StructOptInternal + 'static {
         [NATIVE, WASM].map(str::to_owned).into()
     }
 
+    /// Whether of [`Tool::BUILDS`] only a benchmark's fastest is timed.
+    fn best_build_only(&self) -> bool {
+        false
+    }
+
     /// Says what is to come, or why it cannot.
     ///
     /// # Errors
@@ -85,6 +92,8 @@ pub trait Tool: StructOpt + StructOptInternal + 'static {
     about = T::ABOUT,
     settings = &[
         AppSettings::ArgsNegateSubcommands,
+        // Else what is nearly a command (`ludcmp`, `dump`) is told to be one.
+        AppSettings::InferSubcommands,
         AppSettings::DeriveDisplayOrder,
     ],
     usage = T::USAGE,
@@ -191,7 +200,13 @@ fn compare<T: Tool>(
             again::entries(name, iterations, pairs, &make)?
         }
         None => {
-            let names = tool.headline().into_iter().chain(common.also.clone());
+            let own = if common.columns.is_empty() {
+                let builds = T::BUILDS.iter().map(ToString::to_string);
+                builds.chain(tool.headline()).collect()
+            } else {
+                common.columns.clone()
+            };
+            let names = own.into_iter().chain(common.also.clone());
             entries(names, (native, wasm), make)?
         }
     };
@@ -201,6 +216,9 @@ fn compare<T: Tool>(
         title: T::TITLE,
         benchmarks,
         columns,
+        builds: if common.aa.is_some() { &[] } else { T::BUILDS },
+        // `quick` has time for no more.
+        best_build_only: benchmark.is_none() || tool.best_build_only(),
         aa: common.aa.is_some(),
         compare: T::COMPARE,
         notes: T::NOTES,

@@ -155,11 +155,18 @@ fn every_group_has_a_plot_and_every_file_the_same_bytes_again() {
             "polybench.csv",
             "polybench-ratios.csv",
             "report.md",
+            "summary.json",
             "ratios-large.svg",
             "ratios-small.svg"
         ]
     );
-    let svg = &files[4].1;
+    let summary: table::summary::Summary = serde_json::from_str(&files[3].1).expect("a summary");
+    let names: Vec<&str> = summary.tables.keys().map(String::as_str).collect();
+    assert!(
+        names.contains(&"small") && names.contains(&"small-means"),
+        "{names:?}"
+    );
+    let svg = &files[5].1;
     assert!(
         svg.contains("poly_gemm-small") && svg.contains("wasm-other"),
         "{svg}"
@@ -206,6 +213,14 @@ fn a_column_is_held_against_its_twin_or_the_best_native_build() {
     assert_eq!(ratio(1, "wasm"), (Some("native"), Some(2.0)));
     assert_eq!(ratio(1, "wasm-pgo"), (Some("native-pgo"), Some(6.0)));
     let text = terminal(&comparison, None);
+    // Of several builds none is divided by another.
+    comparison.info.builds = vec!["native".into(), "native-o3".into()];
+    let found = rows(&comparison);
+    assert_eq!(found[0].cell("native").expect("a column").against, None);
+    assert_eq!(
+        found[0].cell("wasm").expect("a column").against,
+        Some("native-o3")
+    );
     for told in ["wasm/best native", "wasm-pgo/native-pgo"] {
         assert!(text.contains(told), "no `{told}`: {text}");
     }

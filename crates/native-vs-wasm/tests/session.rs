@@ -43,7 +43,7 @@ impl Column for MadeUp {
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {
-        if benchmark.name == "absent" {
+        if benchmark.name == "absent" || self.name == "native-absent" {
             return Err(NotReady {
                 why: "it is absent".to_owned(),
                 mend: "make it".to_owned(),
@@ -106,6 +106,8 @@ fn twenty_ms(_: &str, task: Task, _: usize) -> Result<String, RunError> {
 struct Setting {
     dir: TempDir,
     log: Log,
+    builds: &'static [&'static str],
+    best_build_only: bool,
 }
 
 impl Setting {
@@ -113,6 +115,8 @@ impl Setting {
         Self {
             dir: TempDir::new().expect("a temporary directory"),
             log: Log::default(),
+            builds: &[],
+            best_build_only: false,
         }
     }
 
@@ -149,6 +153,8 @@ impl Setting {
                     Err(Disagreement("computes something else".to_owned()))
                 }
             },
+            builds: self.builds,
+            best_build_only: self.best_build_only,
             aa: false,
             notes: &[],
         };
@@ -286,6 +292,89 @@ fn without_a_reference_nothing_is_timed() {
         .expect_err("one is broken");
     assert!(setting.timed("bad").is_empty());
     assert_eq!(setting.rows().len(), 4);
+}
+
+#[test]
+fn without_native_runs_wasm_is_verified_all_the_same() {
+    fn wrong(benchmark: &str, task: Task, _: usize) -> Result<String, RunError> {
+        let ok = benchmark == "sound" || task != Task::Output;
+        Ok(if ok {
+            sound(task, 20_000_000)
+        } else {
+            "43".to_owned()
+        })
+    }
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] = [("native", 0, twenty_ms), ("wasm", 2, wrong)];
+    let error = setting
+        .run(&["sound", "other"], &columns, &[])
+        .expect_err("one disagrees");
+    assert!(
+        error.to_string().contains("1 of 2 failed: other"),
+        "{error}"
+    );
+    assert_eq!(setting.timed("sound"), ["wasm"; 3], "calibrated and timed");
+    assert!(setting.timed("other").is_empty());
+    let report = fs::read_to_string(setting.path("run/report.md")).expect("a report");
+    assert!(report.contains("wasm agrees"), "{report}");
+    assert!(!report.contains("native kernel"), "{report}");
+}
+
+#[test]
+fn without_native_runs_and_programs_it_says_that_nothing_is_verified() {
+    let setting = Setting::new();
+    let columns: [(&str, u32, Script); 2] =
+        [("native-absent", 0, twenty_ms), ("wasm", 2, twenty_ms)];
+    setting.run(&["one"], &columns, &[]).expect("a good end");
+    assert_eq!(setting.rows().len(), 2);
+    let report = fs::read_to_string(setting.path("run/report.md")).expect("a report");
+    assert!(report.contains("outputs not compared: one"), "{report}");
+}
+
+#[test]
+fn the_fastest_build_is_chosen_by_runs_that_are_not_reported() {
+    fn slow(_: &str, task: Task, _: usize) -> Result<String, RunError> {
+        Ok(sound(task, 40_000_000))
+    }
+    // The first in the runs that choose, and slower from then on.
+    fn slowing(_: &str, task: Task, before: usize) -> Result<String, RunError> {
+        Ok(sound(
+            task,
+            if before < 8 { 20_000_000 } else { 80_000_000 },
+        ))
+    }
+    let columns: [(&str, u32, Script); 3] = [
+        ("native", 6, slow),
+        ("native-o3", 6, slowing),
+        ("wasm", 6, slow),
+    ];
+    for best_build_only in [false, true] {
+        let setting = Setting {
+            builds: &["native", "native-o3"],
+            best_build_only,
+            ..Setting::new()
+        };
+        setting.run(&["one"], &columns, &[]).expect("a good end");
+        let rows = setting.rows();
+        let of = |column: &str| {
+            rows.iter()
+                .filter(|r| r.starts_with(&format!("one,{column},")))
+                .count()
+        };
+        let native = if best_build_only { 0 } else { 6 };
+        assert_eq!((of("native"), of("native-o3"), of("wasm")), (native, 6, 6));
+        let report = fs::read_to_string(setting.path("run/report.md")).expect("a report");
+        // Chosen by its luck, divided by what it is worth.
+        for told in [
+            "| native-o3 |",
+            "best native kernel",
+            "wasm/best native",
+            "0.500",
+        ] {
+            assert!(report.contains(told), "no `{told}`: {report}");
+        }
+        assert!(report.contains("native | native-o3 | fastest"), "{report}");
+    }
 }
 
 #[test]

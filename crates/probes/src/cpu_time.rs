@@ -27,6 +27,8 @@ pub fn process_cpu_ns(pid: i32) -> Result<u64, Errno> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -42,6 +44,8 @@ mod tests {
         worker.join().expect("a thread");
         // The thread has ended; its time has not.
         assert!(process_cpu_ns(me).expect("own clock") > before + 1_000_000);
-        assert!(process_cpu_ns(i32::MAX).is_err());
+        let mut ended = Command::new("true").spawn().expect("true starts");
+        ended.wait().expect("a child");
+        assert_eq!(process_cpu_ns(ended.id().cast_signed()), Err(Errno::ESRCH));
     }
 }

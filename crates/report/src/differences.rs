@@ -24,7 +24,10 @@ const MOST_CHARS: usize = 100;
 #[must_use]
 pub fn differences(first: Option<&Environment>, second: Option<&Environment>) -> Vec<Difference> {
     let (Some(first), Some(second)) = (first, second) else {
-        let known = |side: Option<&Environment>| side.map_or("unknown", |_| "known").to_owned();
+        let known = |side: Option<&Environment>| {
+            let words = side.map_or("not recorded: any difference is unknown", |_| "recorded");
+            words.to_owned()
+        };
         return vec![Difference {
             fact: "environment".to_owned(),
             first: known(first),
@@ -201,7 +204,35 @@ mod tests {
         let mut found = Vec::new();
         compare(&mut found, "", &first, &first);
         assert_eq!(found, []);
-        let missing = differences(None, None);
-        assert_eq!(missing[0].first, "unknown");
+    }
+
+    #[test]
+    fn environments_differ_by_facts_and_not_by_the_moment() {
+        let environment = |model: &str, uptime: u64| -> Environment {
+            serde_json::from_value(json!({
+                "schema": 1,
+                "cpu": { "cpu_model": { "value": model } },
+                "system": { "uptime_seconds": { "value": uptime } },
+                "run": {},
+                "engines": { "faasm-driver": { "executable_sha256": { "value": "ab" } } },
+                "before": { "unix_seconds": 1, "average": { "unknown": "?" }, "cpu": null, "swapped_pages": null, "watched": null },
+                "after": null,
+            }))
+            .expect("an environment")
+        };
+        let (old, same, new) = (
+            environment("X", 1),
+            environment("X", 2),
+            environment("Y", 3),
+        );
+        assert!(differences(Some(&old), Some(&same)).is_empty());
+        let found = differences(Some(&old), Some(&new));
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].fact.as_str(), found[0].second.as_str()),
+            ("cpu_model", "Y")
+        );
+        let unknown = differences(Some(&old), None);
+        assert!(unknown[0].second.contains("not recorded"));
     }
 }

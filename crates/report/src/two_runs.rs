@@ -2,16 +2,12 @@
 //!
 //! Which rows there are is for the tool to say that made the runs; words, verdicts and files are the same for all.
 
-use measure_core::contract::environment::{Environment, Fact};
 use stats::levels::{Estimate, Levels, Unchecked, median};
 use stats::verdict::{Compared, Verdict, compare};
 use stats::{CONFIDENCE, Interval};
 use table::{Align, Table};
 
 use crate::format::{duration_ns, ratio};
-
-/// Facts that differ between any two runs and say nothing of what was measured.
-const OF_THE_RUN: [&str; 4] = ["command_line", "seed", "uptime_seconds", "average"];
 
 /// A row that both runs have.
 #[derive(Debug)]
@@ -281,70 +277,9 @@ fn interval(interval: &Result<Interval, Unchecked>) -> String {
     }
 }
 
-/// What is not the same in both environments; `None` for an environment that was not recorded.
-#[must_use]
-pub fn differences(first: Option<&Environment>, second: Option<&Environment>) -> Vec<Difference> {
-    let (first, second) = match (first, second) {
-        (None, None) => return Vec::new(),
-        (Some(_), None) | (None, Some(_)) => {
-            let words = |environment: Option<&Environment>| match environment {
-                Some(_) => "recorded".to_owned(),
-                None => "not recorded: any difference is unknown".to_owned(),
-            };
-            return vec![Difference {
-                fact: "environment".into(),
-                first: words(first),
-                second: words(second),
-            }];
-        }
-        (Some(first), Some(second)) => (facts(first), facts(second)),
-    };
-    let mut names: Vec<&String> = first.keys().chain(second.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let words_of = |facts: &Words, name: &String| facts.get(name).cloned().unwrap_or("-".into());
-    names
-        .into_iter()
-        .filter(|name| first.get(*name) != second.get(*name))
-        .map(|name| Difference {
-            fact: name.clone(),
-            first: words_of(&first, name),
-            second: words_of(&second, name),
-        })
-        .collect()
-}
-
-type Words = std::collections::BTreeMap<String, String>;
-
-/// Every fact that says what was measured on, by a name that is unique; what changes from one program start to the next is not.
-fn facts(environment: &Environment) -> Words {
-    let groups = [&environment.cpu, &environment.system, &environment.run];
-    let mut words: Words = groups
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| !OF_THE_RUN.contains(&name.as_str()))
-        .map(|(name, fact)| (name.clone(), fact_words(fact)))
-        .collect();
-    for (engine, facts) in &environment.engines {
-        for (name, fact) in facts {
-            words.insert(format!("{engine}: {name}"), fact_words(fact));
-        }
-    }
-    words
-}
-
-fn fact_words(fact: &Fact) -> String {
-    match fact {
-        Fact::Value(serde_json::Value::String(text)) => text.clone(),
-        Fact::Value(value) => value.to_string(),
-        Fact::Unknown(why) => format!("unknown: {why}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn levels(medians: &[f64]) -> Levels {
         Levels::one_per_process(medians).expect("finite")
@@ -405,35 +340,5 @@ mod tests {
         );
         let json: serde_json::Value = serde_json::from_str(&runs.json()).expect("JSON");
         assert_eq!(json["rows"][0]["more_processes"], 4);
-    }
-
-    #[test]
-    fn environments_differ_by_facts_and_not_by_the_moment() {
-        let environment = |model: &str, uptime: u64| -> Environment {
-            serde_json::from_value(json!({
-                "schema": 1,
-                "cpu": { "cpu_model": { "value": model } },
-                "system": { "uptime_seconds": { "value": uptime } },
-                "run": {},
-                "engines": { "faasm-driver": { "executable_sha256": { "value": "ab" } } },
-                "before": { "unix_seconds": 1, "average": { "unknown": "?" }, "cpu": null, "swapped_pages": null, "watched": null },
-                "after": null,
-            }))
-            .expect("an environment")
-        };
-        let (old, same, new) = (
-            environment("X", 1),
-            environment("X", 2),
-            environment("Y", 3),
-        );
-        assert!(differences(Some(&old), Some(&same)).is_empty());
-        let found = differences(Some(&old), Some(&new));
-        assert_eq!(found.len(), 1);
-        assert_eq!(
-            (found[0].fact.as_str(), found[0].second.as_str()),
-            ("cpu_model", "Y")
-        );
-        let unknown = differences(Some(&old), None);
-        assert!(unknown[0].second.contains("not recorded"));
     }
 }

@@ -109,6 +109,15 @@ pub fn median(sample: &[f64]) -> Option<f64> {
     sorted(sample).map(|sorted| median_of_sorted(&sorted))
 }
 
+/// The median absolute deviation from the median, not scaled (times 1.4826 it estimates the standard deviation of a normal
+/// sample); `None` as for [`median`].
+#[must_use]
+pub fn mad(sample: &[f64]) -> Option<f64> {
+    let centre = median(sample)?;
+    let deviations: Vec<f64> = sample.iter().map(|v| (v - centre).abs()).collect();
+    median(&deviations)
+}
+
 /// The `q` quantile, `q` from 0 to 1, interpolated linearly between order statistics (definition 7 of
 /// Hyndman & Fan, "Sample Quantiles in Statistical Packages", 1996); `None` as for [`median`].
 #[must_use]

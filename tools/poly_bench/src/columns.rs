@@ -16,28 +16,22 @@ use crate::kernels::PREFIX;
 
 /// The user of the functions in the store.
 pub const USER: &str = "polybench";
+/// The user of the modules as the compiler links them.
+const LINKED_USER: &str = "polybench-linked";
+/// The column of the modules as the compiler links them, which `wasm-post-link` has not rewritten.
+pub(crate) const WASM_LINKED: &str = "wasm-linked";
 
-/// Builds of native programs: column, directory below the home, what it is, the command that makes it.
-const NATIVE_BUILDS: [(&str, &str, &str, &str); 3] = [
-    (
-        NATIVE,
-        "polybench_native/bin",
-        "clang -O3 -march=native",
-        "make polybench-native",
-    ),
-    (
-        "native-o3",
-        "polybench_native_o3/bin",
-        "clang -O3, for any CPU of this architecture",
-        "make polybench-native",
-    ),
-    (
-        "native-debug",
-        "polybench_native_debug/bin",
-        "clang -O2 -g with frame pointers, to be profiled",
-        "make polybench-native BUILD=Debug",
-    ),
+/// The native builds that a kernel's best one is chosen from.
+pub(crate) const BUILDS: [&str; 5] = [
+    NATIVE,
+    "native-o3",
+    "native-no-fma",
+    "native-256",
+    "native-gcc",
 ];
+/// A build that is made to be profiled, not to be fast.
+const DEBUG: &str = "native-debug";
+
 pub(crate) const MAKE_WASM: &str = "make compile FUNC_USER=polybench && make upload-all";
 
 /// What columns need to know.
@@ -52,8 +46,12 @@ pub struct Setup {
 /// Every column's name.
 #[must_use]
 pub fn names() -> Vec<String> {
-    let native = NATIVE_BUILDS.iter().map(|build| build.0.to_owned());
-    native.chain([WASM, WASM2C].map(str::to_owned)).collect()
+    let others = [DEBUG, WASM, WASM_LINKED, WASM2C];
+    BUILDS
+        .iter()
+        .chain(&others)
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// The column `name`.
@@ -61,16 +59,13 @@ pub fn names() -> Vec<String> {
 /// # Errors
 /// There is none of this name, or its engine cannot be set up.
 pub fn column(name: &str, setup: &Setup) -> Result<Box<dyn Column>, CompareError> {
-    if let Some(build) = NATIVE_BUILDS.iter().find(|build| build.0 == name) {
-        return Ok(Box::new(native(build, setup)));
+    match name {
+        WASM => wasm(WASM, USER, None, setup),
+        WASM_LINKED => wasm(WASM_LINKED, LINKED_USER, None, setup),
+        WASM2C => wasm(WASM2C, USER, Some(SecondEngine::find()), setup),
+        _ if name == DEBUG || BUILDS.contains(&name) => Ok(Box::new(native(name, setup))),
+        _ => Err(CompareError::Usage(ids::unknown("column", name, &names()))),
     }
-    if name == WASM {
-        return wasm(WASM, None, setup);
-    }
-    if name == WASM2C {
-        return wasm(WASM2C, Some(SecondEngine::find()), setup);
-    }
-    Err(CompareError::Usage(ids::unknown("column", name, &names())))
 }
 
 pub(crate) fn words(task: Task) -> Vec<String> {
@@ -83,14 +78,26 @@ pub(crate) fn words(task: Task) -> Vec<String> {
     }
 }
 
-fn native(build: &(&str, &str, &'static str, &str), setup: &Setup) -> NativeColumn {
-    let &(name, dir, what, mend) = build;
-    let dir = home::root().join(dir);
+fn native(name: &str, setup: &Setup) -> NativeColumn {
+    let dir = home::root().join(format!("polybench_{}/bin", name.replace('-', "_")));
+    let settings = flags(&dir);
+    let word = |key: &str| {
+        let values = settings.iter().find_map(|line| line.strip_prefix(key));
+        values.unwrap_or("unknown flags").to_owned()
+    };
     NativeColumn {
         name: name.to_owned(),
-        summary: format!("{what}, a process of its own for each run, with an empty environment"),
-        settings: flags(&dir),
-        mend: mend.to_owned(),
+        summary: format!(
+            "{} {}, a process of its own for each run, with an empty environment",
+            word("compiler: "),
+            word("cflags: ")
+        ),
+        settings,
+        mend: if name == DEBUG {
+            "make polybench-native BUILD=Debug".to_owned()
+        } else {
+            "make polybench-native".to_owned()
+        },
         timeout: setup.timeout,
         curve: None,
         twin: None,
@@ -129,6 +136,7 @@ fn sources(dir: &Path, program: &str) -> Vec<PathBuf> {
 
 fn wasm(
     name: &str,
+    user: &'static str,
     second_engine: Option<SecondEngine>,
     setup: &Setup,
 ) -> Result<Box<dyn Column>, CompareError> {
@@ -143,20 +151,20 @@ fn wasm(
         memory_limit_bytes: native_vs_wasm::columns::wasm::MEMORY_LIMIT_BYTES,
         timeout: setup.timeout,
         mend: MAKE_WASM.to_owned(),
-        build_flags: flags(&home::root().join("wasm").join(USER)),
+        build_flags: flags(&home::root().join("wasm").join(user)),
         curve: None,
         twin: None,
         hash_variable: None,
         words,
-        locate: Box::new(locate),
+        locate: Box::new(move |benchmark| locate(user, benchmark)),
     });
     let column = column.map_err(|e| CompareError::Unavailable(e.to_string()))?;
     Ok(Box::new(column))
 }
 
-fn locate(benchmark: &Benchmark) -> Result<WasmProgram, FunctionIdError> {
+fn locate(user: &str, benchmark: &Benchmark) -> Result<WasmProgram, FunctionIdError> {
     Ok(WasmProgram {
-        id: FunctionId::new(USER, &benchmark.name)?,
+        id: FunctionId::new(user, &benchmark.name)?,
         grants: Grants::default(),
     })
 }

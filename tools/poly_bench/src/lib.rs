@@ -8,7 +8,7 @@ mod list;
 
 use measure_core::base::exit::Exit;
 use native_vs_wasm::tool::{self, MakeColumn, Tool};
-use native_vs_wasm::{Benchmark, CommonOptions, Compare, CompareError, Task};
+use native_vs_wasm::{Benchmark, CommonOptions, Compare, CompareError, Task, WASM};
 use structopt::StructOpt;
 
 use columns::Setup;
@@ -16,10 +16,10 @@ use kernels::{Dataset, ElementChoice};
 
 const EXAMPLES: &str = "\
 EXAMPLES:
-    poly_bench all 5 5                                  (LARGE: some 40 minutes)
+    poly_bench all 6 6 --best-build                     (LARGE: about an hour)
     poly_bench all 10 10 --dataset small,medium --budget 150
-    poly_bench 3mm 5 5 --also native-o3
-    poly_bench all 5 5 --dataset medium --also wasm-wasm2c   (a second engine; `make wasm2c` installs it)
+    poly_bench 3mm 6 6                                  (every native build, each a column)
+    poly_bench all 6 6 --dataset medium --also wasm-wasm2c   (a second engine; `make wasm2c` installs it)
     poly_bench poly_ludcmp 0 5 --profile jitdump        (nothing but Wasm, to be profiled)
     poly_bench dump 3mm wasm --dataset small --type double
     poly_bench report results/latest
@@ -54,6 +54,9 @@ pub struct PolyBench {
         global = true
     )]
     element: ElementChoice,
+    /// Of the native builds time each kernel's fastest only, as `quick` does
+    #[structopt(long, global = true)]
+    best_build: bool,
 }
 
 /// The command line.
@@ -78,10 +81,19 @@ impl Tool for PolyBench {
     const TITLE: &'static str = "PolyBench/C: Wasm against native";
     const NOTES: &'static [&'static str] =
         &["Each kernel's live-out arrays are compared element by element before it is timed."];
+    const BUILDS: &'static [&'static str] = &columns::BUILDS;
     const DUMP: Task = Task::Dump;
     const QUICK: (u32, u64) = (11, 150);
     const COMPARE: Compare =
         |benchmark, reference, other| arrays::compare(&benchmark.name, reference, other);
+
+    fn headline(&self) -> Vec<String> {
+        [WASM, columns::WASM_LINKED].map(str::to_owned).into()
+    }
+
+    fn best_build_only(&self) -> bool {
+        self.best_build
+    }
 
     fn list(&self) -> Result<Exit, CompareError> {
         list::list(self.element)

@@ -11,7 +11,8 @@ use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::phase::TOTAL;
 use measure_core::contract::vocabulary::{Measure, Metric};
 use report::Records;
-use report::two_runs::{Sides, TwoRuns, differences};
+use report::differences::differences;
+use report::two_runs::{Sides, TwoRuns};
 use stats::levels::Levels;
 
 use crate::error::BenchError;

@@ -8,7 +8,6 @@ use measure_core::contract::vocabulary::phase::ITERATION;
 use report::{duration_ns, ratio};
 use stats::levels::{self, Levels};
 
-use super::table::interval;
 use super::{BenchmarkInfo, Comparison};
 
 /// So much around the level of the second half is still that level.
@@ -89,7 +88,8 @@ fn curves(comparison: &Comparison) -> Vec<(&str, &str, Curve)> {
     let mut found = Vec::new();
     for benchmark in &comparison.info.benchmarks {
         for column in &comparison.info.columns {
-            if let Some(curve) = Curve::of_column(comparison, benchmark, &column.name) {
+            let curve = Curve::of_column(comparison, benchmark, &column.name);
+            if let Some(curve) = curve.filter(|curve| !curve.processes.is_empty()) {
                 found.push((benchmark.name.as_str(), column.name.as_str(), curve));
             }
         }
@@ -119,11 +119,11 @@ fn table(comparison: &Comparison) -> Option<Table> {
         cells.push(from.map_or("not yet".to_owned(), |from| (from + 1).to_string()));
         let steady = curve.steady_levels().map(|l| levels::median(&l));
         cells.push(steady.map_or("-".to_owned(), |steady| {
-            let relative = steady.interval.map(|i| stats::Interval {
-                lo: i.lo / steady.value,
-                hi: i.hi / steady.value,
-            });
-            format!("{} x {}", duration_ns(steady.value), interval(relative))
+            let interval = steady.interval.map_or_else(
+                |_| "unchecked".to_owned(),
+                |i| format!("[{}, {}]", duration_ns(i.lo), duration_ns(i.hi)),
+            );
+            format!("{} {interval}", duration_ns(steady.value))
         }));
         let first = curve.medians.first().zip(steady);
         cells.push(first.map_or("-".to_owned(), |(first, s)| ratio(first / s.value)));

@@ -26,7 +26,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
     let means = means(comparison, rows);
     if !means.is_empty() {
         text += "## Means\n\n";
-        for line in table::summary(&means).lines() {
+        for line in table::summary(comparison, &means).lines() {
             let _ = writeln!(text, "- {line}");
         }
         text.push('\n');
@@ -44,6 +44,14 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
             let _ = writeln!(text, "![ratios]({})\n", plot_name(group));
         }
         let _ = writeln!(text, "{}", table::times(comparison, group, rows).markdown());
+        if let Some(builds) = table::builds(comparison, group, rows) {
+            let _ = writeln!(
+                text,
+                "Native builds{}:\n\n{}",
+                suffix(group),
+                builds.markdown()
+            );
+        }
     }
     text += &curve::markdown(comparison);
     text += &odd(rows);

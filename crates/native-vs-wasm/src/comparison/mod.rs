@@ -9,6 +9,7 @@ mod curve;
 mod markdown;
 mod plot;
 mod rows;
+mod summary_file;
 mod table;
 
 use std::path::Path;
@@ -46,6 +47,9 @@ pub struct ComparisonInfo {
     pub seed: u64,
     /// The column that the others are divided by, if there is one beside others.
     pub reference: Option<String>,
+    /// Names of native builds of the same programs; the fastest is each benchmark's reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub builds: Vec<String>,
     /// In the order asked for.
     pub columns: Vec<ColumnInfo>,
     /// Whether the columns are one, measured as if it were several: a column against its twin then shows how often what is
@@ -90,7 +94,7 @@ pub struct BenchmarkInfo {
     pub function: String,
     /// How often the kernel runs in one process; 0 as long as it is not known.
     pub repeats: u64,
-    /// Of several native builds the fastest one in the runs by which the repeats were chosen, which are not reported.
+    /// Of several native builds the fastest one in runs that are not reported ([`Measure::Calibrate`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best_native: Option<String>,
     /// How the processes of each replicate were laid out, in every column alike.
@@ -109,6 +113,19 @@ pub struct Comparison {
     pub records: Records,
     /// What the run set out to do, and what came of it.
     pub info: ComparisonInfo,
+}
+
+impl ComparisonInfo {
+    /// Whether `column` is one of several native builds that the others are held against.
+    #[must_use]
+    pub fn is_build(&self, column: &str) -> bool {
+        self.builds.iter().any(|build| build == column)
+    }
+
+    /// The columns that are not.
+    fn compared(&self) -> impl Iterator<Item = &ColumnInfo> {
+        self.columns.iter().filter(|c| !self.is_build(&c.name))
+    }
 }
 
 impl Comparison {
@@ -176,6 +193,7 @@ pub fn render(comparison: &Comparison) -> Vec<(String, String)> {
             csv_file::ratios(comparison, &found),
         ),
         ("report.md".to_owned(), markdown::render(comparison, &found)),
+        summary_file::render(comparison, &found),
     ];
     if comparison.info.columns.iter().any(|c| c.curve.is_some()) {
         files.push((format!("{suite}-curve.csv"), curve::csv(comparison)));

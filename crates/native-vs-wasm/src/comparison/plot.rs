@@ -118,8 +118,7 @@ fn extent(rows: &[&Row<'_>]) -> Range<f64> {
 fn colour(comparison: &Comparison, column: &str) -> RGBColor {
     let others = comparison
         .info
-        .columns
-        .iter()
+        .compared()
         .filter(|c| Some(&c.name) != comparison.info.reference.as_ref());
     let index = others.take_while(|c| c.name != column).count();
     COLOURS[index % COLOURS.len()]
@@ -127,9 +126,9 @@ fn colour(comparison: &Comparison, column: &str) -> RGBColor {
 
 fn points(comparison: &Comparison, rows: &[&Row<'_>], chart: &mut Chart<'_, '_>) -> Drawn {
     // Columns lie one below the other within a benchmark's line.
-    let step = 1.0 / comparison.info.columns.len().max(1) as f64;
+    let step = 1.0 / comparison.info.compared().count().max(1) as f64;
     let mut height = step;
-    for column in &comparison.info.columns {
+    for column in comparison.info.compared() {
         if Some(&column.name) == comparison.info.reference.as_ref() {
             continue;
         }

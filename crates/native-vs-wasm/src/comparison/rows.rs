@@ -1,12 +1,14 @@
 //! What the samples say of each benchmark, column by column, and the means over a group.
 
 use measure_core::contract::sample::Sample;
+use measure_core::contract::vocabulary::Measure;
 use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
 use stats::levels::{self, Estimate, Findings, GeometricMeans, Levels};
 
 use super::curve::Curve;
 use super::{BenchmarkInfo, ColumnInfo, Comparison};
 use crate::column::Side;
+use crate::plan::CHOOSING_ORDER;
 
 /// What columns are held against where that differs from one benchmark to the next.
 pub const BEST_NATIVE: &str = "best native";
@@ -106,6 +108,9 @@ fn against<'a>(
     column: &'a ColumnInfo,
 ) -> Option<&'a str> {
     let info = &comparison.info;
+    if benchmark.best_native.is_some() && info.is_build(&column.name) {
+        return None;
+    }
     let among = |name: &&String| info.columns.iter().any(|c| c.name == **name);
     let chosen = column.twin.as_ref().filter(among);
     let chosen = chosen.or(benchmark.best_native.as_ref().filter(among));
@@ -134,6 +139,24 @@ pub(crate) fn by_process(
     Levels::from_observations(
         samples.filter_map(|sample| Some((process(sample), 0, per_run(sample)?))),
     )
+}
+
+/// The kernel's time, in nanoseconds, in the runs of the native build `column` that were to find the fastest one.
+pub(super) fn chosen_by(
+    comparison: &Comparison,
+    benchmark: &BenchmarkInfo,
+    column: &str,
+) -> Option<f64> {
+    let samples = comparison.records.samples.iter().filter(|s| {
+        s.measure == Measure::Calibrate
+            && s.order >= CHOOSING_ORDER
+            && s.function == benchmark.function
+            && s.rung == column
+            && s.phase == KERNEL
+    });
+    let mut values: Vec<f64> = samples.filter_map(per_run).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
 }
 
 /// Divided here, once.
@@ -176,10 +199,12 @@ pub fn means<'a>(comparison: &'a Comparison, rows: &[Row<'a>]) -> Vec<Mean<'a>> 
 
 /// What the cells of `column` are held against, by one name.
 pub(super) fn common_against<'a>(column: &str, rows: &[&Row<'a>]) -> Option<&'a str> {
-    let cells = rows.iter().flat_map(|row| &row.cells);
-    let mut names = cells
-        .filter(|cell| cell.column == column)
-        .filter_map(|cell| cell.against);
+    let mut names = rows.iter().filter_map(|row| {
+        let cell = row.cells.iter().find(|cell| cell.column == column)?;
+        let against = cell.against?;
+        let chosen = row.benchmark.best_native.as_deref() == Some(against);
+        Some(if chosen { BEST_NATIVE } else { against })
+    });
     let first = names.next()?;
     Some(if names.all(|name| name == first) {
         first

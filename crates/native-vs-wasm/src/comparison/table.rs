@@ -6,8 +6,8 @@ use stats::levels::{Estimate, GeometricMeans, Unchecked};
 
 use super::bars::bars;
 use super::curve;
-use super::rows::{BEST_NATIVE, common_against, row};
-use super::{Comparison, Mean, Row, Times, means, rows};
+use super::rows::{BEST_NATIVE, chosen_by, common_against, row};
+use super::{Cell, Comparison, Mean, Row, Times, means, rows};
 use ::table::{Align, Table};
 use report::{duration_ns, ratio};
 
@@ -39,7 +39,7 @@ pub fn terminal(comparison: &Comparison, width: Option<usize>) -> String {
         }
     }
     text += &curve::text(comparison, width);
-    text += &summary(&means);
+    text += &summary(comparison, &means);
     text += &aa(comparison, &found);
     text += &troubles(comparison, "");
     text
@@ -52,7 +52,8 @@ pub fn line(comparison: &Comparison, index: usize) -> String {
         return String::new();
     };
     let row = row(comparison, benchmark);
-    let cells = row.cells.iter().map(|cell| {
+    let measured = row.cells.iter().filter(|cell| cell.kernel.median.is_some());
+    let cells = measured.map(|cell| {
         let over = cell.kernel.ratio.zip(cell.against);
         let over = over.map_or(String::new(), |(found, against)| {
             let interval = found.interval.map(|i| format!(" {}", interval(Ok(i))));
@@ -75,15 +76,18 @@ pub(super) fn times(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> T
         .filter(|row| row.benchmark.group == group)
         .collect();
     let mut table = Table::new(&[("benchmark", Align::Left)]);
-    for column in &comparison.info.columns {
+    let is_chosen = |row: &&Row<'_>| row.benchmark.best_native.is_some();
+    let chosen = of_group.iter().any(is_chosen);
+    if chosen {
+        table.column(&format!("{BEST_NATIVE} kernel"), Align::Right);
+    }
+    for column in comparison.info.compared() {
         table.column(&format!("{} kernel", column.name), Align::Right);
     }
-    let mut chosen = false;
-    for column in &comparison.info.columns {
+    for column in comparison.info.compared() {
         if let Some(against) = common_against(&column.name, &of_group) {
             table.column(&format!("{}/{against}", column.name), Align::Left);
             table.column("whole run", Align::Right);
-            chosen |= against == BEST_NATIVE;
         }
     }
     if chosen {
@@ -93,8 +97,15 @@ pub(super) fn times(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> T
     table.column("repeats", Align::Right);
     for row in &of_group {
         let mut cells = vec![row.benchmark.name.clone()];
-        cells.extend(row.cells.iter().map(|cell| median(&cell.kernel)));
-        for cell in &row.cells {
+        if chosen {
+            let best = row.benchmark.best_native.as_ref();
+            let best = best.and_then(|best| row.cell(best));
+            cells.push(best.map_or("-".to_owned(), |best| median(&best.kernel)));
+        }
+        let is_compared = |cell: &&Cell<'_>| !comparison.info.is_build(cell.column);
+        let compared: Vec<&Cell<'_>> = row.cells.iter().filter(is_compared).collect();
+        cells.extend(compared.iter().map(|cell| median(&cell.kernel)));
+        for cell in compared {
             if common_against(cell.column, &of_group).is_some() {
                 cells.push(cell.kernel.ratio.map_or(String::new(), with_interval));
                 cells.push(cell.whole.ratio.map_or(String::new(), |r| ratio(r.value)));
@@ -110,6 +121,34 @@ pub(super) fn times(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> T
     table
 }
 
+/// Of each native build the kernel's time: the median of its runs, or, where only the fastest was timed, of those that chose it.
+pub(super) fn builds(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> Option<Table> {
+    let mut table = Table::new(&[("benchmark", Align::Left)]);
+    for build in &comparison.info.builds {
+        table.column(build, Align::Right);
+    }
+    table.column("fastest", Align::Left);
+    let of_group = rows.iter().filter(|row| row.benchmark.group == group);
+    let mut found = false;
+    for row in of_group {
+        let Some(best) = &row.benchmark.best_native else {
+            continue;
+        };
+        let time = |build: &String| {
+            let timed = row.cell(build).and_then(|cell| cell.kernel.median);
+            let ns = timed.map(|m| m.value);
+            let ns = ns.or_else(|| chosen_by(comparison, row.benchmark, build));
+            ns.map_or("-".to_owned(), duration_ns)
+        };
+        let mut cells = vec![row.benchmark.name.clone()];
+        cells.extend(comparison.info.builds.iter().map(time));
+        cells.push(best.clone());
+        table.row(cells);
+        found = true;
+    }
+    found.then_some(table)
+}
+
 fn median(times: &Times) -> String {
     times
         .median
@@ -118,7 +157,13 @@ fn median(times: &Times) -> String {
 
 /// `5`, or `5+3` where the columns have different numbers.
 fn counts(row: &Row<'_>) -> String {
-    let counts: Vec<usize> = row.cells.iter().map(|c| c.kernel.values().len()).collect();
+    let count = |times: &Times| match times.median {
+        None => 0,
+        // Until schema 2 one process made all Wasm runs.
+        Some(found) if found.processes == 1 => found.starts,
+        Some(found) => found.processes,
+    };
+    let counts: Vec<usize> = row.cells.iter().map(|c| count(&c.kernel)).collect();
     match counts.split_first() {
         Some((first, rest)) if rest.iter().all(|n| n == first) => first.to_string(),
         _ => counts
@@ -153,8 +198,8 @@ fn named(mean: &GeometricMeans) -> String {
     format!("{} ({})", ratio(mean.mean), said.join("; "))
 }
 
-/// The means, a line each.
-pub(super) fn summary(means: &[Mean<'_>]) -> String {
+/// The means, a line each, and what they are of.
+pub(super) fn summary(comparison: &Comparison, means: &[Mean<'_>]) -> String {
     let line = |mean: &Mean<'_>| {
         let group = if mean.group.is_empty() {
             String::new()
@@ -179,7 +224,37 @@ pub(super) fn summary(means: &[Mean<'_>]) -> String {
             named(&mean.kernel),
         )
     };
-    means.iter().map(line).collect()
+    let text: String = means.iter().map(line).collect();
+    if text.is_empty() {
+        return text;
+    }
+    text + &conditions(comparison)
+}
+
+/// The CPU, and what compiled each column, with which flags.
+fn conditions(comparison: &Comparison) -> String {
+    let info = &comparison.info;
+    let environment = comparison.records.environment.as_ref();
+    let fact = |name: &str| Some(environment?.fact(name)?.text()?.to_owned());
+    let mut text = fact("cpu_model").map_or(String::new(), |model| {
+        let number = |name| fact(name).unwrap_or_else(|| "unknown".to_owned());
+        let (family, model_number) = (number("cpu_family"), number("cpu_model_number"));
+        format!("CPU: {model}, family {family}, model {model_number}\n")
+    });
+    if !info.builds.is_empty() {
+        text += &format!(
+            "{BEST_NATIVE}: the fastest build of each kernel, chosen by runs that are not reported\n"
+        );
+    }
+    for column in &info.columns {
+        let setting = |key: &str| column.settings.iter().find_map(|s| s.strip_prefix(key));
+        if let (Some(compiler), Some(flags)) = (setting("compiler: "), setting("cflags: ")) {
+            let then = setting("post-link: ").filter(|then| *then != "none");
+            let then = then.map_or(String::new(), |then| format!(", then {then}"));
+            text += &format!("{}: {compiler}, {flags}{then}\n", column.name);
+        }
+    }
+    text
 }
 
 /// How often a column was found to differ from itself, in a line; empty where that was not asked.

@@ -1,7 +1,7 @@
 //! A home of its own for each test, with a few kernels, natively and in the store.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -19,6 +19,10 @@ const PROGRAMS: [(&str, &str, &str); 4] = [
     ("poly_gramschmidt-mini", "gramschmidt", "MINI_DATASET"),
     ("poly_nussinov-mini", "nussinov", "MINI_DATASET"),
 ];
+/// A native column and a Wasm column, of which a home has the programs.
+pub const BOTH: &str = "--columns native,wasm";
+/// Results go to `rows.csv` and `run` of the home.
+pub const OUTPUTS: &str = "--output rows.csv --run-dir run";
 const COMPILER: &str = "clang-19";
 
 pub struct Bench {
@@ -149,6 +153,20 @@ impl Bench {
         put_executable(&self.native_dir(), program, bytes);
     }
 
+    /// The native programs in place of each other build of them, the module in place of the one as linked.
+    pub fn put_all_columns(&self, program: &str) {
+        for build in ["o3", "no_fma", "256", "gcc"] {
+            let other = self.path(&format!("polybench_native_{build}"));
+            symlink("polybench_native", other).expect("a link");
+        }
+        let wasm = self.path(&format!("store/polybench/{program}/function.wasm"));
+        self.put_module(
+            "polybench-linked",
+            program,
+            &fs::read(wasm).expect("a module"),
+        );
+    }
+
     /// A native program from C source.
     pub fn compile_native(&self, program: &str, source: &str) {
         fs::create_dir_all(self.native_dir()).expect("a directory");
@@ -159,7 +177,11 @@ impl Bench {
 
     /// As an upload leaves it; compiled when it is first run.
     pub fn put_wasm(&self, program: &str, bytes: &[u8]) {
-        let dir = self.home.path().join("store/polybench").join(program);
+        self.put_module("polybench", program, bytes);
+    }
+
+    fn put_module(&self, user: &str, program: &str, bytes: &[u8]) {
+        let dir = self.home.path().join("store").join(user).join(program);
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o755);
         builder.create(&dir).expect("a directory");
@@ -174,29 +196,25 @@ impl Bench {
         self.home.path().join(name)
     }
 
-    /// Results go to `rows.csv` and `run` of the home.
-    pub fn command(&self, args: &[&str]) -> Command {
+    /// The executable with the words of `line` as arguments.
+    pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_poly_bench"));
         command
             .current_dir(self.home.path())
             .env("FAASM_BENCH_HOME", self.home.path())
             .env_remove("FAASM_BENCH_PROFILE")
-            .args(args)
+            .args(line.split_whitespace())
             .stdin(Stdio::null());
         command
     }
 
-    pub fn run(&self, args: &[&str]) -> Ran {
-        self.command(args).output().expect("poly_bench").into()
+    pub fn run(&self, line: &str) -> Ran {
+        self.command(line).output().expect("poly_bench").into()
     }
 
-    /// `run` with the results where they can be found.
-    pub fn measure(&self, args: &[&str]) -> Ran {
-        self.run(&self.with_outputs(args))
-    }
-
-    pub fn with_outputs<'a>(&self, args: &[&'a str]) -> Vec<&'a str> {
-        [args, &["--output", "rows.csv", "--run-dir", "run"]].concat()
+    /// `run` of two columns, with the results where they can be found.
+    pub fn measure(&self, line: &str) -> Ran {
+        self.run(&format!("{line} {BOTH} {OUTPUTS}"))
     }
 
     pub fn rows(&self) -> Vec<[String; 3]> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::bench::{Bench, Ran};
+use crate::bench::{BOTH, Bench};
 
 /// Lets poly_gemm-mini take about so many milliseconds natively, by its own word, and measures it.
 fn measure(bench: &Bench, ms: u32, run: &str, more: &str) {
@@ -19,13 +19,9 @@ fn measure(bench: &Bench, ms: u32, run: &str, more: &str) {
         }}"#
     );
     bench.compile_native("poly_gemm-mini", &source);
-    let args = format!("gemm 6 0 --dataset mini --output rows.csv --run-dir {run} {more}");
-    let ran = run_words(bench, &args);
+    let args = format!("gemm 6 0 --dataset mini {BOTH} --output rows.csv --run-dir {run} {more}");
+    let ran = bench.run(&args);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-}
-
-fn run_words(bench: &Bench, args: &str) -> Ran {
-    bench.run(&args.split_whitespace().collect::<Vec<_>>())
 }
 
 #[test]
@@ -33,10 +29,7 @@ fn a_slower_run_is_told_and_can_fail() {
     let Some(bench) = Bench::new() else { return };
     measure(&bench, 20, "a", "");
     measure(&bench, 25, "b", "");
-    let ran = run_words(
-        &bench,
-        "compare a b --fail-on slower --csv c.csv --json c.json",
-    );
+    let ran = bench.run("compare a b --fail-on slower --csv c.csv --json c.json");
     assert_eq!(ran.code, Some(8), "{ran:?}");
     for told in ["native: programs_sha256", "1.25 .. 1.25", "slower"] {
         assert!(ran.stdout.contains(told), "no `{told}`: {ran:?}");
@@ -47,12 +40,12 @@ fn a_slower_run_is_told_and_can_fail() {
     assert!(json.contains("\"verdict\": \"slower\""), "{json}");
     // The other way round it is faster, which is no failure; nor is no difference.
     for (runs, told) in [("b a", "faster"), ("a a", "no difference")] {
-        let ran = run_words(&bench, &format!("compare {runs} --fail-on slower"));
+        let ran = bench.run(&format!("compare {runs} --fail-on slower"));
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.stdout.contains(told), "{ran:?}");
     }
     // A tenth is beyond no margin of half.
-    let ran = run_words(&bench, "compare a b --margin 50 --fail-on slower");
+    let ran = bench.run("compare a b --margin 50 --fail-on slower");
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
@@ -60,15 +53,11 @@ fn a_slower_run_is_told_and_can_fail() {
 fn what_is_not_the_same_is_refused_with_the_reason() {
     let Some(bench) = Bench::new() else { return };
     measure(&bench, 20, "a", "");
-    let ran = run_words(
-        &bench,
-        "gemm 0 2 --dataset small --output x.csv --run-dir small",
-    );
+    let ran =
+        bench.run("gemm 0 2 --dataset small --columns native,wasm --output x.csv --run-dir small");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let ran = run_words(
-        &bench,
-        "gemm 0 2 --dataset mini --output x.csv --run-dir wasm",
-    );
+    let ran =
+        bench.run("gemm 0 2 --dataset mini --columns native,wasm --output x.csv --run-dir wasm");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let copy = |name: &str, from: &str, to: &str| {
         let dir = bench.path(name);
@@ -102,13 +91,15 @@ fn what_is_not_the_same_is_refused_with_the_reason() {
             "choose another place with --csv",
         ),
     ] {
-        run_words(&bench, &format!("compare a {second}")).assert_failed(code, &[says]);
+        bench
+            .run(&format!("compare a {second}"))
+            .assert_failed(code, &[says]);
     }
     // A torn line is left out.
     let samples = bench.path("a/samples.jsonl");
     let text = fs::read_to_string(&samples).expect("there");
     fs::write(&samples, &text[..text.len() - 20]).expect("written");
-    let ran = run_words(&bench, "compare a a");
+    let ran = bench.run("compare a a");
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
@@ -116,10 +107,8 @@ fn what_is_not_the_same_is_refused_with_the_reason() {
 #[test]
 fn an_old_run_is_read_and_what_was_another_design_left_out() {
     let Some(bench) = Bench::new() else { return };
-    let ran = run_words(
-        &bench,
-        "gemm 6 6 --dataset mini --output x.csv --run-dir new",
-    );
+    let ran =
+        bench.run("gemm 6 6 --dataset mini --columns native,wasm --output x.csv --run-dir new");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let old = bench.path("old");
     fs::create_dir(&old).expect("made");
@@ -131,27 +120,26 @@ fn an_old_run_is_read_and_what_was_another_design_left_out() {
         }
         fs::write(old.join(file), text).expect("written");
     }
-    let ran = run_words(&bench, "compare old new");
+    let ran = bench.run("compare old new");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for told in ["poly_gemm-mini, wasm: in one run a process made all", "(6)"] {
         assert!(ran.stdout.contains(told), "no `{told}`: {ran:?}");
     }
-    let ran = run_words(&bench, "compare old old");
+    let ran = bench.run("compare old old");
     assert!(ran.stdout.contains("1 process, 6 are needed"), "{ran:?}");
 }
 
 #[test]
 fn a_column_is_measured_as_if_it_were_two() {
     let Some(bench) = Bench::new() else { return };
-    let ran = run_words(
-        &bench,
-        "gemm 6 0 --dataset mini --aa 2 --output rows.csv --run-dir run",
-    );
+    let ran = bench.run("gemm 6 0 --dataset mini --aa 2 --output rows.csv --run-dir run");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("A/A: of 2 comparisons"), "{ran:?}");
     assert_eq!(bench.rows().len(), 4 * 6);
     let info = fs::read_to_string(bench.path("run/comparison.json")).expect("there");
     // Each column has layouts of its own.
     assert_eq!(info.matches("padding_bytes").count(), 4 * 6, "{info}");
-    run_words(&bench, "gemm 6 0 --aa 0").assert_failed(2, &["--aa is 0, it must be 1 to 8"]);
+    bench
+        .run("gemm 6 0 --aa 0")
+        .assert_failed(2, &["--aa is 0, it must be 1 to 8"]);
 }

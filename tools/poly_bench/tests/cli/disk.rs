@@ -3,64 +3,30 @@
 use std::fs;
 use std::path::Path;
 
-use crate::bench::Bench;
+use crate::bench::{BOTH, Bench};
+
+const GEMM: &str = "gemm 2 2 --dataset mini --columns native,wasm";
 
 #[test]
 fn a_file_that_cannot_be_written_is_told_before_anything_runs() {
     let Some(bench) = Bench::new() else { return };
     fs::write(bench.path("file"), "").expect("written");
     for bad in ["no/such/dir/x.csv", "file/x.csv", "."] {
-        let args = [
-            "gemm",
-            "1",
-            "1",
-            "--dataset",
-            "mini",
-            "--output",
-            bad,
-            "--run-dir",
-            "run",
-        ];
-        bench
-            .run(&args)
-            .assert_failed(5, &["cannot write", "--output"]);
+        let ran = bench.run(&format!("{GEMM} --output {bad} --run-dir run"));
+        ran.assert_failed(5, &["cannot write", "--output"]);
         assert!(!bench.path("run").exists(), "{bad}");
     }
     for bad in ["file", "/proc/run"] {
-        let args = [
-            "gemm",
-            "1",
-            "1",
-            "--dataset",
-            "mini",
-            "--output",
-            "x.csv",
-            "--run-dir",
-            bad,
-        ];
-        bench
-            .run(&args)
-            .assert_failed(5, &["cannot write", "--run-dir"]);
+        let ran = bench.run(&format!("{GEMM} --output x.csv --run-dir {bad}"));
+        ran.assert_failed(5, &["cannot write", "--run-dir"]);
     }
 }
 
 #[test]
 fn a_full_device_is_told_and_the_records_are_kept() {
     let Some(bench) = Bench::new() else { return };
-    let args = [
-        "gemm",
-        "2",
-        "2",
-        "--dataset",
-        "mini",
-        "--output",
-        "/dev/full",
-        "--run-dir",
-        "run",
-    ];
-    bench
-        .run(&args)
-        .assert_failed(5, &["/dev/full", "free some space"]);
+    let ran = bench.run(&format!("{GEMM} --output /dev/full --run-dir run"));
+    ran.assert_failed(5, &["/dev/full", "free some space"]);
     assert_eq!(
         crate::bench::rows(&fs::read_to_string(bench.path("run/polybench.csv")).expect("rows"))
             .len(),
@@ -75,18 +41,18 @@ fn a_full_standard_output_is_told() {
         .write(true)
         .open("/dev/full")
         .expect("/dev/full");
-    let output = bench.command(&["list"]).stdout(full).output();
+    let output = bench.command("list").stdout(full).output();
     crate::bench::Ran::from(output.expect("poly_bench")).assert_failed(5, &["standard output"]);
 }
 
 #[test]
 fn a_run_directory_with_samples_is_left_alone() {
     let Some(bench) = Bench::new() else { return };
-    let args = ["gemm", "1", "1", "--dataset", "mini"];
-    assert_eq!(bench.measure(&args).code, Some(0));
+    let args = "gemm 1 1 --dataset mini";
+    assert_eq!(bench.measure(args).code, Some(0));
     let before = fs::read(bench.path("run/samples.jsonl")).expect("samples");
     bench
-        .measure(&args)
+        .measure(args)
         .assert_failed(2, &["another run", "--run-dir"]);
     assert_eq!(
         fs::read(bench.path("run/samples.jsonl")).expect("samples"),
@@ -107,20 +73,9 @@ fn a_full_disk_keeps_the_rows_measured_so_far() {
         }
     };
     // A run leaves some 2 KiB: the disk is full after a hundred of them.
-    let args = [
-        "gemm",
-        "5000",
-        "5000",
-        "--dataset",
-        "mini",
-        "--output",
-        "rows.csv",
-        "--run-dir",
-        "disk/run",
-    ];
-    bench
-        .run(&args)
-        .assert_failed(5, &["cannot write", "free some space"]);
+    let line = format!("gemm 5000 5000 --dataset mini {BOTH} --output rows.csv --run-dir disk/run");
+    let ran = bench.run(&line);
+    ran.assert_failed(5, &["cannot write", "free some space"]);
     let recorded =
         measure_core::contract::run_dir::read_samples(&disk.join("run")).expect("readable");
     assert!(!recorded.torn);

@@ -17,15 +17,7 @@ const EXIT_3: &str = r#"(module
 
 /// A module or program in place of poly_gemm-mini; poly_gemm-small is sound and comes after it.
 fn measure(bench: &Bench) -> crate::bench::Ran {
-    bench.measure(&[
-        "gemm",
-        "2",
-        "2",
-        "--dataset",
-        "mini,small",
-        "--timeout",
-        "20",
-    ])
+    bench.measure("gemm 2 2 --dataset mini,small --timeout 20")
 }
 
 #[track_caller]
@@ -61,7 +53,7 @@ fn a_module_that_traps_is_reported_and_the_others_measured() {
 fn a_module_that_never_ends_is_ended() {
     let Some(bench) = Bench::new() else { return };
     bench.put_wat("poly_gemm-mini", ENDLESS);
-    let ran = bench.measure(&["gemm", "0", "2", "--dataset", "mini", "--timeout", "0.3"]);
+    let ran = bench.measure("gemm 0 2 --dataset mini --timeout 0.3");
     ran.assert_failed(4, &["wasm: still running after 300ms", "--timeout"]);
 }
 
@@ -84,7 +76,7 @@ fn a_native_program_that_never_ends_is_ended_with_what_it_started() {
     let Some(bench) = Bench::new() else { return };
     let source = "#include <unistd.h>\nint main(void) { fork(); for (;;) pause(); }";
     bench.compile_native("poly_gemm-mini", source);
-    let ran = bench.measure(&["gemm", "2", "0", "--dataset", "mini", "--timeout", "0.3"]);
+    let ran = bench.measure("gemm 2 0 --dataset mini --timeout 0.3");
     ran.assert_failed(4, &["native: still running after 300ms"]);
     // What it started is killed with it, but nobody waits for its end.
     wait_until("the end of all", || processes_of(&bench) == 0);
@@ -144,7 +136,7 @@ fn output_that_is_none_is_reported() {
     measure(&bench).assert_failed(4, &["array C ends after 0 of 500"]);
     assert_others_kept(&bench);
     fs::remove_dir_all(bench.path("run")).expect("removed");
-    let ran = bench.measure(&["gemm", "2", "0", "--dataset", "mini"]);
+    let ran = bench.measure("gemm 2 0 --dataset mini");
     ran.assert_failed(4, &["wrote `fast`"]);
 }
 
@@ -165,7 +157,7 @@ fn one_that_fails_in_mid_run_keeps_its_rows() {
         path = path.display()
     );
     bench.compile_native("poly_gemm-mini", &source);
-    let ran = bench.measure(&["gemm", "50", "0", "--dataset", "mini"]);
+    let ran = bench.measure("gemm 50 0 --dataset mini");
     ran.assert_failed(4, &["native: exit code 1"]);
     // One of the five good runs was for calibration.
     let rows = bench.rows();

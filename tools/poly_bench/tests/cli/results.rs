@@ -5,12 +5,12 @@ use std::fs;
 
 use measure_core::contract::vocabulary::phase::{PROCESS, TOTAL};
 
-use crate::bench::{Bench, put_executable};
+use crate::bench::{BOTH, Bench, OUTPUTS};
 
 #[test]
 fn both_sides_are_verified_timed_and_kept() {
     let Some(bench) = Bench::new() else { return };
-    let ran = bench.measure(&["poly_gemm", "5", "6", "--dataset", "mini"]);
+    let ran = bench.measure("poly_gemm 5 6 --dataset mini");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let rows = bench.rows();
     let of = |column: &str| rows.iter().filter(|row| row[1] == column).count();
@@ -39,7 +39,7 @@ fn both_sides_are_verified_timed_and_kept() {
 #[test]
 fn samples_say_what_was_measured() {
     let Some(bench) = Bench::new() else { return };
-    let ran = bench.measure(&["gemm", "3", "3", "--dataset", "mini", "--seed", "7"]);
+    let ran = bench.measure("gemm 3 3 --dataset mini --seed 7");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let samples = bench.samples();
     let mut runs: BTreeMap<u32, (i64, i64, i64)> = BTreeMap::new();
@@ -91,7 +91,7 @@ fn a_seed_repeats_the_order() {
     }
     let order = |seed: &str| {
         let bench = Bench::new().expect("as just now");
-        let ran = bench.measure(&["gemm", "8", "8", "--dataset", "mini", "--seed", seed]);
+        let ran = bench.measure(&format!("gemm 8 8 --dataset mini --seed {seed}"));
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let samples = bench.samples();
         let runs = samples
@@ -112,7 +112,7 @@ fn a_seed_repeats_the_order() {
 #[test]
 fn tables_are_made_again_from_the_records() {
     let Some(bench) = Bench::new() else { return };
-    let ran = bench.measure(&["gemm", "5", "5", "--dataset", "mini,small"]);
+    let ran = bench.measure("gemm 5 5 --dataset mini,small");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let made = [
         "polybench.csv",
@@ -126,7 +126,7 @@ fn tables_are_made_again_from_the_records() {
     for name in made {
         fs::remove_file(bench.path("run").join(name)).expect(name);
     }
-    let ran = bench.run(&["report", "run"]);
+    let ran = bench.run("report run");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(content(), before);
     assert!(
@@ -136,39 +136,96 @@ fn tables_are_made_again_from_the_records() {
 }
 
 #[test]
-fn a_side_without_iterations_is_left_out() {
+fn without_native_runs_wasm_is_verified_and_alone_timed() {
     let Some(bench) = Bench::new() else { return };
-    fs::remove_dir_all(bench.native_dir()).expect("no native programs");
-    let ran = bench.measure(&["gemm", "0", "3", "--dataset", "mini"]);
+    let ran = bench.measure("gemm 0 3 --dataset mini");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(bench.rows().iter().all(|row| row[1] == "wasm"));
     assert_eq!(bench.rows().len(), 3);
-    assert!(
-        bench
-            .samples()
+    let verified = |rung: &str| {
+        let samples = bench.samples();
+        samples
             .iter()
-            .all(|s| s.measure.as_str() != "verify")
+            .any(|s| s.measure.as_str() == "verify" && s.rung == rung)
+    };
+    assert!(verified("native") && verified("wasm"));
+
+    // With nothing to hold it against it is timed, and said to be unverified.
+    fs::remove_dir_all(bench.native_dir()).expect("no native programs");
+    fs::remove_dir_all(bench.path("run")).expect("removed");
+    let ran = bench.measure("gemm 0 3 --dataset mini");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stderr.contains("poly_gemm-mini is not verified"),
+        "{ran:?}"
     );
+    assert_eq!(bench.rows().len(), 3);
+    assert!(!verified("native"));
+}
+
+/// How many rows each column has.
+fn rows_by_column(bench: &Bench) -> BTreeMap<String, usize> {
+    let mut found = BTreeMap::new();
+    for [_, column, _] in bench.rows() {
+        *found.entry(column).or_default() += 1;
+    }
+    found
 }
 
 #[test]
 fn further_columns_have_the_iterations_of_their_side() {
     let Some(bench) = Bench::new() else { return };
-    let program = fs::read(bench.native_dir().join("poly_gemm-mini")).expect("a program");
-    put_executable(
-        &bench.path("polybench_native_o3/bin"),
-        "poly_gemm-mini",
-        &program,
-    );
-    let args = ["gemm", "5", "6", "--dataset", "mini", "--also", "native-o3"];
-    let ran = bench.measure(&args);
+    bench.put_all_columns("poly_gemm-mini");
+    let ran = bench.measure("gemm 5 6 --dataset mini --also native-o3");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let rows = bench.rows();
-    let of = |column: &str| rows.iter().filter(|row| row[1] == column).count();
-    assert_eq!((of("native"), of("native-o3"), of("wasm")), (5, 5, 6));
+    let expected = [("native", 5), ("native-o3", 5), ("wasm", 6)];
+    assert_eq!(
+        rows_by_column(&bench),
+        expected.map(|(c, n)| (c.to_owned(), n)).into()
+    );
+}
+
+#[test]
+fn every_build_and_the_module_as_linked_is_a_column() {
+    let Some(bench) = Bench::new() else { return };
+    bench.put_all_columns("poly_gemm-mini");
+    let ran = bench.run(&format!("gemm 2 2 --dataset mini {OUTPUTS}"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let builds = [
+        "native",
+        "native-o3",
+        "native-no-fma",
+        "native-256",
+        "native-gcc",
+    ];
+    let found = rows_by_column(&bench);
+    assert_eq!(found.len(), 7, "{found:?}");
+    for column in builds.iter().chain(&["wasm", "wasm-linked"]) {
+        assert_eq!(found[*column], 2, "{found:?}");
+    }
+    for told in [
+        "wasm/best native geometric mean",
+        "wasm-linked/best native geometric mean",
+    ] {
+        assert!(ran.stdout.contains(told), "no `{told}`: {ran:?}");
+    }
+    // Which of them was the fastest is told by runs of each, and it alone may be timed.
+    fs::remove_dir_all(bench.path("run")).expect("removed");
+    let ran = bench.run(&format!("gemm 2 2 --dataset mini --best-build {OUTPUTS}"));
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let found = rows_by_column(&bench);
+    assert_eq!(found.values().sum::<usize>(), 6, "{found:?}");
+    assert_eq!(
+        found
+            .keys()
+            .filter(|c| builds.contains(&c.as_str()))
+            .count(),
+        1
+    );
+    let report = fs::read_to_string(bench.path("run/report.md")).expect("a report");
     assert!(
-        ran.stdout.contains("native-o3/native geometric mean"),
-        "{ran:?}"
+        report.contains("native-no-fma | native-256 | native-gcc | fastest"),
+        "{report}"
     );
 }
 
@@ -180,18 +237,9 @@ fn a_singular_input_and_integers_are_verified_too() {
         ("nussinov", "elements exactly"),
     ] {
         let run = format!("run-{kernel}");
-        let args = [
-            kernel,
-            "1",
-            "1",
-            "--dataset",
-            "mini",
-            "--output",
-            "x.csv",
-            "--run-dir",
-            &run,
-        ];
-        let ran = bench.run(&args);
+        let ran = bench.run(&format!(
+            "{kernel} 1 1 --dataset mini {BOTH} --output x.csv --run-dir {run}"
+        ));
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let report = fs::read_to_string(bench.path(&run).join("report.md")).expect("a report");
         assert!(report.contains(says), "{report}");
@@ -201,7 +249,7 @@ fn a_singular_input_and_integers_are_verified_too() {
 #[test]
 fn a_budget_leaves_enough_for_an_interval() {
     let Some(bench) = Bench::new() else { return };
-    let ran = bench.measure(&["gemm", "1000", "1000", "--dataset", "mini", "--budget", "0"]);
+    let ran = bench.measure("gemm 1000 1000 --dataset mini --budget 0");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(bench.rows().len(), 12);
     assert!(ran.stdout.contains('['), "{ran:?}");
@@ -212,7 +260,7 @@ fn dumps_of_both_sides_are_the_same_and_polybenchs() {
     let Some(bench) = Bench::new() else { return };
     for kernel in ["gemm", "poly_nussinov"] {
         let dump = |column: &str| {
-            let ran = bench.run(&["dump", kernel, column, "--dataset", "mini"]);
+            let ran = bench.run(&format!("dump {kernel} {column} --dataset mini"));
             assert_eq!(ran.code, Some(0), "{ran:?}");
             ran.stdout
         };
@@ -229,7 +277,7 @@ fn dumps_of_both_sides_are_the_same_and_polybenchs() {
 #[test]
 fn the_list_says_what_is_there() {
     let Some(bench) = Bench::new() else { return };
-    let ran = bench.run(&["list"]);
+    let ran = bench.run("list");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let line = |name: &str| {
         let found = ran.stdout.lines().find(|line| line.starts_with(name));
@@ -244,7 +292,7 @@ fn the_list_says_what_is_there() {
 fn a_reader_that_leaves_is_no_error() {
     let Some(bench) = Bench::new() else { return };
     let mut child = bench
-        .command(&["list"])
+        .command("list")
         .stdout(std::process::Stdio::piped())
         .spawn()
         .expect("poly_bench");

@@ -5,11 +5,11 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::bench::{Bench, Running, rows, wait_until};
+use crate::bench::{BOTH, Bench, OUTPUTS, Running, rows, wait_until};
 use crate::programs::processes_of;
 
-fn start(bench: &Bench, args: &[&str]) -> Running {
-    let mut command = bench.command(&bench.with_outputs(args));
+fn start(bench: &Bench, line: &str) -> Running {
+    let mut command = bench.command(&format!("{line} {BOTH} {OUTPUTS}"));
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     Running(child.expect("poly_bench"))
 }
@@ -50,7 +50,7 @@ fn a_signal_ends_a_run_with_all_its_rows_and_tables() {
         (Signal::SIGTERM, 143, "SIGTERM"),
     ] {
         let Some(bench) = Bench::new() else { return };
-        let mut running = start(&bench, &["gemm", "100000", "100000", "--dataset", "mini"]);
+        let mut running = start(&bench, "gemm 100000 100000 --dataset mini");
         wait_until("a run", || {
             let samples = fs::read_to_string(bench.path("run/samples.jsonl")).unwrap_or_default();
             samples.contains(r#""measure":"run""#)
@@ -81,13 +81,11 @@ fn a_signal_ends_a_program_that_would_not_end() {
         let Some(bench) = Bench::new() else { return };
         bench.compile_native("poly_gemm-mini", native);
         bench.put_wat("poly_gemm-mini", wasm);
-        let counts = if side == "native" {
-            ["1", "0"]
-        } else {
-            ["0", "1"]
+        let line = match side {
+            "native" => "gemm 1 0 --dataset mini",
+            _ => "gemm 0 1 --dataset mini",
         };
-        let args = ["gemm", counts[0], counts[1], "--dataset", "mini"];
-        let mut running = start(&bench, &args);
+        let mut running = start(&bench, line);
         // Ready to run, and then at work for a while.
         wait_until("the run directory", || {
             bench.path("run/comparison.json").exists()
@@ -103,7 +101,7 @@ fn a_signal_ends_a_program_that_would_not_end() {
 fn a_killed_run_keeps_its_rows_and_leaves_nothing_running() {
     let Some(bench) = Bench::new() else { return };
     slow_down(&bench);
-    let mut running = start(&bench, &["gemm", "20", "20", "--dataset", "mini,small"]);
+    let mut running = start(&bench, "gemm 20 20 --dataset mini,small");
     until_mid_run(&bench);
     running.signal(Signal::SIGKILL);
     assert_eq!(running.end(), None);
@@ -117,22 +115,12 @@ fn a_killed_run_keeps_its_rows_and_leaves_nothing_running() {
     let info = fs::read_to_string(bench.path("run/comparison.json")).expect("there");
     assert!(info.contains("killed before its end"), "{info}");
     // The tables of what was measured can be made, with the rows of the second benchmark.
-    let ran = bench.run(&["report", "run"]);
+    let ran = bench.run("report run");
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let all = rows(&fs::read_to_string(bench.path("run/polybench.csv")).expect("rows"));
     assert!(all.iter().any(|row| row[0] == "poly_gemm-small"), "{all:?}");
     // And nothing is in the next run's way.
-    let args = [
-        "gemm",
-        "1",
-        "1",
-        "--dataset",
-        "mini",
-        "--output",
-        "rows.csv",
-        "--run-dir",
-        "next",
-    ];
-    let ran = bench.run(&args);
+    let line = format!("gemm 1 1 --dataset mini {BOTH} --output rows.csv --run-dir next");
+    let ran = bench.run(&line);
     assert_eq!(ran.code, Some(0), "{ran:?}");
 }

@@ -25,8 +25,9 @@ fn bench(test: &str) -> Option<Bench> {
 }
 
 fn measure(bench: &Bench, dataset: &str, timeout: &str) -> Ran {
-    let also = ["--also", "wasm-wasm2c", "--timeout", timeout];
-    bench.measure(&[&["gemm", "2", "3", "--dataset", dataset][..], &also].concat())
+    bench.measure(&format!(
+        "gemm 2 3 --dataset {dataset} --also wasm-wasm2c --timeout {timeout}"
+    ))
 }
 
 fn rows_of(bench: &Bench, column: &str) -> usize {
@@ -50,7 +51,7 @@ fn the_second_engine_is_verified_timed_and_described() {
     ] {
         assert!(report.contains(told), "no `{told}`: {report}");
     }
-    let dump = |column| bench.run(&["dump", "gemm", column, "--dataset", "mini"]);
+    let dump = |column| bench.run(&format!("dump gemm {column} --dataset mini"));
     let (wasm, second) = (dump("wasm"), dump("wasm-wasm2c"));
     assert!(wasm.stdout.contains("begin dump: C"), "{wasm:?}");
     assert_eq!(wasm.stdout, second.stdout);
@@ -70,7 +71,7 @@ fn a_changed_module_is_compiled_anew_and_replaces_the_old() {
         names.sort();
         names
     };
-    let dump = || bench.run(&["dump", "gemm", "wasm-wasm2c", "--dataset", "mini"]);
+    let dump = || bench.run("dump gemm wasm-wasm2c --dataset mini");
     let begin = |name: &str| format!("begin dump: {name}");
     assert!(dump().stdout.contains(&begin("C")));
     let before = files();
@@ -121,6 +122,6 @@ fn without_its_tools_it_says_how_to_install_them() {
     );
     assert!(!bench.path("rows.csv").exists());
     // A name that is nearly right.
-    let ran = bench.run(&["gemm", "1", "1", "--also", "wasm-wasm2"]);
+    let ran = bench.run("gemm 1 1 --also wasm-wasm2");
     ran.assert_failed(2, &["wasm-wasm2c"]);
 }

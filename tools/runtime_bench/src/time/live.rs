@@ -80,10 +80,11 @@ impl<'a> Live<'a> {
         }
     }
 
+    /// Looked at only when all planned processes are done: to stop as soon as an interval happens to be narrow would make it
+    /// too narrow (Stein, "A two-sample test for a linear hypothesis whose power is independent of the variance", 1945).
     fn wanted(&self) -> u32 {
-        self.plan
-            .as_ref()
-            .map_or(0, |plan| self.seen.wanted(plan.start_ns))
+        let plan = self.plan.as_ref().filter(|p| self.done >= p.processes);
+        plan.map_or(0, |plan| self.seen.wanted(plan.start_ns))
     }
 
     /// None of its processes has made a start yet.

@@ -20,7 +20,7 @@ use measure_core::contract::Probe;
 use stats::schedule::{Block, interleave};
 
 use crate::drivers::Offer;
-use crate::error::{BenchError, StepError};
+use crate::error::{BenchError, SessionError, StepError};
 use crate::plan::{Pass, Sizes, Task};
 use crate::recorder::Recorder;
 use crate::rounds::{self, Standing};
@@ -178,18 +178,20 @@ impl Bench<'_> {
             .show(&format!("{name}, process {process}: {doing}"));
     }
 
-    /// The process of `rung` is lost; so is the rung, if it is not the first one.
+    /// The process of `rung` is lost; so is the rung, if it never made a start or this is one loss too many in a row.
     fn lose(&mut self, rung: &mut Live<'_>, error: StepError) -> Result<(), BenchError> {
         let error = error.of_rung()?;
         drop(rung.session.take());
+        if matches!(error, SessionError::Interrupted(_)) {
+            return Ok(());
+        }
         rung.lost_in_a_row += 1;
         let name = rung.offer.rung();
         let (recorder, progress) = (&mut *self.recorder, &mut self.progress);
         recorder.about_process(name, rung.process, |info| {
             info.died = Some(error.to_string())
         });
-        let never = rung.done == 0 && rung.lost_in_a_row == 1 && rung.never_started();
-        if never || rung.lost_in_a_row >= LOST_IN_A_ROW {
+        if rung.never_started() || rung.lost_in_a_row >= LOST_IN_A_ROW {
             rung.out = true;
             let function = rung.function.clone().or_else(|| self.job.named());
             return self

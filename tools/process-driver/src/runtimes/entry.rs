@@ -16,7 +16,7 @@ const MAX_TIMEOUT_S: u64 = 3600;
 /// Starts at once, unless the entry says otherwise.
 const MAX_WORKERS: usize = 64;
 
-/// A runtime: one rung of the ladder. As it stands in the file until [`Entry::check`], which parses the commands and
+/// A runtime: one rung of the ladder. As it stands in the file until `check`, which parses the commands and
 /// fills in what depends on other fields.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ use measure_core::base::interrupt;
 use measure_core::base::progress::Progress;
 use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
 use measure_core::contract::vocabulary::Measure;
-use stats::schedule::interleave;
+use stats::schedule::{Block, interleave};
 
 use crate::column::{Benchmark, Program, RunError, Task};
 use crate::error::CompareError;
@@ -89,6 +89,10 @@ fn lock(strict: bool) -> Result<Option<HostLock>, CompareError> {
         }
     }
 }
+
+/// How often the list of benchmarks is gone through, each time for a part of their runs. Else all runs of a benchmark would
+/// see the host in one state, that of a second, and their interval would not hold for another second.
+const PASSES: usize = 3;
 
 struct Session<'a> {
     suite: &'a Suite,
@@ -378,62 +382,68 @@ impl<'a> Session<'a> {
         for one in ready.iter() {
             progress.expect(one.round * most);
         }
-        let count = ready.len();
-        for (position, one) in ready.iter_mut().enumerate() {
-            if interrupt::received().is_some() {
-                break;
+        let blocks: Vec<Vec<Block>> = self.schedule(ready, &asked);
+        for pass in 0..PASSES {
+            for (one, blocks) in ready.iter_mut().zip(&blocks) {
+                let part = |pass| blocks.len() * pass / PASSES;
+                let blocks = &blocks[part(pass)..part(pass + 1)];
+                if interrupt::received().is_some() {
+                    return Ok(());
+                }
+                let troubles = self.recorder.benchmark(one.index).trouble.len();
+                let outcome = self.time_blocks(one, blocks, &mut progress);
+                // What was measured is kept whatever happened.
+                self.recorder.keep()?;
+                outcome?;
+                let info = &self.recorder.comparison().info.benchmarks[one.index];
+                for what in &info.trouble[troubles..] {
+                    progress.warn(&format!("{}: {what}", info.name));
+                }
+                if pass + 1 == PASSES {
+                    progress.clear();
+                    let line = crate::comparison::line(self.recorder.comparison(), one.index);
+                    say(format!("{line}\n"))?;
+                }
             }
-            let share = self.share(count - position);
-            let planned = plan::iterations(&one.asked(&asked), one.round, share);
-            let troubles = self.recorder.benchmark(one.index).trouble.len();
-            let outcome = self.time_one(one, &planned, &mut progress);
-            // What was measured is kept whatever happened.
-            self.recorder.keep()?;
-            outcome?;
-            let info = &self.recorder.comparison().info.benchmarks[one.index];
-            for what in &info.trouble[troubles..] {
-                progress.warn(&format!("{}: {what}", info.name));
-            }
-            progress.clear();
-            let line = crate::comparison::line(self.recorder.comparison(), one.index);
-            say(format!("{line}\n"))?;
         }
         Ok(())
     }
 
-    /// What is left of the budget, for each of `left` benchmarks.
-    fn share(&self, left: usize) -> Option<Duration> {
-        let left = u32::try_from(left).unwrap_or(u32::MAX).max(1);
-        let budget = self.budget?;
-        Some(budget.saturating_sub(self.begun.elapsed()) / left)
+    /// The runs of each benchmark in their order, as many as were `asked` for and fit into the budget; and how each
+    /// replicate is laid out.
+    fn schedule(&mut self, ready: &[Ready<'a>], asked: &[u32]) -> Vec<Vec<Block>> {
+        let mut budget = self.budget.map(|b| b.saturating_sub(self.begun.elapsed()));
+        let mut schedule = Vec::new();
+        for (one, left) in ready.iter().zip((1..=ready.len()).rev()) {
+            let left = u32::try_from(left).unwrap_or(u32::MAX);
+            let planned = plan::iterations(&one.asked(asked), one.round, budget.map(|b| b / left));
+            let mut replicates = planned.iter().copied().max().unwrap_or(0);
+            budget = budget.map(|b| b.saturating_sub(one.round * replicates));
+            if self.suite.aa {
+                replicates *= u32::try_from(planned.len()).unwrap_or(1);
+            }
+            let seed = self.recorder.comparison().info.seed;
+            let seed = seed.wrapping_add(one.index as u64);
+            let layouts = (0..replicates).map(|replicate| Layout::draw(seed, replicate));
+            self.recorder.benchmark(one.index).layouts = layouts.collect();
+            schedule.push(interleave(seed, &planned));
+        }
+        schedule
     }
 
-    fn time_one(
+    fn time_blocks(
         &mut self,
         ready: &mut Ready<'a>,
-        iterations: &[u32],
+        blocks: &[Block],
         progress: &mut Progress,
     ) -> Result<(), CompareError> {
         let task = Task::Time {
             repeats: ready.repeats,
         };
         let benchmark = &self.suite.benchmarks[ready.index].name;
-        let seed = self
-            .recorder
-            .comparison()
-            .info
-            .seed
-            .wrapping_add(ready.index as u64);
-        let mut replicates = iterations.iter().copied().max().unwrap_or(0);
-        if self.suite.aa {
-            replicates *= u32::try_from(iterations.len()).unwrap_or(1);
-        }
-        self.recorder.benchmark(ready.index).layouts = (0..replicates)
-            .map(|replicate| Layout::draw(seed, replicate))
-            .collect();
-        let blocks = interleave(seed, iterations);
-        let each = ready.round / u32::try_from(iterations.len()).unwrap_or(1).max(1);
-        for block in &blocks {
+        let columns = ready.programs.iter().flatten().count();
+        let each = ready.round / u32::try_from(columns).unwrap_or(1).max(1);
+        for block in blocks {
             if interrupt::received().is_some() {
                 break;
             }

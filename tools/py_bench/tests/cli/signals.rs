@@ -97,7 +97,11 @@ fn cut_short(signal: Signal) -> Option<(Home, PathBuf, ExitStatus)> {
     let rows = home.rows();
     for side in ["native", "wasm"] {
         let ours = |row: &&(String, String)| row.0 == "bench_version" && row.1 == side;
-        assert_eq!(rows.iter().filter(ours).count(), ITERATIONS, "{rows:?}");
+        // The first time through the list is a third of the runs.
+        assert!(
+            rows.iter().filter(ours).count() >= ITERATIONS / 3,
+            "{rows:?}"
+        );
     }
     let samples = fs::read_to_string(home.run_dir(false).join("samples.jsonl"));
     assert!(samples.expect("samples").contains("bench_version"));

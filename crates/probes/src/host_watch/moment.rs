@@ -23,7 +23,7 @@ const WHOLE_HOST: f64 = 0.8;
 #[derive(Debug)]
 pub(super) struct Source {
     host: Host,
-    pub(super) scope: Scope,
+    pub(super) scopes: Vec<Scope>,
     pub(super) own: i32,
     proc: Option<ProcDir>,
     /// Counts the CPU time of all tasks in nanoseconds.
@@ -39,7 +39,7 @@ pub(super) struct Moment {
     pub(super) ticks: Result<CpuTicks, FactError>,
     /// CPU time of all tasks, where nanoseconds are counted.
     pub(super) all_tasks_ns: Option<u64>,
-    /// CPU time of the scope, its client and this process.
+    /// CPU time of the scopes, their clients and this process.
     pub(super) ours_ns: Result<u64, WatchError>,
     pub(super) swapped_pages: Result<u64, FactError>,
     pub(super) throttles: Result<u64, FactError>,
@@ -47,13 +47,13 @@ pub(super) struct Moment {
 }
 
 impl Source {
-    pub(super) fn new(host: Host, scope: &Scope) -> Self {
+    pub(super) fn new(host: Host, scopes: &[Scope]) -> Self {
         let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
         let ticks = ticks.and_then(|ticks| u64::try_from(ticks).ok());
         let tick_ns = 1_000_000_000 / ticks.filter(|&ticks| ticks > 0).unwrap_or(100);
         let mut source = Self {
             all_tasks: None,
-            scope: scope.clone(),
+            scopes: scopes.to_vec(),
             own: getpid().as_raw(),
             proc: ProcDir::open().ok(),
             tick_ns,
@@ -108,30 +108,39 @@ impl Source {
         }
     }
 
-    /// Of this process, the client and the scope's group.
+    /// Of this process, the clients and the scopes' groups.
     fn ours_by_clocks_ns(&self) -> Result<u64, WatchError> {
         let clock = |pid| process_cpu_ns(pid).map_err(|errno| WatchError::Process { pid, errno });
-        let client = self.scope.client.map_or(Ok(0), clock)?;
-        match group_of_scope(&self.scope) {
-            Some(dir) => Ok(client + clock(self.own)? + crate::cgroup::cpu_ns(dir)?),
-            // A process that is its own scope is in the trees.
-            None if self.scope.roots.contains(&self.own) => Ok(client),
-            None => Ok(client + clock(self.own)?),
+        // A process that is its own scope is in the trees.
+        let is_in_trees = self.trees().contains(&self.own);
+        let own = (!is_in_trees).then_some(self.own);
+        let clients = self.scopes.iter().filter_map(|scope| scope.client);
+        let mut sum = 0;
+        for pid in clients.chain(own) {
+            sum += clock(pid)?;
         }
+        for dir in self.scopes.iter().filter_map(group_of_scope) {
+            sum += crate::cgroup::cpu_ns(dir)?;
+        }
+        Ok(sum)
     }
 
-    /// Of the scope's trees, if it has no group that counts.
+    /// The roots of the scopes that have no group that counts.
+    fn trees(&self) -> Vec<i32> {
+        let without = self.scopes.iter().filter(|s| group_of_scope(s).is_none());
+        without.flat_map(|s| s.roots.iter().copied()).collect()
+    }
+
     fn ours_by_ticks_ns(&self, processes: &Processes) -> u64 {
-        match group_of_scope(&self.scope) {
-            Some(_) => 0,
-            None => processes.tree_ticks(&self.scope.roots) * self.tick_ns,
-        }
+        processes.tree_ticks(&self.trees()) * self.tick_ns
     }
 
     /// By how much CPU times between two moments may be off: all tasks' are brought up to date at the scheduler's ticks,
-    /// those of `/proc/stat` are three sums of whole ticks.
-    pub(super) fn off_by_ns(&self, cpus: u64) -> u64 {
-        match self.all_tasks {
+    /// those of `/proc/stat` are three sums of whole ticks, and of each process in the scopes' trees four numbers are
+    /// cut to whole ticks at both moments.
+    pub(super) fn off_by_ns(&self, cpus: u64, processes: &Processes) -> u64 {
+        let cut = 4 * processes.tree_len(&self.trees()) * self.tick_ns;
+        cut + match self.all_tasks {
             Some(_) => cpus * scheduler_tick_ns(),
             None => 3 * self.tick_ns,
         }
@@ -185,8 +194,8 @@ mod tests {
 
     #[test]
     fn a_group_is_the_hosts_only_if_it_has_the_hosts_work() {
-        let scope = Scope::default();
-        let real = Source::new(Host::real(), &scope);
+        let scopes = [Scope::default()];
+        let real = Source::new(Host::real(), &scopes);
         let Some(file) = real.all_tasks else {
             return eprintln!(
                 "SKIPPED: a_group_is_the_hosts: no cpuacct of cgroup v1 for the whole host"
@@ -197,6 +206,6 @@ mod tests {
         let there = keep.path().join(file.strip_prefix("/").expect("absolute"));
         std::fs::create_dir_all(there.parent().expect("a directory")).expect("made");
         std::fs::copy(&file, there).expect("copied");
-        assert_eq!(Source::new(busy, &scope).all_tasks, None);
+        assert_eq!(Source::new(busy, &scopes).all_tasks, None);
     }
 }

@@ -77,6 +77,11 @@ impl Processes {
         self.tree(roots).map(ticks).sum()
     }
 
+    /// Processes in the trees below `roots`.
+    pub(super) fn tree_len(&self, roots: &[i32]) -> u64 {
+        self.tree(roots).count() as u64
+    }
+
     /// Those that live now, each with its ticks since `earlier`.
     fn since(&self, earlier: &Self) -> impl Iterator<Item = (&Process, u64)> {
         self.0.iter().map(move |now| {

@@ -2,6 +2,7 @@
 //! Single blocks of fast rungs are over long before a counter has ticked.
 
 use measure_core::base::interrupt;
+use measure_core::contract::Scope;
 use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use probes::host_watch::{HostBlock, HostWatch, Verdict};
 
@@ -56,7 +57,9 @@ impl Bench<'_> {
             self.recorder.next_block();
             let first_block = self.recorder.block();
             let seen: Vec<(usize, usize)> = rungs.iter().map(|rung| rung.seen.len()).collect();
-            let watch = HostWatch::start_own_tree();
+            let sessions = rungs.iter().filter_map(|rung| rung.session.as_ref());
+            let scopes: Vec<Scope> = sessions.map(|session| session.scope.clone()).collect();
+            let watch = HostWatch::start_scopes(&scopes);
             half(self, rungs, next)?;
             let host = watch.end();
             let Verdict::Disturbed(by) = host.verdict() else {

@@ -69,8 +69,8 @@ polybench_macro_int        := -DDATA_TYPE_IS_INT
 # $1 kernel, $2 dataset, $3 type, $4 program: what it is made of. How is said by the pattern rules below.
 define polybench_program
 POLYBENCH_PROGRAMS += $4
-$(foreach d,$(POLYBENCH_DIRS),$d/$4$(if $(findstring /wasm/,$d),.wasm)): $(POLYBENCH_SRC)/$1.c
-$(foreach d,$(POLYBENCH_DIRS),$d/$4$(if $(findstring /wasm/,$d),.wasm)): \
+$(foreach d,$(POLYBENCH_DIRS),$d/$4$(if $(filter $d,$(POLYBENCH_WASM) $(POLYBENCH_LINKED)),.wasm)): $(POLYBENCH_SRC)/$1.c
+$(foreach d,$(POLYBENCH_DIRS),$d/$4$(if $(filter $d,$(POLYBENCH_WASM) $(POLYBENCH_LINKED)),.wasm)): \
   private POLYBENCH_MACROS := $(polybench_macro_$2) $(polybench_macro_$3)
 endef
 $(foreach k,$(POLYBENCH_KERNELS),$(foreach d,$(POLYBENCH_DATASETS),$(foreach t,$(call polybench_type_ids,$k),\

@@ -88,6 +88,7 @@ fn record_wasm(dir: &Path, profile: &str) {
         .args(EVENT)
         .args(["--", env!("CARGO_BIN_EXE_poly_bench")])
         .args(["poly_ludcmp", "0", "3", "--dataset", "medium"])
+        .args(["--columns", "wasm"])
         .args(["--output", "rows.csv", "--run-dir", "run"])
         .env("FAASM_BENCH_PROFILE", profile);
     ran("perf record", record.output());

@@ -22,7 +22,7 @@ pub use markdown::environment;
 pub use memory::{MemoryRow, Quantity, Reading};
 pub use records::{Records, read_json};
 pub use summary::{RunSummary, RungSummary};
-pub use summary_file::measured_on;
+pub use summary_file::{as_typed, cpu, measured_on};
 pub use terminal::terminal;
 pub use time::{Design, DesignRow, PerStart, PhaseRow, Throughput, TimeRow};
 

@@ -17,11 +17,18 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Option<Rendered> {
         return None;
     }
     let records = summary.records;
-    let commands = records.info.parts.iter().map(|p| p.command_line.join(" "));
+    let mut commands: Vec<String> = Vec::new();
+    for part in &records.info.parts {
+        let command = as_typed(&part.command_line);
+        // A `quick` is the command of both its parts.
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
     let found = Summary {
         schema: SCHEMA,
         run: records.info.run.clone(),
-        commands: commands.collect(),
+        commands,
         measured_on: records
             .environment
             .as_ref()
@@ -34,6 +41,18 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Option<Rendered> {
         name: SUMMARY,
         content,
     })
+}
+
+/// The words of a command line, its program by name alone.
+#[must_use]
+pub fn as_typed(command_line: &[String]) -> String {
+    let mut words = command_line.to_vec();
+    if let Some(program) = words.first_mut()
+        && let Some((_, name)) = program.rsplit_once('/')
+    {
+        *program = name.to_owned();
+    }
+    words.join(" ")
 }
 
 /// In a line: CPU model, processors, kernel, virtual or not, date, commit; what is not known is left out.
@@ -56,7 +75,7 @@ pub fn measured_on(environment: &Environment) -> String {
         format!("commit {short}")
     });
     let facts = [
-        text("cpu_model"),
+        cpu(environment),
         processors,
         kernel,
         virtual_or_not,
@@ -65,4 +84,15 @@ pub fn measured_on(environment: &Environment) -> String {
     ];
     let known: Vec<String> = facts.into_iter().flatten().collect();
     known.join(", ")
+}
+
+/// The CPU with the numbers that tell generations of one name apart.
+#[must_use]
+pub fn cpu(environment: &Environment) -> Option<String> {
+    let fact = |name: &str| environment.fact(name)?.text();
+    let model = fact("cpu_model")?;
+    let numbers = fact("cpu_family").zip(fact("cpu_model_number"));
+    Some(numbers.map_or(model.to_owned(), |(family, number)| {
+        format!("{model}, family {family}, model {number}")
+    }))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::table::summary::{SCHEMA, SUMMARY, Summary};
 use ::table::{Align, Table};
-use report::{measured_on, ratio};
+use report::{as_typed, measured_on, ratio};
 
 use super::table::{builds, interval, times, with_interval};
 use super::{Comparison, Mean, Row, means};
@@ -28,7 +28,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> (String, Stri
     let summary = Summary {
         schema: SCHEMA,
         run: comparison.info.run.clone(),
-        commands: vec![comparison.info.command_line.join(" ")],
+        commands: vec![as_typed(&comparison.info.command_line)],
         measured_on: environment.map_or_else(String::new, measured_on),
         tables,
     };

@@ -238,12 +238,9 @@ pub(super) fn summary(comparison: &Comparison, means: &[Mean<'_>]) -> String {
 fn conditions(comparison: &Comparison) -> String {
     let info = &comparison.info;
     let environment = comparison.records.environment.as_ref();
-    let fact = |name: &str| Some(environment?.fact(name)?.text()?.to_owned());
-    let mut text = fact("cpu_model").map_or(String::new(), |model| {
-        let number = |name| fact(name).unwrap_or_else(|| "unknown".to_owned());
-        let (family, model_number) = (number("cpu_family"), number("cpu_model_number"));
-        format!("CPU: {model}, family {family}, model {model_number}\n")
-    });
+    let mut text = environment
+        .and_then(report::cpu)
+        .map_or(String::new(), |cpu| format!("CPU: {cpu}\n"));
     if !info.builds.is_empty() {
         text += &format!(
             "{BEST_NATIVE}: the fastest build of each kernel, chosen by runs that are not reported\n"

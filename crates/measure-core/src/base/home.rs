@@ -65,7 +65,9 @@ pub fn runtime() -> PathBuf {
     if geteuid().is_root() {
         return Path::new("/run").join(LABEL);
     }
-    env::var_os("XDG_RUNTIME_DIR")
-        .map_or_else(env::temp_dir, PathBuf::from)
-        .join(LABEL)
+    match env::var_os("XDG_RUNTIME_DIR") {
+        Some(dir) => PathBuf::from(dir).join(LABEL),
+        // Each user's own, as others' files there could not be written.
+        None => env::temp_dir().join(format!("{LABEL}-{}", geteuid())),
+    }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use driver_testkit::{Ended, Running, assert_phases, left, skipped};
 use measure_core::base::exit::Exit;
@@ -50,18 +51,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// The in-repo server, under a name of this test's own.
-    pub fn double() -> Self {
+    /// The in-repo server, under a name of this test's own; says so and is none where the driver may not use KVM, which it asks
+    /// for whoever serves.
+    pub fn double() -> Option<Self> {
+        let kvm = fs::File::options().read(true).write(true).open("/dev/kvm");
+        if let Err(why) = kvm {
+            let test = thread::current();
+            skipped(
+                format!("{} on the double", test.name().unwrap_or_default()),
+                format!("/dev/kvm: {why}"),
+            );
+            return None;
+        }
         let directory = tempfile::tempdir().expect("a directory");
         for name in ["firecracker", "jailer"] {
             let double = env!("CARGO_BIN_EXE_firecracker-double");
             symlink(double, directory.path().join(name)).expect("a link");
         }
-        Self {
+        Some(Self {
             path: directory.path().join("firecracker"),
             is_real: false,
             directory,
-        }
+        })
     }
 
     /// The in-repo server, where `rung` needs no root or has it; else says that `test` goes without.
@@ -70,8 +81,9 @@ impl Server {
             skipped(format!("{test} on the double"), "the jailer needs root");
             return None;
         }
+        let server = Self::double()?;
         eprintln!("CONFORMANCE: in-repo server");
-        Some(Self::double())
+        Some(server)
     }
 
     /// The real Firecracker, where `$FIRECRACKER` or PATH has one that can run `rung` here; else says why `test`

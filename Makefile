@@ -123,7 +123,20 @@ check: export FAASM_BENCH_HOME := $(BUILD)-check
 check: setup-dev ## Format, clippy and all tests that need no root, docker, PolyBench or CPython: minutes, then seconds
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@$(call run_tests,--lib $(addprefix --test ,$(CHECK_TESTS)))
+	cargo test --workspace --locked --no-run --lib $(addprefix --test ,$(CHECK_TESTS))
+	@$(run_check)
+
+# Most of these tests wait for something most of the time, so the longest go side by side; what they say is shown one after the other.
+CHECK_LONGEST := driver microvm cli command
+define run_check
+mkdir -p $(BUILD)/check; rm -f $(BUILD)/check/*.log; jobs=(); \
+group() { cargo test --workspace --locked --no-fail-fast "$${@:2}" -- --show-output >$(BUILD)/check/$$1.log 2>&1 & jobs+=($$!); }; \
+$(foreach t,$(filter $(CHECK_LONGEST),$(CHECK_TESTS)),group $t --test $t;) \
+group rest --lib $(addprefix --test ,$(filter-out $(CHECK_LONGEST),$(CHECK_TESTS))); \
+status=0; for job in "$${jobs[@]}"; do wait $$job || status=$$?; done; \
+cat $(BUILD)/check/*.log | tee $(BUILD)/test.log; \
+echo; tools/count-tests $(BUILD)/test.log || status=$$(( status ? status : $$? )); exit $$status
+endef
 
 # $1 is which tests, and how they are built. A passing test's output is hidden by default, and with it why it skipped something.
 define run_tests

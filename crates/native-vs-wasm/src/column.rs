@@ -8,6 +8,9 @@ use measure_core::base::clock::Phases;
 use crate::error::CompareError;
 use crate::layout::Layout;
 
+/// Processes that live on: as many as an interval takes.
+const CURVE_PROCESSES: u32 = stats::levels::MIN_PROCESSES as u32;
+
 /// A benchmark, which every column runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Benchmark {
@@ -88,7 +91,11 @@ pub trait Column {
 
     /// How many processes `iterations` of a benchmark take.
     fn processes(&self, iterations: u32) -> u32 {
-        iterations
+        match self.curve() {
+            // As many as an interval takes: each makes all iterations.
+            Some(_) => iterations.min(CURVE_PROCESSES),
+            None => iterations,
+        }
     }
 
     /// Finds out, without running anything, whether `benchmark` can run.

@@ -35,11 +35,9 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Option<Rendered> {
             .map_or_else(String::new, measured_on),
         tables: tables.into_iter().collect::<BTreeMap<_, _>>(),
     };
-    // Plain data with string keys always serialises.
-    let content = serde_json::to_string_pretty(&found).unwrap_or_default() + "\n";
     Some(Rendered {
         name: SUMMARY,
-        content,
+        content: found.to_json(),
     })
 }
 

@@ -26,6 +26,15 @@ pub struct Summary {
     pub tables: BTreeMap<String, Table>,
 }
 
+impl Summary {
+    /// As its file has it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Plain data with string keys always serialises.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

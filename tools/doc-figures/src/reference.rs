@@ -98,8 +98,7 @@ pub(crate) fn take(references: &Path, name: &str, dir: &Path) -> Result<PathBuf,
     }
     let found = summary(&dir.join(SUMMARY))?;
     let path = references.join(format!("{name}.json"));
-    // Plain data with string keys always serialises.
-    let text = serde_json::to_string_pretty(&found).unwrap_or_default() + "\n";
+    let text = found.to_json();
     fs::create_dir_all(references)
         .and_then(|()| replace_file(&path, text.as_bytes()))
         .map_err(|source| FigureError::Reference {

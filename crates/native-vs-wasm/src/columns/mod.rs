@@ -16,8 +16,6 @@ use crate::column::Task;
 /// The arguments that tell a program its task.
 pub type Words = fn(Task) -> Vec<String>;
 
-/// Processes that live on: as many as an interval takes.
-const CURVE_PROCESSES: u32 = stats::levels::MIN_PROCESSES as u32;
 /// Room for what a program writes: the live-out arrays of the largest dataset take an eighth of it.
 const OUTPUT_LIMIT_BYTES: u32 = 1 << 30;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use measure_core::base::files::sha256_of;
 
 use super::process::Runner;
-use super::{CURVE_PROCESSES, Executable, Words};
+use super::{Executable, Words};
 use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
 use crate::layout::Layout;
 
@@ -66,14 +66,6 @@ impl Column for NativeColumn {
 
     fn curve(&self) -> Option<u32> {
         self.curve
-    }
-
-    fn processes(&self, iterations: u32) -> u32 {
-        match self.curve {
-            // As many as an interval takes: each makes all iterations.
-            Some(_) => iterations.min(CURVE_PROCESSES),
-            None => iterations,
-        }
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {

@@ -14,7 +14,7 @@ use measure_core::base::ids::{FunctionId, FunctionIdError};
 
 use super::process::Runner;
 use super::replicate::{self, Replicate};
-use super::{CURVE_PROCESSES, Executable, SecondEngine, Words};
+use super::{Executable, SecondEngine, Words};
 use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
 use crate::layout::Layout;
 
@@ -186,14 +186,6 @@ impl Column for WasmColumn {
 
     fn curve(&self) -> Option<u32> {
         self.curve
-    }
-
-    fn processes(&self, iterations: u32) -> u32 {
-        match self.curve {
-            // As many as an interval takes: each makes all iterations.
-            Some(_) => iterations.min(CURVE_PROCESSES),
-            None => iterations,
-        }
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {

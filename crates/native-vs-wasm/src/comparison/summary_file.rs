@@ -32,9 +32,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> (String, Stri
         measured_on: environment.map_or_else(String::new, measured_on),
         tables,
     };
-    // Plain data with string keys always serialises.
-    let content = serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n";
-    (SUMMARY.to_owned(), content)
+    (SUMMARY.to_owned(), summary.to_json())
 }
 
 fn means_table(means: &[&Mean<'_>]) -> Table {

@@ -283,11 +283,13 @@ fn parent_name(scope: &OwnScope) -> String {
     }
 }
 
-/// Whether seats can be made here: makes a cgroup and a namespace, and removes them.
+/// Whether seats can be made here: makes a cgroup, in a scope as [`Seats::make`] is given one, and a
+/// namespace, and removes them.
 ///
 /// # Errors
 /// As [`Seats::make`].
 pub fn probe() -> Result<(), FaasletError> {
+    let _scope = OwnScope::enter("probe-scope");
     let name = label::name(getpid().as_raw(), "probe");
     Group::create(&name, &[Controller::Cpu]).map_err(FaasletError::cgroup)?;
     Ok(netns::probe()?)

@@ -182,28 +182,19 @@ fn transfer(from: &mut TcpStream, to: &mut TcpStream, bytes: usize) -> Duration 
 fn shaping_limits_both_directions() {
     sandboxed("shaping", || {
         const BYTES: usize = 1_000_000;
-        let took = |rate_bits_per_s| {
-            let config = Config {
-                rate_bits_per_s,
-                ..Config::default()
-            };
-            let namespace = Namespace::create(&config).expect("a namespace");
-            let (mut host, mut inside) = connect(&listen_inside(&namespace));
-            [
-                transfer(&mut host, &mut inside, BYTES),
-                transfer(&mut inside, &mut host, BYTES),
-            ]
+        let config = Config {
+            rate_bits_per_s: 8_000_000,
+            ..Config::default()
         };
-        let (free, shaped) = (took(0), took(8_000_000));
-        for direction in 0..2 {
-            // 1 s at 8 Mbit/s, less one burst: a lower bound, whatever else the host does.
-            let limit = Duration::from_millis(900);
-            assert!(shaped[direction] > limit, "{shaped:?}");
-            assert!(
-                shaped[direction] > 3 * free[direction],
-                "{free:?} {shaped:?}"
-            );
-        }
+        let namespace = Namespace::create(&config).expect("a namespace");
+        let (mut host, mut inside) = connect(&listen_inside(&namespace));
+        let took = [
+            transfer(&mut host, &mut inside, BYTES),
+            transfer(&mut inside, &mut host, BYTES),
+        ];
+        // 1 s at 8 Mbit/s, less one burst: a lower bound, whatever else the host does.
+        let limit = Duration::from_millis(900);
+        assert!(took.iter().all(|&direction| direction > limit), "{took:?}");
     });
 }
 

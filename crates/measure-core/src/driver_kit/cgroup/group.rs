@@ -154,7 +154,12 @@ impl Group {
         let mut refused = None;
         for parent in own.ancestors().take_while(|dir| dir.starts_with(mount)) {
             match enable(parent, &wanted) {
-                Ok(()) => return self.make(parent.join(name), own.clone()),
+                Ok(()) => {
+                    // For groups of threads within this one. A session's slice may hold it back, and
+                    // who wants it says so then.
+                    let _ = enable(parent, &["cpu"]);
+                    return self.make(parent.join(name), own.clone());
+                }
                 Err(error) => refused = Some(error),
             }
         }

@@ -15,8 +15,10 @@ impl Group {
     /// # Errors
     /// It does not exist, or the kernel refuses.
     pub fn add_process(&self, pid: i32) -> Result<(), CgroupError> {
-        self.distinct()
-            .try_for_each(|dir| write(&dir.join("cgroup.procs"), &pid.to_string()))
+        self.distinct().try_for_each(|dir| {
+            make_valid(dir)?;
+            write(&dir.join("cgroup.procs"), &pid.to_string())
+        })
     }
 
     /// Moves process `pid` into the group where the kernel lets it, gives up the hierarchies where
@@ -41,6 +43,7 @@ impl Group {
         let files = self
             .distinct()
             .map(|dir| {
+                make_valid(dir)?;
                 let kind = dir.join("cgroup.type");
                 if text(&kind)?.is_some_and(|kind| kind.trim() == "domain") {
                     write(&kind, "threaded")?;
@@ -83,6 +86,17 @@ impl ThreadJoiner {
         }
         Ok(())
     }
+}
+
+/// On v2 a group below one that has processes and hands on controllers takes nobody in until it, and
+/// whatever lies between, is threaded. That can come after it was made, with a neighbour's controllers.
+fn make_valid(dir: &Path) -> Result<(), CgroupError> {
+    let kind = dir.join("cgroup.type");
+    if text(&kind)?.is_some_and(|kind| kind.trim() == "domain invalid") {
+        dir.parent().map_or(Ok(()), make_valid)?;
+        write(&kind, "threaded")?;
+    }
+    Ok(())
 }
 
 fn open_for_joining(path: PathBuf) -> Result<(File, PathBuf), CgroupError> {

@@ -110,7 +110,7 @@ overhead: prepare ## Print our own overhead as ratios to bare loops and to peers
 	cargo bench --workspace --locked --bench overhead
 
 test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Install, build, run every test
-	@$(call run_tests,--release)
+	@$(run_tests)
 
 # What `make check` leaves to `make test`: these test targets start docker, emulators or command-line runtimes, run playbooks,
 # time real kernels, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
@@ -138,10 +138,11 @@ cat $(BUILD)/check/*.log | tee $(BUILD)/test.log; \
 echo; tools/count-tests $(BUILD)/test.log || status=$$(( status ? status : $$? )); exit $$status
 endef
 
-# $1 is which tests, and how they are built. A passing test's output is hidden by default, and with it why it skipped something.
+# A passing test's output is hidden by default, and with it why it skipped something.
 define run_tests
 mkdir -p $(BUILD); status=0; \
-cargo test --workspace --locked --no-fail-fast $1 -- --show-output 2>&1 | tee $(BUILD)/test.log || status=$$?; \
+{ failed=0; cargo test --workspace --release --locked --no-fail-fast -- --show-output || failed=1; \
+  $(MAKE) --no-print-directory test-cgroup2 || failed=1; exit $$failed; } 2>&1 | tee $(BUILD)/test.log || status=$$?; \
 echo; tools/count-tests $(BUILD)/test.log || status=$$(( status ? status : $$? )); exit $$status
 endef
 

@@ -1,10 +1,12 @@
 //! What the tests of all drivers share: a driver as a child process ([`Running`], [`Ended`]), the search for
-//! what it may have left behind ([`left`]), and small functions for it to run ([`functions`]).
+//! what it may have left behind ([`left`]), and small functions for it to run ([`functions`]); and, for whoever tests the
+//! [`playbooks`], how they are run.
 //!
 //! What goes wrong here is a test that fails, so it panics.
 
 pub mod functions;
 pub mod left;
+pub mod playbooks;
 mod process;
 mod running;
 

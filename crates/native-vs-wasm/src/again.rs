@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::column::{Benchmark, Column, NotReady, Program};
+use crate::column::{About, Benchmark, Column, NotReady, Program};
 use crate::error::CompareError;
 use crate::suite::Entry;
 use crate::tool::MakeColumn;
@@ -13,29 +13,29 @@ pub(crate) const AGAIN: &str = "-again";
 /// Another column under a name of its own.
 struct Renamed {
     column: Box<dyn Column>,
-    name: String,
-    twin: Option<String>,
+    about: About,
+}
+
+impl Renamed {
+    fn new(column: Box<dyn Column>, name: String, twin: Option<String>) -> Self {
+        let about = column.about().clone();
+        let summary = match &twin {
+            Some(twin) => format!("the same as {twin}: {}", about.summary),
+            None => about.summary,
+        };
+        let about = About {
+            name,
+            summary,
+            twin,
+            ..about
+        };
+        Self { column, about }
+    }
 }
 
 impl Column for Renamed {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn summary(&self) -> String {
-        let summary = self.column.summary();
-        match &self.twin {
-            Some(twin) => format!("the same as {twin}: {summary}"),
-            None => summary,
-        }
-    }
-
-    fn settings(&self) -> Vec<String> {
-        self.column.settings()
-    }
-
-    fn twin(&self) -> Option<&str> {
-        self.twin.as_deref()
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn processes(&self, iterations: u32) -> u32 {
@@ -76,11 +76,7 @@ pub(crate) fn entries(
             (first.clone(), None),
             (format!("{first}{AGAIN}"), Some(first)),
         ] {
-            let column = Renamed {
-                column: make(name, iterations)?,
-                name: name_of,
-                twin,
-            };
+            let column = Renamed::new(make(name, iterations)?, name_of, twin);
             entries.push(Entry {
                 iterations: column.processes(iterations),
                 column: Box::new(column),

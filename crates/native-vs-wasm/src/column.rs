@@ -65,33 +65,35 @@ pub enum Task {
     Dump,
 }
 
-/// A way of running benchmarks: the trait to implement for a further engine.
-pub trait Column {
+/// What a column is, as its records say it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
     /// `native`, `wasm`, `wasm-<engine>`, ...
-    fn name(&self) -> &str;
-
+    pub name: String,
     /// What runs how, in a sentence.
-    fn summary(&self) -> String;
-
+    pub summary: String,
     /// Compiler flags, engine settings: what a reader needs to judge or repeat the numbers.
-    fn settings(&self) -> Vec<String> {
-        Vec::new()
-    }
-
+    pub settings: Vec<String>,
     /// The column that shares with this one what sets both apart from others (a profile, a reused process): what it is held
     /// against where that runs too. Else it is the reference.
-    fn twin(&self) -> Option<&str> {
-        None
-    }
-
+    pub twin: Option<String>,
     /// How many iterations a process is to make, and each to be told, if it is to live on.
-    fn curve(&self) -> Option<u32> {
-        None
+    pub curve: Option<u32>,
+}
+
+/// A way of running benchmarks: the trait to implement for a further engine.
+pub trait Column {
+    /// What it is.
+    fn about(&self) -> &About;
+
+    /// Its name.
+    fn name(&self) -> &str {
+        &self.about().name
     }
 
     /// How many processes `iterations` of a benchmark take.
     fn processes(&self, iterations: u32) -> u32 {
-        match self.curve() {
+        match self.about().curve {
             // As many as an interval takes: each makes all iterations.
             Some(_) => iterations.min(CURVE_PROCESSES),
             None => iterations,

@@ -197,7 +197,8 @@ fn row(first: Measured<'_>, second: Measured<'_>, column: &str) -> Result<Sides,
     Ok(sides)
 }
 
-fn some_of(names: &[&str]) -> String {
+/// The first of `names`, and how many more there are.
+pub(crate) fn some_of(names: &[&str]) -> String {
     let named = names[..names.len().min(NAMED)].join(", ");
     match names.len().saturating_sub(NAMED) {
         0 => named,

@@ -28,7 +28,9 @@ mod suite;
 pub mod times;
 pub mod tool;
 
-pub use column::{Benchmark, Column, NATIVE, NotReady, Program, Run, RunError, Side, Task, WASM};
+pub use column::{
+    About, Benchmark, Column, NATIVE, NotReady, Program, Run, RunError, Side, Task, WASM,
+};
 pub use error::CompareError;
 pub use options::{CommonOptions, NoIterations};
 pub use output::say;

@@ -52,7 +52,8 @@ pub struct CommonOptions {
     /// Measure the first column as if it were two, N times (1 to 8), and say how often the two "differ"
     #[structopt(long, value_name = "N", global = true)]
     pub aa: Option<u32>,
-    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning
+    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning, and make again, twice at most, what was
+    /// made while the host was disturbed
     #[structopt(long, global = true)]
     pub strict: bool,
     /// Announce compiled code to perf: jitdump (jit-PID.dump in this directory) or perfmap (/tmp/perf-PID.map); see docs/profiling.md [default: $FAASM_BENCH_PROFILE]

@@ -1,5 +1,6 @@
 //! How often a kernel runs in one process, and how many runs fit into a budget. Pure.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use stats::levels::MIN_PROCESSES;
@@ -47,6 +48,29 @@ pub(crate) fn iterations(asked: &[u32], round: Duration, share: Option<Duration>
     asked.iter().map(|&n| n.min(most.max(least))).collect()
 }
 
+/// A shorter block cannot be told to be quiet: what counts the host's work ticks (docs/records.md).
+const WATCHED_AT_LEAST: Duration = Duration::from_secs(1);
+
+/// Which neighbours of those that take `durations` are watched together, so that each block is long enough to tell.
+pub(crate) fn watched_together(durations: &[Duration]) -> Vec<Range<usize>> {
+    let mut blocks: Vec<Range<usize>> = Vec::new();
+    let (mut begin, mut taken) = (0, Duration::ZERO);
+    for (index, &duration) in durations.iter().enumerate() {
+        taken += duration;
+        if taken >= WATCHED_AT_LEAST {
+            blocks.push(begin..index + 1);
+            (begin, taken) = (index + 1, Duration::ZERO);
+        }
+    }
+    match blocks.last_mut() {
+        // What is left over is too short on its own.
+        Some(last) => last.end = durations.len(),
+        None if durations.is_empty() => {}
+        None => blocks.push(0..durations.len()),
+    }
+    blocks
+}
+
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -76,6 +100,18 @@ mod tests {
         assert_eq!(iterations(&[20, 30], s(1), None), [20, 30]);
         assert_eq!(iterations(&[20, 30], s(1), Some(s(25))), [20, 25]);
         assert_eq!(iterations(&[20, 0, 3], s(10), Some(s(1))), [6, 0, 3]);
+    }
+
+    #[test]
+    fn short_neighbours_are_watched_together() {
+        let ms = |all: &[u64]| -> Vec<Duration> {
+            all.iter().map(|&ms| Duration::from_millis(ms)).collect()
+        };
+        let together = |all: &[u64]| watched_together(&ms(all));
+        assert_eq!(together(&[]), []);
+        assert_eq!(together(&[10, 10]), [0..2]);
+        assert_eq!(together(&[1500, 400, 600, 2000]), [0..1, 1..3, 3..4]);
+        assert_eq!(together(&[400, 700, 300]), [0..3], "the rest goes along");
     }
 
     proptest! {

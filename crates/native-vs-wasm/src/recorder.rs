@@ -7,8 +7,9 @@ use measure_core::base::files::OutputFile;
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RESULTS, RunDir};
 use measure_core::contract::sample::{SCHEMA, Sample, Value};
-use measure_core::contract::vocabulary::phase::{ITERATION, KERNEL, PROCESS, TOTAL};
+use measure_core::contract::vocabulary::phase::{ITERATION, KERNEL, PROCESS, REPEATED, TOTAL};
 use measure_core::contract::vocabulary::{Measure, Metric};
+use probes::host_watch::HostBlock;
 use report::Records;
 
 use crate::column::{Run, Task};
@@ -175,6 +176,49 @@ impl Recorder {
             ..sample
         })?;
         self.block += 1;
+        Ok(())
+    }
+
+    /// Position of the next run among all.
+    pub(crate) fn block(&self) -> u32 {
+        self.block
+    }
+
+    /// Writes down what the host did, for each of `benchmarks`, under the first block of those that were watched together; and if
+    /// these are made again, which they were: they do not count.
+    pub(crate) fn host(
+        &mut self,
+        benchmarks: &[usize],
+        first_block: u32,
+        host: &HostBlock,
+        is_repeated: bool,
+    ) -> Result<(), CompareError> {
+        for &benchmark in benchmarks {
+            let about = About {
+                benchmark,
+                // Of all columns: their runs take turns.
+                column: "",
+                measure: &Measure::Host,
+                process: 0,
+                order: 0,
+                warmup: false,
+            };
+            let marks = if is_repeated {
+                first_block..self.block
+            } else {
+                0..0
+            };
+            let values = host.values().into_iter();
+            let values = values.map(|(phase, metric, value)| (first_block, phase, metric, value));
+            let marks = marks.map(|block| (block, REPEATED, Metric::Disturbed, 1.into()));
+            for (block, phase, metric, value) in values.chain(marks) {
+                let sample = self.sample(&about, phase, metric, value);
+                self.append(Sample { block, ..sample })?;
+            }
+        }
+        if is_repeated {
+            self.comparison.records.leave_out_repeated();
+        }
         Ok(())
     }
 

@@ -1,5 +1,8 @@
 //! A comparison from its beginning to its end.
 
+mod ready;
+mod timing;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -7,19 +10,16 @@ use crate::comparison::{Comparison, terminal};
 use measure_core::base::exit::Exit;
 use measure_core::base::files::OutputFile;
 use measure_core::base::interrupt;
-use measure_core::base::progress::Progress;
 use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
 use measure_core::contract::vocabulary::Measure;
-use stats::schedule::{Block, interleave};
 
-use crate::column::{Benchmark, Program, RunError, Task};
+use crate::column::{Program, RunError, Task};
 use crate::error::CompareError;
 use crate::layout::{self, Layout};
 use crate::options::CommonOptions;
 use crate::output::{refused, say};
 use crate::recorder::{About, Kernel, Recorder, write_tables};
 use crate::suite::Suite;
-use crate::{plan, times};
 
 /// Compares, writes every file and prints the tables.
 ///
@@ -56,6 +56,7 @@ pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError>
         recorder,
         begun: Instant::now(),
         budget: options.budget.map(Duration::from_secs),
+        strict: options.strict,
     };
     let mut ready = session.get_ready()?;
     session.time(&mut ready)?;
@@ -90,15 +91,13 @@ fn lock(strict: bool) -> Result<Option<HostLock>, CompareError> {
     }
 }
 
-/// How often the list of benchmarks is gone through, each time for a part of their runs. Else all runs of a benchmark would
-/// see the host in one state, that of a second, and their interval would not hold for another second.
-const PASSES: usize = 3;
-
 struct Session<'a> {
     suite: &'a Suite,
     recorder: Recorder,
     begun: Instant,
     budget: Option<Duration>,
+    /// Whether what was made while the host was disturbed is made again.
+    strict: bool,
 }
 
 /// A benchmark that is verified and calibrated.
@@ -119,194 +118,15 @@ impl Ready<'_> {
             .map(|(program, &n)| if program.is_some() { n } else { 0 })
             .collect()
     }
+
+    /// What one run of a column takes, on average.
+    fn each_run(&self) -> Duration {
+        let columns = self.programs.iter().flatten().count();
+        self.round / u32::try_from(columns).unwrap_or(1).max(1)
+    }
 }
 
 impl<'a> Session<'a> {
-    /// Verifies and calibrates every benchmark.
-    fn get_ready(&mut self) -> Result<Vec<Ready<'a>>, CompareError> {
-        let mut progress = Progress::begin("verifying");
-        let count = self.suite.benchmarks.len();
-        let one = Duration::from_secs(1);
-        let mut ready = Vec::new();
-        for (index, benchmark) in self.suite.benchmarks.iter().enumerate() {
-            progress.show(&format!("{} ({} of {count})", benchmark.name, index + 1));
-            ready.extend(self.ready(index, benchmark)?);
-            if interrupt::received().is_some() {
-                break;
-            }
-            for what in &self.recorder.comparison().info.benchmarks[index].trouble {
-                progress.warn(&format!("{}: {what}", benchmark.name));
-            }
-            if index == 0 {
-                // From here on the pace is known.
-                progress.expect(one * u32::try_from(count).unwrap_or(u32::MAX));
-            }
-            progress.done(one);
-        }
-        Ok(ready)
-    }
-
-    /// `None` if no column is left to be timed.
-    fn ready(
-        &mut self,
-        index: usize,
-        benchmark: &Benchmark,
-    ) -> Result<Option<Ready<'a>>, CompareError> {
-        let mut programs = Vec::new();
-        for entry in &self.suite.columns {
-            let ready = entry.column.check(benchmark);
-            match ready.and_then(|()| entry.column.prepare(benchmark)) {
-                Ok(program) => programs.push(Some(program)),
-                Err(lack) if entry.iterations == 0 => {
-                    eprintln!("warning: {} is not verified: {lack}", benchmark.name);
-                    programs.push(None);
-                }
-                Err(lack) => {
-                    self.recorder
-                        .trouble(index, format!("{}: {lack}", entry.column.name()));
-                    programs.push(None);
-                }
-            }
-        }
-        let mut ready = Ready {
-            index,
-            programs,
-            repeats: 1,
-            round: Duration::ZERO,
-        };
-        let unverified = self.suite.columns[0].iterations == 0 && ready.programs[0].is_none();
-        if self.suite.columns.len() > 1 && !unverified {
-            self.verify(&mut ready, benchmark)?;
-        }
-        if interrupt::received().is_none() && ready.round < plan::LONG {
-            self.calibrate(&mut ready)?;
-        }
-        self.recorder.benchmark(index).repeats = ready.repeats;
-        self.choose_build(&mut ready)?;
-        Ok(ready.programs.iter().any(Option::is_some).then_some(ready))
-    }
-
-    /// Compares what the columns compute; those that disagree with the first are left out.
-    fn verify(&mut self, ready: &mut Ready<'a>, benchmark: &Benchmark) -> Result<(), CompareError> {
-        let mut reference: Option<Vec<u8>> = None;
-        let mut agreed: Vec<String> = Vec::new();
-        for column in 0..ready.programs.len() {
-            let name = self.suite.columns[column].column.name();
-            let run = self.attempt(ready, column, Task::Output, &Measure::Verify, 0)?;
-            let Some((process_ns, output)) = run else {
-                if column == 0 {
-                    // Nothing to hold the others against.
-                    ready
-                        .programs
-                        .iter_mut()
-                        .for_each(|program| *program = None);
-                    return Ok(());
-                }
-                continue;
-            };
-            ready.round += Duration::from_nanos(process_ns);
-            let Some(reference) = &reference else {
-                reference = Some(output);
-                continue;
-            };
-            match (self.suite.compare)(benchmark, reference, &output) {
-                Ok(how) => agreed.push(format!("{name} {how}")),
-                Err(why) => {
-                    ready.programs[column] = None;
-                    self.recorder
-                        .trouble(ready.index, format!("{name} is not timed, it {why}"));
-                }
-            }
-        }
-        if !agreed.is_empty() {
-            self.recorder.benchmark(ready.index).verified = Some(agreed.join("; "));
-        }
-        if self.suite.columns[0].iterations == 0 {
-            ready.programs[0] = None;
-            ready.round = Duration::ZERO;
-        }
-        Ok(())
-    }
-
-    /// Finds the fastest native build, by runs that are not reported: the fastest of those that are would be one that had luck.
-    fn choose_build(&mut self, ready: &mut Ready<'a>) -> Result<(), CompareError> {
-        let columns = self.suite.columns.iter().enumerate();
-        let builds: Vec<usize> = columns
-            .filter(|(_, entry)| self.suite.builds.contains(&entry.column.name()))
-            .map(|(column, _)| column)
-            .collect();
-        if builds.len() < 2 {
-            return Ok(());
-        }
-        let task = Task::Time {
-            repeats: ready.repeats,
-        };
-        let mut kernel_ns = vec![Vec::new(); builds.len()];
-        let mut process_ns = vec![0; builds.len()];
-        for order in 0..plan::choosing(ready.round) {
-            for (i, &column) in builds.iter().enumerate() {
-                let order = plan::CHOOSING_ORDER + order;
-                let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
-                if let Some((whole_ns, output)) = run {
-                    process_ns[i] = whole_ns;
-                    kernel_ns[i].extend(times::parse(&output, ready.repeats));
-                }
-            }
-        }
-        let median = |taken: &mut Vec<u64>| {
-            taken.sort_unstable();
-            taken.get(taken.len() / 2).copied()
-        };
-        let medians = kernel_ns.iter_mut().map(median).enumerate();
-        let Some((_, best)) = medians.filter_map(|(i, ns)| Some((ns?, i))).min() else {
-            return Ok(());
-        };
-        let name = self.suite.columns[builds[best]].column.name().to_owned();
-        self.recorder.benchmark(ready.index).best_native = Some(name);
-        if self.suite.best_build_only {
-            for i in (0..builds.len()).filter(|&i| i != best) {
-                ready.programs[builds[i]] = None;
-                let saved = Duration::from_nanos(process_ns[i]);
-                ready.round = ready.round.saturating_sub(saved);
-            }
-        }
-        Ok(())
-    }
-
-    /// Finds how often the kernel is to run in one process, and how long a round then takes.
-    fn calibrate(&mut self, ready: &mut Ready<'a>) -> Result<(), CompareError> {
-        for order in 0..2 {
-            let task = Task::Time {
-                repeats: ready.repeats,
-            };
-            let (mut found, mut longer) = (Vec::new(), Duration::ZERO);
-            for column in 0..ready.programs.len() {
-                let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
-                let Some((process_ns, output)) = run else {
-                    continue;
-                };
-                if self.suite.columns[column].column.curve().is_some() {
-                    longer += Duration::from_nanos(process_ns);
-                } else if let Ok(kernel_ns) = times::parse(&output, ready.repeats) {
-                    found.push((kernel_ns, process_ns));
-                }
-            }
-            ready.round = found
-                .iter()
-                .map(|f| Duration::from_nanos(f.1))
-                .sum::<Duration>()
-                + longer;
-            if order > 0 || interrupt::received().is_some() {
-                break;
-            }
-            ready.repeats = plan::repeats(&found);
-            if ready.repeats == 1 {
-                break;
-            }
-        }
-        Ok(())
-    }
-
     /// One run of a column that is still in; recorded. A failure puts the column out. Nanoseconds of its process, and
     /// output.
     fn attempt(
@@ -321,7 +141,7 @@ impl<'a> Session<'a> {
             return Ok(None);
         };
         // A process that lives on makes all iterations whenever it is timed.
-        let task = match (task, self.suite.columns[column].column.curve()) {
+        let task = match (task, self.suite.columns[column].column.about().curve) {
             (Task::Time { .. }, Some(iterations)) => Task::Curve { iterations },
             _ => task,
         };
@@ -373,87 +193,6 @@ impl<'a> Session<'a> {
                 Ok(None)
             }
         }
-    }
-
-    fn time(&mut self, ready: &mut [Ready<'a>]) -> Result<(), CompareError> {
-        let mut progress = Progress::begin("timing");
-        let asked: Vec<u32> = self.suite.columns.iter().map(|e| e.iterations).collect();
-        let most = asked.iter().copied().max().unwrap_or(0);
-        for one in ready.iter() {
-            progress.expect(one.round * most);
-        }
-        let blocks: Vec<Vec<Block>> = self.schedule(ready, &asked);
-        for pass in 0..PASSES {
-            for (one, blocks) in ready.iter_mut().zip(&blocks) {
-                let part = |pass| blocks.len() * pass / PASSES;
-                let blocks = &blocks[part(pass)..part(pass + 1)];
-                if interrupt::received().is_some() {
-                    return Ok(());
-                }
-                let troubles = self.recorder.benchmark(one.index).trouble.len();
-                let outcome = self.time_blocks(one, blocks, &mut progress);
-                // What was measured is kept whatever happened.
-                self.recorder.keep()?;
-                outcome?;
-                let info = &self.recorder.comparison().info.benchmarks[one.index];
-                for what in &info.trouble[troubles..] {
-                    progress.warn(&format!("{}: {what}", info.name));
-                }
-                if pass + 1 == PASSES {
-                    progress.clear();
-                    let line = crate::comparison::line(self.recorder.comparison(), one.index);
-                    say(format!("{line}\n"))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The runs of each benchmark in their order, as many as were `asked` for and fit into the budget; and how each
-    /// replicate is laid out.
-    fn schedule(&mut self, ready: &[Ready<'a>], asked: &[u32]) -> Vec<Vec<Block>> {
-        let mut budget = self.budget.map(|b| b.saturating_sub(self.begun.elapsed()));
-        let mut schedule = Vec::new();
-        for (one, left) in ready.iter().zip((1..=ready.len()).rev()) {
-            let left = u32::try_from(left).unwrap_or(u32::MAX);
-            let planned = plan::iterations(&one.asked(asked), one.round, budget.map(|b| b / left));
-            let mut replicates = planned.iter().copied().max().unwrap_or(0);
-            budget = budget.map(|b| b.saturating_sub(one.round * replicates));
-            if self.suite.aa {
-                replicates *= u32::try_from(planned.len()).unwrap_or(1);
-            }
-            let seed = self.recorder.comparison().info.seed;
-            let seed = seed.wrapping_add(one.index as u64);
-            let layouts = (0..replicates).map(|replicate| Layout::draw(seed, replicate));
-            self.recorder.benchmark(one.index).layouts = layouts.collect();
-            schedule.push(interleave(seed, &planned));
-        }
-        schedule
-    }
-
-    fn time_blocks(
-        &mut self,
-        ready: &mut Ready<'a>,
-        blocks: &[Block],
-        progress: &mut Progress,
-    ) -> Result<(), CompareError> {
-        let task = Task::Time {
-            repeats: ready.repeats,
-        };
-        let benchmark = &self.suite.benchmarks[ready.index].name;
-        let columns = ready.programs.iter().flatten().count();
-        let each = ready.round / u32::try_from(columns).unwrap_or(1).max(1);
-        for block in blocks {
-            if interrupt::received().is_some() {
-                break;
-            }
-            let column = self.suite.columns[block.task].column.name();
-            progress.show(&format!("{benchmark}, {column} {}", block.repetition + 1));
-            let order = u64::from(block.repetition);
-            self.attempt(ready, block.task, task, &Measure::Run, order)?;
-            progress.done(each);
-        }
-        Ok(())
     }
 
     fn finish(self) -> Result<Exit, CompareError> {

@@ -117,31 +117,31 @@ impl Suite {
         environment.note_run("seed", seed);
         for entry in &self.columns {
             let column = &entry.column;
-            environment.note_engine(column.name(), "summary", column.summary());
-            environment.note_engine(column.name(), "settings", column.settings().join("; "));
+            let about = column.about();
+            environment.note_engine(&about.name, "summary", about.summary.clone());
+            environment.note_engine(&about.name, "settings", about.settings.join("; "));
             let hashes = self.benchmarks.iter().map(|benchmark| {
                 let hash = column.hash(benchmark).unwrap_or_else(|e| e.to_string());
                 (benchmark.name.clone(), hash.into())
             });
             let hashes = serde_json::Value::Object(hashes.collect());
-            environment.note_engine(
-                column.name(),
-                "programs_sha256",
-                Ok::<_, Infallible>(hashes),
-            );
+            environment.note_engine(&about.name, "programs_sha256", Ok::<_, Infallible>(hashes));
         }
     }
 
     /// What the records say of the comparison, before anything has run.
     pub(crate) fn info(&self, seed: u64) -> ComparisonInfo {
         let timed = self.columns.iter().filter(|entry| entry.iterations > 0);
-        let columns = timed.map(|entry| ColumnInfo {
-            name: entry.column.name().to_owned(),
-            summary: entry.column.summary(),
-            iterations: entry.iterations,
-            settings: entry.column.settings(),
-            twin: entry.column.twin().map(str::to_owned),
-            curve: entry.column.curve(),
+        let columns = timed.map(|entry| {
+            let about = entry.column.about().clone();
+            ColumnInfo {
+                name: about.name,
+                summary: about.summary,
+                iterations: entry.iterations,
+                settings: about.settings,
+                twin: about.twin,
+                curve: about.curve,
+            }
         });
         let benchmarks = self.benchmarks.iter().map(|benchmark| BenchmarkInfo {
             name: benchmark.name.clone(),

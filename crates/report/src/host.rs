@@ -1,4 +1,4 @@
-//! What else the host did while a rung was measured.
+//! What else the host did while something was measured.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use measure_core::contract::sample::{Sample, Value};
 use measure_core::contract::vocabulary::phase::TOTAL;
 use measure_core::contract::vocabulary::{Measure, Metric};
 
-/// How many of a rung's blocks were disturbed.
+/// How many of the blocks of a rung or benchmark were disturbed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Disturbance {
     /// Blocks that were watched.
@@ -20,12 +20,12 @@ pub struct Disturbance {
 }
 
 impl Disturbance {
-    /// What `samples` say, by the rung that they are about.
-    pub(crate) fn by_rung(samples: &[Sample]) -> BTreeMap<&str, Self> {
+    /// What `samples` say, by `what` they are about.
+    pub fn by(samples: &[Sample], what: fn(&Sample) -> &str) -> BTreeMap<&str, Self> {
         let mut found: BTreeMap<&str, Self> = BTreeMap::new();
         let verdicts = |s: &&Sample| s.measure == Measure::Host && s.metric == Metric::Disturbed;
         for sample in samples.iter().filter(verdicts) {
-            let entry = found.entry(&sample.rung).or_default();
+            let entry = found.entry(what(sample)).or_default();
             if sample.phase == TOTAL {
                 entry.blocks += 1;
                 match sample.value {

@@ -19,6 +19,7 @@ pub mod two_runs;
 pub use format::{bytes, count, duration_ns, ratio};
 pub use host::Disturbance;
 pub use markdown::environment;
+pub use markdown::host::section as host_section;
 pub use memory::{MemoryRow, Quantity, Reading};
 pub use records::{Records, read_json};
 pub use summary::{RunSummary, RungSummary};

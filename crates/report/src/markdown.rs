@@ -1,7 +1,7 @@
 //! `report.md`.
 
 pub mod environment;
-mod host;
+pub(crate) mod host;
 mod memory;
 mod odd;
 mod passes;
@@ -53,7 +53,7 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {
     if summary.has_memories() {
         text += &memory::section(summary);
     }
-    text += &host::section(summary);
+    text += &host::section("Runtime", &summary.disturbances());
     if has_plot {
         let file = crate::ladder_plot::FILE;
         let _ = write!(

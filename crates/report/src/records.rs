@@ -30,8 +30,7 @@ impl Records {
     /// # Errors
     /// The samples cannot be read, or one of the files is malformed or newer than this tool.
     pub fn read(dir: &Path) -> Result<Self, RunDirError> {
-        let mut recorded = read_samples(dir)?;
-        leave_out_repeated(&mut recorded.samples);
+        let recorded = read_samples(dir)?;
         let info: Option<RunInfo> = read_json(&dir.join(RUN_INFO))?;
         let info = info.unwrap_or_default();
         if info.schema > SCHEMA {
@@ -41,23 +40,27 @@ impl Records {
                 found: u64::from(info.schema),
             });
         }
-        Ok(Self {
+        let mut records = Self {
             samples: recorded.samples,
             torn: recorded.torn,
             info,
             environment: read_json(&dir.join(ENVIRONMENT))?,
-        })
+        };
+        records.leave_out_repeated();
+        Ok(records)
     }
-}
 
-/// Marks what was made again, because the host was disturbed, as not to be summarised.
-fn leave_out_repeated(samples: &mut [Sample]) {
-    let is_mark =
-        |sample: &&Sample| sample.measure == Measure::Host && sample.phase == phase::REPEATED;
-    let blocks: BTreeSet<u32> = samples.iter().filter(is_mark).map(|s| s.block).collect();
-    let repeated = samples.iter_mut().filter(|s| blocks.contains(&s.block));
-    for sample in repeated.filter(|s| s.measure != Measure::Host) {
-        sample.warmup = true;
+    /// Marks what was made again, because the host was disturbed, as not to be summarised.
+    pub fn leave_out_repeated(&mut self) {
+        let is_mark =
+            |sample: &&Sample| sample.measure == Measure::Host && sample.phase == phase::REPEATED;
+        let marks = self.samples.iter().filter(is_mark);
+        let blocks: BTreeSet<u32> = marks.map(|s| s.block).collect();
+        let samples = self.samples.iter_mut();
+        let repeated = samples.filter(|s| blocks.contains(&s.block));
+        for sample in repeated.filter(|s| s.measure != Measure::Host) {
+            sample.warmup = true;
+        }
     }
 }
 

@@ -111,7 +111,7 @@ impl<'a> RunSummary<'a> {
 
     /// What else the host did, by the rung whose blocks were watched; of blocks that rungs share under an empty name.
     pub(crate) fn disturbances(&self) -> BTreeMap<&str, Disturbance> {
-        Disturbance::by_rung(&self.records.samples)
+        Disturbance::by(&self.records.samples, |sample| &sample.rung)
     }
 
     pub(crate) fn has_times(&self) -> bool {

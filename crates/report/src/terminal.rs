@@ -34,7 +34,12 @@ pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
         }
         let _ = writeln!(text, "{POOLED}:\n{}", pooled.text(width).trim_end());
     }
-    text + &missing(summary)
+    text += &missing(summary);
+    for note in summary.records.info.parts.iter().flat_map(|p| &p.notes) {
+        let wide = width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS);
+        text += &wrapped(&format!("note: {note}"), wide);
+    }
+    text
 }
 
 /// What the table of old runs is called.
@@ -150,10 +155,12 @@ fn legend(summary: &RunSummary<'_>) -> Vec<String> {
             rows.map(|row| row.median.interval.is_err())
                 .collect::<Vec<_>>()
         });
-        let mut words = format!(
-            "-a+b%: how far the ends of the 95 % interval by process lie off, {}",
-            "where PSS is a fit's slope; n: processes:isolated+back to back starts"
-        );
+        let mut words =
+            "-a+b%: how far the ends of the 95 % interval by process lie off".to_owned();
+        if summary.has_memories() {
+            words += ", of PSS that of a fit's slope";
+        }
+        words += "; n: processes:isolated+back to back starts";
         if has_reference(summary) {
             words += "; docker/this: docker-none over this, both isolated";
         }
@@ -219,8 +226,9 @@ pub(crate) fn pooled(summary: &RunSummary<'_>) -> Table {
     table
 }
 
+/// What has nothing to show, a line for each reason.
 fn missing(summary: &RunSummary<'_>) -> String {
-    let mut text = String::new();
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for rung in &summary.rungs {
         let time = rung.time.as_ref();
         if time.is_some_and(TimeRow::has_starts) || rung.fit(&Quantity::PSS).is_some() {
@@ -230,7 +238,13 @@ fn missing(summary: &RunSummary<'_>) -> String {
             .unavailable
             .or(time.and_then(|t| t.first_error.as_deref()))
             .unwrap_or("nothing was measured");
-        let _ = writeln!(text, "{}  {}", rung.rung, unavailable_because(why));
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, rungs)) => rungs.push(rung.rung),
+            None => reasons.push((why, vec![rung.rung])),
+        }
     }
-    text
+    let line = |(why, rungs): &(&str, Vec<&str>)| {
+        format!("{}  {}\n", rungs.join(", "), unavailable_because(why))
+    };
+    reasons.iter().map(line).collect()
 }

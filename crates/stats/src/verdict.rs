@@ -5,7 +5,7 @@ use std::fmt;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use crate::levels::{Levels, LogRatio, MIN_PROCESSES, Unchecked, exponential, log_ratio};
+use crate::levels::{Levels, LogRatio, MIN_PROCESSES, Unchecked, exponential, log_ratio_of_same};
 use crate::{CONFIDENCE, Interval};
 
 /// No more processes than this are ever asked for.
@@ -56,7 +56,7 @@ pub struct Compared {
     pub interval: Result<Interval, Unchecked>,
     /// Confidence of the interval, widened for the number of rows.
     pub confidence: f64,
-    /// Two-sided p-value of Welch's test that both sides are equal, of this row alone.
+    /// Two-sided p-value of the test that both sides are equal, of this row alone.
     pub p_value: Option<f64>,
     /// What follows.
     pub verdict: Verdict,
@@ -65,7 +65,8 @@ pub struct Compared {
 /// Compares the two sides, first and second, of all `rows` at once. `margin` is the share from which a difference
 /// matters (0.05).
 ///
-/// Rows are tested by Welch's t on the logarithms of process medians. Their number is accounted for after Holm
+/// Rows are tested by t on the logarithms of process medians, with Welch's error or that of a variance that both sides share,
+/// whichever is larger: a run makes more processes where they spread more. Their number is accounted for after Holm
 /// (Scandinavian Journal of Statistics 6, 1979): if no row differs, the probability that any is said to is at most
 /// 5 %. Each interval has the confidence at which its row was tested, so it holds 1 exactly where the test does not
 /// reject, and agrees with the verdict.
@@ -73,7 +74,7 @@ pub struct Compared {
 pub fn compare(rows: &[(&Levels, &Levels)], margin: f64) -> Vec<Compared> {
     let ratios: Vec<Option<LogRatio>> = rows
         .iter()
-        .map(|(first, second)| log_ratio(second, first))
+        .map(|(first, second)| log_ratio_of_same(second, first))
         .collect();
     let p_values: Vec<Option<f64>> = ratios.iter().map(|r| r.and_then(p_value)).collect();
     let confidences = holm(&p_values);

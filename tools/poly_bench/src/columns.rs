@@ -10,7 +10,7 @@ use measure_core::base::ids::{self, FunctionId, FunctionIdError};
 use native_vs_wasm::columns::{
     Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup,
 };
-use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Task, WASM};
+use native_vs_wasm::{About, Benchmark, Column, CompareError, NATIVE, Task, WASM};
 
 use crate::kernels::PREFIX;
 
@@ -86,21 +86,22 @@ fn native(name: &str, setup: &Setup) -> NativeColumn {
         values.unwrap_or("unknown flags").to_owned()
     };
     NativeColumn {
-        name: name.to_owned(),
-        summary: format!(
-            "{} {}, a process of its own for each run, with an empty environment",
-            word("compiler: "),
-            word("cflags: ")
-        ),
-        settings,
+        about: About {
+            name: name.to_owned(),
+            summary: format!(
+                "{} {}, a process of its own for each run, with an empty environment",
+                word("compiler: "),
+                word("cflags: ")
+            ),
+            settings,
+            ..About::default()
+        },
         mend: if name == DEBUG {
             "make polybench-native BUILD=Debug".to_owned()
         } else {
             "make polybench-native".to_owned()
         },
         timeout: setup.timeout,
-        curve: None,
-        twin: None,
         hash_variable: None,
         words,
         locate: Box::new(move |benchmark| Executable {
@@ -141,7 +142,11 @@ fn wasm(
     setup: &Setup,
 ) -> Result<Box<dyn Column>, CompareError> {
     let column = WasmColumn::new(WasmSetup {
-        name: name.to_owned(),
+        about: About {
+            name: name.to_owned(),
+            settings: flags(&home::root().join("wasm").join(user)),
+            ..About::default()
+        },
         second_engine,
         store: Store::at(home::store()),
         settings: EngineSettings {
@@ -151,9 +156,6 @@ fn wasm(
         memory_limit_bytes: native_vs_wasm::columns::wasm::MEMORY_LIMIT_BYTES,
         timeout: setup.timeout,
         mend: MAKE_WASM.to_owned(),
-        build_flags: flags(&home::root().join("wasm").join(user)),
-        curve: None,
-        twin: None,
         hash_variable: None,
         words,
         locate: Box::new(move |benchmark| locate(user, benchmark)),

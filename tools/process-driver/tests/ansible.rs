@@ -5,55 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use driver_testkit::playbooks::{directory, expect, has, run, said};
 use driver_testkit::skipped;
-use nix::unistd::geteuid;
 use tempfile::TempDir;
 
 const VERSION: &str = "v1.16.1";
 const PLAYBOOKS: [&str; 2] = ["firecracker.yml", "benchmark.yml"];
-
-fn ansible() -> PathBuf {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ansible");
-    fs::canonicalize(dir).expect("the playbooks")
-}
-
-/// Whether `program` is here; says what is skipped if not.
-fn has(program: &str, test: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    if !found {
-        let why = format!("{program} is not installed; apt-get install ansible-core ansible-lint");
-        skipped(test, why);
-    }
-    found
-}
-
-/// Runs `program` from inside the directory of playbooks, its own files in `scratch`.
-fn run(program: &str, scratch: &Path, arguments: &[&str]) -> Output {
-    Command::new(program)
-        .args(arguments)
-        .current_dir(ansible())
-        .env("ANSIBLE_HOME", scratch.join("home"))
-        .env("ANSIBLE_LOCAL_TEMP", scratch.join("local"))
-        .env("ANSIBLE_REMOTE_TEMP", scratch.join("remote"))
-        .env("ANSIBLE_NOCOLOR", "1")
-        .env("LC_ALL", "C.UTF-8")
-        .output()
-        .expect("it runs")
-}
-
-fn said(output: &Output) -> String {
-    format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    )
-}
-
-fn expect(output: &Output, success: bool) -> String {
-    let text = said(output);
-    assert_eq!(output.status.success(), success, "{text}");
-    text
-}
 
 /// A scratch directory and a release archive in it whose `firecracker` says its version; with the digest.
 fn release() -> (TempDir, PathBuf, String) {
@@ -118,7 +75,7 @@ fn syntax_is_right_from_within_and_from_above() {
         );
         let above = Command::new("ansible-playbook")
             .args(["--syntax-check", &format!("ansible/{playbook}")])
-            .current_dir(ansible().parent().expect("the checkout"))
+            .current_dir(directory().parent().expect("the checkout"))
             .env("ANSIBLE_HOME", scratch.path().join("home"))
             .env("ANSIBLE_LOCAL_TEMP", scratch.path().join("local"))
             .env("LC_ALL", "C.UTF-8")
@@ -289,79 +246,4 @@ fn a_root_file_system_is_made_and_access_is_asked_for() {
     let image = fs::read(prefix.join("share/faasm-bench/microvm/rootfs.ext4")).expect("an image");
     // The magic number of ext4's superblock.
     assert_eq!(image.get(0x438..0x43a), Some(&[0x53, 0xef][..]));
-}
-
-#[test]
-fn limits_and_settings_are_written_and_put_back() {
-    if !has("ansible-playbook", "provisioning a host") {
-        return;
-    }
-    if !geteuid().is_root() {
-        skipped("provisioning a host", "not root");
-        return;
-    }
-    let scratch = tempfile::tempdir().expect("a directory");
-    let root = scratch.path().join("root");
-    let governors =
-        [("policy0", "schedutil\n"), ("policy1", "ondemand\n")].map(|(policy, found)| {
-            let policy = root.join("sys/devices/system/cpu/cpufreq").join(policy);
-            fs::create_dir_all(&policy).expect("made");
-            fs::write(policy.join("scaling_governor"), found).expect("written");
-            (policy.join("scaling_governor"), found)
-        });
-    let governed = |by: Option<&str>| {
-        for (file, found) in &governors {
-            let now = fs::read_to_string(file).expect("a governor");
-            assert_eq!(now, by.unwrap_or(found), "{}", file.display());
-        }
-    };
-    let variable = format!("benchmark_root={}", root.display());
-    let play = |more: &[&str]| {
-        let mut arguments = vec![
-            "benchmark.yml",
-            "--tags",
-            "limits,settings",
-            "-e",
-            &variable,
-            "-e",
-            "benchmark_become=false",
-        ];
-        arguments.extend(more);
-        run("ansible-playbook", scratch.path(), &arguments)
-    };
-    let files = [
-        root.join("etc/sysctl.d/60-faasm-bench.conf"),
-        root.join("etc/security/limits.d/60-faasm-bench.conf"),
-        root.join("var/lib/faasm-bench/sysctl-before.conf"),
-        root.join("var/lib/faasm-bench/governors-before.json"),
-    ];
-    let paranoid = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").expect("a setting");
-    expect(&play(&["--check"]), true);
-    assert!(
-        files.iter().all(|file| !file.exists()),
-        "a dry run changes nothing"
-    );
-    governed(None);
-    expect(&play(&[]), true);
-    governed(Some("performance\n"));
-    let text = |i: usize| fs::read_to_string(&files[i]).expect("written");
-    assert!(text(0).contains("kernel.perf_event_paranoid = -1"));
-    assert!(text(1).contains("hard nofile 65536"));
-    let before = format!("kernel.perf_event_paranoid = {}", paranoid.trim());
-    assert!(text(2).contains(&before), "{}", text(2));
-    let again = expect(&play(&[]), true);
-    assert!(
-        again.contains("changed=0"),
-        "a second run changes nothing: {again}"
-    );
-    // What was found first is put back, whatever a later run finds.
-    fs::write(&governors[0].0, "userspace\n").expect("written");
-    expect(&play(&[]), true);
-    governed(Some("performance\n"));
-    expect(&play(&["-e", "benchmark_state=absent"]), true);
-    governed(None);
-    assert!(files.iter().all(|file| !file.exists()));
-    // The files lay elsewhere, so the host itself was not changed.
-    let now = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").expect("a setting");
-    assert_eq!(now, paranoid);
 }

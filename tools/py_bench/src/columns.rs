@@ -11,7 +11,7 @@ use measure_core::base::ids::{self, FunctionId};
 use native_vs_wasm::columns::{
     Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup,
 };
-use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, Side, Task, WASM};
+use native_vs_wasm::{About, Benchmark, Column, CompareError, NATIVE, Side, Task, WASM};
 
 use crate::benchmarks::Benchmarks;
 use crate::scratch::Scratch;
@@ -198,6 +198,16 @@ fn kind(reuse: Option<u32>) -> &'static str {
     }
 }
 
+fn about(name: &str, reuse: Option<u32>, settings: Vec<String>) -> About {
+    About {
+        name: name.to_owned(),
+        settings,
+        twin: twin(name),
+        curve: reuse,
+        ..About::default()
+    }
+}
+
 fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
     let build = build(name);
     let path = python()
@@ -205,13 +215,12 @@ fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
         .join(build.named("python3.13", '-'));
     let setup = setup.clone();
     NativeColumn {
-        name: name.to_owned(),
-        summary: format!("CPython in a process of its own, {}", kind(reuse)),
-        settings: build.flags("native"),
+        about: About {
+            summary: format!("CPython in a process of its own, {}", kind(reuse)),
+            ..about(name, reuse, build.flags("native"))
+        },
         mend: build.mend.to_owned(),
         timeout: setup.timeout,
-        curve: reuse,
-        twin: twin(name),
         hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {
@@ -242,8 +251,10 @@ fn wasm(
     let id = FunctionId::new(USER, &build.named(FUNCTION, '_'))
         .map_err(|e| CompareError::Failed(e.to_string()))?;
     let setup = setup.clone();
+    let mut settings = build.flags("wasi");
+    settings.push(kind(reuse).to_owned());
     let column = WasmColumn::new(WasmSetup {
-        name: name.to_owned(),
+        about: about(name, reuse, settings),
         second_engine: (name == WASM2C).then(SecondEngine::find),
         store: Store::at(home::store()),
         settings: EngineSettings {
@@ -253,13 +264,6 @@ fn wasm(
         memory_limit_bytes: setup.memory_limit_mib << 20,
         timeout: setup.timeout,
         mend: build.mend.to_owned(),
-        build_flags: build
-            .flags("wasi")
-            .into_iter()
-            .chain([kind(reuse).to_owned()])
-            .collect(),
-        curve: reuse,
-        twin: twin(name),
         hash_variable: Some(HASH_VARIABLE),
         words,
         locate: Box::new(move |benchmark| {

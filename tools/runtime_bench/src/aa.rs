@@ -127,12 +127,7 @@ impl Outcome {
                 tally.differing.to_string(),
             ]);
         }
-        format!(
-            "{}\n{}\n{}.\n",
-            by_repetition.markdown(),
-            by_row.markdown(),
-            self.in_words()
-        )
+        format!("{}\n{}", by_repetition.markdown(), by_row.markdown())
     }
 }
 
@@ -208,7 +203,7 @@ mod tests {
         // Binomial(400, 0.05): mean 20, standard deviation 4.4.
         assert!((5..40).contains(&total.differing), "{total:?}");
         assert!(!outcome.is_rejected());
-        assert!(outcome.markdown().contains("of 400 comparisons"));
+        assert!(outcome.in_words().contains("of 400 comparisons"));
     }
 
     #[test]

@@ -11,25 +11,17 @@ use measure_core::base::files::sha256_of;
 
 use super::process::Runner;
 use super::{Executable, Words};
-use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
+use crate::column::{About, Benchmark, Column, NotReady, Program, Run, RunError, Task};
 use crate::layout::Layout;
 
 /// A directory of native builds.
 pub struct NativeColumn {
-    /// `native`, `native-o3`, ...
-    pub name: String,
-    /// The program, its compiler, and the process it gets, in a sentence.
-    pub summary: String,
-    /// Compiler flags.
-    pub settings: Vec<String>,
+    /// What it is; its settings are the compiler's flags.
+    pub about: About,
     /// The command that makes it, for error messages.
     pub mend: String,
     /// How long one run may take.
     pub timeout: Duration,
-    /// Iterations that each process makes, if it is to live on.
-    pub curve: Option<u32>,
-    /// The column that it is held against, if that is not the reference.
-    pub twin: Option<String>,
     /// The variable that its programs take the seed of string hashes from, if they do.
     pub hash_variable: Option<&'static str>,
     /// Arguments of a task.
@@ -48,24 +40,8 @@ impl NativeColumn {
 }
 
 impl Column for NativeColumn {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn summary(&self) -> String {
-        self.summary.clone()
-    }
-
-    fn settings(&self) -> Vec<String> {
-        self.settings.clone()
-    }
-
-    fn twin(&self) -> Option<&str> {
-        self.twin.as_deref()
-    }
-
-    fn curve(&self) -> Option<u32> {
-        self.curve
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {

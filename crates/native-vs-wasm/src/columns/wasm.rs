@@ -15,7 +15,7 @@ use measure_core::base::ids::{FunctionId, FunctionIdError};
 use super::process::Runner;
 use super::replicate::{self, Replicate};
 use super::{Executable, SecondEngine, Words};
-use crate::column::{Benchmark, Column, NotReady, Program, Run, RunError, Task};
+use crate::column::{About, Benchmark, Column, NotReady, Program, Run, RunError, Task};
 use crate::layout::Layout;
 
 /// The largest datasets need more than a Faaslet's usual memory. The limit is not in the compiled code.
@@ -35,15 +35,12 @@ pub type Locate = Box<dyn Fn(&Benchmark) -> Result<WasmProgram, FunctionIdError>
 
 /// The store's functions under one engine.
 pub struct WasmColumn {
-    name: String,
+    about: About,
     engine: FaasletEngine,
     store: Store,
     mend: String,
-    build_flags: Vec<String>,
-    curve: Option<u32>,
     words: Words,
     locate: Locate,
-    twin: Option<String>,
     hash_variable: Option<&'static str>,
     second_engine: Option<SecondEngine>,
 }
@@ -53,8 +50,8 @@ const LOADING: Duration = Duration::from_secs(60);
 
 /// Everything that tells one Wasm column from another.
 pub struct WasmSetup {
-    /// `wasm`, `wasm-...`.
-    pub name: String,
+    /// What it is; its settings are the flags of the compiler that made the modules. The engine adds its own, and the summary.
+    pub about: About,
     /// The store.
     pub store: Store,
     /// The engine's settings; memory limit, number of instances and deadline are set here.
@@ -65,12 +62,6 @@ pub struct WasmSetup {
     pub timeout: Duration,
     /// The command that makes the functions, for error messages.
     pub mend: String,
-    /// Flags of the compiler that made the modules.
-    pub build_flags: Vec<String>,
-    /// Iterations that each process makes, if it is to live on.
-    pub curve: Option<u32>,
-    /// The column that it is held against, if that is not the reference.
-    pub twin: Option<String>,
     /// The variable that its programs take the seed of string hashes from, if they do.
     pub hash_variable: Option<&'static str>,
     /// Arguments of a task.
@@ -93,16 +84,21 @@ impl WasmColumn {
             deadline: setup.timeout,
             ..setup.settings
         })?;
+        let mut settings = engine.settings().describe();
+        let second_engine = setup.second_engine.as_ref();
+        settings.extend(second_engine.iter().flat_map(|second| second.describe()));
+        settings.extend(setup.about.settings);
         Ok(Self {
-            name: setup.name,
+            about: About {
+                summary: summary(second_engine),
+                settings,
+                ..setup.about
+            },
             engine,
             store: setup.store,
             mend: setup.mend,
-            build_flags: setup.build_flags,
-            curve: setup.curve,
             words: setup.words,
             locate: setup.locate,
-            twin: setup.twin,
             hash_variable: setup.hash_variable,
             second_engine: setup.second_engine,
         })
@@ -158,34 +154,19 @@ impl WasmColumn {
     }
 }
 
+fn summary(second_engine: Option<&SecondEngine>) -> String {
+    if second_engine.is_some() {
+        return "the modules of column wasm through wasm2c and clang: their code alone is the second engine's; process, thread, memory, files, limits and deadline are those of column wasm"
+            .to_owned();
+    }
+    format!(
+        "{ENGINE}: a fresh engine process for each run, which loads the compiled code; then thread, WASI state and instance, to the instance's memory reset and the thread joined; the engine settings of the rung faaslet, without its cgroup and network namespace"
+    )
+}
+
 impl Column for WasmColumn {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn summary(&self) -> String {
-        if self.second_engine.is_some() {
-            return "the modules of column wasm through wasm2c and clang: their code alone is the second engine's; process, thread, memory, files, limits and deadline are those of column wasm"
-                .to_owned();
-        }
-        format!(
-            "{ENGINE}: a fresh engine process for each run, which loads the compiled code; then thread, WASI state and instance, to the instance's memory reset and the thread joined; the engine settings of the rung faaslet, without its cgroup and network namespace"
-        )
-    }
-
-    fn settings(&self) -> Vec<String> {
-        let mut settings = self.engine.settings().describe();
-        settings.extend(self.second_engine.iter().flat_map(SecondEngine::describe));
-        settings.extend(self.build_flags.iter().cloned());
-        settings
-    }
-
-    fn twin(&self) -> Option<&str> {
-        self.twin.as_deref()
-    }
-
-    fn curve(&self) -> Option<u32> {
-        self.curve
+    fn about(&self) -> &About {
+        &self.about
     }
 
     fn check(&self, benchmark: &Benchmark) -> Result<(), NotReady> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Comparison, Row, curve, means, plot_name, table};
+use super::{Comparison, Row, curve, disturbances, means, plot_name, table};
 use report::duration_ns;
 use report::environment;
 
@@ -55,6 +55,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
     }
     text += &curve::markdown(comparison);
     text += &odd(rows);
+    text += &host(comparison);
     text += &how(comparison);
     text + &environment::section(comparison.records.environment.as_ref())
 }
@@ -100,6 +101,20 @@ fn odd(rows: &[Row<'_>]) -> String {
         return text;
     }
     format!("## What is odd about the kernel times\n\n{text}\n")
+}
+
+/// What else the host did, for each benchmark of which a block was disturbed.
+fn host(comparison: &Comparison) -> String {
+    let line = table::host(comparison);
+    if line.is_empty() {
+        return line;
+    }
+    let mut found = disturbances(comparison);
+    found.retain(|_, host| host.disturbed > 0);
+    if found.is_empty() {
+        return format!("## The host meanwhile\n\n{line}\n");
+    }
+    format!("{}{line}\n", report::host_section("Benchmark", &found))
 }
 
 fn how(comparison: &Comparison) -> String {

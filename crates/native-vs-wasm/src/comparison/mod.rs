@@ -12,6 +12,7 @@ mod rows;
 mod summary_file;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use measure_core::contract::run_dir::RunDirError;
@@ -20,7 +21,7 @@ use measure_core::contract::vocabulary::Measure;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
-use report::{Records, read_json};
+use report::{Disturbance, Records, read_json};
 
 pub use csv_file::rows as csv_rows;
 pub(crate) use rows::by_process;
@@ -179,6 +180,14 @@ impl Comparison {
                 && s.error.is_none()
         })
     }
+}
+
+/// What else the host did, by the name of the benchmark; blocks that were watched together count for each of theirs.
+fn disturbances(comparison: &Comparison) -> BTreeMap<&str, Disturbance> {
+    let by_function = Disturbance::by(&comparison.records.samples, |sample| &sample.function);
+    let named = comparison.info.benchmarks.iter();
+    let found = named.filter_map(|b| Some((&*b.name, by_function.get(&*b.function)?.clone())));
+    found.collect()
 }
 
 /// Every file that is made from a comparison's records, name and content.

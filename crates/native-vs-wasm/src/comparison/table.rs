@@ -1,5 +1,10 @@
 //! Tables of times and ratios.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use measure_core::contract::sample::Value;
+use measure_core::contract::vocabulary::phase::{REPEATED, TOTAL};
+use measure_core::contract::vocabulary::{Measure, Metric};
 use stats::Interval;
 use stats::aa::{LEVEL, RATE, binomial_test};
 use stats::levels::{Estimate, GeometricMeans, Unchecked};
@@ -7,7 +12,8 @@ use stats::levels::{Estimate, GeometricMeans, Unchecked};
 use super::bars::bars;
 use super::curve;
 use super::rows::{BEST_NATIVE, chosen_by, common_against, row};
-use super::{Cell, Comparison, Mean, Row, Times, means, rows};
+use super::{Cell, Comparison, Mean, Row, Times, disturbances, means, rows};
+use crate::compare_runs::some_of;
 use ::table::{Align, Table};
 use report::{duration_ns, ratio};
 
@@ -41,6 +47,7 @@ pub fn terminal(comparison: &Comparison, width: Option<usize>) -> String {
     text += &curve::text(comparison, width);
     text += &summary(comparison, &means);
     text += &aa(comparison, &found);
+    text += &host(comparison);
     text += &troubles(comparison, "");
     text
 }
@@ -281,6 +288,48 @@ pub(super) fn aa(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         intervals.len(),
         100.0 * differ as f64 / intervals.len().max(1) as f64,
         100.0 * RATE,
+    )
+}
+
+/// In how many blocks the host was disturbed, in a line, and which benchmarks are concerned; empty if none was watched.
+pub(super) fn host(comparison: &Comparison) -> String {
+    let verdicts = comparison.records.samples.iter().filter(|s| {
+        s.measure == Measure::Host && s.metric == Metric::Disturbed && s.phase == TOTAL
+    });
+    let by_block: BTreeMap<u32, &Value> = verdicts.map(|s| (s.block, &s.value)).collect();
+    let count = |is: fn(&Value) -> bool| by_block.values().filter(|value| is(value)).count();
+    let disturbed = count(|value| value.number().is_some_and(|n| n > 0));
+    let unchecked = count(|value| value.number().is_none());
+    let told = by_block.len() - unchecked;
+    if by_block.is_empty() {
+        return String::new();
+    }
+    let share = 100.0 * disturbed as f64 / told.max(1) as f64;
+    let unchecked = match unchecked {
+        0 => String::new(),
+        some => format!(", {some} more unchecked"),
+    };
+    let repeated = comparison.records.samples.iter();
+    let repeated: BTreeSet<u32> = repeated
+        .filter(|s| s.measure == Measure::Host && s.phase == REPEATED)
+        .map(|s| s.block)
+        .collect();
+    let again = by_block.keys().filter(|block| repeated.contains(block));
+    let again = match again.count() {
+        0 => String::new(),
+        times => format!("; {times} were made again, and what was disturbed does not count"),
+    };
+    let of: Vec<&str> = disturbances(comparison)
+        .into_iter()
+        .filter_map(|(name, host)| (host.disturbed > 0).then_some(name))
+        .collect();
+    let of = if of.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", some_of(&of))
+    };
+    format!(
+        "host: disturbed in {disturbed} of {told} blocks of runs ({share:.0} %){unchecked}{again}{of}\n"
     )
 }
 

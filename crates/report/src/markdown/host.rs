@@ -1,18 +1,22 @@
 //! What else the host did during the blocks.
 
-use crate::summary::RunSummary;
+use std::collections::BTreeMap;
+
+use crate::host::Disturbance;
 use table::{Align, Table};
 
-pub(super) fn section(summary: &RunSummary<'_>) -> String {
+/// A section with a row for each of `found`, which are `what`; empty if nothing was watched.
+#[must_use]
+pub fn section(what: &str, found: &BTreeMap<&str, Disturbance>) -> String {
     let mut table = Table::new(&[
-        ("Runtime", Align::Left),
+        (what, Align::Left),
         ("Blocks", Align::Right),
         ("Disturbed", Align::Right),
         ("Share", Align::Right),
         ("Too short to tell", Align::Right),
         ("By", Align::Left),
     ]);
-    for (rung, host) in summary.disturbances() {
+    for (name, host) in found {
         let told = host.blocks - host.too_short;
         let share = if told == 0 {
             "-".to_owned()
@@ -22,7 +26,7 @@ pub(super) fn section(summary: &RunSummary<'_>) -> String {
         let reasons = host.reasons.iter();
         let reasons: Vec<String> = reasons.map(|(why, n)| format!("{why} {n}")).collect();
         table.row([
-            rung.to_owned(),
+            (*name).to_owned(),
             host.blocks.to_string(),
             host.disturbed.to_string(),
             share,
@@ -34,7 +38,7 @@ pub(super) fn section(summary: &RunSummary<'_>) -> String {
         return String::new();
     }
     format!(
-        "## The host meanwhile\n\nBlocks of measurement that something else on the host disturbed, by the rules in docs/records.md. Their values are in the tables.\n\n{}\n",
+        "## The host meanwhile\n\nBlocks of measurement that something else on the host disturbed, by the rules in docs/records.md. Their values are in the tables, unless `--strict` had them made again.\n\n{}\n",
         table.markdown()
     )
 }

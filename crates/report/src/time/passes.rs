@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use measure_core::contract::sample::{Sample, Value};
 use measure_core::contract::vocabulary::Metric;
 use measure_core::contract::vocabulary::phase::TOTAL;
-use stats::levels::{Estimate, mean_t};
+use stats::levels::{Estimate, mean_by_process};
 
 /// Starts per second.
 #[derive(Debug, Clone)]
@@ -70,14 +70,12 @@ fn throughput_of<'a>(
         count += elapsed_ns.len();
         starts += made;
     }
+    let starts = usize::try_from(starts).unwrap_or(usize::MAX);
     Some(Throughput {
         workers,
         n: most,
         batches: count,
-        rate: Estimate {
-            starts: usize::try_from(starts).unwrap_or(usize::MAX),
-            ..mean_t(&rates)?
-        },
+        rate: mean_by_process(&rates, starts)?,
     })
 }
 
@@ -104,10 +102,8 @@ impl PerStart {
             }
         }
         let each: Vec<f64> = by_process.values().map(|(t, n)| t / *n as f64).collect();
-        found.mean = mean_t(&each).map(|mean| Estimate {
-            starts: usize::try_from(found.starts).unwrap_or(usize::MAX),
-            ..mean
-        });
+        let starts = usize::try_from(found.starts).unwrap_or(usize::MAX);
+        found.mean = mean_by_process(&each, starts);
         found.unavailable = found.unavailable.filter(|_| each.is_empty());
         found
     }

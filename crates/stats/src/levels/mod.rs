@@ -19,8 +19,8 @@ use std::fmt;
 
 pub use flags::{Findings, Level, LevelFlag, Place, flags};
 pub use geometric::{GeometricMeans, geometric_mean};
-pub(crate) use intervals::{LogRatio, exponential, log_ratio, order_statistics};
-pub use intervals::{mean_ratio, mean_t, median, ratio};
+pub(crate) use intervals::{LogRatio, exponential, log_ratio_of_same, order_statistics};
+pub use intervals::{mean_by_process, median, ratio};
 pub use percentile::{quantile, starts_needed};
 pub use variance::{Costs, Plan, VarianceByLevel, best_plan, processes_needed, variance};
 
@@ -215,6 +215,13 @@ pub enum Unchecked {
         /// As many as it takes.
         needed: usize,
     },
+    /// Fewer starts of each process than a mean takes whatever their skewness.
+    TooFewStartsInProcess {
+        /// As many as there are.
+        starts: usize,
+        /// As many as it takes.
+        needed: usize,
+    },
     /// Fewer pairs of values in order of time than a drift takes.
     TooFewPairs {
         /// As many as there are.
@@ -245,6 +252,9 @@ impl Unchecked {
                 let percentile = (quantile * 1e4).round() / 100.0;
                 format!("p{percentile} needs {needed} starts")
             }
+            Self::TooFewStartsInProcess { needed, .. } => {
+                format!("{needed} starts of each process are needed")
+            }
             Self::TooFewPairs { needed, .. } => {
                 format!("{needed} pairs in order of time are needed")
             }
@@ -258,7 +268,9 @@ impl Unchecked {
     pub fn found(&self) -> Option<usize> {
         match *self {
             Self::TooFewProcesses { processes, .. } => Some(processes),
-            Self::TooFewStarts { starts, .. } => Some(starts),
+            Self::TooFewStarts { starts, .. } | Self::TooFewStartsInProcess { starts, .. } => {
+                Some(starts)
+            }
             Self::TooFewPairs { pairs, .. } => Some(pairs),
             Self::TooFewValues { values, .. } => Some(values),
             Self::NotPositive => None,
@@ -272,6 +284,9 @@ impl fmt::Display for Unchecked {
             Self::TooFewProcesses { processes, needed } => {
                 let plural = if *processes == 1 { "" } else { "es" };
                 write!(f, "{processes} process{plural}, {needed} are needed")
+            }
+            Self::TooFewStartsInProcess { starts, needed } => {
+                write!(f, "{starts} starts of each process, {needed} are needed")
             }
             Self::TooFewStarts { starts, .. } => {
                 write!(f, "{}, there are {starts}", self.needs())

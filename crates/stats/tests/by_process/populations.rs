@@ -42,9 +42,15 @@ const fn design(
     }
 }
 
-type Process = Vec<Vec<f64>>;
+pub type Process = Vec<Vec<f64>>;
 
-fn process(rng: &mut Xoshiro256PlusPlus, design: Design, batches: usize, starts: usize) -> Process {
+/// The values of a process, by batch.
+pub fn process(
+    rng: &mut Xoshiro256PlusPlus,
+    design: Design,
+    batches: usize,
+    starts: usize,
+) -> Process {
     let normal = |rng: &mut Xoshiro256PlusPlus| -> f64 { StandardNormal.sample(rng) };
     let slow = if rng.random::<f64>() < design.slow_share {
         2_f64.ln()
@@ -105,6 +111,15 @@ impl Population {
             .map(|_| self.medians[rng.random_range(0..self.medians.len())])
             .collect();
         Levels::one_per_process(&drawn).expect("values")
+    }
+
+    /// Of each process's starts.
+    pub fn means(&self) -> Vec<f64> {
+        let mean = |process: &Process| {
+            let values = process.concat();
+            values.iter().sum::<f64>() / values.len() as f64
+        };
+        self.processes.iter().map(mean).collect()
     }
 
     pub fn values(&self) -> Vec<f64> {

@@ -32,6 +32,8 @@ pub(super) struct Live<'a> {
     pub last_end: Instant,
     /// What its starts took.
     pub seen: Seen,
+    /// Processes that its interval asks for, by those that it had when all planned ones were last done.
+    pub wanted: u32,
     plan: Option<Plan>,
 }
 
@@ -56,6 +58,7 @@ impl<'a> Live<'a> {
             turns: Duration::ZERO,
             last_end: Instant::now(),
             seen: Seen::default(),
+            wanted: 0,
             plan: None,
         }
     }
@@ -65,7 +68,7 @@ impl<'a> Live<'a> {
         Standing {
             done: self.done,
             planned: if self.out { self.done } else { self.planned() },
-            wanted: if self.out { 0 } else { self.wanted() },
+            wanted: if self.out { 0 } else { self.wanted },
             cost: self.spent / self.process.max(1),
         }
     }
@@ -78,13 +81,6 @@ impl<'a> Live<'a> {
         if let Some(plan) = &mut self.plan {
             plan.processes = processes;
         }
-    }
-
-    /// Looked at only when all planned processes are done: to stop as soon as an interval happens to be narrow would make it
-    /// too narrow (Stein, "A two-sample test for a linear hypothesis whose power is independent of the variance", 1945).
-    fn wanted(&self) -> u32 {
-        let plan = self.plan.as_ref().filter(|p| self.done >= p.processes);
-        plan.map_or(0, |plan| self.seen.wanted(plan.start_ns))
     }
 
     /// None of its processes has made a start yet.

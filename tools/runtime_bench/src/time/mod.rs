@@ -91,16 +91,7 @@ pub fn measure(
 impl Bench<'_> {
     /// Decides how many processes each rung is to have, from what they have cost and shown so far.
     fn plan(&mut self, rungs: &mut [Live<'_>]) {
-        let elapsed = self.begun.elapsed();
-        let mut standings: Vec<Standing> = rungs.iter().map(Live::standing).collect();
-        if self.sizes.may_adapt() {
-            let rungs = u32::try_from(rungs.len()).unwrap_or(u32::MAX);
-            let all = self.sizes.within.unwrap_or(self.sizes.budget * rungs);
-            rounds::extend(&mut standings, all.saturating_sub(elapsed));
-        }
-        if let Some(within) = self.sizes.within {
-            rounds::cut(&mut standings, within.saturating_sub(elapsed));
-        }
+        let standings = planned(rungs, self.sizes, self.begun.elapsed());
         for (rung, standing) in rungs.iter_mut().zip(standings) {
             let more = standing.planned.saturating_sub(rung.planned());
             self.progress.expect(standing.cost * more);
@@ -221,6 +212,20 @@ impl Bench<'_> {
             }
         }
     }
+}
+
+/// How many processes each rung is to have, `elapsed` after the beginning.
+fn planned(rungs: &[Live<'_>], sizes: &Sizes, elapsed: Duration) -> Vec<Standing> {
+    let mut standings: Vec<Standing> = rungs.iter().map(Live::standing).collect();
+    if sizes.may_adapt() {
+        let rungs = u32::try_from(rungs.len()).unwrap_or(u32::MAX);
+        let all = sizes.within.unwrap_or(sizes.budget * rungs);
+        rounds::extend(&mut standings, all.saturating_sub(elapsed));
+    }
+    if let Some(within) = sizes.within {
+        rounds::cut(&mut standings, within.saturating_sub(elapsed));
+    }
+    standings
 }
 
 /// What `each` of several that share `all` has of it.

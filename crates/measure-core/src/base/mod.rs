@@ -12,4 +12,5 @@ pub mod programs;
 pub mod progress;
 pub mod range;
 pub mod stdout;
+pub mod trust;
 pub mod words;

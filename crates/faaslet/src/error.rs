@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use measure_core::base::trust::TrustError;
 use measure_core::driver_kit::bare_thread::no_thread;
 
 use crate::netns::NetnsError;
@@ -24,16 +25,9 @@ pub enum FaasletError {
         /// What the system said.
         source: io::Error,
     },
-    /// Others could replace what lies here, so no compiled code is loaded from it.
-    #[error("refusing to load compiled code from {}: {cause}, so others could have put their code there; {fix}", path.display())]
-    Untrusted {
-        /// The file or directory that others can change.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-        /// The command that mends it.
-        fix: String,
-    },
+    /// Others could have written the code, or it cannot be reached.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Not a module that can run here.
     #[error("{what} is refused: {cause}")]
     Refused {

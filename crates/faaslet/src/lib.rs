@@ -30,7 +30,6 @@ mod stack;
 pub mod stdin;
 pub mod store;
 pub mod thread;
-mod trust;
 mod validate;
 pub mod waiting;
 mod wasi;

@@ -313,7 +313,11 @@ mod tests {
         fs::create_dir_all(&dir).expect("directories");
         let native = dir.join("native");
         fs::write(&native, "code").expect("a file");
-        for (path, bits) in [(&native, 0o755), (&dir, 0o755), (&top.path().join("a"), 0o755)] {
+        for (path, bits) in [
+            (&native, 0o755),
+            (&dir, 0o755),
+            (&top.path().join("a"), 0o755),
+        ] {
             mode(path, bits);
         }
         (top, native)
@@ -331,10 +335,19 @@ mod tests {
         assert_eq!(read(&native).expect("trusted"), b"code");
         symlink("a", top.path().join("link")).expect("a link");
         symlink(&native, top.path().join("a/direct")).expect("a link");
-        for way in ["link/b/native", "a/direct", "a/b/../b/./native", "link/../a/direct"] {
+        for way in [
+            "link/b/native",
+            "a/direct",
+            "a/b/../b/./native",
+            "link/../a/direct",
+        ] {
             let found = open(&top.path().join(way)).expect("trusted");
             let whole = native.canonicalize().expect("there");
-            assert_eq!((found.path(), found.read().expect("read")), (&*whole, b"code".to_vec()), "{way}");
+            assert_eq!(
+                (found.path(), found.read().expect("read")),
+                (&*whole, b"code".to_vec()),
+                "{way}"
+            );
         }
         let missing = open(&top.path().join("a/nothing")).expect_err("missing");
         assert!(missing.is_not_found());
@@ -362,7 +375,10 @@ mod tests {
                 let whole = path.canonicalize().expect("there");
                 let named = format!("run code from {}: {whom}", whole.display());
                 assert!(said.contains(&named), "{said}");
-                assert!(said.ends_with(&format!("chmod go-w {}", whole.display())), "{said}");
+                assert!(
+                    said.ends_with(&format!("chmod go-w {}", whole.display())),
+                    "{said}"
+                );
             }
             mode(path, before);
         }
@@ -390,7 +406,10 @@ mod tests {
         for path in [native.parent().expect("b"), &native] {
             chown(path, Some(4711), None).expect("given away");
             let said = refused(&native);
-            assert!(said.contains(&format!("{}: it belongs", path.display())), "{said}");
+            assert!(
+                said.contains(&format!("{}: it belongs", path.display())),
+                "{said}"
+            );
             chown(path, Some(0), None).expect("taken back");
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::base::exit::{Exit, HasExit};
 use crate::base::range::OutOfRange;
+use crate::base::trust::TrustError;
+use crate::driver_kit::native_command::CommandFileError;
 
 /// Why a driver could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +48,18 @@ impl DriverError {
     /// `what: cause`, for errors that need no code of their own.
     pub fn failed(what: impl fmt::Display, cause: impl fmt::Display) -> Self {
         Self::Failed(format!("{what}: {cause}"))
+    }
+}
+
+impl From<TrustError> for DriverError {
+    fn from(error: TrustError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<CommandFileError> for DriverError {
+    fn from(error: CommandFileError) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

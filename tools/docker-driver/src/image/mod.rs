@@ -14,6 +14,7 @@ use std::time::Duration;
 use measure_core::base::files::replace_file;
 use measure_core::base::home;
 use measure_core::base::interrupt;
+use measure_core::base::trust;
 use measure_core::driver_kit::DriverError;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -82,15 +83,14 @@ pub fn provide(client: &Client, built: &Built) -> Result<bool, DriverError> {
         Err(error) => return Err(DriverError::EngineLost(error.to_string())),
     }
     let path = archive();
-    let bytes = fs::read(&path).map_err(|e| {
-        DriverError::failed(
-            format!(
-                "cannot read {} (`make build-noop` makes it)",
-                path.display()
-            ),
-            e,
-        )
-    })?;
+    let bytes = match trust::read(&path) {
+        Err(error) if error.is_not_found() => {
+            return Err(DriverError::Failed(format!(
+                "{error} (`make build-noop` makes it)"
+            )));
+        }
+        read => read?,
+    };
     build::load(client, bytes).map_err(|e| {
         DriverError::failed(
             format!(

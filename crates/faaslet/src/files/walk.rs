@@ -162,6 +162,9 @@ mod tests {
             ("out", "../outside"),
             ("loop", "loop"),
             ("dangling", "nothing"),
+            ("out-slash", "../outside/"),
+            ("up-slash", "../"),
+            ("file-slash", "a/"),
         ];
         for (link, text) in links {
             symlink(text, at("top").join(link)).expect("a link");
@@ -176,8 +179,26 @@ mod tests {
         let (_dir, top) = tree();
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let parts = [
-            "a", "d", "d/e", "f", "..", ".", "to-d", "up", "slash", "deep", "out", "loop",
-            "dangling", "absolute", "nothing", "", "d/f/",
+            "a",
+            "d",
+            "d/e",
+            "f",
+            "..",
+            ".",
+            "to-d",
+            "up",
+            "slash",
+            "deep",
+            "out",
+            "loop",
+            "dangling",
+            "absolute",
+            "nothing",
+            "",
+            "d/f/",
+            "out-slash",
+            "up-slash",
+            "file-slash",
         ];
         let mut paths: Vec<String> = Vec::new();
         for one in parts {

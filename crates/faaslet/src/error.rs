@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use measure_core::base::lock::LockError;
 use measure_core::base::trust::TrustError;
 use measure_core::driver_kit::bare_thread::no_thread;
 
@@ -28,6 +29,9 @@ pub enum FaasletError {
     /// Others could have written the code, or it cannot be reached.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Another changes what lies there, or others could keep us from it for ever.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// Not a module that can run here.
     #[error("{what} is refused: {cause}")]
     Refused {

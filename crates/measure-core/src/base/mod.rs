@@ -7,6 +7,7 @@ pub mod home;
 pub mod ids;
 pub mod interrupt;
 pub mod label;
+pub mod lock;
 pub mod process_tree;
 pub mod programs;
 pub mod progress;

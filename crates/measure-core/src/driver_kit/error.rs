@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::base::exit::{Exit, HasExit};
+use crate::base::lock::LockError;
 use crate::base::range::OutOfRange;
 use crate::base::trust::TrustError;
 use crate::driver_kit::native_command::CommandFileError;
@@ -54,6 +55,15 @@ impl DriverError {
 impl From<TrustError> for DriverError {
     fn from(error: TrustError) -> Self {
         Self::Failed(error.to_string())
+    }
+}
+
+impl From<LockError> for DriverError {
+    fn from(error: LockError) -> Self {
+        match error {
+            busy @ LockError::Busy { .. } => Self::Busy(busy.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
-
-use rustix::fs::{Mode, OFlags};
 
 use super::errno::{Answer, Errno};
+use super::granted::open_without_links;
 use super::listing::Listing;
 use crate::grants::Grants;
 
@@ -83,11 +81,6 @@ impl Dir {
     }
 }
 
-fn open_granted(path: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?)
-}
-
 /// Numbers are handed out from the lowest free one on.
 #[derive(Debug)]
 pub(crate) struct Descriptors(Vec<Option<Descriptor>>);
@@ -99,7 +92,7 @@ impl Descriptors {
         for (i, grant) in grants.dirs.iter().enumerate() {
             let named =
                 |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", grant.host.display()));
-            let fd = open_granted(&grant.host).map_err(named)?;
+            let fd = open_without_links(&grant.host).map_err(named)?;
             let dir = Dir::granted(fd, grant.writable, i);
             descriptors
                 .insert(Descriptor::Dir(Box::new(dir)))

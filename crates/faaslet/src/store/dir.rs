@@ -206,6 +206,21 @@ impl Dir {
         Ok(())
     }
 
+    /// Fails if who may write to `host` could put code or grants into the store.
+    pub(super) fn require_apart(&self, host: &Path, id: &FunctionId) -> Result<(), FaasletError> {
+        let depth = host
+            .strip_prefix(&self.root)
+            .map(|path| path.components().count());
+        if self.root.starts_with(host) || depth.is_ok_and(|depth| depth <= 2) {
+            let why = format!(
+                "{id} may not write to {}: it could put code into the store; grant a directory below the function's own, or elsewhere",
+                host.display()
+            );
+            return Err(FaasletError::refused(id, why));
+        }
+        Ok(())
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -8,6 +8,7 @@ use measure_core::base::lock::LockError;
 use measure_core::base::trust::TrustError;
 use measure_core::driver_kit::bare_thread::no_thread;
 
+use crate::budget::OverBudget;
 use crate::netns::NetnsError;
 
 /// Why a function cannot be had, installed or prepared.
@@ -192,6 +193,9 @@ pub enum SetupError {
     /// No network namespace, or it cannot be entered or removed.
     #[error(transparent)]
     Netns(#[from] NetnsError),
+    /// It does not fit beside the others.
+    #[error("{0}")]
+    Budget(#[from] OverBudget),
     /// A directory that it was given cannot be opened.
     #[error("{0}")]
     Files(#[source] io::Error),

@@ -11,6 +11,7 @@
 //! * no bound, deadline or check is looser for the sake of a number.
 
 mod altstack;
+mod budget;
 mod deadline;
 pub mod engine;
 pub mod error;
@@ -34,6 +35,7 @@ mod validate;
 pub mod waiting;
 mod wasi;
 
+pub use budget::{BudgetSettings, OverBudget};
 pub use engine::FaasletEngine;
 pub use error::{FaasletError, SetupError, StartError, WatcherError};
 pub use function::Function;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
+use crate::budget::Budget;
 use crate::deadline::Deadlines;
 use crate::error::FaasletError;
 use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
@@ -16,6 +17,7 @@ pub struct FaasletEngine {
     engine: Engine,
     settings: Arc<EngineSettings>,
     deadlines: Arc<Deadlines>,
+    budget: Arc<Budget>,
 }
 
 impl FaasletEngine {
@@ -30,10 +32,12 @@ impl FaasletEngine {
             hint: "; fewer workers at once need less address space, and `ulimit -v` and vm.overcommit_memory bound it",
         })?;
         let deadlines = Deadlines::start(&engine, settings.tick)?;
+        let budget = Arc::new(Budget::new(&settings.budget, settings.instances));
         Ok(Self {
             engine,
             settings: Arc::new(settings),
             deadlines: Arc::new(deadlines),
+            budget,
         })
     }
 
@@ -47,6 +51,10 @@ impl FaasletEngine {
     #[must_use]
     pub fn settings(&self) -> &EngineSettings {
         &self.settings
+    }
+
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     pub(crate) fn deadlines(&self) -> &Deadlines {

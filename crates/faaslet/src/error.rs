@@ -4,8 +4,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use measure_core::base::lock::LockError;
+use measure_core::base::trust::TrustError;
 use measure_core::driver_kit::bare_thread::no_thread;
 
+use crate::budget::OverBudget;
 use crate::netns::NetnsError;
 
 /// Why a function cannot be had, installed or prepared.
@@ -24,16 +27,12 @@ pub enum FaasletError {
         /// What the system said.
         source: io::Error,
     },
-    /// Others could replace what lies here, so no compiled code is loaded from it.
-    #[error("refusing to load compiled code from {}: {cause}, so others could have put their code there; {fix}", path.display())]
-    Untrusted {
-        /// The file or directory that others can change.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: String,
-        /// The command that mends it.
-        fix: String,
-    },
+    /// Others could have written the code, or it cannot be reached.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// Another changes what lies there, or others could keep us from it for ever.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// Not a module that can run here.
     #[error("{what} is refused: {cause}")]
     Refused {
@@ -194,6 +193,9 @@ pub enum SetupError {
     /// No network namespace, or it cannot be entered or removed.
     #[error(transparent)]
     Netns(#[from] NetnsError),
+    /// It does not fit beside the others.
+    #[error("{0}")]
+    Budget(#[from] OverBudget),
     /// A directory that it was given cannot be opened.
     #[error("{0}")]
     Files(#[source] io::Error),

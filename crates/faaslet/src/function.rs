@@ -6,15 +6,17 @@ use std::sync::Arc;
 use measure_core::base::clock::PhaseClock;
 use wasmtime::unix::StoreExt;
 use wasmtime::{
-    Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap, TypedFunc,
+    ExternType, Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap,
+    TypedFunc,
 };
 
+use crate::budget::Budget;
 use crate::deadline::{Code, Deadlines, Watched};
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, ProcExit, SetupError, StartError, Stop};
 use crate::files::descriptors::Descriptors;
 use crate::grants::Grants;
-use crate::host::Host;
+use crate::host::{Given, Host};
 use crate::library::{self, Library};
 use crate::validate::within_limits;
 use crate::wasi;
@@ -61,7 +63,7 @@ struct Inner {
     pre: InstancePre<Host>,
     start: ModuleExport,
     needs_files: bool,
-    grants: Arc<Grants>,
+    grants: Arc<Given>,
     code: Arc<Code>,
     is_library: bool,
 }
@@ -125,12 +127,16 @@ impl Function {
         let start = module
             .get_export_index("_start")
             .ok_or_else(|| FaasletError::refused(what, "it does not export `_start`"))?;
+        let memory_bytes = match module.get_export("memory") {
+            Some(ExternType::Memory(memory)) => memory.minimum().saturating_mul(memory.page_size()),
+            _ => 0,
+        };
         Ok(Self(Arc::new(Inner {
             engine: engine.clone(),
             pre,
             start,
             needs_files,
-            grants: Arc::new(grants),
+            grants: Arc::new(Given::new(grants, engine.budget(), memory_bytes)),
             code: engine.deadlines().code(module),
             is_library: library.is_some(),
         })))
@@ -176,6 +182,11 @@ impl Function {
         }
     }
 
+    /// What its starts have together with all others of its engine.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        self.0.engine.budget()
+    }
+
     /// Keeps the deadline of what runs in `store` on this thread, until dropped.
     pub(crate) fn watched(&self, store: &WasmStore<Host>) -> Watched<'_> {
         self.0.engine.deadlines().keep(&store.data().watch)
@@ -205,10 +216,10 @@ impl Function {
         let watch = Deadlines::watch(&inner.code, settings.deadline);
         let mut host = Host::new(&inner.grants, settings, watch);
         if inner.needs_files {
-            host.files = Some(Descriptors::open(&inner.grants).map_err(SetupError::Files)?);
+            host.files = Some(Descriptors::open(&inner.grants)?);
         }
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);
-        store.limiter(|host| &mut host.limits);
+        store.limiter(|host| host);
         if inner.is_library {
             // SAFETY: the handler looks at what this thread runs, and changes where it goes on.
             unsafe {
@@ -250,10 +261,11 @@ impl Function {
                 note: host.note(),
             }),
             // The allocator has no slot, or a limit is met while the instance is made.
-            _ => Err(SetupError::Instance(match host.note() {
-                note if note.is_empty() => one_line(error),
-                note => format!("{}; {note}", one_line(error)),
-            })
+            _ => Err(match (host.over_budget(), host.note()) {
+                (Some(over), _) => SetupError::Budget(over),
+                (None, note) if note.is_empty() => SetupError::Instance(one_line(error)),
+                (None, note) => SetupError::Instance(format!("{}; {note}", one_line(error))),
+            }
             .into()),
         }
     }

@@ -1,24 +1,67 @@
 //! What a store holds for its one Faaslet: limits, standard streams, and, only for programs that deal
 //! with files, their descriptors.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use measure_core::base::words::one_line;
 use wasmtime::ResourceLimiter;
 
+use crate::budget::{Budget, DiskLeft, OverBudget};
 use crate::deadline::Watch;
 use crate::files::descriptors::Descriptors;
+use crate::files::errno::{Answer, Errno};
 use crate::grants::Grants;
 use crate::settings::EngineSettings;
 
 /// The first so many bytes of what a program writes to standard error are kept for its error message.
 const STDERR_KEPT_BYTES: usize = 1024;
 
+/// What every start of a function is given, and the budget that it is part of.
+pub(crate) struct Given {
+    grants: Grants,
+    pub(crate) budget: Arc<Budget>,
+    /// Linear memory that a start need not count.
+    aside_bytes: usize,
+}
+
+impl Given {
+    /// `grants`, for starts that begin with `memory_bytes`.
+    pub(crate) fn new(mut grants: Grants, budget: &Arc<Budget>, memory_bytes: u64) -> Self {
+        for dir in &mut grants.dirs {
+            // No start follows a link that is put there later. One that is not there is told by the start.
+            if let Ok(host) = dir.host.canonicalize() {
+                dir.host = host;
+            }
+        }
+        let aside = budget.put_aside(memory_bytes);
+        Self {
+            grants,
+            budget: budget.clone(),
+            aside_bytes: usize::try_from(aside).unwrap_or(0),
+        }
+    }
+}
+
+impl Deref for Given {
+    type Target = Grants;
+
+    fn deref(&self) -> &Grants {
+        &self.grants
+    }
+}
+
 /// State of one start.
 pub(crate) struct Host {
     pub(crate) limits: Limits,
-    pub(crate) grants: Arc<Grants>,
+    pub(crate) grants: Arc<Given>,
+    /// Linear memory that was counted for it.
+    counted_bytes: usize,
+    /// And before it last grew.
+    counted_before_bytes: usize,
+    disk_left: DiskLeft,
+    output_left: DiskLeft,
     /// Bit n is set once the program has closed descriptor n.
     pub(crate) closed: u8,
     pub(crate) stderr: Vec<u8>,
@@ -29,7 +72,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(grants: &Arc<Grants>, settings: &EngineSettings, watch: Arc<Watch>) -> Self {
+    pub(crate) fn new(grants: &Arc<Given>, settings: &EngineSettings, watch: Arc<Watch>) -> Self {
         Self {
             limits: Limits {
                 memory_bytes: usize::try_from(settings.memory_limit_bytes).unwrap_or(usize::MAX),
@@ -38,12 +81,72 @@ impl Host {
                 denied: None,
             },
             grants: grants.clone(),
+            counted_bytes: 0,
+            counted_before_bytes: 0,
+            disk_left: DiskLeft::new(settings.budget.disk_limit_bytes),
+            output_left: DiskLeft::new(settings.budget.disk_limit_bytes),
             closed: 0,
             stderr: Vec::new(),
             deadline: settings.deadline,
             watch,
             files: None,
         }
+    }
+
+    /// Counts `bytes` that are about to be written.
+    ///
+    /// # Errors
+    /// So much may not be written any more.
+    pub(crate) fn count_written(&mut self, bytes: u64) -> Answer {
+        let counted = self.disk_left.count(bytes);
+        self.allows_written(counted)
+    }
+
+    /// The same of output: apart, so that a program that has written what it may can say so.
+    ///
+    /// # Errors
+    /// So much may not be written any more.
+    pub(crate) fn count_output(&mut self, bytes: u64) -> Answer {
+        let counted = self.output_left.count(bytes);
+        self.allows_written(counted)
+    }
+
+    fn allows_written(&mut self, counted: bool) -> Answer {
+        if counted {
+            return Ok(());
+        }
+        let limit = self.grants.budget.disk_limit_bytes;
+        self.limits.denied = Some(Denied::Disk { limit });
+        Err(Errno::Dquot)
+    }
+
+    /// The same, of what may come to be written; nothing is counted.
+    pub(crate) fn may_write(&mut self, bytes: u64) -> Answer {
+        let before = self.disk_left;
+        let answer = self.count_written(bytes);
+        self.disk_left = before;
+        answer
+    }
+
+    /// Why no instance was to be had, if that is the budget.
+    pub(crate) fn over_budget(&self) -> Option<OverBudget> {
+        match self.limits.denied {
+            Some(Denied::Budget(over)) => Some(over),
+            _ => None,
+        }
+    }
+
+    fn count_memory(&mut self, current: usize, wanted: usize) -> bool {
+        let counted = current.max(self.grants.aside_bytes);
+        let more = wanted.saturating_sub(counted);
+        if more > 0
+            && let Err(over) = self.grants.budget.memory.take(more as u64)
+        {
+            self.limits.denied = Some(Denied::Budget(over));
+            return false;
+        }
+        self.counted_bytes += more;
+        true
     }
 
     pub(crate) fn keep_stderr(&mut self, bytes: &[u8]) {
@@ -83,6 +186,10 @@ pub(crate) enum Denied {
     Memory { wanted: usize, limit: usize },
     #[error("it was denied a table of {wanted} elements, its limit is {limit}")]
     Table { wanted: usize, limit: usize },
+    #[error("it was denied to write more than {limit} bytes, its limit (--disk-limit)")]
+    Disk { limit: u64 },
+    #[error("it was denied: {0}")]
+    Budget(OverBudget),
 }
 
 impl Limits {
@@ -94,15 +201,34 @@ impl Limits {
     }
 }
 
-impl ResourceLimiter for Limits {
+impl Drop for Host {
+    fn drop(&mut self) {
+        if self.counted_bytes > 0 {
+            self.grants.budget.memory.give(self.counted_bytes as u64);
+        }
+    }
+}
+
+impl ResourceLimiter for Host {
     fn memory_growing(
         &mut self,
-        _: usize,
+        current: usize,
         wanted: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let limit = self.memory_bytes;
-        Ok(self.allows(wanted <= limit, Denied::Memory { wanted, limit }))
+        self.counted_before_bytes = self.counted_bytes;
+        let limit = self.limits.memory_bytes;
+        let within = self
+            .limits
+            .allows(wanted <= limit, Denied::Memory { wanted, limit });
+        Ok(within && self.count_memory(current, wanted))
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        let more = self.counted_bytes - self.counted_before_bytes;
+        self.grants.budget.memory.give(more as u64);
+        self.counted_bytes = self.counted_before_bytes;
+        Ok(())
     }
 
     fn table_growing(
@@ -111,19 +237,20 @@ impl ResourceLimiter for Limits {
         wanted: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let limit = self.table_elements;
-        Ok(self.allows(wanted <= limit, Denied::Table { wanted, limit }))
+        let limit = self.limits.table_elements;
+        let within = wanted <= limit;
+        Ok(self.limits.allows(within, Denied::Table { wanted, limit }))
     }
 
     fn instances(&self) -> usize {
-        self.instances
+        self.limits.instances
     }
 
     fn tables(&self) -> usize {
-        self.instances
+        self.limits.instances
     }
 
     fn memories(&self) -> usize {
-        self.instances
+        self.limits.instances
     }
 }

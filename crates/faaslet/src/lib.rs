@@ -11,6 +11,7 @@
 //! * no bound, deadline or check is looser for the sake of a number.
 
 mod altstack;
+mod budget;
 mod deadline;
 pub mod engine;
 pub mod error;
@@ -30,11 +31,11 @@ mod stack;
 pub mod stdin;
 pub mod store;
 pub mod thread;
-mod trust;
 mod validate;
 pub mod waiting;
 mod wasi;
 
+pub use budget::{BudgetSettings, OverBudget};
 pub use engine::FaasletEngine;
 pub use error::{FaasletError, SetupError, StartError, WatcherError};
 pub use function::Function;

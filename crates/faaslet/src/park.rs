@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use measure_core::base::interrupt;
 
+use crate::budget::HeldThread;
 use crate::error::{SetupError, StartError};
 use crate::function::{Function, Untimed};
 use crate::seat::Seats;
@@ -96,9 +97,11 @@ fn spawn(
     i: usize,
 ) -> Result<JoinHandle<Result<(), StartError>>, StartError> {
     let (function, seats, ended) = (function.clone(), seats.cloned(), ended.clone());
+    let counted = HeldThread::take(function.budget()).map_err(SetupError::Budget)?;
     Builder::new()
         .stack_size(STACK_BYTES)
         .spawn(move || {
+            let _counted = counted;
             let result = seats
                 .map_or(Ok(()), |seats| seats.take(i, &mut Untimed))
                 .and_then(|()| function.start(&mut Untimed));

@@ -25,6 +25,9 @@ pub const SCOPE: &str = "faasm-driver";
 /// How long the kernel may take to let go of a cgroup whose thread has ended.
 const REMOVE_LIMIT_NS: u64 = 5_000_000_000;
 
+/// Of a quota of CPU time, the kernel's default.
+const CPU_PERIOD_US: u64 = 100_000;
+
 /// Phases of taking a seat.
 pub mod phase {
     /// Making a CPU cgroup and a signal stack for this start.
@@ -153,6 +156,17 @@ impl Seats {
             namespaces,
             thread_attributes,
         })
+    }
+
+    /// Lets all of them together use `percent` of one processor.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn limit_cpu(&self, percent: u32) -> Result<(), FaasletError> {
+        let quota_us = u64::from(percent) * CPU_PERIOD_US / 100;
+        self.parent
+            .set_cpu_quota(Some(quota_us), CPU_PERIOD_US)
+            .map_err(FaasletError::cgroup)
     }
 
     /// How many there are.

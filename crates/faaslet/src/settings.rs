@@ -10,6 +10,7 @@ use wasmtime::{
     ProfilingStrategy,
 };
 
+use crate::budget::BudgetSettings;
 use crate::error::FaasletError;
 
 /// The engine's version, as the records name it. A test holds it against the lock file.
@@ -37,6 +38,8 @@ pub struct EngineSettings {
     pub keep_resident_bytes: usize,
     /// Whether the engine tells a profiler where its code lies.
     pub profiling: Profiling,
+    /// What all starts may have together.
+    pub budget: BudgetSettings,
 }
 
 /// Environment variable by which a user has compiled code announced to `perf`.
@@ -108,6 +111,7 @@ impl Default for EngineSettings {
             tick: Duration::from_millis(20),
             keep_resident_bytes: 256 << 10,
             profiling: Profiling::Off,
+            budget: BudgetSettings::default(),
         }
     }
 }
@@ -181,6 +185,7 @@ impl EngineSettings {
                 self.keep_resident_bytes >> 10
             ),
             "ahead-of-time code for the host's CPU, optimised for speed".to_owned(),
+            self.budget.describe(),
         ];
         if self.profiling != Profiling::Off {
             lines.push(format!("announced to perf: {}", self.profiling.name()));

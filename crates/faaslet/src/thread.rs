@@ -70,6 +70,10 @@ fn start_in(
     i: usize,
     clock: PhaseClock,
 ) -> (PhaseClock, Result<(), StartError>) {
+    let _counted = match function.budget().threads.hold(1) {
+        Ok(held) => held,
+        Err(over) => return (clock, Err(SetupError::Budget(over).into())),
+    };
     let mut job = Job {
         function,
         seats,

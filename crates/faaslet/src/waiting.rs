@@ -5,6 +5,7 @@ use std::sync::Arc;
 use measure_core::base::clock::PhaseClock;
 use measure_core::driver_kit::hand_off::WaitingThread;
 
+use crate::budget::HeldThread;
 use crate::error::{SetupError, StartError};
 use crate::function::{Function, Untimed};
 use crate::seat::Seats;
@@ -13,6 +14,7 @@ use crate::settings::STACK_BYTES;
 /// Waiting threads, one per seat. Ended when dropped.
 pub struct WaitingThreads {
     threads: Vec<WaitingThread<Task, Result<(), StartError>>>,
+    _counted: Vec<HeldThread>,
 }
 
 /// What a thread is handed.
@@ -30,13 +32,23 @@ impl WaitingThreads {
     /// # Errors
     /// No thread, or a seat that cannot be taken.
     pub fn start(functions: &[Function], seats: &Arc<Seats>) -> Result<Self, StartError> {
+        let counted = functions
+            .iter()
+            .cycle()
+            .take(seats.len())
+            .map(|function| HeldThread::take(function.budget()))
+            .collect::<Result<_, _>>()
+            .map_err(SetupError::Budget)?;
         let threads = functions
             .iter()
             .cycle()
             .zip(0..seats.len())
             .map(|(function, i)| seated(function.clone(), seats.clone(), i))
             .collect::<Result<_, _>>()?;
-        Ok(Self { threads })
+        Ok(Self {
+            threads,
+            _counted: counted,
+        })
     }
 
     /// Hands a start to thread `i`, which is idle, and waits for its end. `clock` has just been started.

@@ -3,14 +3,18 @@
 mod common;
 mod script;
 
+use std::fs;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
+use faaslet::Grants;
 use script::Arg::{self, Fd, I, L, Out, Slot, Used};
 use script::errno::{BADF, FAULT, ILSEQ, INVAL, NAMETOOLONG, NOENT, NOTDIR, NOTSUP, PERM};
 use script::place::{
     Place, contains_secret, creating, directory, errors, everything, reading, reads,
 };
-use script::{Answer, CREATE, EXCLUSIVE, FOLLOW, Open, Script, TRUNCATE, WRITE};
+use script::{Answer, CREATE, DIRECTORY, EXCLUSIVE, FOLLOW, Open, READ, Script, TRUNCATE, WRITE};
 
 /// Every way to change what `path` names or what is there.
 fn changes(script: &mut Script, path: &[u8]) {
@@ -217,4 +221,269 @@ fn what_may_only_be_read_is_not_changed() {
         ]
     );
     assert_eq!(everything(&place.granted()), before);
+}
+
+/// GHSA-2r75-cxrj-cmph: to truncate is to write, whatever rights are asked for with it.
+#[test]
+fn a_file_that_may_only_be_read_is_not_truncated() {
+    let place = Place::new();
+    symlink("f", place.granted().join("l")).expect("a link");
+    let before = everything(&place.granted());
+    let mut script = Script::default();
+    script.open(0, b"d", directory(), 1);
+    for (dir, path) in [
+        (0, "f"),
+        (0, "l"),
+        (0, "d/f"),
+        (1, "f"),
+        (1, "../f"),
+        (0, "f/"),
+    ] {
+        for oflags in [
+            TRUNCATE,
+            TRUNCATE | CREATE,
+            TRUNCATE | CREATE | EXCLUSIVE,
+            TRUNCATE | DIRECTORY,
+        ] {
+            for rights in [0, READ, WRITE, READ | WRITE, (1 << 30) - 1] {
+                for (lookup, fdflags) in [(FOLLOW, 0), (0, 0), (FOLLOW, 1)] {
+                    let how = Open {
+                        lookup,
+                        oflags,
+                        rights,
+                        fdflags,
+                    };
+                    script.open(dir, path.as_bytes(), how, 2);
+                    script.call("fd_filestat_set_size", &[Fd(2), L(0)]);
+                }
+            }
+        }
+    }
+    let said = place.run(&script, 1, false);
+    assert_eq!(said[0].errno, 0);
+    for said in &said[1..] {
+        assert!([PERM, BADF, INVAL].contains(&said.errno), "{said:?}");
+    }
+    assert_eq!(everything(&place.granted()), before);
+}
+
+/// GHSA-4ch3-9j33-3pmj: a file that may only be read does not become another that may be written to, by a link, a rename, or the
+/// number of a descriptor.
+#[test]
+fn what_may_only_be_read_is_not_linked_or_renamed_to_where_it_may_be_written_to() {
+    let place = Place::new();
+    let writable = place.root.join("writable");
+    fs::create_dir_all(writable.join("d")).expect("directories");
+    fs::write(writable.join("own"), "own").expect("a file");
+    symlink("../granted/f", writable.join("link")).expect("a link");
+    let (before, own) = (everything(&place.granted()), everything(&writable));
+    let mut script = Script::default();
+    script.open(0, b"d", directory(), 2);
+    script.open(1, b"d", directory(), 3);
+    let [stolen, stolen_len] = script.text(b"stolen");
+    for (from, path) in [
+        (0, "f"),
+        (0, "d/f"),
+        (0, "d"),
+        (2, "f"),
+        (2, "e"),
+        (2, "../f"),
+    ] {
+        let [at, len] = script.text(path.as_bytes());
+        for (one, other) in [(from, 1), (from, 3)] {
+            for lookup in [0, FOLLOW] {
+                let args = [Fd(one), I(lookup), at, len, Fd(other), stolen, stolen_len];
+                script.call("path_link", &args);
+            }
+            script.call(
+                "path_rename",
+                &[Fd(one), at, len, Fd(other), stolen, stolen_len],
+            );
+            // Nor does what is its own take the place of what is not.
+            let args = [Fd(other), stolen, stolen_len, Fd(one), at, len];
+            script.call("path_rename", &args);
+        }
+    }
+    for path in ["stolen", "d/stolen", "link"] {
+        script.open(
+            1,
+            path.as_bytes(),
+            Open {
+                oflags: 0,
+                rights: WRITE,
+                ..reading()
+            },
+            4,
+        );
+        script.write(4, b"changed", None);
+    }
+    // Under the number of the one that may be written to, it is what it was.
+    script.call("fd_renumber", &[Fd(0), Fd(1)]);
+    script.open(1, b"f", creating(), 4);
+    script.at("path_unlink_file", 1, b"f");
+    let grants = Grants::default()
+        .with_dir(place.granted(), "/read", false)
+        .with_dir(&writable, "/write", true);
+    let said = place.run_with(&script, 1, grants);
+    let ended = said.len() - 3;
+    assert_eq!([said[0].errno, said[1].errno, said[ended].errno], [0; 3]);
+    for said in said[2..ended].iter().chain(&said[ended + 1..]) {
+        assert!([PERM, BADF, NOENT].contains(&said.errno), "{said:?}");
+    }
+    assert_eq!(everything(&place.granted()), before);
+    assert_eq!(everything(&writable), own);
+}
+
+/// RUSTSEC-2026-0269: a slash at the end, of a path or of a link's text, does not lead out.
+#[test]
+fn no_slash_at_the_end_leads_out() {
+    let place = Place::new();
+    let outside = place.outside();
+    for (link, text) in [
+        ("out", "../outside"),
+        ("out-slash", "../outside/"),
+        ("chain", "out-slash/"),
+        ("file", "../outside/f/"),
+        ("up", "../"),
+        ("dots", "d/../../"),
+        ("new", "../outside/new/"),
+    ] {
+        symlink(text, place.granted().join(link)).expect("a link");
+    }
+    let slashed = format!("{}/", outside.display());
+    symlink(&slashed, place.granted().join("absolute")).expect("a link");
+    let before = everything(&outside);
+    let links = [
+        "out",
+        "out-slash",
+        "chain",
+        "file",
+        "up",
+        "dots",
+        "new",
+        "absolute",
+    ];
+    let mut paths = vec![
+        slashed,
+        "../".into(),
+        "../outside/".into(),
+        "d/../../outside/".into(),
+        "//".into(),
+    ];
+    for link in links {
+        for end in ["/", "//", "/.", "/./", "/../outside/", "/f", "/f/", "/e/"] {
+            paths.push(format!("{link}{end}"));
+        }
+    }
+    for path in &paths {
+        let path = path.as_bytes();
+        let mut script = Script::default();
+        for (lookup, oflags) in [(FOLLOW, 0), (0, 0), (FOLLOW, DIRECTORY), (0, DIRECTORY)] {
+            script.open(
+                0,
+                path,
+                Open {
+                    lookup,
+                    oflags,
+                    rights: READ,
+                    fdflags: 0,
+                },
+                1,
+            );
+            script.read(1, 100, None);
+            script.readdir(1, 0);
+            script.open(1, b"f", reading(), 2);
+            script.read(2, 100, None);
+        }
+        let [at, len] = script.text(path);
+        for lookup in [0, FOLLOW] {
+            let args = [Fd(0), I(lookup), at, len, Out];
+            script.ask("path_filestat_get", &args, Answer::Bytes(64));
+        }
+        script.ask(
+            "path_readlink",
+            &[Fd(0), at, len, I(0x8000), I(1000), Used],
+            Answer::Buffer,
+        );
+        let reads = place.run(&script, 1, true);
+        assert!(
+            !contains_secret(&reads),
+            "{}",
+            String::from_utf8_lossy(path)
+        );
+        assert!(
+            reads.iter().all(|said| said.errno != 0),
+            "{}: {reads:?}",
+            String::from_utf8_lossy(path)
+        );
+        let mut script = Script::default();
+        changes(&mut script, path);
+        place.run(&script, 1, true);
+        assert_eq!(
+            everything(&outside),
+            before,
+            "{}",
+            String::from_utf8_lossy(path)
+        );
+    }
+}
+
+/// Where the kernel has no `openat2`, our own code does what it would.
+#[test]
+fn and_none_without_openat2() {
+    const AGAIN: &str = "FAASM_BENCH_TEST_WITHOUT_OPENAT2";
+    if std::env::var_os(AGAIN).is_some() {
+        // SAFETY: it fails before it looks at its arguments.
+        let answer = unsafe { libc::syscall(libc::SYS_openat2, -1, 0, 0, 0) };
+        let why = std::io::Error::last_os_error().raw_os_error();
+        assert_eq!((answer, why), (-1, Some(libc::ENOSYS)), "the filter holds");
+        return;
+    }
+    let mut tests = Command::new(std::env::current_exe().expect("this program"));
+    tests.env(AGAIN, "1");
+    // SAFETY: between fork and exec, nothing but two system calls.
+    unsafe { tests.pre_exec(forbid_openat2) };
+    let ran = match tests.output() {
+        Ok(ran) => ran,
+        Err(why) => {
+            return eprintln!("SKIPPED: files without openat2: no filter of system calls: {why}");
+        }
+    };
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        ran.status.success() && said.contains("test result: ok"),
+        "{said}"
+    );
+}
+
+/// From here on this thread's calls of `openat2` fail as before Linux 5.6.
+fn forbid_openat2() -> std::io::Result<()> {
+    // Load the call's number; if it is this one, ENOSYS, else let it pass (linux/bpf_common.h).
+    let number = u32::try_from(libc::SYS_openat2).unwrap_or(u32::MAX);
+    let enosys = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut steps = [
+        step(0x20, 0, 0, 0),
+        step(0x15, 0, 1, number),
+        step(0x06, 0, 0, enosys),
+        step(0x06, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog {
+        len: 4,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: the filter is whole and outlives the call.
+    let done = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const filter,
+            ) == 0
+    };
+    if done {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
 }

@@ -12,6 +12,7 @@ use std::thread;
 use faaslet::function::Untimed;
 use faaslet::settings::GUARD_BYTES;
 use faaslet::{EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError};
+use measure_core::base::trust::TrustError;
 use second_engine::Toolchain;
 use tempfile::TempDir;
 
@@ -286,7 +287,7 @@ fn a_library_that_others_can_write_to_is_not_loaded() {
     fs::set_permissions(&program.library, fs::Permissions::from_mode(0o757)).expect("changed");
     let refused = load().expect_err("refused");
     assert!(
-        matches!(refused, FaasletError::Untrusted { .. }),
+        matches!(refused, FaasletError::Trust(TrustError::Untrusted { .. })),
         "{refused}"
     );
     fs::set_permissions(&program.library, fs::Permissions::from_mode(0o755)).expect("changed");

@@ -16,6 +16,7 @@ pub(crate) fn driver_error(error: FaasletError) -> DriverError {
             why: format!("no CPU cgroup to be had ({cause})"),
             mend: CGROUP_MEND.to_owned(),
         },
+        FaasletError::Lock(cause) => cause.into(),
         FaasletError::Netns(cause) => no_namespaces(&cause),
         other => DriverError::Failed(other.to_string()),
     }

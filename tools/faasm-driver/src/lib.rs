@@ -2,6 +2,7 @@
 //! use.
 
 mod answers;
+mod budget;
 mod commands;
 mod driver;
 mod limits;
@@ -24,6 +25,7 @@ use measure_core::base::range::in_range;
 use measure_core::driver_kit::{self, ContractCommand, DriverError};
 use structopt::StructOpt;
 
+use budget::BudgetOptions;
 use driver::Faaslets;
 use serve::ServeOptions;
 use settings::Settings;
@@ -57,6 +59,8 @@ pub struct Options {
     /// Seconds that a start may compute before it is trapped
     #[structopt(long, default_value = "10", global = true)]
     deadline: f64,
+    #[structopt(flatten)]
+    budget: BudgetOptions,
     #[structopt(subcommand)]
     command: Command,
 }
@@ -103,6 +107,7 @@ impl Options {
             engine: EngineSettings {
                 memory_limit_bytes: self.memory_limit << 20,
                 deadline: Duration::from_secs_f64(self.deadline),
+                budget: self.budget.settings()?,
                 profiling: Profiling::from_env().map_err(|e| DriverError::Usage(e.to_string()))?,
                 ..EngineSettings::default()
             },

@@ -14,6 +14,8 @@ const FDS_PER_SEAT: u64 = 3;
 const FDS_PER_NEW_NAMESPACE: u64 = 6;
 /// Per worker of a program with directories, beside those: standard error, standard input and their copies.
 const FDS_PER_WORKER: u64 = 4;
+/// What one program may open.
+const FDS_OF_A_PROGRAM: u64 = 1024;
 /// Per parked worker: stack and its guard, two signal stacks and theirs, slot's image, heap and guards.
 const MAPS_PER_WORKER: u64 = 12;
 /// Mappings that a process has anyway.
@@ -39,7 +41,12 @@ pub(crate) fn check(
         0 => 0,
         n => FDS_PER_WORKER + n,
     };
-    open_files(OTHER_FDS + (seat + files) * workers)?;
+    let own = OTHER_FDS + (seat + files) * workers;
+    open_files(own)?;
+    if directories > 0 {
+        // As many as the programs may want, if they are to be had; else the budget is smaller.
+        raise_open_files(own + FDS_OF_A_PROGRAM * workers);
+    }
     sysctl(
         "vm.max_map_count",
         OTHER_MAPS + MAPS_PER_WORKER * workers,
@@ -63,6 +70,17 @@ fn open_files(needed: u64) -> Result<(), DriverError> {
         return Err(unavailable(hard));
     }
     setrlimit(Resource::RLIMIT_NOFILE, needed, hard).map_err(|_| unavailable(soft))
+}
+
+/// Raises the soft limit towards `wanted`, as far as that goes.
+fn raise_open_files(wanted: u64) {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
+        return;
+    };
+    let wanted = wanted.min(hard);
+    if wanted > soft {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, wanted, hard);
+    }
 }
 
 fn sysctl(name: &str, needed: u64, workers: u64) -> Result<(), DriverError> {

@@ -84,6 +84,9 @@ impl FaasletRung {
             .map(|found| Seats::make(plan.workers, found, &scope).map(Arc::new))
             .transpose()
             .map_err(driver_error)?;
+        if let (Some(seats), Some(percent)) = (&seats, self.settings.engine.budget.cpu_percent) {
+            seats.limit_cpu(percent).map_err(driver_error)?;
+        }
         let waiting = match (&seats, plan.purpose) {
             (Some(seats), Purpose::Time) if self.kind.waits() => Some(
                 WaitingThreads::start(&functions, seats)

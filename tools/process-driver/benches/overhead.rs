@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,6 +75,7 @@ fn main() -> Outcome<()> {
         return Ok(());
     }
     let program = store.executable(&function)?;
+    let program = CString::new(program.path().as_os_str().as_bytes())?;
     rung.prepare(&plan)?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let mut bare = || bare_process(&program, null.as_raw_fd());

@@ -104,8 +104,7 @@ impl Rung for ProcessRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
-        let program = Program::from_words(self.store.command(&plan.function)?)
-            .map_err(|e| DriverError::failed(&plan.function, e))?;
+        let program = self.store.program(&plan.function)?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.map_err(|e| DriverError::failed("/dev/null", e))?;
         let running: Arc<[Running]> = (0..plan.workers).map(|_| Mutex::new(None)).collect();

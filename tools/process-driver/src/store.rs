@@ -1,16 +1,18 @@
 //! Native executables of the function store.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
 use measure_core::base::ids::{self, FunctionId};
+use measure_core::base::trust::{self, Trusted};
 use measure_core::contract::Probe;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::native_command::{self, NativeCommand};
+use measure_core::driver_kit::spawn::Program;
 
 /// File name of a function's executable.
 const NATIVE: &str = "native";
@@ -56,51 +58,82 @@ impl Store {
         ids
     }
 
-    /// The program that is `id` natively and its arguments: the function's own executable, or what its
-    /// `command` file says ([`NativeCommand`]).
+    /// The program that is `id` natively: the function's own executable, or what its `command` file says
+    /// ([`NativeCommand`]). It executes the very file that was found to be trusted, unless that is a script.
     ///
     /// # Errors
-    /// As [`Store::executable`], or the file is no command.
-    pub fn command(&self, id: &FunctionId) -> Result<Vec<CString>, DriverError> {
+    /// As [`Store::executable`], or the file is no command, or others could have written it or what it names.
+    pub fn program(&self, id: &FunctionId) -> Result<Program, DriverError> {
+        let (executable, words) = match self.command(id)? {
+            Some(words) => {
+                let program = OsStr::from_bytes(words[0].as_bytes());
+                (trust::open(Path::new(program))?, words)
+            }
+            None => {
+                let executable = self.executable(id)?;
+                let path = text(executable.path())?;
+                (executable, vec![path])
+            }
+        };
+        let mut start = [0; 2];
+        // What cannot be read is no script either.
+        let is_script = executable.file().read_at(&mut start, 0).is_ok() && &start == b"#!";
+        let program = Program::from_words(words).map_err(|e| DriverError::failed(id, e))?;
+        Ok(match is_script {
+            // Its name goes to the interpreter; only the trusted could have it name another.
+            true => program,
+            false => program.executing(executable.into_file()),
+        })
+    }
+
+    /// The words of the function's `command`, if it has one.
+    fn command(&self, id: &FunctionId) -> Result<Option<Vec<CString>>, DriverError> {
         let dir = self.dir_of(id);
         let failed =
             |e: std::io::Error| DriverError::failed(dir.join(native_command::FILE).display(), e);
-        let Some(command) = NativeCommand::read(&dir).map_err(failed)? else {
-            return self.executable(id).map(|program| vec![program]);
+        let Some(command) = NativeCommand::read(&dir)? else {
+            return Ok(None);
         };
         // The program is started by its whole path, so that it finds what lies beside it.
         let whole = |path: &Path| {
             let path = std::path::absolute(path).map_err(failed)?;
             Ok::<_, DriverError>(path.to_string_lossy().into_owned())
         };
-        let words = command.at(&whole(&home::root())?, &whole(&dir)?);
+        let (home, function) = (whole(&home::root())?, whole(&dir)?);
+        command.require_trust(&home, &function)?;
+        let words = command.at(&home, &function);
         let texts = words.into_iter().map(CString::new);
         texts
             .collect::<Result<_, _>>()
+            .map(Some)
             .map_err(|e| DriverError::failed(dir.display(), e))
     }
 
-    /// The executable of `id`.
+    /// The executable of `id`, which only the trusted could have written.
     ///
     /// # Errors
-    /// There is none, or it is no file that this process may execute.
-    pub fn executable(&self, id: &FunctionId) -> Result<CString, DriverError> {
+    /// There is none, others could have written it, or it is no file that can be executed.
+    pub fn executable(&self, id: &FunctionId) -> Result<Trusted, DriverError> {
         let path = self.path_of(id);
-        let Ok(metadata) = fs::metadata(&path) else {
-            return Err(DriverError::Usage(format!(
-                "{} with a native executable in {}; {MEND}",
-                ids::unknown("function", &id.to_string(), &self.list()),
-                self.root.display()
-            )));
+        let executable = match trust::open(&path) {
+            Err(error) if error.is_not_found() => {
+                return Err(DriverError::Usage(format!(
+                    "{} with a native executable in {}; {MEND}",
+                    ids::unknown("function", &id.to_string(), &self.list()),
+                    self.root.display()
+                )));
+            }
+            opened => opened?,
         };
+        let metadata = executable.file().metadata();
+        let metadata = metadata.map_err(|e| DriverError::failed(path.display(), e))?;
         if !metadata.is_file() || metadata.permissions().mode() & 0o111 == 0 {
             return Err(DriverError::Failed(format!(
                 "{} is no executable file; {MEND}",
                 path.display()
             )));
         }
-        CString::new(path.as_os_str().as_bytes())
-            .map_err(|e| DriverError::failed(path.display(), e))
+        Ok(executable)
     }
 
     /// The Wasm of `id`.
@@ -134,6 +167,11 @@ impl Store {
     fn dir_of(&self, id: &FunctionId) -> PathBuf {
         self.root.join(id.user()).join(id.function())
     }
+}
+
+fn text(path: &Path) -> Result<CString, DriverError> {
+    let text = CString::new(path.as_os_str().as_bytes());
+    text.map_err(|e| DriverError::failed(path.display(), e))
 }
 
 fn names_in(directory: &Path) -> Vec<String> {
@@ -173,13 +211,51 @@ mod tests {
         fs::write(script.join(native_command::FILE), words.join("\n")).expect("written");
         assert!(store.list().contains(&"demo/wasm-only".to_owned()));
         let command = store.command(&"demo/wasm-only".parse().expect("an id"));
-        let command = command.expect("a command");
+        let command = command.expect("trusted").expect("a command");
         let file = script.join("files/it.py");
         assert_eq!(command.len(), 3);
         assert_eq!(command[0].as_bytes(), b"/bin/env");
         assert_eq!(command[2].as_bytes(), file.as_os_str().as_bytes());
+        let id = "demo/wasm-only".parse().expect("an id");
+        store.program(&id).expect("a program");
         let plain: FunctionId = "demo/noop".parse().expect("an id");
         let error = store.executable(&plain).expect_err("not executable");
         assert!(error.to_string().contains("no executable file"), "{error}");
+    }
+
+    #[test]
+    fn what_others_can_write_is_not_run() {
+        let root = tempfile::tempdir().expect("a directory");
+        let store = Store::at(root.path().to_owned());
+        let dir = root.path().join("demo/noop");
+        fs::create_dir_all(dir.join("files")).expect("made");
+        let id: FunctionId = "demo/noop".parse().expect("an id");
+        let mode = |path: &Path, bits| {
+            fs::set_permissions(path, fs::Permissions::from_mode(bits)).expect("ours");
+        };
+        let refuses = |path: &Path, bits| {
+            mode(path, bits | 0o022);
+            let error = store.program(&id).expect_err("refused").to_string();
+            let fix = format!("chmod go-w {}", path.display());
+            assert!(
+                error.contains("refusing to run code from") && error.ends_with(&fix),
+                "{error}"
+            );
+            mode(path, bits);
+            store.program(&id).expect("mended");
+        };
+        let (native, command) = (dir.join(NATIVE), dir.join(native_command::FILE));
+        fs::copy("/bin/true", &native).expect("copied");
+        mode(&native, 0o755);
+        for path in [&native, &dir, &root.path().join("demo")] {
+            refuses(path, 0o755);
+        }
+        let script = dir.join("files/it.sh");
+        fs::write(&script, "exit 0").expect("written");
+        fs::write(&command, "/bin/sh\n{function}/files/it.sh\n").expect("written");
+        for path in [&command, &script] {
+            refuses(path, 0o644);
+        }
+        refuses(&dir.join("files"), 0o755);
     }
 }

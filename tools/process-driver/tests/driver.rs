@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use common::{Bench, DRIVER};
@@ -39,6 +40,26 @@ fn info_lists_the_rungs_and_says_what_is_missing() {
         .run("time 1 --rung process")
         .expect(Exit::Unavailable as i32)
         .says("make functions");
+}
+
+#[test]
+fn what_others_could_have_written_is_not_run() {
+    let Some(bench) = Bench::new() else { return };
+    let native = bench.path().join("demo/noop/native");
+    let mode = |path: &Path, bits| {
+        fs::set_permissions(path, fs::Permissions::from_mode(bits)).expect("ours");
+    };
+    for (path, bits) in [(&*native, 0o777), (bench.path(), 0o777)] {
+        let before = fs::metadata(path).expect("there").permissions().mode();
+        mode(path, bits);
+        bench
+            .run("time 1 --rung process")
+            .expect(Exit::Failed as i32)
+            .says("refusing to run code from")
+            .says(&format!("chmod go-w {}", path.display()));
+        mode(path, before);
+        bench.run("time 1 --rung process").expect(0);
+    }
 }
 
 #[test]

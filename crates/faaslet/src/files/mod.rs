@@ -12,7 +12,10 @@
 
 pub(crate) mod descriptors;
 pub(crate) mod errno;
+pub(crate) mod granted;
 mod listing;
 pub(crate) mod resolve;
 pub(crate) mod stat;
 mod walk;
+
+pub(crate) use granted::path_without_links;

@@ -13,6 +13,9 @@ use super::errno::{Answer, Errno};
 /// As many links as the kernel follows in one path.
 const LINKS_MAX: u32 = 40;
 
+/// Each directory on the way holds a descriptor, which no budget counts.
+const DEPTH_MAX: usize = 128;
+
 struct Walk<'a> {
     root: BorrowedFd<'a>,
     /// The directories between it and where we are.
@@ -99,6 +102,9 @@ impl Walk<'_> {
 
     fn step(&mut self, name: &[u8]) -> Answer {
         if !self.is_link(name)? {
+            if self.below.len() == DEPTH_MAX {
+                return Err(Errno::Mfile);
+            }
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let dir = openat(self.here(), name, flags, Mode::empty())?;
             self.below.push(dir);
@@ -162,6 +168,9 @@ mod tests {
             ("out", "../outside"),
             ("loop", "loop"),
             ("dangling", "nothing"),
+            ("out-slash", "../outside/"),
+            ("up-slash", "../"),
+            ("file-slash", "a/"),
         ];
         for (link, text) in links {
             symlink(text, at("top").join(link)).expect("a link");
@@ -176,8 +185,26 @@ mod tests {
         let (_dir, top) = tree();
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let parts = [
-            "a", "d", "d/e", "f", "..", ".", "to-d", "up", "slash", "deep", "out", "loop",
-            "dangling", "absolute", "nothing", "", "d/f/",
+            "a",
+            "d",
+            "d/e",
+            "f",
+            "..",
+            ".",
+            "to-d",
+            "up",
+            "slash",
+            "deep",
+            "out",
+            "loop",
+            "dangling",
+            "absolute",
+            "nothing",
+            "",
+            "d/f/",
+            "out-slash",
+            "up-slash",
+            "file-slash",
         ];
         let mut paths: Vec<String> = Vec::new();
         for one in parts {

@@ -19,6 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
+use measure_core::base::trust;
 use second_engine::abi::{self, PARAMS_MAX, Start, Status};
 use wasm_interface::Interface;
 use wasmtime::{Caller, Engine, Extern, Func, Linker, Memory, Module, Trap, ValRaw};
@@ -27,7 +28,6 @@ use crate::error::FaasletError;
 use crate::escape::Escape;
 use crate::host::Host;
 use crate::settings::{GUARD_BYTES, RESERVATION_BYTES};
-use crate::trust::open_trusted;
 use adapter::Outline;
 pub(crate) use fault::fault;
 
@@ -57,7 +57,7 @@ impl Library {
     /// # Errors
     /// Others may write to it, or it is no such library.
     pub(crate) fn open(path: &Path, wasm: &[u8]) -> Result<Self, FaasletError> {
-        let file = open_trusted(path)?;
+        let file = trust::open(path)?.into_file();
         let what = path.display().to_string();
         let refused = |cause: &dyn fmt::Display| FaasletError::refused(&what, cause);
         let interface = Interface::read(wasm).map_err(|e| refused(&e))?;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use measure_core::base::home;
 use measure_core::base::interrupt;
 use measure_core::base::label;
+use measure_core::base::lock::{FileLock, LockError};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -29,6 +30,9 @@ const DIRECTORY: &str = "/run/netns";
 const NSFS_MAGIC: FsType = FsType(0x6e73_6673);
 /// How long the kernel may take to tear namespaces down before we say that something holds them.
 const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long another process may take over the pool: making thousands of namespaces lasts minutes.
+const POOL_LOCK_LIMIT: Duration = Duration::from_secs(300);
 
 /// What [`ensure_persistent`] found and did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -291,7 +295,7 @@ fn lock(namespace: File) -> Result<Option<Flock<File>>, NetnsError> {
 }
 
 /// One process at a time adds or removes persistent namespaces.
-fn lock_pool() -> Result<Flock<File>, NetnsError> {
+fn lock_pool() -> Result<FileLock, NetnsError> {
     let directory = home::runtime();
     let path = directory.join("netns.lock");
     let cannot = |e| NetnsError::os(format!("cannot lock {}", path.display()), e);
@@ -300,13 +304,10 @@ fn lock_pool() -> Result<Flock<File>, NetnsError> {
         .mode(0o755)
         .create(&directory)
         .map_err(cannot)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(cannot)?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| cannot(e.into()))
+    FileLock::take(&path, POOL_LOCK_LIMIT).map_err(|error| match error {
+        LockError::Io { source, .. } => cannot(source),
+        other => NetnsError::Busy(other.to_string()),
+    })
 }
 
 fn marker() -> PathBuf {

@@ -5,15 +5,17 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use measure_core::base::ids::FunctionId;
+use measure_core::base::lock::FileLock;
+use measure_core::base::trust;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::FaasletError;
-use crate::trust;
 
 pub(super) struct Dir {
     fd: OwnedFd,
@@ -28,6 +30,10 @@ const OPEN_DIR: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW);
 const DIR_MODE: Mode = Mode::from_bits_truncate(0o755);
 const FILE_MODE: Mode = Mode::from_bits_truncate(0o644);
+/// Whoever changes what lies in a directory has this locked.
+const LOCK: &str = ".lock";
+/// How long another may take: CPython takes a minute to compile.
+const LOCK_LIMIT: Duration = Duration::from_secs(300);
 /// Ending of what is being written.
 const TEMPORARY: &str = ".tmp";
 /// Two threads that install the same file must not write into one.
@@ -99,13 +105,15 @@ impl Dir {
 
     /// Waits until nobody else replaces what lies in it, and keeps others from it until the lock is
     /// dropped. Readers need none: they see whole files.
-    pub(super) fn lock(&self) -> Result<Flock<OwnedFd>, FaasletError> {
-        let fd = self
-            .fd
-            .try_clone()
-            .map_err(|e| FaasletError::io(&self.path, e))?;
-        Flock::lock(fd, FlockArg::LockExclusive)
-            .map_err(|(_, e)| FaasletError::io_at("cannot lock it: ", &self.path, e))
+    pub(super) fn lock(&self) -> Result<FileLock, FaasletError> {
+        self.require_trust()?;
+        let path = self.path.join(LOCK);
+        Ok(FileLock::take_at(
+            &self.fd,
+            Path::new(LOCK),
+            &path,
+            LOCK_LIMIT,
+        )?)
     }
 
     /// Removes what writers that are gone left half written.
@@ -125,8 +133,15 @@ impl Dir {
     /// Removes the directories of `id` as far as they are empty.
     pub(super) fn remove_empty(root: &Path, id: &FunctionId) {
         let user = root.join(id.user());
+        let function = user.join(id.function());
+        let only_lock = fs::read_dir(&function).is_ok_and(|mut all| {
+            all.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK))
+        });
+        if only_lock {
+            let _ = fs::remove_file(function.join(LOCK));
+        }
         // Either may hold something, which is the reason for not removing it.
-        let _ = fs::remove_dir(user.join(id.function())).and_then(|()| fs::remove_dir(user));
+        let _ = fs::remove_dir(function).and_then(|()| fs::remove_dir(user));
     }
 
     /// Names in it that are text; what is not is none of ours.
@@ -187,6 +202,21 @@ impl Dir {
         for dir in self.path.ancestors().take_while(below) {
             let meta = fs::symlink_metadata(dir).map_err(|e| FaasletError::io(dir, e))?;
             trust::require(dir, &meta)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if who may write to `host` could put code or grants into the store.
+    pub(super) fn require_apart(&self, host: &Path, id: &FunctionId) -> Result<(), FaasletError> {
+        let depth = host
+            .strip_prefix(&self.root)
+            .map(|path| path.components().count());
+        if self.root.starts_with(host) || depth.is_ok_and(|depth| depth <= 2) {
+            let why = format!(
+                "{id} may not write to {}: it could put code into the store; grant a directory below the function's own, or elsewhere",
+                host.display()
+            );
+            return Err(FaasletError::refused(id, why));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::dir::Dir;
 use crate::error::FaasletError;
+use crate::files;
 use crate::grants::{DirGrant, Grants};
 
 /// The file's name.
@@ -58,10 +59,13 @@ impl Store {
         };
         let dirs = manifest.dirs.into_iter().map(|granted| {
             let path = dir.path().join(&granted.host);
-            let host = path.canonicalize().map_err(|e| {
+            let host = files::path_without_links(&path).map_err(|e| {
                 let why = format!("{e}, and {id} is to be given it");
                 FaasletError::io(&path, io::Error::new(e.kind(), why))
             })?;
+            if granted.writable {
+                dir.require_apart(&host, id)?;
+            }
             Ok(DirGrant {
                 host,
                 guest: granted.guest,

@@ -178,10 +178,12 @@ pub(super) fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u3
     for i in 0..n {
         let buffer = guest.iovec(list, i)?;
         guest.bytes(buffer.at, buffer.len)?;
-        let bytes = &guest.memory[buffer.at as usize..][..buffer.len as usize];
         if let Some(to) = &to {
+            guest.host.count_output(u64::from(buffer.len))?;
+            let bytes = &guest.memory[buffer.at as usize..][..buffer.len as usize];
             write_all(to.as_fd(), bytes)?;
         } else if fd == STDERR {
+            let bytes = &guest.memory[buffer.at as usize..][..buffer.len as usize];
             guest.host.keep_stderr(bytes);
         }
         total = total.checked_add(buffer.len).ok_or(Errno::Inval)?;

@@ -63,8 +63,10 @@ fn full(engine: &Engine) -> wasmtime::Result<Linker<Host>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
     use crate::deadline::Deadlines;
     use crate::grants::Grants;
+    use crate::host::Given;
     use crate::settings::EngineSettings;
     use wasmtime::Store;
     use wasmtime_wasi::{WasiCtxBuilder, p1};
@@ -85,7 +87,9 @@ mod tests {
         let host = || {
             let settings = EngineSettings::default();
             let watch = Deadlines::watch(&std::sync::Arc::default(), settings.deadline);
-            Host::new(&std::sync::Arc::new(Grants::default()), &settings, watch)
+            let budget = std::sync::Arc::new(Budget::new(&settings.budget, 1));
+            let given = Given::new(Grants::default(), &budget, 0);
+            Host::new(&std::sync::Arc::new(given), &settings, watch)
         };
         let mut theirs = Linker::new(&engine);
         p1::add_to_linker_sync(&mut theirs, |context| context).expect("a linker");

@@ -11,6 +11,7 @@ use wasmtime::Linker;
 
 use super::fds::{self, FDFLAGS, FDFLAGS_SYNC};
 use super::memory::{Answer, Call, Errno, Guest, code, functions, known};
+use crate::budget::{BLOCK_BYTES, CountedBlocks};
 use crate::files::descriptors::{Descriptor, Dir, File};
 use crate::files::{resolve, stat};
 use crate::host::Host;
@@ -104,9 +105,12 @@ fn path_open(c: &mut Call<'_>, fd: u32, path: Text, how: &How, at: u32) -> Answe
     let mut guest = Guest::from_caller(c)?;
     let path = guest.path(path.0, path.1)?;
     guest.bytes(at, 4)?;
+    if how.oflags & CREATE != 0 {
+        guest.host.may_write(BLOCK_BYTES)?;
+    }
     let table = guest.descriptors()?;
     // Nothing is created for which there is no number then.
-    table.has_room()?;
+    table.make_room()?;
     let dir = match table.get(fd)? {
         Descriptor::Dir(dir) => &*dir,
         Descriptor::File(_) => return Err(Errno::Notdir),
@@ -122,8 +126,11 @@ fn path_open(c: &mut Call<'_>, fd: u32, path: Text, how: &How, at: u32) -> Answe
     } else {
         Mode::empty()
     };
-    let opened = resolve::open(dir.fd.as_fd(), &path, flags, mode)?;
-    let is_dir = FileType::from_raw_mode(fstat(&opened)?.st_mode) == FileType::Directory;
+    let creates = flags.contains(OFlags::CREATE);
+    let fd = dir.fd.as_fd();
+    let opened = resolve::open(fd, &path, flags, mode)?;
+    let stat = fstat(&opened)?;
+    let is_dir = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
     let (append, nonblock) = fds::append_and_nonblock(how.fdflags);
     let descriptor = if is_dir {
         Descriptor::Dir(Box::new(Dir::opened(opened, writable)))
@@ -136,15 +143,21 @@ fn path_open(c: &mut Call<'_>, fd: u32, path: Text, how: &How, at: u32) -> Answe
             append,
             nonblock,
             position: 0,
+            blocks: CountedBlocks::default(),
         })
     };
     let number = table.insert(descriptor)?;
+    // It may have been there, but then it is no larger than what is new.
+    if creates && stat.st_size == 0 {
+        guest.host.count_written(BLOCK_BYTES)?;
+    }
     guest.write_u32(at, number)
 }
 
 fn create_directory(c: &mut Call<'_>, fd: u32, path: Text) -> Answer {
     let mut guest = Guest::from_caller(c)?;
     let path = guest.path(path.0, path.1)?;
+    guest.host.count_written(BLOCK_BYTES)?;
     let dir = guest.descriptors()?.dir(fd)?.for_changes()?;
     // "a/" is no other name than "a" here, though there is no "a" yet.
     let (parent, name) = resolve::parent(dir, resolve::without_slashes(&path))?;
@@ -223,6 +236,7 @@ fn hard_link(
     let mut guest = Guest::from_caller(c)?;
     let from = guest.path(from.0, from.1)?;
     let to = guest.path(to.0, to.1)?;
+    guest.host.count_written(BLOCK_BYTES)?;
     let (from_dir, to_dir) = guest.descriptors()?.two_dirs(from_fd, to_fd)?;
     let (from_dir, to_dir) = (from_dir.for_changes()?, to_dir.for_changes()?);
     // The link itself or nothing: what it leads to cannot be named in the same call.
@@ -262,6 +276,7 @@ fn symlink(c: &mut Call<'_>, text: Text, fd: u32, path: Text) -> Answer {
     let mut guest = Guest::from_caller(c)?;
     let text = guest.path(text.0, text.1)?;
     let path = guest.path(path.0, path.1)?;
+    guest.host.count_written(BLOCK_BYTES)?;
     let dir = guest.descriptors()?.dir(fd)?.for_changes()?;
     // It would lead nowhere for the program, but others who follow it are not confined.
     if text.starts_with('/') {

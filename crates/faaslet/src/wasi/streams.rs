@@ -84,6 +84,16 @@ fn transfer(
     let mut total = 0_u32;
     for i in 0..n {
         let buffer = guest.iovec(list, i)?;
+        if which == Move::Write
+            && let Err(error) =
+                count_written(guest.host, fd, given.map(|at| (at, total)), buffer.len)
+        {
+            // What was moved before is what it did.
+            if total > 0 {
+                break;
+            }
+            return Err(error);
+        }
         let Guest { memory, host } = &mut guest;
         let file = descriptors_of(host)?.file(fd)?;
         let bytes = memory
@@ -112,6 +122,25 @@ fn transfer(
         }
     }
     guest.write_u32(done_at, total)
+}
+
+/// Counts the blocks that `len` bytes will be in, at what was moved beyond the place that was given or at the file's own.
+fn count_written(host: &mut Host, fd: u32, given: Option<(u64, u32)>, len: u32) -> Answer {
+    let file = descriptors_of(host)?.file(fd)?;
+    if !file.write {
+        return Ok(());
+    }
+    let at = match given {
+        _ if file.append => fstat(&file.fd)?.st_size.unsigned_abs(),
+        Some((at, moved)) => at.saturating_add(u64::from(moved)),
+        None => file.position,
+    };
+    let (blocks, more) = file.blocks.with(at, u64::from(len));
+    if more > 0 {
+        host.count_written(more)?;
+        descriptors_of(host)?.file(fd)?.blocks = blocks;
+    }
+    Ok(())
 }
 
 /// Whether all buffers of the list are the program's own, and what they add up to fits the answer.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use faaslet::function::Untimed;
-use faaslet::{EngineSettings, Grants};
+use faaslet::{EngineSettings, FaasletEngine, Grants};
 use tempfile::TempDir;
 
 use super::super::common::{engine_with, function};
@@ -47,17 +47,39 @@ impl Place {
 
     /// What the calls of `script`, made `times` over, answer.
     pub fn run(&self, script: &Script, times: u32, writable: bool) -> Vec<Said> {
-        let log = self.root.join("log");
-        let grants = Grants {
-            stdout: Some(Arc::new(File::create(&log).expect("a file").into())),
-            ..Grants::default().with_dir(self.granted(), "/", writable)
-        };
+        self.run_with(script, times, self.grants(writable))
+    }
+
+    /// `granted`.
+    pub fn grants(&self, writable: bool) -> Grants {
+        Grants::default().with_dir(self.granted(), "/", writable)
+    }
+
+    /// The same of a program that is given what `grants` says, beside standard output.
+    pub fn run_with(&self, script: &Script, times: u32, grants: Grants) -> Vec<Said> {
         let engine = engine_with(EngineSettings {
             instances: 1,
             deadline: Duration::from_secs(300),
             ..EngineSettings::default()
         });
-        let function = function(&engine, script.module(times, 1), grants);
+        self.run_in(&engine, script, times, grants)
+    }
+
+    /// The same in `engine`.
+    pub fn run_in(
+        &self,
+        engine: &FaasletEngine,
+        script: &Script,
+        times: u32,
+        grants: Grants,
+    ) -> Vec<Said> {
+        let log = self.root.join("log");
+        let directories = u32::try_from(grants.dirs.len()).expect("few");
+        let grants = Grants {
+            stdout: Some(Arc::new(File::create(&log).expect("a file").into())),
+            ..grants
+        };
+        let function = function(engine, script.module(times, directories), grants);
         function.start(&mut Untimed).expect("exit code 0");
         said(&fs::read(log).expect("a log"))
     }

@@ -3,10 +3,13 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
+
+use crate::base::trust;
 
 /// A new file beside `path` that becomes `path` by [`NamedTempFile::persist`], and goes away if it does not. Its
 /// permissions are those that the umask gives to any new file.
@@ -57,6 +60,7 @@ impl OutputFile {
     pub fn open(path: &Path) -> io::Result<Self> {
         let special = fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir());
         if special {
+            require_not_planted(path)?;
             OpenOptions::new().write(true).open(path)?;
         } else if path.is_dir() || path.file_name().is_none() {
             return Err(io::Error::from_raw_os_error(libc::EISDIR));
@@ -99,6 +103,22 @@ impl OutputFile {
             .open(&self.path)?
             .write_all(content)
     }
+}
+
+/// Fails for a link, pipe or device that another user put where anyone may, such as /tmp, under a name that we would use: it would
+/// have us wait, or write to what that user may not.
+fn require_not_planted(path: &Path) -> io::Result<()> {
+    const ANYONES: u32 = 0o1002;
+    let meta = fs::symlink_metadata(path)?;
+    let dir = fs::metadata(directory_of(path))?;
+    if trust::is_trusted(meta.uid()) || dir.mode() & ANYONES != ANYONES {
+        return Ok(());
+    }
+    let why = format!(
+        "user {} has put something that is no file there; remove it, or name another file",
+        meta.uid()
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
 }
 
 /// SHA-256 of a file, in hexadecimal.
@@ -171,6 +191,24 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1);
         for refused in [dir.path(), &dir.path().join("no/x.csv"), Path::new("/")] {
             OutputFile::open(refused).expect_err("refused");
+        }
+    }
+
+    #[test]
+    fn what_another_user_planted_is_not_written_to() {
+        if !nix::unistd::geteuid().is_root() {
+            return eprintln!("SKIPPED: planted pipes: needs root to give files away");
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).expect("ours");
+        let (pipe, link) = (dir.path().join("x.csv"), dir.path().join("y.csv"));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        std::os::unix::fs::symlink("/dev/null", &link).expect("a link");
+        OutputFile::open(&link).expect("our own");
+        for path in [&pipe, &link] {
+            std::os::unix::fs::lchown(path, Some(4711), None).expect("given away");
+            let error = OutputFile::open(path).expect_err("refused").to_string();
+            assert!(error.contains("user 4711"), "{error}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use crate::base::exit::{Exit, HasExit};
 use crate::base::files::{self, replace_file};
 use crate::base::home;
+use crate::base::lock::{FileLock, LockError};
 use crate::contract::sample::{SCHEMA, Sample};
 
 /// The file of samples within a run directory, one JSON line each.
@@ -358,7 +360,7 @@ pub const MEASURING: &str = "runtime_bench";
 /// A lock on the whole host, for measurements that would disturb each other; held until dropped.
 #[derive(Debug)]
 pub struct HostLock {
-    _file: Flock<File>,
+    _lock: FileLock,
 }
 
 impl HostLock {
@@ -372,33 +374,16 @@ impl HostLock {
 
     fn take_in(dir: &Path, name: &str) -> Result<Self, RunDirError> {
         let path = dir.join(format!("{name}.lock"));
-        let file = fs::create_dir_all(dir).and_then(|()| {
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-        });
-        let file = file.map_err(|e| write_error(&path, e))?;
-        let mut file =
-            Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(mut file, errno)| {
-                match errno {
-                    Errno::EWOULDBLOCK => {
-                        let mut text = String::new();
-                        let _ = file.read_to_string(&mut text);
-                        RunDirError::Busy {
-                            what: "this host".into(),
-                            pid: text.trim().parse().ok(),
-                        }
-                    }
-                    other => write_error(&path, other.into()),
-                }
-            })?;
-        file.set_len(0)
-            .and_then(|()| writeln!(file, "{}", std::process::id()))
-            .map_err(|e| write_error(&path, e))?;
-        Ok(Self { _file: file })
+        fs::create_dir_all(dir).map_err(|e| write_error(dir, e))?;
+        match FileLock::take(&path, Duration::ZERO) {
+            Ok(lock) => Ok(Self { _lock: lock }),
+            Err(LockError::Busy { pid, .. }) => Err(RunDirError::Busy {
+                what: "this host".into(),
+                pid,
+            }),
+            Err(LockError::Io { path, source }) => Err(write_error(&path, source)),
+            Err(other) => Err(write_error(&path, io::Error::other(other))),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use structopt::StructOpt;
 
 use super::batch::{Batch, run_batch};
+use super::cgroup;
 use super::{Driver, DriverError, Plan, Purpose, Rung, open};
 use crate::base::exit::{Exit, HasExit};
 use crate::base::ids::FunctionId;
@@ -164,6 +165,10 @@ fn ready(
     workers: usize,
     purpose: Purpose,
 ) -> Result<Box<dyn Rung>, DriverError> {
+    // What a killed run left stays no longer than until the next one.
+    for group in cgroup::remove_orphans() {
+        eprintln!("note: removed cgroup {group}, which a killed run had left");
+    }
     let mut rung = open(driver, &what.rung)?;
     let description = rung.describe();
     let default = match purpose {

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use crate::base::exit::{Exit, HasExit};
+use crate::base::lock::LockError;
 use crate::base::range::OutOfRange;
+use crate::base::trust::TrustError;
+use crate::driver_kit::native_command::CommandFileError;
 
 /// Why a driver could not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +49,27 @@ impl DriverError {
     /// `what: cause`, for errors that need no code of their own.
     pub fn failed(what: impl fmt::Display, cause: impl fmt::Display) -> Self {
         Self::Failed(format!("{what}: {cause}"))
+    }
+}
+
+impl From<TrustError> for DriverError {
+    fn from(error: TrustError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<LockError> for DriverError {
+    fn from(error: LockError) -> Self {
+        match error {
+            busy @ LockError::Busy { .. } => Self::Busy(busy.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<CommandFileError> for DriverError {
+    fn from(error: CommandFileError) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

@@ -4,12 +4,29 @@
 //! `{home}` in a word stands for what [`crate::base::home::root`] is, `{function}` for the function's directory,
 //! so that the same words hold on the host and in an image.
 
-use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::base::trust::{self, TrustError};
 
 /// The file's name.
 pub const FILE: &str = "command";
+
+/// Why the file is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandFileError {
+    /// Others could have written it or what it names, or it cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// It is no command.
+    #[error("{}: {source}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: io::Error,
+    },
+}
 
 /// A program and its arguments, places still open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +38,19 @@ impl NativeCommand {
     /// The command of the function whose directory is `dir`; `None` if it has none.
     ///
     /// # Errors
-    /// The file cannot be read or holds no word.
-    pub fn read(dir: &Path) -> io::Result<Option<Self>> {
-        match fs::read_to_string(dir.join(FILE)) {
-            Ok(text) => Self::parse(&text).map(Some),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
+    /// Others could have written the file, or it cannot be read or holds no word.
+    pub fn read(dir: &Path) -> Result<Option<Self>, CommandFileError> {
+        let path = dir.join(FILE);
+        let bytes = match trust::read(&path) {
+            Err(error) if error.is_not_found() => return Ok(None),
+            read => read?,
+        };
+        let text =
+            String::from_utf8(bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e));
+        let command = text.and_then(|text| Self::parse(&text));
+        command
+            .map(Some)
+            .map_err(|source| CommandFileError::Content { path, source })
     }
 
     /// Reads the file's content.
@@ -56,6 +79,24 @@ impl NativeCommand {
         Ok(Self { words })
     }
 
+    /// Fails if others could have written what its words name below `home` and `function`: scripts, directories of
+    /// libraries. What lies in such a directory is not gone through.
+    ///
+    /// # Errors
+    /// [`TrustError`]
+    pub fn require_trust(&self, home: &str, function: &str) -> Result<(), TrustError> {
+        let placed = self.words.iter().filter(|word| word.starts_with('{'));
+        for word in placed {
+            let path = word.replace("{home}", home).replace("{function}", function);
+            match trust::open(Path::new(&path)) {
+                // A word that is no path.
+                Err(error) if error.is_not_found() => {}
+                opened => drop(opened?),
+            }
+        }
+        Ok(())
+    }
+
     /// The words as they hold where `home` and `function` lie.
     #[must_use]
     pub fn at(&self, home: &str, function: &str) -> Vec<String> {
@@ -66,6 +107,8 @@ impl NativeCommand {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -4,6 +4,7 @@
 //! ([`Program::spawn_bare`]) pays for neither.
 
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_void};
+use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -22,6 +23,8 @@ use crate::base::interrupt;
 
 /// What the child needs between clone and exec; the calls below take little.
 const STACK_BYTES: usize = 32 * 1024;
+/// An executable that is found by its path.
+const NO_FILE: RawFd = -1;
 /// A stream that the child inherits.
 const INHERITED: RawFd = -1;
 
@@ -29,6 +32,8 @@ const INHERITED: RawFd = -1;
 #[derive(Debug)]
 pub struct Program {
     path: CString,
+    /// The executable itself, if it is not to be looked for by its name.
+    executable: Option<File>,
     arguments: Strings,
     environment: Strings,
 }
@@ -75,6 +80,7 @@ impl Program {
         Ok(Self {
             arguments: Strings::new(arguments.collect::<io::Result<_>>()?),
             environment: Strings::new(environment.collect::<io::Result<_>>()?),
+            executable: None,
             path,
         })
     }
@@ -88,8 +94,20 @@ impl Program {
         Ok(Self {
             arguments: Strings::new(words),
             environment: Strings::new(Vec::new()),
+            executable: None,
             path,
         })
+    }
+
+    /// The same, but what is executed is the open file `executable`, whatever lies at its path by then. It must be no script:
+    /// the interpreter would be told the name of a descriptor that is closed for it. Before Linux 6.14 the process's
+    /// short name (`/proc/PID/comm`) is the descriptor's number.
+    #[must_use]
+    pub fn executing(self, executable: File) -> Self {
+        Self {
+            executable: Some(executable),
+            ..self
+        }
     }
 
     /// Where its executable is.
@@ -140,6 +158,7 @@ impl Program {
         )?;
         let plan = Plan {
             path: self.path.as_ptr(),
+            executable: self.executable.as_ref().map_or(NO_FILE, AsRawFd::as_raw_fd),
             argv: self.arguments.pointers.as_ptr(),
             envp: self.environment.pointers.as_ptr(),
             streams,
@@ -225,6 +244,8 @@ struct Stack(MaybeUninit<[u8; STACK_BYTES]>);
 /// What the child reads before it becomes the program.
 struct Plan {
     path: *const c_char,
+    /// A descriptor, or [`NO_FILE`]: then the path counts.
+    executable: RawFd,
     argv: *const *const c_char,
     envp: *const *const c_char,
     /// What become its standard streams, each a descriptor or [`INHERITED`].
@@ -303,14 +324,25 @@ fn become_program(plan: &Plan) -> c_int {
             }
         }
         libc::sigprocmask(libc::SIG_SETMASK, plan.mask.as_ref(), ptr::null_mut());
-        libc::execve(plan.path, plan.argv, plan.envp);
+        if plan.executable == NO_FILE {
+            libc::execve(plan.path, plan.argv, plan.envp);
+        } else {
+            let here = c"".as_ptr();
+            libc::syscall(
+                libc::SYS_execveat,
+                plan.executable,
+                here,
+                plan.argv,
+                plan.envp,
+                libc::AT_EMPTY_PATH,
+            );
+        }
     }
     Errno::last_raw()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::io::{Read, Seek, SeekFrom};
 
     use super::*;
@@ -443,6 +475,24 @@ mod tests {
         }
         let nothing = start_bare(&[]).expect_err("no word");
         assert_eq!(nothing.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn an_open_file_is_executed_whatever_its_name_has_become() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("program");
+        std::fs::copy("/bin/true", &path).expect("copied");
+        let executable = File::open(&path).expect("there");
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::copy("/bin/false", &path).expect("copied");
+        let words = vec![CString::new(path.as_os_str().as_bytes()).expect("a path")];
+        let program = Program::from_words(words).expect("a word");
+        let null = null();
+        let pid = program
+            .executing(executable)
+            .spawn_bare(null.as_fd(), null.as_fd())
+            .expect("started");
+        assert_eq!(waitpid(pid, None), Ok(WaitStatus::Exited(pid, 0)));
     }
 
     #[test]

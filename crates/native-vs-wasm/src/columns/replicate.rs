@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use faaslet::thread::STACK_BYTES;
 use faaslet::{
-    DirGrant, EngineSettings, FaasletEngine, FaasletError, Function, Grants, StartError, Store,
+    BudgetSettings, DirGrant, EngineSettings, FaasletEngine, FaasletError, Function, Grants,
+    StartError, Store,
 };
 use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::exit::Exit;
@@ -87,6 +88,9 @@ pub(crate) fn run(text: &str) -> Result<Exit, CompareError> {
     Ok(Exit::Ok)
 }
 
+/// An array of the largest dataset, as text, and then some.
+const OUTPUT_LIMIT_BYTES: u64 = 4 << 30;
+
 fn load(replicate: &Replicate) -> Result<Function, FaasletError> {
     let refused = |cause: String| FaasletError::Refused {
         what: replicate.function.clone(),
@@ -102,6 +106,10 @@ fn load(replicate: &Replicate) -> Result<Function, FaasletError> {
             .profiling
             .parse()
             .map_err(|e: faaslet::settings::UnknownProfiling| refused(e.to_string()))?,
+        budget: BudgetSettings {
+            disk_limit_bytes: OUTPUT_LIMIT_BYTES,
+            ..BudgetSettings::default()
+        },
         ..EngineSettings::default()
     })?;
     let stdout = Arc::new(

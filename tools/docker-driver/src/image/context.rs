@@ -1,10 +1,11 @@
 //! What goes into the image: the Dockerfile and the native functions of the store.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
+use measure_core::base::trust::{self, TrustError};
 use measure_core::driver_kit::DriverError;
 use object::Endianness;
 use object::elf::{FileHeader64, PT_INTERP, ProgramHeader64};
@@ -48,14 +49,9 @@ pub enum ContextError {
     /// One that would not run on every base.
     #[error("{} is no static 64-bit ELF executable, which is all that runs on any base", .0.display())]
     NotStatic(PathBuf),
-    /// One that is there and cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the kernel says.
-        source: io::Error,
-    },
+    /// One that others could have written, or that cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
 }
 
 /// What makes good functions.
@@ -63,7 +59,10 @@ pub const MEND: &str = "run `make build-noop`";
 
 impl From<ContextError> for DriverError {
     fn from(error: ContextError) -> Self {
-        Self::Failed(format!("{error}: {MEND}"))
+        match error {
+            ContextError::Trust(error) => error.into(),
+            other => Self::Failed(format!("{other}: {MEND}")),
+        }
     }
 }
 
@@ -82,11 +81,11 @@ impl Context {
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
             let path = entry.path().join("native");
             let name = entry.file_name().to_string_lossy().into();
-            match fs::read(&path) {
+            match trust::read(&path) {
                 Ok(bytes) if is_static_elf(&bytes) => natives.push(Native { name, bytes }),
                 Ok(_) => return Err(ContextError::NotStatic(path)),
-                Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-                Err(source) => return Err(ContextError::Unreadable { path, source }),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
             }
         }
         for function in NEEDED {
@@ -234,6 +233,8 @@ impl Default for Tar {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// The smallest header that counts as static, with `extra` program headers of the given types.
@@ -285,6 +286,19 @@ mod tests {
         assert_eq!(first.tar().unwrap(), first.tar().unwrap());
         put("park", &elf(&[2, 1]));
         assert_ne!(first.key, Context::read_from(store.path()).unwrap().key);
+        let park = store.path().join(USER).join("park/native");
+        for path in [&park, &store.path().join(USER)] {
+            let before = fs::metadata(path).unwrap().permissions();
+            let open = fs::Permissions::from_mode(before.mode() | 0o022);
+            fs::set_permissions(path, open).unwrap();
+            let refused = error();
+            let fix = format!("chmod go-w {}", path.display());
+            assert!(
+                refused.starts_with("refusing to run code from") && refused.ends_with(&fix),
+                "{refused}"
+            );
+            fs::set_permissions(path, before).unwrap();
+        }
         put("park", b"#!/bin/sh\n");
         assert!(error().contains("no static"), "{}", error());
     }

@@ -7,21 +7,23 @@ pub mod context;
 pub mod extra;
 pub mod script;
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 use std::time::Duration;
 
 use measure_core::base::files::replace_file;
 use measure_core::base::home;
-use measure_core::base::interrupt;
+use measure_core::base::lock::FileLock;
+use measure_core::base::trust;
 use measure_core::driver_kit::DriverError;
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::api::Client;
 use build::BaseChoice;
 use built::{Built, archive, note, present};
 use context::Context;
+
+/// How long another process may build it.
+const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
 /// The image of the store's present functions; builds it if there is none or it is stale.
 ///
@@ -37,7 +39,7 @@ pub fn ensure(choice: BaseChoice, rebuild: bool) -> Result<Built, DriverError> {
     let failed =
         |e: io::Error| DriverError::failed(format!("cannot write to {}", dir.display()), e);
     fs::create_dir_all(&dir).map_err(failed)?;
-    let _lock = lock(&dir.join("faasm-noop.lock")).map_err(failed)?;
+    let _lock = FileLock::take(&dir.join("faasm-noop.lock"), BUILD_LIMIT)?;
     // Another process may have built it meanwhile.
     if let (Some(built), false) = (usable(), rebuild) {
         return Ok(built);
@@ -47,22 +49,6 @@ pub fn ensure(choice: BaseChoice, rebuild: bool) -> Result<Built, DriverError> {
     let text = serde_json::to_vec_pretty(&built).map_err(|e| failed(e.into()))?;
     replace_file(&note(), &text).map_err(failed)?;
     Ok(built)
-}
-
-/// Waits for the build lock, for as long as no signal comes.
-fn lock(path: &std::path::Path) -> io::Result<Flock<fs::File>> {
-    loop {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((_, Errno::EWOULDBLOCK)) if interrupt::sleep(Duration::from_millis(50)) => {}
-            Err((_, error)) => return Err(error.into()),
-        }
-    }
 }
 
 /// Loads the image into the engine unless it has it; whether it had to.
@@ -82,15 +68,14 @@ pub fn provide(client: &Client, built: &Built) -> Result<bool, DriverError> {
         Err(error) => return Err(DriverError::EngineLost(error.to_string())),
     }
     let path = archive();
-    let bytes = fs::read(&path).map_err(|e| {
-        DriverError::failed(
-            format!(
-                "cannot read {} (`make build-noop` makes it)",
-                path.display()
-            ),
-            e,
-        )
-    })?;
+    let bytes = match trust::read(&path) {
+        Err(error) if error.is_not_found() => {
+            return Err(DriverError::Failed(format!(
+                "{error} (`make build-noop` makes it)"
+            )));
+        }
+        read => read?,
+    };
     build::load(client, bytes).map_err(|e| {
         DriverError::failed(
             format!(

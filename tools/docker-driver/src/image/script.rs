@@ -11,6 +11,7 @@ use std::process::Command;
 
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
+use measure_core::base::trust;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::native_command::NativeCommand;
 use sha2::{Digest, Sha256};
@@ -40,12 +41,13 @@ impl Script {
     /// Its command cannot be read, or names an interpreter that is not below the home directory's.
     pub fn from_function(id: &FunctionId) -> Result<Option<Self>, DriverError> {
         let dir = home::store().join(id.user()).join(id.function());
-        let failed = |e: io::Error| DriverError::failed(dir.join("command").display(), e);
-        let Some(command) = NativeCommand::read(&dir).map_err(failed)? else {
+        let Some(command) = NativeCommand::read(&dir)? else {
             return Ok(None);
         };
         let home = home::root();
-        let on_host = command.at(&home.to_string_lossy(), &dir.to_string_lossy());
+        let (home_text, dir_text) = (home.to_string_lossy(), dir.to_string_lossy());
+        command.require_trust(&home_text, &dir_text)?;
+        let on_host = command.at(&home_text, &dir_text);
         let program = PathBuf::from(&on_host[0]);
         if !program.starts_with(&home) || !program.is_file() {
             return Err(DriverError::Failed(format!(
@@ -177,7 +179,7 @@ impl Layer {
             match host {
                 None => tar.dir(&name, 0o755)?,
                 Some((path, data)) => {
-                    let bytes = fs::read(path).map_err(|source| of_file(path, source))?;
+                    let bytes = trust::read(path).map_err(io::Error::other)?;
                     tar.file(&name, data.mode() & 0o777, &bytes)?;
                 }
             }

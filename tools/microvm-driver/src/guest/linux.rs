@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
+use measure_core::base::trust::{self, Trusted};
 use measure_core::driver_kit::DriverError;
 
 use super::initrd::Archive;
@@ -85,8 +86,8 @@ impl Files {
         scratch: &Path,
     ) -> Result<Guest, DriverError> {
         let root = match (&self.initrd, &self.rootfs) {
-            (Some(initrd), _) => Root::Initrd(absolute(initrd)?),
-            (None, Some(rootfs)) => Root::Disk(absolute(rootfs)?),
+            (Some(initrd), _) => Root::Initrd(trusted(initrd)?),
+            (None, Some(rootfs)) => Root::Disk(trusted(rootfs)?),
             (None, None) => {
                 let path = scratch.join("initrd");
                 write_initrd(function, &path)?;
@@ -95,7 +96,7 @@ impl Files {
         };
         let wait = if ready { " ready" } else { "" };
         Ok(Guest {
-            kernel: absolute(&self.kernel())?,
+            kernel: trusted(&self.kernel())?,
             root,
             init: format!("/{function}{wait}"),
         })
@@ -122,8 +123,16 @@ fn directory() -> PathBuf {
     home::root().join("microvm")
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, DriverError> {
-    Ok(fs::canonicalize(path).map_err(|e| missing(path, &e))?)
+/// The name without links of a file that the guest is made of, if only the trusted could have written it.
+fn trusted(path: &Path) -> Result<PathBuf, DriverError> {
+    Ok(opened(path)?.path().to_owned())
+}
+
+fn opened(path: &Path) -> Result<Trusted, DriverError> {
+    match trust::open(path) {
+        Err(error) if error.is_not_found() => Err(Lack::new(error.to_string(), MEND).into()),
+        opened => Ok(opened?),
+    }
 }
 
 fn missing(path: &Path, cause: &io::Error) -> Lack {
@@ -136,17 +145,19 @@ fn missing(path: &Path, cause: &io::Error) -> Lack {
 /// One of them does not exist, or `path` cannot be written.
 pub fn write_initrd(function: &FunctionId, path: &Path) -> Result<(), DriverError> {
     let init = directory().join("init");
-    let init = fs::read(&init).map_err(|e| missing(&init, &e))?;
+    let init = opened(&init)?.read()?;
     let native = home::store()
         .join(function.user())
         .join(function.function())
         .join("native");
-    let program = fs::read(&native).map_err(|e| {
-        DriverError::Usage(format!(
-            "function {function} has no native executable: {}: {e}; build the demo functions with `make functions`",
-            native.display()
-        ))
-    })?;
+    let program = match trust::read(&native) {
+        Err(error) if error.is_not_found() => {
+            return Err(DriverError::Usage(format!(
+                "function {function} has no native executable: {error}; build the demo functions with `make functions`"
+            )));
+        }
+        read => read?,
+    };
     let mut archive = Archive::default();
     archive.directory("dev");
     archive.device("dev/console", 5, 1);
@@ -160,7 +171,40 @@ pub fn write_initrd(function: &FunctionId, path: &Path) -> Result<(), DriverErro
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_kernel_that_others_can_write_is_not_booted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        for name in ["kernel", "initrd"] {
+            fs::write(at(name), "x").expect("written");
+        }
+        let files = Files {
+            kernel: Some(at("kernel")),
+            initrd: Some(at("initrd")),
+            rootfs: None,
+        };
+        let function: FunctionId = "demo/noop".parse().expect("an id");
+        let guest = || files.guest(&function, false, dir.path());
+        guest().expect("ours alone");
+        for name in ["kernel", "initrd"] {
+            let mode = |bits| {
+                let permissions = fs::Permissions::from_mode(bits);
+                fs::set_permissions(at(name), permissions).expect("ours");
+            };
+            mode(0o666);
+            let error = guest().expect_err("refused").to_string();
+            let fix = format!("chmod go-w {}", at(name).display());
+            assert!(
+                error.contains("refusing to run code from") && error.ends_with(&fix),
+                "{error}"
+            );
+            mode(0o644);
+        }
+    }
 
     #[test]
     fn the_command_line_names_root_and_function() {

@@ -5,12 +5,13 @@
 //! same. It is the default of runc 1.1 but for what a function without a terminal does not need; a test holds
 //! the two against each other, line by line.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use measure_core::base::ids::FunctionId;
+use measure_core::base::trust::Trusted;
 use serde_json::{Value, json};
 
 /// Directories that runtimes mount something on, or that they insist on.
@@ -23,14 +24,14 @@ pub(super) fn path_in_root(function: &FunctionId) -> String {
     format!("/function/{function}")
 }
 
-/// Makes the root directory `root` with the executable `native` in it.
-pub(super) fn make_root(root: &Path, function: &FunctionId, native: &Path) -> io::Result<()> {
+/// Makes the root directory `root` with a copy of the executable `native` in it.
+pub(super) fn make_root(root: &Path, function: &FunctionId, native: &Trusted) -> io::Result<()> {
     for dir in DIRS {
         fs::create_dir_all(root.join(dir))?;
     }
     let path = root.join(path_in_root(function).trim_start_matches('/'));
     fs::create_dir_all(path.parent().unwrap_or(root))?;
-    fs::copy(native, &path)?;
+    io::copy(&mut native.file(), &mut File::create(&path)?)?;
     // Root of a user namespace is anyone outside.
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
 }

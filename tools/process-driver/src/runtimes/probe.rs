@@ -40,6 +40,9 @@ pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
     } else {
         store.executable(&function).map(drop)
     };
+    if let Err(DriverError::Failed(why)) = there {
+        return unavailable(why, "");
+    }
     if there.is_err() {
         let why = format!("no {function} for it in {}", store.root().display());
         return unavailable(why, "build the demo functions with `make functions`");

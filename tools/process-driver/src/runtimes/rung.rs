@@ -1,9 +1,7 @@
 //! The rung of one entry.
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -106,8 +104,7 @@ impl RuntimeRung {
             Placeholder::Bundle,
         ]) {
             let native = self.store.executable(&plan.function)?;
-            let native = absolute(Path::new(OsStr::from_bytes(native.as_bytes())));
-            values.function = text(&native);
+            values.function = text(native.path());
             let root = dir.join("root");
             if any(&[Placeholder::Root, Placeholder::Bundle]) {
                 make_root(&root, &plan.function, &native).map_err(cannot)?;

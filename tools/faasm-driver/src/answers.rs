@@ -18,7 +18,7 @@ pub(crate) fn driver_error(error: FaasletError) -> DriverError {
         },
         FaasletError::Lock(cause) => cause.into(),
         FaasletError::Netns(cause) => no_namespaces(&cause),
-        other => DriverError::Failed(other.to_string()),
+        other => DriverError::library(other),
     }
 }
 
@@ -28,7 +28,7 @@ pub(crate) fn netns_error(error: NetnsError) -> DriverError {
         Exit::Usage => DriverError::Usage(error.to_string()),
         Exit::Busy => DriverError::Busy(error.to_string()),
         Exit::Unavailable => no_namespaces(&error),
-        _ => DriverError::Failed(error.to_string()),
+        _ => DriverError::library(error),
     }
 }
 

@@ -88,10 +88,9 @@ impl FaasletRung {
             seats.limit_cpu(percent).map_err(driver_error)?;
         }
         let waiting = match (&seats, plan.purpose) {
-            (Some(seats), Purpose::Time) if self.kind.waits() => Some(
-                WaitingThreads::start(&functions, seats)
-                    .map_err(|e| DriverError::Failed(e.to_string()))?,
-            ),
+            (Some(seats), Purpose::Time) if self.kind.waits() => {
+                Some(WaitingThreads::start(&functions, seats).map_err(DriverError::library)?)
+            }
             _ => None,
         };
         Ok(Ready {

@@ -131,7 +131,7 @@ impl Rung for ProcessRung {
         let pid = ready
             .program
             .spawn_bare(null, null)
-            .map_err(|e| no_process(&ready.program, &e))?;
+            .map_err(|e| no_process(&ready.program, e))?;
         clock.lap(phase::SPAWN);
         *lock(running) = Some(pid);
         let status = wait_for_pid(pid, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
@@ -157,7 +157,7 @@ impl Rung for ProcessRung {
             let pid = ready
                 .program
                 .spawn_bare(stdin, ready.null.as_fd())
-                .map_err(|e| no_process(&ready.program, &e))?;
+                .map_err(|e| no_process(&ready.program, e))?;
             parked.pids.push(pid);
         }
         let pids = &parked.pids;
@@ -314,7 +314,7 @@ fn cannot_wait(error: Errno) -> DriverError {
     DriverError::failed("cannot wait for a process", error)
 }
 
-fn no_process(program: &Program, error: &io::Error) -> DriverError {
+fn no_process(program: &Program, error: io::Error) -> DriverError {
     let program = program.path().to_string_lossy();
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOMEM) => DriverError::Failed(format!(

@@ -1,5 +1,6 @@
 //! Why a driver could not do what it was asked.
 
+use std::error::Error;
 use std::fmt;
 
 use crate::base::exit::{Exit, HasExit};
@@ -9,7 +10,7 @@ use crate::base::trust::TrustError;
 use crate::driver_kit::native_command::CommandFileError;
 
 /// Why a driver could not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum DriverError {
     /// The command line asks for what does not exist.
     #[error("{0}")]
@@ -34,10 +35,24 @@ pub enum DriverError {
     /// Nobody reads standard output any more, so there is nothing more to do.
     #[error("standard output has no reader")]
     ReaderGone,
-    /// Anything else.
+    /// Anything else that the driver found itself.
     #[error("{0}")]
     Failed(String),
+    /// What the driver was at failed for a cause below it.
+    #[error("{what}: {source}")]
+    Caused {
+        /// What it was at.
+        what: String,
+        /// Why it failed.
+        source: BoxedError,
+    },
+    /// An error of a library that says by itself what it was at.
+    #[error(transparent)]
+    Library(BoxedError),
 }
+
+/// A cause of any type, kept with its own causes.
+pub type BoxedError = Box<dyn Error + Send + Sync>;
 
 impl From<OutOfRange> for DriverError {
     fn from(error: OutOfRange) -> Self {
@@ -47,8 +62,16 @@ impl From<OutOfRange> for DriverError {
 
 impl DriverError {
     /// `what: cause`, for errors that need no code of their own.
-    pub fn failed(what: impl fmt::Display, cause: impl fmt::Display) -> Self {
-        Self::Failed(format!("{what}: {cause}"))
+    pub fn failed(what: impl fmt::Display, cause: impl Into<BoxedError>) -> Self {
+        Self::Caused {
+            what: what.to_string(),
+            source: cause.into(),
+        }
+    }
+
+    /// An error of a library, said in its own words, that needs no code of its own.
+    pub fn library(error: impl Into<BoxedError>) -> Self {
+        Self::Library(error.into())
     }
 }
 
@@ -82,7 +105,26 @@ impl HasExit for DriverError {
             Self::StartFailed(_) => Exit::StartFailed,
             Self::Busy(_) => Exit::Busy,
             Self::EngineLost(_) => Exit::EngineLost,
-            Self::Failed(_) => Exit::Failed,
+            Self::Failed(_) | Self::Caused { .. } | Self::Library(_) => Exit::Failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_keeps_its_type_and_is_said_once() {
+        let gone = || io::Error::from_raw_os_error(libc::ENOENT);
+        let caused = DriverError::failed("/dev/null", gone());
+        assert_eq!(caused.to_string(), format!("/dev/null: {}", gone()));
+        let source = caused.source().and_then(|e| e.downcast_ref::<io::Error>());
+        assert_eq!(source.and_then(io::Error::raw_os_error), Some(libc::ENOENT));
+        let library = DriverError::library(gone());
+        assert_eq!(library.to_string(), gone().to_string());
+        assert_eq!(library.exit(), Exit::Failed);
     }
 }

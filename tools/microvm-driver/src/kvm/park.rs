@@ -160,10 +160,12 @@ impl Guest {
             drop(armed);
             Ok(())
         });
-        if !blocked {
-            let _ = self.tell.send(State::Ended(outcome.clone()));
+        if blocked {
+            return outcome;
         }
-        outcome
+        // Somebody waits for it to block, who has the outcome in place of who joins this thread.
+        let _ = self.tell.send(State::Ended(outcome));
+        Ok(())
     }
 }
 

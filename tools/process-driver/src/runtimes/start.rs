@@ -117,7 +117,7 @@ impl Starter {
         let mut clock = PhaseClock::start();
         let child = program
             .spawn([null, null, errors.file()])
-            .map_err(|e| self.not_spawned(&e))?;
+            .map_err(|e| self.not_spawned(e))?;
         clock.lap(phase::SPAWN);
         let mut running = Running {
             child,
@@ -155,7 +155,7 @@ impl Starter {
         let (program, name) = self.program(worker)?;
         let child = program
             .spawn([stdin, self.null.as_fd(), errors.file()])
-            .map_err(|e| self.not_spawned(&e))?;
+            .map_err(|e| self.not_spawned(e))?;
         Ok(Running {
             child,
             worker,
@@ -163,7 +163,7 @@ impl Starter {
         })
     }
 
-    fn not_spawned(&self, error: &std::io::Error) -> DriverError {
+    fn not_spawned(&self, error: std::io::Error) -> DriverError {
         DriverError::failed(
             format!("cannot execute {}", self.executable.display()),
             error,

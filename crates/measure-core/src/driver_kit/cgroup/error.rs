@@ -113,7 +113,7 @@ impl From<CgroupError> for DriverError {
                 None => Self::Failed(text),
             },
             CgroupError::Exists { .. } | CgroupError::Busy { .. } => Self::Busy(text),
-            _ => Self::Failed(text),
+            other => Self::library(other),
         }
     }
 }

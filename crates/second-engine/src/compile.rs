@@ -12,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use measure_core::base::interrupt;
+use measure_core::base::label::is_gone;
 use measure_core::base::words::one_line;
 use measure_core::driver_kit::spawn;
 use nix::sys::wait::WaitStatus;
@@ -171,8 +172,8 @@ fn remove_left_behind(parent: &Path) {
         let pid = name
             .strip_prefix(WORK_PREFIX)
             .and_then(|rest| rest.split('-').next())
-            .and_then(|pid| pid.parse::<u32>().ok());
-        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            .and_then(|pid| pid.parse().ok());
+        if pid.is_some_and(is_gone) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }

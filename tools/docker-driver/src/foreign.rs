@@ -6,7 +6,7 @@ use std::process;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
-use measure_core::base::label::LABEL;
+use measure_core::base::label::{LABEL, is_gone};
 use measure_core::contract::Scope;
 use measure_core::driver_kit::DriverError;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -120,7 +120,7 @@ pub fn remove_ours(client: &Client, of: Option<i32>) -> Result<Vec<String>, Driv
     for found in all {
         let wanted = match (of, maker(&found)) {
             (Some(pid), maker) => maker == Some(pid),
-            (None, Some(pid)) => !std::path::Path::new(&format!("/proc/{pid}")).exists(),
+            (None, Some(pid)) => is_gone(pid),
             (None, None) => false,
         };
         if let (true, Some(id)) = (wanted, found.id) {

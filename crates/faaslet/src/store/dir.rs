@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use measure_core::base::ids::FunctionId;
+use measure_core::base::label::is_gone;
 use measure_core::base::lock::FileLock;
 use measure_core::base::trust;
 use nix::errno::Errno;
@@ -122,8 +123,8 @@ impl Dir {
             let writer = name
                 .strip_suffix(TEMPORARY)
                 .filter(|rest| rest.starts_with('.'))
-                .and_then(|rest| rest.rsplit('.').next()?.parse::<u32>().ok());
-            if writer.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+                .and_then(|rest| rest.rsplit('.').next()?.parse().ok());
+            if writer.is_some_and(is_gone) {
                 self.remove(&name);
             }
         }

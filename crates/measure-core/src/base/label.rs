@@ -1,5 +1,7 @@
 //! The mark that everything we make carries, and by which alone things are removed.
 
+use std::path::Path;
+
 /// Prefix of every cgroup, network namespace, network device and container name, and the key of
 /// the container and image label.
 pub const LABEL: &str = "faasm-bench";
@@ -22,7 +24,13 @@ pub fn owner(name: &str) -> Option<i32> {
 /// ours.
 #[must_use]
 pub fn is_orphan(name: &str) -> bool {
-    owner(name).is_some_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+    owner(name).is_some_and(is_gone)
+}
+
+/// Whether no process has the number `pid` any more, so that what it was writing may be removed.
+#[must_use]
+pub fn is_gone(pid: i32) -> bool {
+    !Path::new(&format!("/proc/{pid}")).exists()
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ fn differ(one: &[Start], other: &[Start]) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::Design;
+    use report::Design;
 
     fn rows(
         processes: u32,

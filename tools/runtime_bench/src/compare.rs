@@ -1,7 +1,6 @@
 //! `compare`: two runs, row by row: a row is a rung, a function and a design.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::Path;
 
 use measure_core::base::exit::Exit;
@@ -10,9 +9,9 @@ use measure_core::contract::run_dir::write_whole;
 use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::phase::TOTAL;
 use measure_core::contract::vocabulary::{Measure, Metric};
-use report::Records;
 use report::differences::differences;
 use report::two_runs::{Sides, TwoRuns};
+use report::{Design, Records};
 use stats::levels::Levels;
 
 use crate::error::BenchError;
@@ -24,36 +23,6 @@ pub(crate) struct RowKey {
     pub(crate) rung: String,
     pub(crate) function: String,
     pub(crate) design: Design,
-}
-
-/// How a start was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Design {
-    Isolated,
-    BackToBack,
-    /// Schema 1: one, ten and a hundred in a row alike.
-    Pooled,
-}
-
-impl Design {
-    fn from_measure(measure: &Measure) -> Option<Self> {
-        match measure {
-            Measure::Isolated => Some(Self::Isolated),
-            Measure::BackToBack => Some(Self::BackToBack),
-            Measure::Start => Some(Self::Pooled),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Design {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Isolated => "isolated",
-            Self::BackToBack => "back to back",
-            Self::Pooled => "pooled (schema 1)",
-        })
-    }
 }
 
 /// A start as (process, block, nanoseconds).

@@ -12,22 +12,36 @@ use stats::levels::{
 use crate::summary::RungSamples;
 
 /// How a start was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Design {
     /// After its rung had been idle, by a worker that had not just made one.
     Isolated,
     /// In a closed loop, after a warm-up.
     BackToBack,
+    /// Of schema 1: one, ten and a hundred in a row alike.
+    Pooled,
 }
 
 impl Design {
-    /// Both, in the order of the tables.
+    /// Those of today, in the order of the tables.
     pub const ALL: [Self; 2] = [Self::Isolated, Self::BackToBack];
+
+    /// The design that samples of `measure` are of, if they are of one.
+    #[must_use]
+    pub fn from_measure(measure: &Measure) -> Option<Self> {
+        match measure {
+            Measure::Isolated => Some(Self::Isolated),
+            Measure::BackToBack => Some(Self::BackToBack),
+            Measure::Start => Some(Self::Pooled),
+            _ => None,
+        }
+    }
 
     fn measure(self) -> Measure {
         match self {
             Self::Isolated => Measure::Isolated,
             Self::BackToBack => Measure::BackToBack,
+            Self::Pooled => Measure::Start,
         }
     }
 
@@ -35,16 +49,17 @@ impl Design {
     fn batch(self, sample: &Sample) -> u32 {
         match self {
             Self::Isolated => u32::try_from(sample.order).unwrap_or(u32::MAX),
-            Self::BackToBack => sample.block,
+            Self::BackToBack | Self::Pooled => sample.block,
         }
     }
 }
 
 impl fmt::Display for Design {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Isolated => "isolated",
             Self::BackToBack => "back to back",
+            Self::Pooled => "pooled (schema 1)",
         })
     }
 }

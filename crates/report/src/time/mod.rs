@@ -65,12 +65,13 @@ pub struct TimeRow {
 }
 
 impl TimeRow {
-    /// What its starts of `design` say.
+    /// What its starts of `design` say. Pooled ones have rows of another form.
     #[must_use]
     pub fn design(&self, design: Design) -> Option<&DesignRow> {
         match design {
             Design::Isolated => self.isolated.as_ref(),
             Design::BackToBack => self.back_to_back.as_ref(),
+            Design::Pooled => None,
         }
     }
 

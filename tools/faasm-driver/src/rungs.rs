@@ -32,12 +32,26 @@ const LUCET: &str = "stands for Lucet too, whose ideas live on in this engine: l
      can be compiled for it: lucetc 0.6.1 needs wabt 0.9.2, which is withdrawn, and with that pinned its cranelift-codegen 0.51 no longer compiles \
      (E0271 and E0599 in isa/x86/abi.rs) without changes to its source";
 
-/// What a rung is called and what is said of it.
-struct Words {
+/// A program may draw in what runs before a snapshot is taken.
+const DRAWN_BEFORE: &str = "what the program drew at random while it was initialised is the same in each start from one snapshot";
+
+/// Of a namespace made for the start.
+const NAMESPACE_LEFT: &str = "the veth pair is gone when the start ends; the kernel frees the rest of its namespace on a thread of its own";
+
+/// What a rung is, and what is said of it.
+struct Row {
     id: &'static str,
+    /// What of its seat a timed start finds made; nothing if it has none.
+    found: Option<Found>,
+    /// Whether a thread waits in its seat for the start.
+    waits: bool,
+    /// Whether a start is from a snapshot.
+    is_proto: bool,
     summary: &'static str,
     cold: &'static str,
     warm: &'static str,
+    /// What holds for it besides what holds for all.
+    in_force: &'static [&'static str],
 }
 
 impl Kind {
@@ -51,73 +65,96 @@ impl Kind {
         Self::ProtoPooled,
     ];
 
-    /// Whether a thread waits in its seat for the start.
-    pub(crate) fn waits(self) -> bool {
-        matches!(self, Self::Pooled | Self::ProtoPooled)
-    }
-
-    /// Whether a start is from a snapshot.
-    pub(crate) fn is_proto(self) -> bool {
-        matches!(self, Self::Proto | Self::ProtoPooled)
-    }
-
     pub(crate) fn id(self) -> &'static str {
-        self.words().id
+        self.row().id
     }
 
     /// What of its seat a timed start finds made; nothing if it has none.
     pub(crate) fn found(self) -> Option<Found> {
-        match self {
-            Self::Wasm => None,
-            Self::NetnsNew => Some(Found::Cgroup),
-            Self::New => Some(Found::Nothing),
-            _ => Some(Found::Seat),
-        }
+        self.row().found
     }
 
-    fn words(self) -> Words {
+    /// Whether a thread waits in its seat for the start.
+    pub(crate) fn waits(self) -> bool {
+        self.row().waits
+    }
+
+    /// Whether a start is from a snapshot.
+    pub(crate) fn is_proto(self) -> bool {
+        self.row().is_proto
+    }
+
+    fn row(self) -> Row {
         match self {
-            Self::Wasm => Words {
+            Self::Wasm => Row {
                 id: "wasm",
+                found: None,
+                waits: false,
+                is_proto: false,
                 summary: "a fresh Wasm instance on the calling thread",
                 cold: "code mapped, slot reserved; the instance and its memory are new, every dirty page of the slot's last use was reset",
                 warm: "engine, code, slot",
+                in_force: &[LUCET],
             },
-            Self::Faaslet => Words {
+            Self::Faaslet => Row {
                 id: "faaslet",
+                found: Some(Found::Seat),
+                waits: false,
+                is_proto: false,
                 summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh Wasm instance",
                 cold: "code mapped, slot reserved, cgroup and namespace made; thread, instance and memory are new",
                 warm: "engine, code, slot, seat (cgroup, namespace)",
+                in_force: &[],
             },
-            Self::New => Words {
+            Self::New => Row {
                 id: "faaslet-new",
+                found: Some(Found::Nothing),
+                waits: false,
+                is_proto: false,
                 summary: "a new CPU cgroup, a new thread that joins it, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance; all of it is removed again",
                 cold: "code mapped, slot reserved; cgroup, namespace, thread, instance and memory are new",
                 warm: "engine, code, slot",
+                in_force: &[NAMESPACE_LEFT],
             },
-            Self::NetnsNew => Words {
+            Self::NetnsNew => Row {
                 id: "faaslet-netns-new",
+                found: Some(Found::Cgroup),
+                waits: false,
+                is_proto: false,
                 summary: "a new thread that joins a CPU cgroup, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance",
                 cold: "code mapped, slot reserved, cgroup made; thread, namespace, instance and memory are new",
                 warm: "engine, code, slot, cgroup",
+                in_force: &[NAMESPACE_LEFT],
             },
-            Self::Pooled => Words {
+            Self::Pooled => Row {
                 id: "faaslet-pooled",
+                found: Some(Found::Seat),
+                waits: true,
+                is_proto: false,
                 summary: "a fresh Wasm instance on a thread that waits in its CPU cgroup and network namespace",
                 cold: "code mapped, slot reserved, thread waiting in cgroup and namespace; instance and memory are new",
                 warm: "engine, code, slot, seat, thread in it",
+                in_force: &[],
             },
-            Self::Proto => Words {
+            Self::Proto => Row {
                 id: "proto-faaslet",
+                found: Some(Found::Seat),
+                waits: false,
+                is_proto: true,
                 summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of a snapshot taken after the program's initialisation",
                 cold: "snapshot taken, code and memory image mapped, slot reserved, cgroup and namespace made; thread, instance and its copy-on-write memory are new",
                 warm: "engine, snapshot, slot, seat (cgroup, namespace)",
+                in_force: &[DRAWN_BEFORE],
             },
-            Self::ProtoPooled => Words {
+            Self::ProtoPooled => Row {
                 id: "proto-faaslet-pooled",
+                found: Some(Found::Seat),
+                waits: true,
+                is_proto: true,
                 summary: "a fresh instance of a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace",
                 cold: "snapshot taken, code and memory image mapped, slot reserved, thread waiting in cgroup and namespace; instance and its copy-on-write memory are new",
                 warm: "engine, snapshot, slot, seat, thread in it",
+                in_force: &[DRAWN_BEFORE],
             },
         }
     }
@@ -144,28 +181,14 @@ impl Kind {
             "stack overflow, traps and exit code checked; no file but of granted directories, no inherited environment"
                 .to_owned(),
         );
-        if self == Self::Wasm {
-            in_force.push(LUCET.to_owned());
-        }
-        if self.is_proto() {
-            in_force.push(
-                "what the program drew at random while it was initialised is the same in each start from one snapshot"
-                    .to_owned(),
-            );
-        }
-        if self == Self::New || self == Self::NetnsNew {
-            in_force.push(
-                "the veth pair is gone when the start ends; the kernel frees the rest of its namespace on a thread of its own"
-                    .to_owned(),
-            );
-        }
-        let words = self.words();
+        let row = self.row();
+        in_force.extend(row.in_force.iter().map(|&words| words.to_owned()));
         Description {
-            rung: words.id.to_owned(),
-            summary: words.summary.to_owned(),
+            rung: row.id.to_owned(),
+            summary: row.summary.to_owned(),
             engine: ENGINE.to_owned(),
-            cold: words.cold.to_owned(),
-            warm: words.warm.to_owned(),
+            cold: row.cold.to_owned(),
+            warm: row.warm.to_owned(),
             isolation: self.isolation(),
             settings: in_force,
             max_workers: 4000,

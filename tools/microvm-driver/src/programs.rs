@@ -17,6 +17,10 @@ const VERSION_BYTES: u64 = 4096;
 
 /// What `program --version` says in its first line; `None` if it says nothing or does not end.
 pub(crate) fn version_line(program: &Path) -> Option<String> {
+    version_line_within(program, VERSION_LIMIT)
+}
+
+fn version_line_within(program: &Path, limit: Duration) -> Option<String> {
     let null = File::options()
         .read(true)
         .write(true)
@@ -28,7 +32,7 @@ pub(crate) fn version_line(program: &Path) -> Option<String> {
         .spawn([null.as_fd(), theirs.as_fd(), null.as_fd()])
         .ok()?;
     drop(theirs);
-    if !child.ended(VERSION_LIMIT).ok()? {
+    if !child.ended(limit).ok()? {
         return None;
     }
     // With all that it has started: nothing holds the other end.
@@ -48,18 +52,22 @@ mod tests {
 
     use super::*;
 
-    fn version(script: &str) -> Option<String> {
+    fn version(script: &str, limit: Duration) -> Option<String> {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("program");
         write_script(script, &path);
-        version_line(&path)
+        version_line_within(&path, limit)
     }
 
     #[test]
     fn the_first_line_counts_and_silence_has_a_limit() {
-        assert_eq!(version("echo one; echo two"), Some("one".into()));
-        assert_eq!(version("exit 1"), None);
-        assert_eq!(version("exec sleep 1000"), None);
+        assert_eq!(
+            version("echo one; echo two", VERSION_LIMIT),
+            Some("one".into())
+        );
+        assert_eq!(version("exit 1", VERSION_LIMIT), None);
+        let short = Duration::from_millis(300);
+        assert_eq!(version("exec sleep 1000", short), None);
         assert_eq!(version_line(Path::new("/nonexistent")), None);
     }
 }

@@ -1,6 +1,8 @@
 //! Programs that misbehave: each start fails with a clear message, the next one is made all the same, and
 //! nothing is left.
 
+use std::thread;
+
 use driver_testkit::left;
 
 use crate::common::{Bench, assert_mentions, ready_rungs};
@@ -9,7 +11,9 @@ use crate::modules as m;
 const STARTS: usize = 3;
 
 /// Name, program, and what the message must say.
-const CASES: &[(&str, &str, &[&str])] = &[
+type Case = (&'static str, &'static str, &'static [&'static str]);
+
+const CASES: &[Case] = &[
     ("exit3", m::EXIT_3, &["exit code 3"]),
     ("endless", m::ENDLESS, &["deadline", "300ms"]),
     ("sleeper", m::SLEEPER, &["deadline"]),
@@ -36,27 +40,35 @@ const CASES: &[(&str, &str, &[&str])] = &[
 fn each_start_fails_and_the_driver_goes_on() {
     let modules: Vec<_> = CASES.iter().map(|&(name, wat, _)| (name, wat)).collect();
     let bench = Bench::with(&modules);
-    for rung in ready_rungs("hostile programs") {
-        for &(name, _, says) in CASES {
-            let function = format!("demo/{name}");
-            let ran = bench.fails(
-                4,
-                &format!(
-                    "time 3 --rung {rung} --function {function} --deadline 0.3 --memory-limit 8"
-                ),
-                &[],
-            );
-            let samples = ran.samples();
-            assert_eq!(samples.len(), STARTS, "{rung} {name}: {ran:?}");
-            for sample in samples {
-                assert_mentions(&sample.error.expect("an error"), says);
-            }
-            assert_eq!(ran.batch().failed, STARTS as u64);
-            assert_mentions(&ran.stderr, says);
-            assert!(!ran.stderr.contains('\x1b'), "{:?}", ran.stderr);
-            assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
+    // Side by side, as some of the programs wait for their deadline.
+    thread::scope(|scope| {
+        for rung in ready_rungs("hostile programs") {
+            let bench = &bench;
+            scope.spawn(move || {
+                for case in CASES {
+                    each_start_fails(bench, &rung, case);
+                }
+            });
         }
+    });
+}
+
+fn each_start_fails(bench: &Bench, rung: &str, (name, _, says): &Case) {
+    let function = format!("demo/{name}");
+    let ran = bench.fails(
+        4,
+        &format!("time 3 --rung {rung} --function {function} --deadline 0.3 --memory-limit 8"),
+        &[],
+    );
+    let samples = ran.samples();
+    assert_eq!(samples.len(), STARTS, "{rung} {name}: {ran:?}");
+    for sample in samples {
+        assert_mentions(&sample.error.expect("an error"), says);
     }
+    assert_eq!(ran.batch().failed, STARTS as u64);
+    assert_mentions(&ran.stderr, says);
+    assert!(!ran.stderr.contains('\x1b'), "{:?}", ran.stderr);
+    assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
 }
 
 #[test]

@@ -40,6 +40,15 @@ pub const SLEEPER: &str = r#"(module
         (i64.store (i32.const 24) (i64.const 8640000000000000))
         (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#;
 
+/// Sleeps for five milliseconds in the host.
+pub const NAP: &str = r#"(module
+    (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "_start")
+        (i32.store (i32.const 16) (i32.const 1))
+        (i64.store (i32.const 24) (i64.const 5000000))
+        (if (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)) (then unreachable))))"#;
+
 /// Grows its memory until it is denied, then gives up.
 pub const MEMORY_BOMB: &str = r#"(module
     (memory (export "memory") 1)

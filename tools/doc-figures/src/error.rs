@@ -16,7 +16,7 @@ pub enum FigureError {
     Reference {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the kernel says.
         source: io::Error,
     },
     /// A summary that is none.
@@ -24,7 +24,7 @@ pub enum FigureError {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// Where it departs from the form.
         source: serde_json::Error,
     },
     /// A summary of a later version.
@@ -40,7 +40,7 @@ pub enum FigureError {
     Page {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the kernel says.
         source: io::Error,
     },
     /// A comment that asks for what is not there.

@@ -51,9 +51,9 @@ pub struct Options {
 /// # Errors
 /// The module cannot be read, is not valid, or the new one cannot be written.
 pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
-    let wasm = fs::read(&options.input).map_err(|cause| PostLinkError::Read {
+    let wasm = fs::read(&options.input).map_err(|source| PostLinkError::Read {
         path: options.input.clone(),
-        cause,
+        source,
     })?;
     let passes = Passes {
         copies: options.copies,
@@ -62,13 +62,13 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         carry: !options.no_carry,
         extremes: !options.no_extremes,
     };
-    let (new, done) = rewrite(&wasm, passes).map_err(|cause| PostLinkError::Rewrite {
+    let (new, done) = rewrite(&wasm, passes).map_err(|source| PostLinkError::Rewrite {
         path: options.input.clone(),
-        cause,
+        source,
     })?;
-    fs::write(&options.output, &new).map_err(|cause| PostLinkError::Write {
+    fs::write(&options.output, &new).map_err(|source| PostLinkError::Write {
         path: options.output.clone(),
-        cause,
+        source,
     })?;
     if options.quiet {
         return Ok(Exit::Ok);
@@ -83,9 +83,9 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         wasm.len(),
         new.len()
     ))
-    .map_err(|cause| PostLinkError::Write {
+    .map_err(|source| PostLinkError::Write {
         path: "standard output".into(),
-        cause,
+        source,
     })?;
     Ok(Exit::Ok)
 }

@@ -21,28 +21,28 @@ pub enum RewriteError {
 #[derive(Debug, thiserror::Error)]
 pub enum PostLinkError {
     /// The module cannot be read.
-    #[error("{}: {cause}", path.display())]
+    #[error("{}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
-        cause: io::Error,
+        /// What the kernel says.
+        source: io::Error,
     },
     /// The module cannot be rewritten.
-    #[error("{}: {cause}; link it anew", path.display())]
+    #[error("{}: {source}; link it anew", path.display())]
     Rewrite {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
-        cause: RewriteError,
+        /// What is wrong with it.
+        source: RewriteError,
     },
     /// The new module cannot be written.
-    #[error("cannot write {}: {cause}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Write {
         /// Where to.
         path: PathBuf,
-        /// Why.
-        cause: io::Error,
+        /// What the kernel says.
+        source: io::Error,
     },
 }
 

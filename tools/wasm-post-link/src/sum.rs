@@ -16,7 +16,7 @@ pub(crate) struct Sum {
 
 impl Sum {
     /// The unknown value `id`.
-    fn of(id: u32) -> Self {
+    fn of_unknown(id: u32) -> Self {
         Self {
             terms: vec![(id, 1)],
             constant: 0,
@@ -73,7 +73,7 @@ impl Values {
 
     pub(crate) fn unknown(&mut self) -> Sum {
         self.unknowns += 1;
-        Sum::of(FIRST_UNKNOWN + self.unknowns)
+        Sum::of_unknown(FIRST_UNKNOWN + self.unknowns)
     }
 
     /// What `index` holds now.
@@ -82,7 +82,7 @@ impl Values {
             return sum.clone();
         }
         let sum = if self.by_index {
-            Sum::of(index)
+            Sum::of_unknown(index)
         } else {
             self.unknown()
         };

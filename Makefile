@@ -109,6 +109,9 @@ doctor: build ## Say what this host can and cannot measure, and how to mend it
 overhead: prepare ## Print our own overhead as ratios to bare loops and to peers (idle machine)
 	cargo bench --workspace --locked --bench overhead
 
+slow-down: prepare ## Put a slow-down of 10 % in, see that it is called one (idle machine, ten minutes; ARGS='20 --budget 4')
+	cargo bench --workspace --locked --bench slow_down -- $(ARGS)
+
 test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Install, build, run every test
 	@$(run_tests)
 
@@ -203,4 +206,4 @@ include pybench-src/build.mk
 include pybench-src/functions.mk
 
 .PHONY: help setup setup-dev setup-lint build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead test check polybench-quick polybench-for-tests python-if-possible figures lint install clean-runtime
+	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible figures lint install clean-runtime

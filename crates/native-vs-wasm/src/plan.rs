@@ -77,8 +77,6 @@ fn nanoseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::slice::from_ref;
-
     use super::*;
     use proptest::prelude::*;
 
@@ -109,15 +107,14 @@ mod tests {
         let ms = |all: &[u64]| -> Vec<Duration> {
             all.iter().map(|&ms| Duration::from_millis(ms)).collect()
         };
-        let together = |all: &[u64]| watched_together(&ms(all));
+        let together = |all: &[u64]| -> Vec<(usize, usize)> {
+            let blocks = watched_together(&ms(all)).into_iter();
+            blocks.map(|block| (block.start, block.end)).collect()
+        };
         assert_eq!(together(&[]), []);
-        assert_eq!(together(&[10, 10]).as_slice(), from_ref(&(0..2)));
-        assert_eq!(together(&[1500, 400, 600, 2000]), [0..1, 1..3, 3..4]);
-        assert_eq!(
-            together(&[400, 700, 300]).as_slice(),
-            from_ref(&(0..3)),
-            "the rest goes along"
-        );
+        assert_eq!(together(&[10, 10]), [(0, 2)]);
+        assert_eq!(together(&[1500, 400, 600, 2000]), [(0, 1), (1, 3), (3, 4)]);
+        assert_eq!(together(&[400, 700, 300]), [(0, 3)], "the rest goes along");
     }
 
     proptest! {

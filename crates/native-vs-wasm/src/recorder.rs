@@ -10,6 +10,7 @@ use measure_core::contract::sample::{SCHEMA, Sample, Value};
 use measure_core::contract::vocabulary::phase::{ITERATION, KERNEL, PROCESS, REPEATED, TOTAL};
 use measure_core::contract::vocabulary::{Measure, Metric};
 use probes::host_watch::HostBlock;
+use probes::wall_clock::WallClock;
 use report::Records;
 
 use crate::column::{Run, Task};
@@ -67,6 +68,7 @@ pub(crate) struct Recorder {
     comparison: Comparison,
     /// Position of the next run among all.
     block: u32,
+    begun: WallClock,
 }
 
 impl Recorder {
@@ -101,6 +103,7 @@ impl Recorder {
                 info,
             },
             block: 0,
+            begun: WallClock::start(),
         };
         recorder.save()?;
         Ok(recorder)
@@ -274,6 +277,10 @@ impl Recorder {
     /// Writes the tables and gives everything back for printing. `ended` says what ended the run early.
     pub(crate) fn finish(mut self, ended: Option<String>) -> Result<Comparison, CompareError> {
         self.comparison.info.ended = ended;
+        if let Some(stepped) = self.begun.stepped() {
+            eprintln!("warning: {stepped}");
+            self.comparison.info.notes.push(stepped);
+        }
         if let Some(environment) = &mut self.comparison.records.environment {
             probes::environment::finish(environment);
         }

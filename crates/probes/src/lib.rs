@@ -10,3 +10,4 @@ pub mod host_watch;
 pub mod kernel_memory;
 pub mod memory;
 pub mod perf;
+pub mod wall_clock;

@@ -133,8 +133,8 @@ pub struct TimeOptions {
         default_value = "1,2,4"
     )]
     workers: Vec<usize>,
-    /// Driver processes of a rung, each a replicate [default: at least 10, of rungs above 10 ms 6; more until the interval of
-    /// the isolated median is within 10 %]
+    /// Driver processes of a rung, each a replicate [default: at least 10, of rungs above 10 ms 6; as many more as should bring
+    /// the interval of the isolated median within 10 %]
     #[structopt(long, name = "PROCESSES")]
     repetitions: Option<u32>,
     /// Seconds to spend on a rung beyond its least processes [default: 25; with --all less if there are many, so that it takes

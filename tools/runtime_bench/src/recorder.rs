@@ -1,7 +1,6 @@
 //! Writes what is measured into the run directory, as it is measured.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
 
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::protocol::StartSample;
@@ -9,6 +8,7 @@ use measure_core::contract::run_dir::{RESULTS, RunDir, RunDirError};
 use measure_core::contract::run_info::{Part, ProcessInfo, RUN_INFO, RunInfo, RungInfo};
 use measure_core::contract::sample::{SCHEMA, Sample, Value};
 use measure_core::contract::vocabulary::{Measure, Metric, phase};
+use probes::wall_clock::WallClock;
 use report::{Records, RunSummary};
 
 use crate::error::BenchError;
@@ -22,7 +22,7 @@ pub struct Recorder {
     environment: Environment,
     seed: u64,
     block: u32,
-    begun: (Instant, SystemTime),
+    begun: WallClock,
 }
 
 /// What a sample is about, within the present block.
@@ -77,7 +77,7 @@ impl Recorder {
             environment,
             seed,
             block: 0,
-            begun: (Instant::now(), SystemTime::now()),
+            begun: WallClock::start(),
         };
         recorder.save()?;
         Ok(recorder)
@@ -278,34 +278,13 @@ impl Recorder {
     /// The tables cannot be written.
     pub fn finish(mut self) -> Result<String, RunDirError> {
         probes::environment::finish(&mut self.environment);
-        let (monotonic, wall) = self.begun;
-        if let Some(stepped) = clock_step(monotonic.elapsed(), wall, SystemTime::now()) {
+        if let Some(stepped) = self.begun.stepped() {
             eprintln!("warning: {stepped}");
             self.part().notes.push(stepped);
         }
         self.save()?;
         write_tables(&self.dir, &Records::read(self.dir.path())?)
     }
-}
-
-/// By how much the two clocks of a host may run apart without a step: an hour of the fastest slewing that the kernel does
-/// is 1.8 s.
-const SLEW: Duration = Duration::from_secs(2);
-
-/// What to say if the wall clock did not go on as `elapsed` did, from `then` to `now`.
-fn clock_step(elapsed: Duration, then: SystemTime, now: SystemTime) -> Option<String> {
-    let expected = then + elapsed;
-    let (by, direction) = match now.duration_since(expected) {
-        Ok(ahead) => (ahead, "forward"),
-        Err(behind) => (behind.duration(), "back"),
-    };
-    (by > SLEW + elapsed / 2000).then(|| {
-        format!(
-            "the wall clock (CLOCK_REALTIME) stepped {direction} by {} s during the run, or the host was suspended: its dates do not tell how long it \
-             took; times of starts are by CLOCK_MONOTONIC and stand",
-            by.as_secs()
-        )
-    })
 }
 
 /// Writes every table of `records` into `dir`, and returns the one for a terminal.
@@ -318,21 +297,4 @@ pub fn write_tables(dir: &RunDir, records: &Records) -> Result<String, RunDirErr
         dir.write(file.name, file.content.as_bytes())?;
     }
     Ok(report::terminal(&summary, table::terminal_width()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_of_the_wall_clock_is_told_from_slewing() {
-        let then = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let after = |seconds| then + Duration::from_millis(seconds);
-        let hour = Duration::from_secs(3600);
-        assert_eq!(clock_step(hour, then, after(3_600_000)), None);
-        assert_eq!(clock_step(hour, then, after(3_601_700)), None);
-        let said = |seconds| clock_step(hour, then, after(seconds)).expect("a step");
-        assert!(said(3_660_000).contains("forward by 60 s"));
-        assert!(said(3_540_000).contains("back by 60 s"));
-    }
 }

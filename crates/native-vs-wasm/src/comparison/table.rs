@@ -248,7 +248,7 @@ fn conditions(comparison: &Comparison) -> String {
     let mut text = environment
         .and_then(report::cpu)
         .map_or(String::new(), |cpu| format!("CPU: {cpu}\n"));
-    if !info.builds.is_empty() {
+    if info.benchmarks.iter().any(|b| b.best_native.is_some()) {
         text += &format!(
             "{BEST_NATIVE}: the fastest build of each kernel, chosen by runs that are not reported\n"
         );

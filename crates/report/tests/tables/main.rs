@@ -88,26 +88,33 @@ fn disturbed_blocks_are_counted_by_reason() {
 fn what_cannot_run_is_a_row_with_its_reason_and_advice() {
     let mut made = Made::default();
     made.designs("fast", 6, 1);
-    made.add(
-        "docker-none",
-        Measure::Probe,
-        phase::TOTAL,
-        Metric::Ready,
-        Value::Unavailable("no dockerd, apt-get install docker.io".into()),
-        0,
-    );
+    for rung in ["docker-none", "docker-host"] {
+        made.add(
+            rung,
+            Measure::Probe,
+            phase::TOTAL,
+            Metric::Ready,
+            Value::Unavailable("no dockerd, apt-get install docker.io".into()),
+            0,
+        );
+    }
     let unavailable = Probe::Unavailable {
         why: "no dockerd".into(),
         mend: "apt-get install docker.io".into(),
     };
-    let records = made.records(info(vec![
+    let mut plan = info(vec![
         rung_info("fast", Probe::Ready),
-        rung_info("docker-none", unavailable),
-    ]));
+        rung_info("docker-none", unavailable.clone()),
+        rung_info("docker-host", unavailable),
+    ]);
+    plan.parts[0].notes.push("the host was disturbed".into());
+    let records = made.records(plan);
     let wanted = "unavailable: no dockerd, apt-get install docker.io";
     assert!(content(&records, "report.md").contains(wanted));
     let short = terminal(&records);
-    assert!(short.contains(wanted), "{short}");
+    // Each reason once; and what there is to know of the run.
+    let line = format!("docker-none, docker-host  {wanted}\nnote: the host was disturbed\n");
+    assert!(short.ends_with(&line), "{short}");
     assert!(
         short
             .lines()

@@ -150,6 +150,8 @@ impl EngineSettings {
             .memory_reservation(RESERVATION_BYTES)
             .memory_guard_size(GUARD_BYTES)
             .max_wasm_stack(self.stack_limit_bytes)
+            // No stack is walked where a deadline interrupts: see `deadline`. What a trap names is found in `trace`.
+            .wasm_backtrace_max_frames(None)
             .cranelift_opt_level(OptLevel::Speed)
             .wasm_memory64(false)
             .wasm_multi_memory(false)

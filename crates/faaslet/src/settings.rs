@@ -173,7 +173,7 @@ impl EngineSettings {
             format!("table limit {} elements", self.table_limit_elements),
             format!("Wasm stack limit {} KiB", self.stack_limit_bytes >> 10),
             format!(
-                "deadline {:?} by signal, looked at every {:?}, no check in code",
+                "deadline {:?} by signal, looked at every {:?}, no check in loops and functions",
                 self.deadline, self.tick
             ),
             "pooling allocator, one slot per worker, copy-on-write images".to_owned(),

@@ -118,7 +118,7 @@ fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// `wasm`, a valid module, as the engine is to compile it.
+/// `wasm` as the engine is to compile it; what is not valid stays so.
 ///
 /// # Errors
 /// It is not valid.
@@ -187,18 +187,19 @@ impl Reencode for Rewriter {
             let op = op?;
             let known = length.take().map(i32::cast_unsigned);
             match op {
-                Operator::MemoryCopy { .. }
-                    if known.is_none_or(|n| n > INLINE_BYTES.cast_unsigned()) =>
-                {
+                Operator::MemoryCopy {
+                    dst_mem: 0,
+                    src_mem: 0,
+                } if known.is_none_or(|n| n > INLINE_BYTES.cast_unsigned()) => {
                     function.instruction(&Instruction::Call(self.0.helper(COPY)));
                 }
-                Operator::MemoryFill { .. } => {
+                Operator::MemoryFill { mem: 0 } => {
                     function.instruction(&Instruction::Call(self.0.helper(FILL)));
                 }
-                Operator::MemoryGrow { .. } => {
+                Operator::MemoryGrow { mem: 0 } => {
                     function.instruction(&Instruction::Call(self.0.helper(GROW)));
                 }
-                Operator::MemoryInit { data_index, .. } => {
+                Operator::MemoryInit { data_index, mem: 0 } => {
                     function.instruction(&Instruction::Call(self.0.init(data_index)));
                 }
                 op => {

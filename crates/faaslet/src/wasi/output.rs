@@ -59,5 +59,5 @@ fn wait(fd: BorrowedFd<'_>, watch: &Watch) {
 fn is_ready(fd: BorrowedFd<'_>, within: Duration) -> bool {
     let timeout = PollTimeout::try_from(within.saturating_add(Duration::from_micros(999)));
     let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
-    poll(&mut fds, timeout.unwrap_or(PollTimeout::ZERO)) != Ok(0)
+    poll(&mut fds, timeout.unwrap_or(PollTimeout::ZERO)).is_ok_and(|ready| ready > 0)
 }

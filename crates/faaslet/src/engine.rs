@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::Engine;
+use wasmtime::{Engine, Module};
 
 use crate::budget::Budget;
+use crate::bulk::in_pieces;
 use crate::deadline::Deadlines;
 use crate::error::FaasletError;
 use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
@@ -45,6 +46,19 @@ impl FaasletEngine {
     #[must_use]
     pub fn wasmtime(&self) -> &Engine {
         &self.engine
+    }
+
+    /// Compiles `wasm`, a valid module, for [`Function::new`](crate::Function::new).
+    ///
+    /// # Errors
+    /// It is not valid, or has what the engine does not do.
+    pub fn compile(&self, wasm: &[u8]) -> wasmtime::Result<Module> {
+        Module::new(&self.engine, in_pieces(wasm)?)
+    }
+
+    /// The same as bytes, to be kept.
+    pub(crate) fn precompile(&self, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+        self.engine.precompile_module(&in_pieces(wasm)?)
     }
 
     /// What is in force.

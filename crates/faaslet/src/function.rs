@@ -11,13 +11,13 @@ use wasmtime::{
 };
 
 use crate::budget::Budget;
-use crate::deadline::{Code, Deadlines, Watched};
+use crate::deadline::{self, Code, Deadlines, Watch, Watched};
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, ProcExit, SetupError, StartError, Stop};
 use crate::files::descriptors::Descriptors;
 use crate::grants::Grants;
 use crate::host::{Given, Host};
-use crate::library::{self, Library};
+use crate::library::Library;
 use crate::validate::within_limits;
 use crate::wasi;
 
@@ -65,7 +65,6 @@ struct Inner {
     needs_files: bool,
     grants: Arc<Given>,
     code: Arc<Code>,
-    is_library: bool,
 }
 
 impl Function {
@@ -138,7 +137,6 @@ impl Function {
             needs_files,
             grants: Arc::new(Given::new(grants, engine.budget(), memory_bytes)),
             code: engine.deadlines().code(module),
-            is_library: library.is_some(),
         })))
     }
 
@@ -220,14 +218,12 @@ impl Function {
         }
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);
         store.limiter(|host| host);
-        if inner.is_library {
-            // SAFETY: the handler looks at what this thread runs, and changes where it goes on.
-            unsafe {
-                store.set_signal_handler(|signal, info, context| {
-                    library::fault(signal, info, context)
-                })
-            };
-        }
+        // SAFETY: the handler looks at what this thread runs; where it is a library, it changes where it goes on.
+        unsafe {
+            store.set_signal_handler(|signal, info, context| {
+                deadline::faulted(signal, info, context)
+            })
+        };
         Ok(store)
     }
 
@@ -257,38 +253,26 @@ impl Function {
             (_, Some(Stop::Deadline)) => Err(late()),
             (_, Some(Stop::Interrupted)) => Err(StartError::Interrupted),
             (Some(_), _) => Err(StartError::Trap {
-                cause: one_line(error),
+                cause: named(error, &host.watch),
                 note: host.note(),
             }),
             // The allocator has no slot, or a limit is met while the instance is made.
             _ => Err(match (host.over_budget(), host.note()) {
                 (Some(over), _) => SetupError::Budget(over),
-                (None, note) if note.is_empty() => SetupError::Instance(one_line(error)),
-                (None, note) => SetupError::Instance(format!("{}; {note}", one_line(error))),
+                (None, note) if note.is_empty() => {
+                    SetupError::Instance(error.root_cause().to_string())
+                }
+                (None, note) => SetupError::Instance(format!("{}; {note}", error.root_cause())),
             }
             .into()),
         }
     }
 }
 
-/// So many frames of a back trace are named.
-const FRAMES: usize = 6;
-
-/// The cause and the innermost Wasm frames, each called by the next.
-fn one_line(error: &wasmtime::Error) -> String {
+/// The cause of a trap and the innermost functions it came from, each called by the next.
+fn named(error: &wasmtime::Error, watch: &Watch) -> String {
     let cause = error.root_cause().to_string();
-    let frames = error
-        .downcast_ref::<wasmtime::WasmBacktrace>()
-        .map(wasmtime::WasmBacktrace::frames)
-        .unwrap_or_default();
-    let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
-        Some(name) => format!("`{}`", name.escape_debug()),
-        None => format!("function[{}]", frame.func_index()),
-    };
-    let mut names: Vec<String> = frames.iter().take(FRAMES).map(name).collect();
-    if frames.len() > FRAMES {
-        names.push("...".to_owned());
-    }
+    let names = watch.trace.names(&watch.code);
     if names.is_empty() {
         return cause;
     }

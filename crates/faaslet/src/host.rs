@@ -58,8 +58,6 @@ pub(crate) struct Host {
     pub(crate) grants: Arc<Given>,
     /// Linear memory that was counted for it.
     counted_bytes: usize,
-    /// And before it last grew.
-    counted_before_bytes: usize,
     disk_left: DiskLeft,
     output_left: DiskLeft,
     /// Bit n is set once the program has closed descriptor n.
@@ -82,7 +80,6 @@ impl Host {
             },
             grants: grants.clone(),
             counted_bytes: 0,
-            counted_before_bytes: 0,
             disk_left: DiskLeft::new(settings.budget.disk_limit_bytes),
             output_left: DiskLeft::new(settings.budget.disk_limit_bytes),
             closed: 0,
@@ -209,26 +206,27 @@ impl Drop for Host {
     }
 }
 
+/// Whatever grows, or fails to, asks whether its program may go on.
 impl ResourceLimiter for Host {
     fn memory_growing(
         &mut self,
         current: usize,
         wanted: usize,
-        _: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.counted_before_bytes = self.counted_bytes;
+        self.watch.in_time()?;
         let limit = self.limits.memory_bytes;
-        let within = self
-            .limits
-            .allows(wanted <= limit, Denied::Memory { wanted, limit });
-        Ok(within && self.count_memory(current, wanted))
+        let denied = Denied::Memory { wanted, limit };
+        let within = self.limits.allows(wanted <= limit, denied);
+        // What it says itself that it may have: refused here, so that nothing is counted that the engine refuses after us.
+        let declared = maximum.is_none_or(|maximum| wanted <= maximum);
+        Ok(within && declared && self.count_memory(current, wanted))
     }
 
+    /// Also of growths that no memory has room for, of which nothing was counted: with these a program is asked
+    /// ([`bulk`](crate::bulk)).
     fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
-        let more = self.counted_bytes - self.counted_before_bytes;
-        self.grants.budget.memory.give(more as u64);
-        self.counted_bytes = self.counted_before_bytes;
-        Ok(())
+        Ok(self.watch.in_time()?)
     }
 
     fn table_growing(
@@ -237,9 +235,14 @@ impl ResourceLimiter for Host {
         wanted: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
+        self.watch.in_time()?;
         let limit = self.limits.table_elements;
         let within = wanted <= limit;
         Ok(self.limits.allows(within, Denied::Table { wanted, limit }))
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        Ok(self.watch.in_time()?)
     }
 
     fn instances(&self) -> usize {

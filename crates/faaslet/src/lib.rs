@@ -12,6 +12,7 @@
 
 mod altstack;
 mod budget;
+mod bulk;
 mod deadline;
 pub mod engine;
 pub mod error;
@@ -31,6 +32,7 @@ mod stack;
 pub mod stdin;
 pub mod store;
 pub mod thread;
+mod trace;
 mod validate;
 pub mod waiting;
 mod wasi;

@@ -1,10 +1,10 @@
 //! The registers of an interrupted thread, as a handler of signals may change them.
 
-pub(crate) use machine::{call, pc, set_pc, sp};
+pub(crate) use machine::{argument, call, fp, pc, set_pc, sp};
 
 #[cfg(target_arch = "x86_64")]
 mod machine {
-    use libc::{REG_RDI, REG_RIP, REG_RSI, REG_RSP, c_int, ucontext_t};
+    use libc::{REG_RBP, REG_RDI, REG_RIP, REG_RSI, REG_RSP, c_int, ucontext_t};
 
     fn get(context: &ucontext_t, register: c_int) -> usize {
         context.uc_mcontext.gregs[register as usize].cast_unsigned() as usize
@@ -24,6 +24,16 @@ mod machine {
 
     pub(crate) fn sp(context: &ucontext_t) -> usize {
         get(context, REG_RSP)
+    }
+
+    /// The frame pointer.
+    pub(crate) fn fp(context: &ucontext_t) -> usize {
+        get(context, REG_RBP)
+    }
+
+    /// Where functions have their first argument.
+    pub(crate) fn argument(context: &ucontext_t) -> usize {
+        get(context, REG_RDI)
     }
 
     /// Has the thread go on as if `to` had just been called with `arguments`, on the stack that ends at `stack`.
@@ -49,6 +59,16 @@ mod machine {
 
     pub(crate) fn sp(context: &ucontext_t) -> usize {
         context.uc_mcontext.sp as usize
+    }
+
+    /// The frame pointer.
+    pub(crate) fn fp(context: &ucontext_t) -> usize {
+        context.uc_mcontext.regs[29] as usize
+    }
+
+    /// Where functions have their first argument.
+    pub(crate) fn argument(context: &ucontext_t) -> usize {
+        context.uc_mcontext.regs[0] as usize
     }
 
     /// Has the thread go on as if `to` had just been called with `arguments`, on the stack that ends at `stack`.

@@ -150,6 +150,8 @@ impl EngineSettings {
             .memory_reservation(RESERVATION_BYTES)
             .memory_guard_size(GUARD_BYTES)
             .max_wasm_stack(self.stack_limit_bytes)
+            // No stack is walked where a deadline interrupts: see `deadline`. What a trap names is found in `trace`.
+            .wasm_backtrace_max_frames(None)
             .cranelift_opt_level(OptLevel::Speed)
             .wasm_memory64(false)
             .wasm_multi_memory(false)
@@ -171,7 +173,7 @@ impl EngineSettings {
             format!("table limit {} elements", self.table_limit_elements),
             format!("Wasm stack limit {} KiB", self.stack_limit_bytes >> 10),
             format!(
-                "deadline {:?} by signal, looked at every {:?}, no check in code",
+                "deadline {:?} by signal, looked at every {:?}, no check in loops and functions",
                 self.deadline, self.tick
             ),
             "pooling allocator, one slot per worker, copy-on-write images".to_owned(),

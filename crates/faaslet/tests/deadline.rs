@@ -197,3 +197,42 @@ fn a_trap_before_the_deadline_is_a_trap() {
     let result = function.start(&mut Untimed);
     assert!(matches!(result, Err(StartError::Trap { .. })), "{result:?}");
 }
+
+#[test]
+fn a_trap_names_the_functions_that_it_came_from() {
+    let engine = engine(60_000);
+    let cause = |fields: &str| {
+        let function = function(&engine, module(fields));
+        match function.start(&mut Untimed) {
+            Err(StartError::Trap { cause, .. }) => cause,
+            other => panic!("{other:?}"),
+        }
+    };
+    let main = r#"(func $main (call $inner (i32.const 8))) (func (export "_start") (call $main))"#;
+    for (body, trap) in [
+        (
+            "(drop (i32.div_u (i32.const 1) (i32.load (i32.const 0))))",
+            "divide by zero",
+        ),
+        ("(drop (i32.load (i32.const -8)))", "out of bounds"),
+        ("unreachable", "unreachable"),
+    ] {
+        let said = cause(&format!("(func $inner (param i32) {body}) {main}"));
+        assert!(said.contains(trap), "{said}");
+        assert!(said.contains(" in `inner` < `main` < "), "{said}");
+    }
+    // Of many frames only the innermost are named.
+    let deep = cause(&format!(
+        r#"(func $inner (param i32)
+            (if (i32.eqz (local.get 0)) (then unreachable))
+            (call $inner (i32.sub (local.get 0) (i32.const 1)))) {main}"#
+    ));
+    assert!(
+        deep.ends_with(&format!("{}...", "`inner` < ".repeat(6))),
+        "{deep}"
+    );
+    let endless = cause(&format!(
+        "(func $inner (param i32) (call $inner (i32.const 1)) (drop (i32.load (i32.const 0)))) {main}"
+    ));
+    assert!(endless.contains("`inner` < `inner`"), "{endless}");
+}

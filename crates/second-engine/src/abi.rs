@@ -16,7 +16,7 @@ pub struct Start {
     /// Calls import number `import`, whose arguments lie in `values`, where its result is put: room for as many as it has
     /// parameters, at least one. 0 if the program may go on.
     pub call: unsafe extern "C" fn(context: *mut c_void, import: u32, values: *mut u64) -> i32,
-    /// Grows the memory by so many pages of 64 KiB, in place; how many it had before, or -1.
+    /// Grows the memory by so many pages of 64 KiB, in place; how many it had before, -1, or [`GROW_STOPPED`].
     pub grow: unsafe extern "C" fn(context: *mut c_void, pages: u64) -> i64,
     /// The memory, which must not move. No access of the module reaches beyond the guard that its loader has behind it.
     pub memory: *mut u8,
@@ -37,6 +37,9 @@ pub type Run = unsafe extern "C" fn(start: *mut Start) -> i32;
 /// Name of the function that makes [`RUN`] return a status, from wherever the module's code was interrupted. It is never
 /// called, but gone on at, with the start and the status for arguments.
 pub const ESCAPE: &CStr = c"faaslet_escape";
+
+/// What growing returns if the program may not go on.
+pub const GROW_STOPPED: i64 = -2;
 
 /// The most parameters of an imported function: more than any function of WASI has.
 pub const PARAMS_MAX: usize = 16;
@@ -129,6 +132,7 @@ pub(crate) fn header() -> String {
     for (status, name) in Status::ALL {
         let _ = writeln!(c, "    {name} = {},", *status as i32);
     }
+    let _ = writeln!(c, "    GROW_STOPPED = {GROW_STOPPED},");
     c.push_str("};\n\n#define CHECK_FAASLET_START");
     let start = "struct faaslet_start";
     let mut check = |condition: String| {

@@ -82,7 +82,8 @@ impl Toolchain {
             1 => vec![c],
             n => (0..n).map(|i| file(&format!("module_{i}.c"))).collect(),
         };
-        sources.extend([file("imports.c"), file("library.c"), self.runtime()]);
+        sources.extend(["imports.c", "library.c", "bytes.c"].map(file));
+        sources.push(self.runtime());
         let objects = side_by_side(&sources, |source| {
             let object = work
                 .0

@@ -2,8 +2,10 @@
  * A module that wasm2c wrote in C as a shared library: its instance, its way to the host and its way out. Memory, functions and
  * deadline are the loader's.
  *
- * HAS_IMPORTS says that the module imports something. A trap, a host that says stop, and a handler of signals that moves the
- * program counter to faaslet_escape all leave by longjmp: between faaslet_run and there are only frames of the module.
+ * HAS_IMPORTS says that the module imports something. A trap, a host that says stop, and a deadline all leave by a handler of
+ * signals that moves the program counter to faaslet_escape, on a stack kept for it, and from there by longjmp: between
+ * faaslet_run and there are only frames of the module. So a module may use up its stack to the last byte: nothing but code of
+ * this library, which a handler can leave at any instruction, runs on what is left. What else is called asks for room first.
  */
 #include <setjmp.h>
 #include <stdlib.h>
@@ -20,6 +22,28 @@ enum { RETURN_ADDRESS_BYTES = 0 };
 #endif
 
 static __thread struct faaslet_start *current;
+
+/* Of the stack, what functions of the C library need that are called from any depth. */
+enum { ROOM_BYTES = 16 << 10 };
+
+/* Ends the start with `status`, which the handler finds where functions have their first argument. */
+static inline __attribute__((noreturn, always_inline)) void leave(int32_t status)
+{
+#ifdef __x86_64__
+    __asm__ volatile("ud2" : : "D"((uint64_t)(uint32_t)status));
+#else
+    register uint64_t argument __asm__("x0") = (uint32_t)status;
+    __asm__ volatile("udf #0" : : "r"(argument));
+#endif
+    __builtin_unreachable();
+}
+
+/* A stack that has less than ROOM_BYTES left ends the start here, as each page is touched. */
+static __attribute__((noinline)) void need_room(void)
+{
+    volatile char room[ROOM_BYTES];
+    room[0] = 0;
+}
 
 void faaslet_escape(struct faaslet_start *start, int32_t status)
 {
@@ -59,9 +83,9 @@ void call_host(struct w2c_wasi__snapshot__preview1 *host, uint32_t import, uint6
 {
     struct faaslet_start *start = host->start;
     if ((uintptr_t)__builtin_frame_address(0) < start->stack_limit)
-        faaslet_escape(start, STATUS_STACK);
+        leave(STATUS_STACK);
     if (start->call(start->context, import, values))
-        faaslet_escape(start, STATUS_STOPPED);
+        leave(STATUS_STOPPED);
 }
 
 void host_trap(wasm_rt_trap_t trap)
@@ -95,7 +119,7 @@ void host_trap(wasm_rt_trap_t trap)
     default:
         break;
     }
-    faaslet_escape(current, status);
+    leave(status);
 }
 
 void wasm_rt_allocate_memory(wasm_rt_memory_t *memory, uint64_t initial, uint64_t max, bool is64, uint32_t page_bytes)
@@ -103,17 +127,20 @@ void wasm_rt_allocate_memory(wasm_rt_memory_t *memory, uint64_t initial, uint64_
     uint8_t *data = current->memory;
     uint64_t size = initial * page_bytes;
     if (is64 || page_bytes != WASM_DEFAULT_PAGE_SIZE || size > current->memory_bytes)
-        faaslet_escape(current, STATUS_NO_INSTANCE);
+        leave(STATUS_NO_INSTANCE);
     *memory = (wasm_rt_memory_t){
         .data = data, .data_end = data + size, .page_size = page_bytes, .pages = initial, .max_pages = max, .size = size};
 }
 
 uint64_t wasm_rt_grow_memory(wasm_rt_memory_t *memory, uint64_t pages)
 {
+    need_room();
     struct faaslet_start *start = current;
     if ((uintptr_t)__builtin_frame_address(0) < start->stack_limit)
-        faaslet_escape(start, STATUS_STACK);
+        leave(STATUS_STACK);
     int64_t before = start->grow(start->context, pages);
+    if (before == GROW_STOPPED)
+        leave(STATUS_STOPPED);
     if (before < 0)
         return (uint64_t)-1;
     memory->pages = (uint64_t)before + pages;

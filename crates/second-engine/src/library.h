@@ -9,7 +9,7 @@ struct faaslet_start {
     void *context;
     /* Calls import number `import`; its arguments lie in `values`, where its result is put. 0 if the program may go on. */
     int32_t (*call)(void *context, uint32_t import, uint64_t *values);
-    /* Grows the memory by so many pages of 64 KiB, in place; how many it had before, or -1. */
+    /* Grows the memory by so many pages of 64 KiB, in place; how many it had before, -1, or GROW_STOPPED if the program may not go on. */
     int64_t (*grow)(void *context, uint64_t pages);
     /* The memory, which must not move. No access of the module reaches beyond the guard that its loader has behind it. */
     uint8_t *memory;
@@ -24,7 +24,7 @@ CHECK_FAASLET_START
 
 /* Runs the module once, in a fresh instance. */
 __attribute__((visibility("default"))) int32_t faaslet_run(struct faaslet_start *start);
-/* Makes faaslet_run return `status`, from wherever the module's code was interrupted. */
+/* Makes faaslet_run return `status`, from wherever the module's code was interrupted: gone on at by handlers of signals alone. */
 __attribute__((visibility("default"), noreturn)) void faaslet_escape(struct faaslet_start *start, int32_t status);
 
 struct w2c_wasi__snapshot__preview1 {

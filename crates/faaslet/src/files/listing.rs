@@ -41,12 +41,13 @@ struct Entry {
 
 impl Listing {
     /// Fills `out` with entries of `dir` from the number `cookie` on, the last one perhaps in part, and says how much
-    /// it filled: less than all of it after the last entry.
+    /// it filled: less than all of it after the last entry. Gives up where it is to `stop`.
     pub(crate) fn read(
         &mut self,
         dir: BorrowedFd<'_>,
         cookie: u64,
         out: &mut [u8],
+        stop: &dyn Fn() -> bool,
     ) -> Answer<usize> {
         if cookie == 0 {
             self.begun = false;
@@ -59,7 +60,7 @@ impl Listing {
                 // The directory's own inode for its parent too, which may be outside.
                 out.put(next, fstat(dir)?.st_ino, kind(FileType::Directory), name);
             } else {
-                let Some((entry, name)) = self.entry(dir, at - DOTS.len() as u64)? else {
+                let Some((entry, name)) = self.entry(dir, at - DOTS.len() as u64, stop)? else {
                     break;
                 };
                 if std::str::from_utf8(name).is_err() {
@@ -73,7 +74,12 @@ impl Listing {
     }
 
     /// Entry number `index`, if there are so many.
-    fn entry(&mut self, dir: BorrowedFd<'_>, index: u64) -> Answer<Option<(Entry, &[u8])>> {
+    fn entry(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        index: u64,
+        stop: &dyn Fn() -> bool,
+    ) -> Answer<Option<(Entry, &[u8])>> {
         if !self.begun || index < self.first {
             seek(dir, SeekFrom::Start(0))?;
             *self = Self {
@@ -89,6 +95,9 @@ impl Listing {
             }
             if self.ended {
                 return Ok(None);
+            }
+            if stop() {
+                return Err(Errno::Intr);
             }
             self.next_batch(dir)?;
         }
@@ -189,7 +198,7 @@ mod tests {
         let mut out = vec![0; buffer_bytes];
         loop {
             let used = listing
-                .read(dir.as_fd(), cookie, &mut out)
+                .read(dir.as_fd(), cookie, &mut out, &|| false)
                 .expect("entries");
             for (next, name) in names(&out[..used]) {
                 assert_eq!(next, cookie + 1);
@@ -229,7 +238,7 @@ mod tests {
             (2501, true),
             (2502, false),
         ] {
-            let read = listing.read(dir.as_fd(), cookie, &mut out);
+            let read = listing.read(dir.as_fd(), cookie, &mut out, &|| false);
             assert_eq!(read.unwrap_or(0) > 0, any, "{cookie}");
         }
         // What was added is seen from the beginning on.
@@ -242,7 +251,7 @@ mod tests {
         let temp = tempfile::TempDir::new().expect("a directory");
         let dir = File::open(temp.path()).expect("a directory");
         let mut out = [0; 2 * DIRENT_BYTES + 3];
-        let used = Listing::default().read(dir.as_fd(), 0, &mut out);
+        let used = Listing::default().read(dir.as_fd(), 0, &mut out, &|| false);
         assert_eq!(used, Ok(out.len()));
         assert_eq!(out[8..16], out[DIRENT_BYTES + 1 + 8..][..8]);
     }

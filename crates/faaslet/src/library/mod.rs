@@ -4,7 +4,8 @@
 //! code. Only the module's own code is the library's, called by a small module that stands for it ([`adapter`]).
 //! * Memory is the engine's: as its own code, the library's has no bounds check, and the guard behind a slot keeps what it
 //!   can reach apart. A library is made only of a module whose offsets end in the guard.
-//! * A fault in the library's code is a trap, and so is a stack that is used up: it ends in a guard page.
+//! * A fault in the library's code is a trap, and so is a stack that is used up: it ends in a guard page. Its own traps are
+//!   illegal instructions, so that they need no stack either.
 //! * The deadline interrupts the library's code at any instruction, as it does the engine's.
 
 mod adapter;
@@ -224,6 +225,11 @@ unsafe extern "C" fn grow(context: *mut c_void, pages: u64) -> i64 {
     // SAFETY: as in `call`.
     let run = unsafe { &mut *context.cast::<Run<'_, '_>>() };
     let grown = run.memory.grow(&mut run.caller, pages);
+    // Of a growth by nothing no limiter is told.
+    if let Err(stop) = run.caller.data().watch.in_time() {
+        run.error = Some(stop.into());
+        return abi::GROW_STOPPED;
+    }
     grown
         .ok()
         .and_then(|before| i64::try_from(before).ok())

@@ -19,7 +19,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use wasmtime::{Instance, Module, Store as WasmStore};
+use wasmtime::{Instance, Store as WasmStore};
 use wasmtime_wizer::Wizer;
 
 use names::REACTOR;
@@ -62,7 +62,8 @@ pub fn take(
         instances: 3,
         ..engine.settings().clone()
     })?;
-    let module = Module::new(engine.wasmtime(), &instrumented)
+    let module = engine
+        .compile(&instrumented)
         .map_err(|e| failed(&format!("it cannot be compiled: {e:#}")))?;
     let function = Function::new(&engine, what, &module, grants.clone())?;
     let (mut store, instance) = function.instance().map_err(|e| failed(&e))?;

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::Module;
 
 use super::dir::Dir;
+use crate::bulk;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::settings::ENGINE;
@@ -72,8 +73,7 @@ pub(super) fn compile(
     wasm: &[u8],
 ) -> Result<Module, FaasletError> {
     let code = engine
-        .wasmtime()
-        .precompile_module(wasm)
+        .precompile(wasm)
         .map_err(|e| FaasletError::refused(what, format!("it cannot be compiled: {e:#}")))?;
     let name = format!("{}{}{SUFFIX}", prefix(engine, kind, wasm), hash(&code));
     dir.install(&name, &code)?;
@@ -98,6 +98,7 @@ pub(super) fn sweep(dir: &Dir, kind: Kind, kept: &[String]) -> Result<(), Faasle
 fn prefix(engine: &FaasletEngine, kind: Kind, wasm: &[u8]) -> String {
     let mut hasher = Sha(Sha256::new());
     ENGINE.hash(&mut hasher);
+    bulk::VERSION.hash(&mut hasher);
     engine
         .wasmtime()
         .precompile_compatibility_hash()

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use nix::errno::Errno as Os;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::time::{ClockId, clock_getres, clock_gettime};
-use nix::unistd::{read, write};
+use nix::unistd::read;
 use wasmtime::Linker;
 
-use super::memory::{Answer, Call, Errno, Guest, code, functions};
+use super::memory::{Answer, Call, Errno, Guest, PIECE_BYTES, code, functions};
+use super::output::write_all;
 use crate::grants::Grants;
 use crate::host::Host;
 use crate::stack;
@@ -131,8 +132,13 @@ pub(super) fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32
                 }
                 let watch = guest.host.watch.clone();
                 let into = guest.bytes(buffer.at, buffer.len)?;
-                let mut read = || read_once(stdin.fd(), into);
-                got = if waited { watch.pause(read) } else { read() }?;
+                let most = into.len().min(PIECE_BYTES);
+                let mut read = || read_once(stdin.fd(), &mut into[..most]);
+                got = if waited {
+                    watch.pause(read).map_err(|_| Errno::Intr)?
+                } else {
+                    read()
+                }?;
                 break;
             }
         }
@@ -174,6 +180,7 @@ pub(super) fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u3
     } else {
         grants.stdout.clone()
     };
+    let watch = guest.host.watch.clone();
     let mut total = 0_u32;
     for i in 0..n {
         let buffer = guest.iovec(list, i)?;
@@ -181,7 +188,7 @@ pub(super) fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u3
         if let Some(to) = &to {
             guest.host.count_output(u64::from(buffer.len))?;
             let bytes = &guest.memory[buffer.at as usize..][..buffer.len as usize];
-            write_all(to.as_fd(), bytes)?;
+            write_all(to.as_fd(), bytes, &watch)?;
         } else if fd == STDERR {
             let bytes = &guest.memory[buffer.at as usize..][..buffer.len as usize];
             guest.host.keep_stderr(bytes);
@@ -189,17 +196,6 @@ pub(super) fn fd_write(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u3
         total = total.checked_add(buffer.len).ok_or(Errno::Inval)?;
     }
     guest.write_u32(done_at, total)
-}
-
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Answer {
-    while !bytes.is_empty() {
-        match write(fd.as_fd(), bytes) {
-            Ok(n) => bytes = &bytes[n..],
-            Err(Os::EINTR) => {}
-            Err(_) => return Err(Errno::Io),
-        }
-    }
-    Ok(())
 }
 
 /// `struct fdstat`: file type, flags, rights, inheriting rights.
@@ -231,10 +227,12 @@ fn put_u64(c: &mut Call<'_>, at: u32, value: u64) -> Answer {
 
 fn random(c: &mut Call<'_>, at: u32, len: u32) -> Answer {
     let mut guest = Guest::from_caller(c)?;
+    let watch = guest.host.watch.clone();
     let mut rest = guest.bytes(at, len)?;
-    while !rest.is_empty() {
-        // SAFETY: pointer and length are those of a live, exclusively borrowed slice.
-        let n = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
+    while !rest.is_empty() && !watch.is_late() {
+        let most = rest.len().min(PIECE_BYTES);
+        // SAFETY: pointer and length lie within a live, exclusively borrowed slice.
+        let n = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), most, 0) };
         match usize::try_from(n) {
             Ok(n) => rest = &mut rest[n..],
             Err(_) if Os::last() == Os::EINTR => {}

@@ -245,11 +245,13 @@ fn readdir(c: &mut Call<'_>, fd: u32, buffer: (u32, u32), cookie: u64, used_at: 
     let (at, len) = buffer;
     guest.bytes(at, len)?;
     let Guest { memory, host } = &mut guest;
+    let watch = host.watch.clone();
     let dir = descriptors_of(host)?.dir(fd)?;
     let out = memory
         .get_mut(at as usize..)
         .and_then(|rest| rest.get_mut(..len as usize))
         .ok_or(Errno::Fault)?;
-    let used = dir.listing.read(dir.fd.as_fd(), cookie, out)?;
+    let late = || watch.is_late();
+    let used = dir.listing.read(dir.fd.as_fd(), cookie, out, &late)?;
     guest.write_u32(used_at, u32::try_from(used).map_err(|_| Errno::Overflow)?)
 }

@@ -12,6 +12,9 @@ pub(super) type Call<'a> = Caller<'a, Host>;
 /// Linux's limit for a path, its final NUL included.
 const PATH_MAX_BYTES: usize = 4096;
 
+/// A call moves no more bytes before it looks whether its program is late.
+pub(super) const PIECE_BYTES: usize = 1 << 20;
+
 /// Functions of preview 1 by their names: what each answers to the program that calls. Makes the list of the names and what
 /// offers the functions to modules.
 macro_rules! functions {
@@ -20,10 +23,14 @@ macro_rules! functions {
 
         pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
             $(
-                linker.func_wrap(wasm_interface::WASI, stringify!($name), |mut caller: Call<'_> $(, $arg: $ty)*| {
+                let function = |mut caller: Call<'_> $(, $arg: $ty)*| -> wasmtime::Result<i32> {
                     let answer = |$c: &mut Call<'_>| -> Answer { $answer };
-                    code(answer(&mut caller))
-                })?;
+                    let code = code(answer(&mut caller));
+                    // Whatever it took, and even if it was cut short because of it.
+                    caller.data().watch.in_time()?;
+                    Ok(code)
+                };
+                linker.func_wrap(wasm_interface::WASI, stringify!($name), function)?;
             )*
             Ok(())
         }

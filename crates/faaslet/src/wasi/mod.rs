@@ -10,6 +10,7 @@
 mod calls;
 mod fds;
 mod memory;
+mod output;
 mod paths;
 mod poll;
 mod streams;

@@ -27,7 +27,10 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         |mut c: Caller<'_, Host>, subs: u32, events: u32, n: u32, count_at: u32| match poll_oneoff(
             &mut c, subs, events, n, count_at,
         ) {
-            Ok(answer) => Ok(code(answer)),
+            Ok(answer) => {
+                c.data().watch.in_time()?;
+                Ok(code(answer))
+            }
             Err(stop) => Err(wasmtime::Error::from(stop)),
         },
     )?;
@@ -68,7 +71,7 @@ fn poll_oneoff(
         Ok(subscriptions) => subscriptions,
         Err(errno) => return Ok(Err(errno)),
     };
-    let deadline = begun + c.data().deadline;
+    let watch = c.data().watch.clone();
     let stdin = c.data().grants.stdin.clone();
     let ready = loop {
         let input = stdin.as_ref().is_none_or(|stdin| {
@@ -85,7 +88,8 @@ fn poll_oneoff(
         if !ready.is_empty() {
             break ready;
         }
-        if now >= deadline {
+        let remaining = watch.remaining();
+        if remaining.is_zero() {
             return Err(Stop::Deadline);
         }
         if interrupt::received().is_some() {
@@ -97,7 +101,7 @@ fn poll_oneoff(
                 When::At(at) => Some(at - now),
                 _ => None,
             })
-            .fold(SLICE.min(deadline - now), Duration::min);
+            .fold(SLICE.min(remaining), Duration::min);
         // Input alone is looked at every millisecond: a program that polls it is rare.
         let step = if subscriptions.iter().any(|s| s.when == When::Input) {
             next.min(Duration::from_millis(1))

@@ -7,7 +7,8 @@ use rustix::io::{Errno as Os, ReadWriteFlags, pread, pwrite, pwritev2, write};
 use wasmtime::Linker;
 
 use super::calls;
-use super::memory::{Answer, Call, Errno, Guest, code, descriptors_of, functions};
+use super::memory::{Answer, Call, Errno, Guest, PIECE_BYTES, code, descriptors_of, functions};
+use crate::deadline::Watch;
 use crate::files::descriptors::{Descriptor, File, Stream};
 use crate::host::Host;
 
@@ -95,27 +96,22 @@ fn transfer(
             return Err(error);
         }
         let Guest { memory, host } = &mut guest;
+        let watch = host.watch.clone();
         let file = descriptors_of(host)?.file(fd)?;
         let bytes = memory
             .get_mut(buffer.at as usize..)
             .and_then(|rest| rest.get_mut(..buffer.len as usize))
             .ok_or(Errno::Fault)?;
         let at = match given {
-            Some(at) => at.checked_add(u64::from(total)).ok_or(Errno::Inval)?,
-            None => file.position,
+            Some(at) => Some(at.checked_add(u64::from(total)).ok_or(Errno::Inval)?),
+            None => None,
         };
-        let moved = match retry(|| which.one(file, bytes, at)) {
-            Ok(moved) => u32::try_from(moved).map_err(|_| Errno::Io)?,
+        let moved = match move_buffer(file, bytes, at, which, &watch) {
+            Ok(moved) => moved,
             // What was moved before is what it did.
             Err(_) if total > 0 => break,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         };
-        if given.is_none() {
-            file.position = match which {
-                Move::Write if file.append => fstat(&file.fd)?.st_size.unsigned_abs(),
-                _ => at.saturating_add(u64::from(moved)),
-            };
-        }
         total = total.saturating_add(moved);
         if moved < buffer.len {
             break;
@@ -141,6 +137,42 @@ fn count_written(host: &mut Host, fd: u32, given: Option<(u64, u32)>, len: u32) 
         descriptors_of(host)?.file(fd)?.blocks = blocks;
     }
     Ok(())
+}
+
+/// Moves one buffer, in pieces, until the end of the file or the deadline; how much of it.
+fn move_buffer(
+    file: &mut File,
+    bytes: &mut [u8],
+    given: Option<u64>,
+    which: Move,
+    watch: &Watch,
+) -> Answer<u32> {
+    let mut total = 0;
+    // One of no bytes is a call too, which may fail.
+    loop {
+        let piece = &mut bytes[total..];
+        let most = piece.len().min(PIECE_BYTES);
+        let at = match given {
+            Some(at) => at.checked_add(total as u64).ok_or(Errno::Inval)?,
+            None => file.position,
+        };
+        let moved = match retry(|| which.one(file, &mut piece[..most], at)) {
+            Ok(moved) => moved,
+            Err(_) if total > 0 => break,
+            Err(error) => return Err(error.into()),
+        };
+        if given.is_none() {
+            file.position = match which {
+                Move::Write if file.append => fstat(&file.fd)?.st_size.unsigned_abs(),
+                _ => at.saturating_add(moved as u64),
+            };
+        }
+        total += moved;
+        if moved < most || total == bytes.len() || watch.is_late() {
+            break;
+        }
+    }
+    u32::try_from(total).map_err(|_| Errno::Io)
 }
 
 /// Whether all buffers of the list are the program's own, and what they add up to fits the answer.

@@ -8,7 +8,6 @@
 use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError};
 use measure_core::base::home;
 use second_engine::Toolchain;
-use wasmtime::Module;
 
 /// Far longer than a compiler takes on a busy host.
 pub const COMPILER_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
@@ -28,7 +27,7 @@ pub fn engine_with(settings: EngineSettings) -> FaasletEngine {
 /// The function that `module`, as text or binary, holds.
 pub fn function(engine: &FaasletEngine, module: impl AsRef<[u8]>, grants: Grants) -> Function {
     let wasm = wat::parse_bytes(module.as_ref()).expect("a module");
-    let module = Module::new(engine.wasmtime(), wasm).expect("code");
+    let module = engine.compile(&wasm).expect("code");
     Function::new(engine, "it", &module, grants).expect("a function")
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wasmtime::Engine;
 
 use crate::budget::Budget;
+use crate::compile::Compiler;
 use crate::deadline::Deadlines;
 use crate::error::FaasletError;
 use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
@@ -18,6 +19,7 @@ pub struct FaasletEngine {
     settings: Arc<EngineSettings>,
     deadlines: Arc<Deadlines>,
     budget: Arc<Budget>,
+    compiler: Compiler,
 }
 
 impl FaasletEngine {
@@ -38,7 +40,20 @@ impl FaasletEngine {
             settings: Arc::new(settings),
             deadlines: Arc::new(deadlines),
             budget,
+            compiler: Compiler::of_process()?,
         })
+    }
+
+    /// The same engine, but modules are compiled by `compiler`.
+    #[must_use]
+    pub fn with_compiler(self, compiler: Compiler) -> Self {
+        Self { compiler, ..self }
+    }
+
+    /// Where modules are compiled.
+    #[must_use]
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
     }
 
     /// The engine itself.

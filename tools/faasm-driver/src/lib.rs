@@ -64,7 +64,7 @@ pub struct Options {
     /// Seconds of CPU time that compiling one module may take [default: $FAASM_BENCH_COMPILE_SECONDS, else 10 and 5 more for each MiB begun]
     #[structopt(long, global = true, value_name = "SECONDS")]
     compile_seconds: Option<u64>,
-    /// MiB of memory that compiling one module may take [default: $FAASM_BENCH_COMPILE_MEMORY, else 512 and 64 times the module's size]
+    /// MiB of memory that compiling one module may take [default: $FAASM_BENCH_COMPILE_MEMORY, else 256 and 64 times the module's size]
     #[structopt(long, global = true, value_name = "MIB")]
     compile_memory: Option<u64>,
     #[structopt(subcommand)]

@@ -7,6 +7,7 @@ use wasmtime::{Engine, Module};
 
 use crate::budget::Budget;
 use crate::bulk::in_pieces;
+use crate::compile::Compiler;
 use crate::deadline::Deadlines;
 use crate::error::FaasletError;
 use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
@@ -19,6 +20,7 @@ pub struct FaasletEngine {
     settings: Arc<EngineSettings>,
     deadlines: Arc<Deadlines>,
     budget: Arc<Budget>,
+    compiler: Compiler,
 }
 
 impl FaasletEngine {
@@ -39,7 +41,20 @@ impl FaasletEngine {
             settings: Arc::new(settings),
             deadlines: Arc::new(deadlines),
             budget,
+            compiler: Compiler::of_process()?,
         })
+    }
+
+    /// The same engine, but modules are compiled by `compiler`.
+    #[must_use]
+    pub fn with_compiler(self, compiler: Compiler) -> Self {
+        Self { compiler, ..self }
+    }
+
+    /// Where modules are compiled.
+    #[must_use]
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
     }
 
     /// The engine itself.
@@ -48,17 +63,12 @@ impl FaasletEngine {
         &self.engine
     }
 
-    /// Compiles `wasm`, a valid module, for [`Function::new`](crate::Function::new).
+    /// Compiles `wasm`, a valid module of one's own, here and now, for [`Function::new`](crate::Function::new).
     ///
     /// # Errors
     /// It is not valid, or has what the engine does not do.
     pub fn compile(&self, wasm: &[u8]) -> wasmtime::Result<Module> {
         Module::new(&self.engine, in_pieces(wasm)?)
-    }
-
-    /// The same as bytes, to be kept.
-    pub(crate) fn precompile(&self, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
-        self.engine.precompile_module(&in_pieces(wasm)?)
     }
 
     /// What is in force.

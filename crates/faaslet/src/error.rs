@@ -41,6 +41,28 @@ pub enum FaasletError {
         /// What it has, lacks or exceeds.
         cause: String,
     },
+    /// Its user has as much as one may have.
+    #[error("{what} is not installed: {cause}")]
+    NoRoom {
+        /// The function.
+        what: String,
+        /// What there would be of too much.
+        cause: String,
+    },
+    /// Nobody wants its code any more.
+    #[error("compiling {what} was given up")]
+    GivenUp {
+        /// The function or file.
+        what: String,
+    },
+    /// The process that was to compile it.
+    #[error("cannot compile {what}: {source}")]
+    Compiler {
+        /// The function or file.
+        what: String,
+        /// What of that process is not to be had.
+        source: confine::ConfineError,
+    },
     /// A snapshot of it cannot be taken.
     #[error("cannot take a snapshot of {what}: {cause}")]
     Snapshot {

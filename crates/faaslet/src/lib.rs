@@ -13,6 +13,7 @@
 mod altstack;
 mod budget;
 mod bulk;
+pub mod compile;
 mod deadline;
 pub mod engine;
 pub mod error;
@@ -38,6 +39,7 @@ pub mod waiting;
 mod wasi;
 
 pub use budget::{BudgetSettings, OverBudget};
+pub use compile::{CompileLimits, Compiler};
 pub use engine::FaasletEngine;
 pub use error::{FaasletError, SetupError, StartError, WatcherError};
 pub use function::Function;

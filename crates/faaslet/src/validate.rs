@@ -2,7 +2,7 @@
 
 use wasm_interface::Interface;
 use wasmparser::{ExternalKind, TypeRef};
-use wasmtime::Module;
+use wasmtime::{Engine, Module};
 
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
@@ -51,6 +51,27 @@ fn shown(names: &[String]) -> String {
 /// # Errors
 /// What is wrong with it.
 pub fn validate(engine: &FaasletEngine, what: &str, wasm: &[u8]) -> Result<(), FaasletError> {
+    validate_with(engine.wasmtime(), engine.settings(), what, wasm)
+}
+
+/// [`validate`] without what it takes to run anything.
+pub(crate) fn validate_with(
+    engine: &Engine,
+    settings: &EngineSettings,
+    what: &str,
+    wasm: &[u8],
+) -> Result<(), FaasletError> {
+    looks_fit(settings, what, wasm)?;
+    Module::validate(engine, wasm)
+        .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e:#}")))
+}
+
+/// What of [`validate`] takes little time whatever the module: its size and its interface. Its functions are not looked at.
+pub(crate) fn looks_fit(
+    settings: &EngineSettings,
+    what: &str,
+    wasm: &[u8],
+) -> Result<(), FaasletError> {
     if wasm.len() as u64 > MAX_MODULE_BYTES {
         return Err(too_large(what, wasm.len() as u64));
     }
@@ -60,12 +81,10 @@ pub fn validate(engine: &FaasletEngine, what: &str, wasm: &[u8]) -> Result<(), F
             "it is not a WebAssembly binary (no \\0asm at its start)",
         ));
     }
-    Module::validate(engine.wasmtime(), wasm)
-        .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e:#}")))?;
     let interface = Interface::read(wasm)
         .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e}")))?;
     is_program(&interface)
-        .and_then(|()| is_within(&interface, engine.settings()))
+        .and_then(|()| is_within(&interface, settings))
         .map_err(|unfit| FaasletError::refused(what, unfit))
 }
 

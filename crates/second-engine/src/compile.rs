@@ -1,9 +1,7 @@
 //! From module to shared library.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind};
+use std::fs::{self, DirBuilder, Permissions};
 use std::num::NonZeroUsize;
-use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,11 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use confine::{CompileLimits, ConfineError, Files, Job, Limits, Scale};
 use measure_core::base::interrupt;
 use measure_core::base::label::is_gone;
-use measure_core::base::words::one_line;
-use measure_core::driver_kit::spawn;
-use nix::sys::wait::WaitStatus;
 use wasm_interface::Interface;
 
 use crate::error::SecondEngineError;
@@ -23,8 +19,14 @@ use crate::interface::{calls, calls_in_c, check};
 use crate::relaxed::without_relaxed;
 use crate::toolchain::{Toolchain, sources};
 
-/// Kept of what a failed tool says.
-const LAST_WORDS_CHARS: usize = 400;
+/// By a module's size, for each tool: a C compiler takes a minute for some MiB of C, and a GiB.
+const SCALE: Scale = Scale {
+    cpu_base: Duration::from_secs(120),
+    cpu_per_mib: Duration::from_secs(120),
+    memory_base_bytes: 1 << 30,
+    memory_per_byte: 256,
+    open_files: 256,
+};
 /// Work in progress lies beside what it makes: `.wasm2c-<process id>-<name>`.
 const WORK_PREFIX: &str = ".wasm2c-";
 
@@ -51,6 +53,15 @@ impl Toolchain {
         let lowered = without_relaxed(wasm)?;
         let calls = calls(&interface)?;
         let work = Work::beside(to)?;
+        let seen = self.directories();
+        let room = Room {
+            work: &work.0,
+            seen: &seen,
+            compile_limits: CompileLimits::from_env()
+                .map_err(|e| SecondEngineError::Unsupported(e.to_string()))?,
+            module_bytes: wasm.len() as u64,
+            limit,
+        };
         let file = |name: &str| work.0.join(name);
         let write = |name: &str, bytes: &[u8]| {
             fs::write(file(name), bytes).map_err(SecondEngineError::file(file(name)))
@@ -72,7 +83,7 @@ impl Toolchain {
             &c,
             &outputs,
         ];
-        run("wasm2c", &self.wasm2c(), &arguments, &work.0, limit)?;
+        run("wasm2c", &self.wasm2c(), &arguments, &room)?;
 
         let import_count = Interface::read(&lowered)?.imports.len();
         let has_imports = import_count > 0;
@@ -89,10 +100,10 @@ impl Toolchain {
                 .0
                 .join(source.with_extension("o").file_name().unwrap_or_default());
             let arguments = self.arguments(&work.0, has_imports, has_relaxed, source, &object);
-            self.run_compiler(&arguments, &work.0, limit)?;
+            self.run_compiler(&arguments, &room)?;
             Ok(object)
         })?;
-        self.run_compiler(&self.link_arguments(&objects, &library), &work.0, limit)?;
+        self.run_compiler(&self.link_arguments(&objects, &library), &room)?;
         // Whatever the umask: a library that others can write to is not loaded.
         fs::set_permissions(&library, Permissions::from_mode(0o755))
             .and_then(|()| fs::rename(&library, to))
@@ -102,11 +113,10 @@ impl Toolchain {
     fn run_compiler(
         &self,
         arguments: &[PathBuf],
-        work: &Path,
-        limit: Duration,
+        room: &Room<'_>,
     ) -> Result<(), SecondEngineError> {
         let arguments: Vec<&Path> = arguments.iter().map(PathBuf::as_path).collect();
-        run("the C compiler", self.compiler(), &arguments, work, limit)
+        run("the C compiler", self.compiler(), &arguments, room)
     }
 }
 
@@ -180,72 +190,55 @@ fn remove_left_behind(parent: &Path) {
     }
 }
 
-/// Runs `program` to its end; what it writes is kept for the error message.
+/// Runs `program` to its end, with no network, no files but the system's, those that are `seen` and `work`, and the limits of a module of so many
+/// bytes; what it says is kept for the error message.
 fn run(
     tool: &'static str,
     program: &Path,
     arguments: &[&Path],
-    work: &Path,
-    limit: Duration,
+    room: &Room<'_>,
 ) -> Result<(), SecondEngineError> {
-    let failed = |source: io::Error| SecondEngineError::Run { tool, source };
-    let path = std::env::var("PATH").unwrap_or_default();
-    let temporary = work.to_string_lossy();
-    // A killed compiler leaves its temporary files where they are removed.
-    let environment = [
-        ("PATH", path.as_str()),
-        ("TMPDIR", &temporary),
-        ("LC_ALL", "C"),
-    ];
-    let arguments = arguments.iter().map(|path| path.as_os_str());
-    let program = spawn::Program::new(program, arguments, environment).map_err(failed)?;
-    let log = work.join(format!("log-{}", next_log()));
-    let output = File::create(&log).map_err(SecondEngineError::file(&log))?;
-    let null = OpenOptions::new()
-        .read(true)
-        .open("/dev/null")
-        .map_err(failed)?;
-    let mut child = program
-        .spawn([null.as_fd(), output.as_fd(), output.as_fd()])
-        .map_err(failed)?;
-    let ended = child.ended(limit).map_err(failed)?;
-    if !ended {
-        child.kill();
-    }
-    let status = child.reap().map_err(failed)?;
-    if interrupt::received().is_some() {
-        return Err(SecondEngineError::Interrupted);
-    }
-    if !ended {
-        return Err(SecondEngineError::Timeout { tool, limit });
-    }
-    if let WaitStatus::Exited(_, 0) = status {
-        return Ok(());
-    }
-    let how = match status {
-        WaitStatus::Exited(_, code) => format!("exit code {code}"),
-        WaitStatus::Signaled(_, signal, _) => format!("ended by {signal}"),
-        other => format!("{other:?}"),
+    let scaled = room.compile_limits.of_module(room.module_bytes, &SCALE);
+    let limits = Limits {
+        wall_time: scaled.wall_time.min(room.limit),
+        ..scaled
     };
-    let said = last_words(&log).unwrap_or_default();
-    Err(SecondEngineError::Tool {
-        tool,
-        said: format!("{how} (it said: {said})"),
-    })
+    let job = Job {
+        program,
+        arguments: arguments
+            .iter()
+            .map(|path| path.as_os_str().to_owned())
+            .collect(),
+        // A killed compiler leaves its temporary files where they are removed.
+        environment: vec![
+            ("PATH", std::env::var_os("PATH").unwrap_or_default()),
+            ("TMPDIR", room.work.into()),
+            ("LC_ALL", "C".into()),
+        ],
+        input: &[],
+        limits: &limits,
+        files: Some(Files {
+            readable: room.seen.to_vec(),
+            writable: vec![room.work.to_owned()],
+        }),
+    };
+    match confine::run(&job, &|| interrupt::received().is_some()) {
+        Ok(_) => Ok(()),
+        Err(ConfineError::GivenUp) => Err(SecondEngineError::Interrupted),
+        Err(ConfineError::WallTime(limit)) => Err(SecondEngineError::Timeout { tool, limit }),
+        Err(source) => Err(SecondEngineError::Tool { tool, source }),
+    }
 }
 
-/// Tools run side by side.
-fn next_log() -> usize {
-    static LOGS: AtomicUsize = AtomicUsize::new(0);
-    LOGS.fetch_add(1, Ordering::Relaxed)
-}
-
-fn last_words(log: &Path) -> io::Result<String> {
-    let text = match fs::read(log) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
-        read => read?,
-    };
-    Ok(one_line(&String::from_utf8_lossy(&text), LAST_WORDS_CHARS))
+/// What the tools work in.
+struct Room<'a> {
+    work: &'a Path,
+    /// What else they read.
+    seen: &'a [PathBuf],
+    compile_limits: CompileLimits,
+    module_bytes: u64,
+    /// By the clock, for each.
+    limit: Duration,
 }
 
 #[cfg(test)]
@@ -273,7 +266,14 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let sh = |script: &str, limit| {
             let arguments = [Path::new("-c"), Path::new(script)];
-            run("sh", Path::new("/bin/sh"), &arguments, dir.path(), limit)
+            let room = Room {
+                work: dir.path(),
+                seen: &[],
+                compile_limits: CompileLimits::default(),
+                module_bytes: 1,
+                limit,
+            };
+            run("sh", Path::new("/bin/sh"), &arguments, &room)
         };
         let patience = Duration::from_secs(120);
         sh("true", patience).expect("well");
@@ -282,7 +282,7 @@ mod tests {
             error.to_string(),
             "sh failed: exit code 3 (it said: no luck)"
         );
-        let error = sh("kill -ABRT $$", patience).expect_err("failed");
+        let error = sh("exec perl -e 'use POSIX; abort'", patience).expect_err("failed");
         assert!(error.to_string().contains("SIGABRT"), "{error}");
         let error = sh("sleep 100", Duration::from_millis(100)).expect_err("ended");
         assert!(

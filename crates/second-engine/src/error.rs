@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use confine::ConfineError;
 use measure_core::base::programs::VersionError;
 use wasm_encoder::reencode;
 
@@ -32,12 +33,12 @@ pub enum SecondEngineError {
     #[error("{0}")]
     Unsupported(String),
     /// A tool ended wrongly.
-    #[error("{tool} failed: {said}")]
+    #[error("{tool} failed: {source}{}", .source.how_to_raise())]
     Tool {
         /// The tool's name, or what it is.
         tool: &'static str,
-        /// How it ended and what it wrote last.
-        said: String,
+        /// A limit that it passed, or how it ended and what it wrote last.
+        source: ConfineError,
     },
     /// A tool took too long and was ended.
     #[error("{tool} was still running after {limit:?} and was ended")]
@@ -55,14 +56,6 @@ pub enum SecondEngineError {
     File {
         /// What was to be read, written or made.
         path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// A tool cannot be run at all.
-    #[error("{tool} failed: {source}")]
-    Run {
-        /// The tool's name, or what it is.
-        tool: &'static str,
         /// The system's answer.
         source: io::Error,
     },

@@ -118,6 +118,16 @@ impl Toolchain {
         hex::encode(&hash[..16])
     }
 
+    /// What the tools read beside the system's own: where they are themselves.
+    pub(crate) fn directories(&self) -> Vec<PathBuf> {
+        let installed = |program: &Path| {
+            let program = program.canonicalize().ok()?;
+            program.parent()?.parent().map(Path::to_owned)
+        };
+        let compiler = installed(&self.compiler).filter(|dir| dir.parent().is_some());
+        std::iter::once(self.dir.clone()).chain(compiler).collect()
+    }
+
     pub(crate) fn wasm2c(&self) -> PathBuf {
         self.dir.join("bin/wasm2c")
     }

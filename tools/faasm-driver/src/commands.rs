@@ -1,6 +1,5 @@
 //! The commands beside the contract's.
 
-use faaslet::FaasletEngine;
 use faaslet::netns;
 use faaslet::store::Codegen;
 use measure_core::base::exit::Exit;
@@ -22,7 +21,7 @@ pub(crate) fn codegen(
     functions: &[String],
 ) -> Result<Exit, DriverError> {
     catch_signals()?;
-    let engine = FaasletEngine::new(settings.engine.clone()).map_err(driver_error)?;
+    let engine = settings.open_engine().map_err(driver_error)?;
     let ids = if functions.is_empty() && flags.snapshot {
         snapshot::candidates(settings)?
     } else if functions.is_empty() {
@@ -55,6 +54,9 @@ pub(crate) fn codegen(
             Ok(Codegen::Compiled) => say(&format!("{id}: {done}"))?,
             Ok(Codegen::Present) => say(&format!("{id}: up to date"))?,
             Err(error) => {
+                if let Some(exit) = interrupt::received() {
+                    return Ok(exit);
+                }
                 eprintln!("{id}: {error}");
                 first_error.get_or_insert(error);
             }

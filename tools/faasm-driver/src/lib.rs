@@ -18,7 +18,7 @@ mod uploads;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use faaslet::{EngineSettings, Profiling, Store};
+use faaslet::{CompileLimits, EngineSettings, Profiling, Store};
 use measure_core::base::exit::{Exit, after_help};
 use measure_core::base::home;
 use measure_core::base::range::in_range;
@@ -61,6 +61,12 @@ pub struct Options {
     deadline: f64,
     #[structopt(flatten)]
     budget: BudgetOptions,
+    /// Seconds of CPU time that compiling one module may take [default: $FAASM_BENCH_COMPILE_SECONDS, else 10 and 5 more for each MiB begun]
+    #[structopt(long, global = true, value_name = "SECONDS")]
+    compile_seconds: Option<u64>,
+    /// MiB of memory that compiling one module may take [default: $FAASM_BENCH_COMPILE_MEMORY, else 256 and 64 times the module's size]
+    #[structopt(long, global = true, value_name = "MIB")]
+    compile_memory: Option<u64>,
     #[structopt(subcommand)]
     command: Command,
 }
@@ -98,11 +104,33 @@ enum Command {
 }
 
 impl Options {
+    fn compile_limits(&self) -> Result<CompileLimits, DriverError> {
+        let from_env = CompileLimits::from_env().map_err(|e| DriverError::Usage(e.to_string()))?;
+        if let Some(seconds) = self.compile_seconds {
+            in_range("--compile-seconds", seconds, 1..=1_000_000)
+                .map_err(|e| e.in_unit("seconds"))?;
+        }
+        if let Some(mib) = self.compile_memory {
+            in_range("--compile-memory", mib, 1..=1_000_000).map_err(|e| e.in_unit("MiB"))?;
+        }
+        Ok(CompileLimits {
+            cpu_time: self
+                .compile_seconds
+                .map(Duration::from_secs)
+                .or(from_env.cpu_time),
+            memory_bytes: self
+                .compile_memory
+                .map(|mib| mib << 20)
+                .or(from_env.memory_bytes),
+        })
+    }
+
     fn settings(&self) -> Result<Settings, DriverError> {
         in_range("--memory-limit", self.memory_limit, 1..=4096).map_err(|e| e.in_unit("MiB"))?;
         in_range("--deadline", self.deadline, 0.001..=86_400.0)
             .map_err(|e| e.in_unit("seconds"))?;
         Ok(Settings {
+            compile: self.compile_limits()?,
             store: Store::at(self.store.clone().unwrap_or_else(home::store)),
             engine: EngineSettings {
                 memory_limit_bytes: self.memory_limit << 20,

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use measure_core::base::ids::FunctionId;
+use measure_core::base::interrupt;
 use measure_core::driver_kit::DriverError;
 use sha2::{Digest, Sha256};
 
@@ -13,6 +14,9 @@ use crate::token::{TOKEN_VARIABLE, Token};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// It may have large modules of others to compile first.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+/// A server that has too much to do is asked again so often, after as long as it says but at most this.
+const TRIES: u32 = 12;
+const MAX_RETRY: Duration = Duration::from_secs(10);
 /// What is read of an answer in words.
 const MAX_ANSWER_BYTES: u64 = 4096;
 
@@ -20,6 +24,8 @@ const MAX_ANSWER_BYTES: u64 = 4096;
 pub(crate) fn etag(wasm: &[u8]) -> String {
     format!("\"{}\"", hex::encode(Sha256::digest(wasm)))
 }
+
+type Answer = ureq::http::Response<ureq::Body>;
 
 /// An upload server.
 pub(crate) struct Remote {
@@ -70,9 +76,12 @@ impl Remote {
     /// # Errors
     /// The server cannot be reached, or refuses.
     pub(crate) fn has(&self, id: &FunctionId, wasm: &[u8]) -> Result<bool, DriverError> {
-        let request = self.agent.get(self.url(id));
-        let request = self.authorized(request.header("if-none-match", etag(wasm)));
-        let answer = request.call().map_err(|e| self.unreachable(&e))?;
+        let tag = etag(wasm);
+        let answer = self.patiently(|| {
+            let request = self.agent.get(self.url(id));
+            self.authorized(request.header("if-none-match", &tag))
+                .call()
+        })?;
         match answer.status().as_u16() {
             304 => Ok(true),
             200 | 404 => Ok(false),
@@ -85,11 +94,13 @@ impl Remote {
     /// # Errors
     /// The server cannot be reached, or refuses.
     pub(crate) fn put(&self, id: &FunctionId, wasm: &[u8]) -> Result<String, DriverError> {
-        let request = self.agent.put(self.url(id));
-        let request = request.header("content-type", "application/wasm");
-        // A refusal comes before the module is sent.
-        let request = self.authorized(request.header("expect", "100-continue"));
-        let answer = request.send(wasm).map_err(|e| self.unreachable(&e))?;
+        let answer = self.patiently(|| {
+            let request = self.agent.put(self.url(id));
+            let request = request.header("content-type", "application/wasm");
+            // A refusal comes before the module is sent.
+            self.authorized(request.header("expect", "100-continue"))
+                .send(wasm)
+        })?;
         match answer.status().as_u16() {
             200 | 201 => {
                 let text = text_of(answer);
@@ -97,6 +108,22 @@ impl Remote {
                 Ok(done.to_owned())
             }
             _ => Err(self.refused(answer)),
+        }
+    }
+
+    /// The answer to `ask`, once the server has the time for one.
+    fn patiently(
+        &self,
+        ask: impl Fn() -> Result<Answer, ureq::Error>,
+    ) -> Result<Answer, DriverError> {
+        let mut left = TRIES;
+        loop {
+            let answer = ask().map_err(|e| self.unreachable(&e))?;
+            left -= 1;
+            let is_busy = matches!(answer.status().as_u16(), 429 | 503);
+            if !is_busy || left == 0 || !interrupt::sleep(retry_after(&answer)) {
+                return Ok(answer);
+            }
         }
     }
 
@@ -118,10 +145,10 @@ impl Remote {
         ))
     }
 
-    fn refused(&self, answer: ureq::http::Response<ureq::Body>) -> DriverError {
+    fn refused(&self, answer: Answer) -> DriverError {
         let status = answer.status();
-        let hint = if status.as_u16() == 401 {
-            format!("; give its token by --token-file FILE or ${TOKEN_VARIABLE}")
+        let hint = if matches!(status.as_u16(), 401 | 403) {
+            format!("; give the right token by --token-file FILE or ${TOKEN_VARIABLE}")
         } else {
             String::new()
         };
@@ -133,8 +160,14 @@ impl Remote {
     }
 }
 
+fn retry_after(answer: &Answer) -> Duration {
+    let said = answer.headers().get("retry-after");
+    let seconds = said.and_then(|value| value.to_str().ok()?.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(1)).min(MAX_RETRY)
+}
+
 /// One line that is safe to print, whoever answered.
-fn text_of(answer: ureq::http::Response<ureq::Body>) -> String {
+fn text_of(answer: Answer) -> String {
     let mut bytes = Vec::new();
     // What came before it broke off is better than nothing.
     let _ = answer

@@ -66,7 +66,8 @@ impl FaasletRung {
             instances: u32::try_from(plan.workers).unwrap_or(u32::MAX),
             ..self.settings.engine.clone()
         })
-        .map_err(driver_error)?;
+        .map_err(driver_error)?
+        .with_compiler(self.settings.compiler(None));
         let stdin = match plan.purpose {
             Purpose::Time => None,
             Purpose::Hold => {

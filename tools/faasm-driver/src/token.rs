@@ -11,8 +11,8 @@ use subtle::ConstantTimeEq;
 /// Environment variable with the token, where no file is named.
 pub(crate) const TOKEN_VARIABLE: &str = "FAASM_BENCH_TOKEN";
 /// Shorter ones can be guessed.
-const MIN_BYTES: usize = 16;
-const MAX_BYTES: usize = 1024;
+pub(crate) const MIN_BYTES: usize = 16;
+pub(crate) const MAX_BYTES: usize = 1024;
 
 /// A token: visible ASCII. It has no `Debug`, so that it cannot end up in a log.
 pub(crate) struct Token(String);
@@ -44,7 +44,8 @@ impl Token {
         })
     }
 
-    fn new(text: &str) -> Option<Self> {
+    /// `text`, if it can be a token.
+    pub(crate) fn new(text: &str) -> Option<Self> {
         ((MIN_BYTES..=MAX_BYTES).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_graphic()))
         .then(|| Self(text.to_owned()))

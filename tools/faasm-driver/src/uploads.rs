@@ -72,7 +72,7 @@ impl Sink {
         }
         Ok(Self::Store {
             store: settings.store.clone(),
-            engine: FaasletEngine::new(settings.engine.clone()).map_err(driver_error)?,
+            engine: settings.open_engine().map_err(driver_error)?,
         })
     }
 
@@ -108,9 +108,13 @@ pub(crate) fn done(upload: Upload) -> &'static str {
 pub(crate) fn upload(settings: &Settings, options: &UploadOptions) -> Result<Exit, DriverError> {
     let id = FunctionId::new(&options.user, &options.function)
         .map_err(|e| DriverError::Usage(e.to_string()))?;
+    interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))?;
     let wasm = read(&options.file)?;
     let sink = Sink::open(settings, &options.destination)?;
-    let done = sink.bring(&id, &wasm)?;
+    let done = match (sink.bring(&id, &wasm), interrupt::received()) {
+        (Err(_), Some(exit)) => return Ok(exit),
+        (done, _) => done?,
+    };
     say(&format!("{id}: {done} in {}", sink.name()))?;
     Ok(Exit::Ok)
 }
@@ -144,6 +148,9 @@ pub(crate) fn upload_all(
         match uploaded {
             Ok(done) => say(&format!("{user}/{function}: {done}"))?,
             Err(error) => {
+                if let Some(exit) = interrupt::received() {
+                    return Ok(exit);
+                }
                 eprintln!("{}: {error}", file.display());
                 first_error.get_or_insert(error);
             }

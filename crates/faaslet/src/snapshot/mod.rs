@@ -61,10 +61,9 @@ pub fn take(
     let engine = FaasletEngine::new(EngineSettings {
         instances: 3,
         ..engine.settings().clone()
-    })?;
-    let module = engine
-        .compile(&instrumented)
-        .map_err(|e| failed(&format!("it cannot be compiled: {e:#}")))?;
+    })?
+    .with_compiler(engine.compiler().clone());
+    let module = engine.compile_module(what, &instrumented)?;
     let function = Function::new(&engine, what, &module, grants.clone())?;
     let (mut store, instance) = function.instance().map_err(|e| failed(&e))?;
     let linker = function

@@ -72,11 +72,20 @@ pub(super) fn compile(
     what: &str,
     wasm: &[u8],
 ) -> Result<Module, FaasletError> {
-    let code = engine
-        .precompile(wasm)
-        .map_err(|e| FaasletError::refused(what, format!("it cannot be compiled: {e:#}")))?;
-    let name = format!("{}{}{SUFFIX}", prefix(engine, kind, wasm), hash(&code));
-    dir.install(&name, &code)?;
+    let code = engine.precompile(what, wasm)?;
+    install(dir, engine, kind, wasm, &code)
+}
+
+/// Installs the `code` of `wasm` in `dir` and loads it from there.
+pub(super) fn install(
+    dir: &Dir,
+    engine: &FaasletEngine,
+    kind: Kind,
+    wasm: &[u8],
+    code: &[u8],
+) -> Result<Module, FaasletError> {
+    let name = format!("{}{}{SUFFIX}", prefix(engine, kind, wasm), hash(code));
+    dir.install(&name, code)?;
     find(dir, engine, kind, wasm)?.ok_or_else(|| {
         let why = "the code just installed is gone: is another program writing to this store?";
         FaasletError::io(dir.path(), io::Error::other(why))

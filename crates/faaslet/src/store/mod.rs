@@ -14,6 +14,7 @@ mod code;
 mod dir;
 mod functions;
 mod manifest;
+mod quota;
 mod snapshots;
 
 use std::fs::File;
@@ -25,12 +26,13 @@ use wasmtime::Module;
 
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
-use crate::validate::{too_large, within_limits};
+use crate::validate::{looks_fit, too_large, within_limits};
 use code::Kind;
 use dir::Dir;
 
 pub use crate::validate::{MAX_MODULE_BYTES, validate};
 pub use manifest::{Manifest, ManifestDir};
+pub use quota::{Quota, Usage};
 pub use snapshots::{MAX_SNAPSHOTS, SnapshotOptions, Snapshots};
 
 /// The module's file name.
@@ -118,6 +120,24 @@ impl Store {
         read_module(file, &dir.path().join(WASM))
     }
 
+    /// The module of `id` as an open file, and its size in bytes. It stays what it is though another takes its place.
+    ///
+    /// # Errors
+    /// There is none (with the nearest that there is), or it cannot be opened.
+    pub fn open_module(&self, id: &FunctionId) -> Result<(File, u64), FaasletError> {
+        let dir = self.dir(id)?;
+        let file = dir.open(WASM)?.ok_or_else(|| self.unknown(id))?;
+        let path = dir.path().join(WASM);
+        let meta = file.metadata().map_err(|e| FaasletError::io(&path, e))?;
+        if !meta.is_file() {
+            return Err(FaasletError::refused(
+                path.display(),
+                "it is not a regular file",
+            ));
+        }
+        Ok((file, meta.len()))
+    }
+
     /// Compiles `wasm` and installs it as `id`. What was there is replaced at once and whole, and stays
     /// if this fails; where nothing was, nothing is left.
     ///
@@ -129,9 +149,28 @@ impl Store {
         id: &FunctionId,
         wasm: &[u8],
     ) -> Result<(), FaasletError> {
-        validate(engine, &id.to_string(), wasm)?;
+        self.upload_if(engine, id, wasm, |_| Ok(()))
+    }
+
+    /// As [`Store::upload`], if `allowed`, which is asked with the bytes of its code when it is compiled, has nothing against it. What
+    /// that returns is kept until the function is installed.
+    ///
+    /// # Errors
+    /// As [`Store::upload`], and what `allowed` says.
+    fn upload_if<T>(
+        &self,
+        engine: &FaasletEngine,
+        id: &FunctionId,
+        wasm: &[u8],
+        allowed: impl FnOnce(u64) -> Result<T, FaasletError>,
+    ) -> Result<(), FaasletError> {
+        let what = id.to_string();
+        looks_fit(engine.settings(), &what, wasm)?;
+        // Before anything is there for it, and while nobody waits for a lock.
+        let code = engine.precompile(&what, wasm)?;
+        let _kept = allowed(code.len() as u64)?;
         let dir = Dir::create(&self.root, id)?;
-        let replaced = replace(engine, &dir, id, wasm);
+        let replaced = replace(engine, &dir, wasm, &code);
         if replaced.is_err() {
             Dir::remove_empty(&self.root, id);
         }
@@ -148,6 +187,21 @@ impl Store {
         id: &FunctionId,
         wasm: &[u8],
     ) -> Result<Upload, FaasletError> {
+        self.upload_changed_if(engine, id, wasm, |_| Ok(()))
+    }
+
+    /// As [`Store::upload_changed`], if `allowed` has nothing against what is new: it is asked with the bytes of the code when that
+    /// is compiled, and what it returns is kept until the function is installed.
+    ///
+    /// # Errors
+    /// As [`Store::upload`], and what `allowed` says.
+    pub fn upload_changed_if<T>(
+        &self,
+        engine: &FaasletEngine,
+        id: &FunctionId,
+        wasm: &[u8],
+        allowed: impl FnOnce(u64) -> Result<T, FaasletError>,
+    ) -> Result<Upload, FaasletError> {
         let present = match self.wasm(id) {
             Ok(present) => Some(present == wasm),
             // Whatever is wrong with what is there is no reason not to replace it.
@@ -158,7 +212,7 @@ impl Store {
             self.codegen(engine, id)?;
             return Ok(Upload::Unchanged);
         }
-        self.upload(engine, id, wasm)?;
+        self.upload_if(engine, id, wasm, allowed)?;
         Ok(present.map_or(Upload::New, |_| Upload::Replaced))
     }
 
@@ -195,7 +249,7 @@ impl Store {
         id: &FunctionId,
     ) -> Result<Codegen, FaasletError> {
         let (dir, wasm) = self.trusted(id)?;
-        Ok(find_or_compile(engine, &dir, id, &wasm)?.1)
+        Ok(find_or_compile(engine, &dir, &id.to_string(), &wasm)?.1)
     }
 
     /// The compiled module of `id`, mapped from the store; compiled and installed first if need be.
@@ -204,8 +258,9 @@ impl Store {
     /// No such function, a module that is refused, or a store that others can write to.
     pub fn load(&self, engine: &FaasletEngine, id: &FunctionId) -> Result<Module, FaasletError> {
         let (dir, wasm) = self.trusted(id)?;
-        within_limits(engine, &id.to_string(), &wasm)?;
-        Ok(find_or_compile(engine, &dir, id, &wasm)?.0)
+        let what = id.to_string();
+        within_limits(engine, &what, &wasm)?;
+        Ok(find_or_compile(engine, &dir, &what, &wasm)?.0)
     }
 
     /// The directory of `id`, which only the trusted can change, and its module.
@@ -246,16 +301,16 @@ impl Store {
 fn find_or_compile(
     engine: &FaasletEngine,
     dir: &Dir,
-    id: &FunctionId,
+    what: &str,
     wasm: &[u8],
 ) -> Result<(Module, Codegen), FaasletError> {
     if let Some(module) = code::find(dir, engine, Kind::FUNCTION, wasm)? {
         return Ok((module, Codegen::Present));
     }
-    let what = id.to_string();
-    validate(engine, &what, wasm)?;
+    looks_fit(engine.settings(), what, wasm)?;
+    let code = engine.precompile(what, wasm)?;
     let _lock = dir.lock()?;
-    let module = code::compile(dir, engine, Kind::FUNCTION, &what, wasm)?;
+    let module = code::install(dir, engine, Kind::FUNCTION, wasm, &code)?;
     code::sweep(dir, Kind::FUNCTION, &[code::hash(wasm)])?;
     Ok((module, Codegen::Compiled))
 }
@@ -263,14 +318,14 @@ fn find_or_compile(
 fn replace(
     engine: &FaasletEngine,
     dir: &Dir,
-    id: &FunctionId,
     wasm: &[u8],
+    code: &[u8],
 ) -> Result<(), FaasletError> {
     let _lock = dir.lock()?;
     dir.require_trust()?;
     dir.sweep_temporaries()?;
     // The code first: at every moment there is code for the module that is there.
-    let installed = code::compile(dir, engine, Kind::FUNCTION, &id.to_string(), wasm)
+    let installed = code::install(dir, engine, Kind::FUNCTION, wasm, code)
         .and_then(|_| dir.install(WASM, wasm));
     let kept = match &installed {
         Ok(()) => Some(code::hash(wasm)),

@@ -16,12 +16,12 @@ use wasmtime::Module;
 
 use super::code::{self, Kind};
 use super::dir::Dir;
-use super::{Codegen, Store, read_module};
+use super::{Codegen, Store, find_or_compile, read_module};
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::grants::{DirGrant, Grants};
 use crate::snapshot::{self, Names, Plan};
-use crate::validate::{validate, within_limits};
+use crate::validate::{looks_fit, within_limits};
 
 const INDEX: &str = "snapshots.json";
 const VERSION: u32 = 1;
@@ -127,7 +127,7 @@ impl Snapshotted {
     fn open(store: &Store, engine: &FaasletEngine, id: &FunctionId) -> Result<Self, FaasletError> {
         let (dir, wasm) = store.trusted(id)?;
         let what = id.to_string();
-        validate(engine, &what, &wasm)?;
+        looks_fit(engine.settings(), &what, &wasm)?;
         Ok(Self {
             what,
             dir,
@@ -235,13 +235,15 @@ impl Snapshotted {
             modules: Vec::new(),
         };
         let mut modules = Vec::new();
+        // What is taken apart below has been found valid by the compiler.
+        find_or_compile(engine, &self.dir, &self.what, &self.wasm)?;
         let _lock = self.dir.lock()?;
         for _ in 0..options.count {
             let wasm = snapshot::take(engine, &self.what, &self.wasm, &self.grants, &plan)?;
-            validate(engine, &format!("the snapshot of {}", self.what), &wasm)?;
             let content = code::hash(&wasm);
             self.dir.install(&file_name(&content), &wasm)?;
-            let module = code::compile(&self.dir, engine, Kind::SNAPSHOT, &self.what, &wasm)?;
+            let what = format!("the snapshot of {}", self.what);
+            let module = code::compile(&self.dir, engine, Kind::SNAPSHOT, &what, &wasm)?;
             modules.push(module);
             index.modules.push(content);
         }

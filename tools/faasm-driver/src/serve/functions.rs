@@ -1,35 +1,51 @@
 //! What `PUT` and `GET /f/<user>/<function>` do.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, HOST, IF_NONE_MATCH, RETRY_AFTER,
-    WWW_AUTHENTICATE,
-};
+use axum::extract::{Extension, Path, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPECT, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use faaslet::store::Upload;
-use faaslet::{FaasletEngine, FaasletError, Store};
+use faaslet::store::{Quota, Upload};
+use faaslet::{FaasletEngine, FaasletError};
 use measure_core::base::ids::FunctionId;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 
-use super::body::{BodyError, Incoming};
+use super::access::Access;
+use super::admission::{Admission, Client, Place, Shares};
+use super::body::{BodyError, Incoming, MIN_BYTES_PER_SECOND};
+use super::download::{self, Tags};
 use super::log::log;
-use crate::remote::etag;
-use crate::token::Token;
+use super::peer::Peer;
+use super::refusal::Refusal;
+use crate::settings::Settings;
 use crate::uploads::done;
 
-/// Bodies in memory at once, each at most as large as a module may be.
-const MAX_BODIES: usize = 4;
-/// Modules compiled at once; the compiler uses several threads for each.
-const MAX_COMPILES: usize = 2;
+/// Uploads at once, and the bytes of them that are in memory; a client has a part of them.
+const UPLOADS: Shares = Shares {
+    places: 64,
+    places_each: 16,
+    bytes: 512 << 20,
+    bytes_each: 256 << 20,
+    // The compiler uses several threads for each.
+    turns: 2,
+};
+/// Answers at once; of each a piece is in memory.
+const DOWNLOADS: Shares = Shares {
+    places: 128,
+    places_each: 64,
+    bytes: 0,
+    bytes_each: 0,
+    turns: 0,
+};
+/// Modules hashed at once.
+const MAX_HASHES: usize = 2;
 
 type FunctionPath = Result<Path<(String, String)>, PathRejection>;
 
@@ -39,84 +55,50 @@ pub(super) struct Limits {
     pub(super) max_bytes: usize,
     /// How long a client may stall.
     pub(super) timeout: Duration,
+    /// What a user may have.
+    pub(super) quota: Quota,
 }
 
 /// What all requests share.
 pub(super) struct App {
-    store: Store,
+    settings: Settings,
     engine: FaasletEngine,
-    token: Option<Token>,
-    max_bytes: usize,
-    timeout: Duration,
-    /// Only this host can connect.
-    local: bool,
-    bodies: Semaphore,
-    compiles: Semaphore,
+    access: Access,
+    limits: Limits,
+    uploads: Arc<Admission>,
+    downloads: Arc<Admission>,
+    hashes: Semaphore,
+    tags: Tags,
+    /// Held while a quota is looked at and what it allows is installed.
+    installing: Mutex<()>,
 }
 
-/// An answer other than what was asked for.
-struct Refusal {
-    status: StatusCode,
-    why: String,
-}
+/// Ends the compilation when the request is dropped.
+struct GivenUp(Arc<AtomicBool>);
 
-impl Refusal {
-    fn new(status: StatusCode, why: impl Into<String>) -> Self {
-        Self {
-            status,
-            why: why.into(),
-        }
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, format!("{}\n", self.why)).into_response();
-        let headers = response.headers_mut();
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(
-                    WWW_AUTHENTICATE,
-                    axum::http::HeaderValue::from_static("Bearer"),
-                );
-            }
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(RETRY_AFTER, axum::http::HeaderValue::from_static("5"));
-            }
-            _ => {}
-        }
-        response
-    }
-}
-
-impl From<FaasletError> for Refusal {
-    fn from(error: FaasletError) -> Self {
-        let status = match error {
-            FaasletError::UnknownFunction(_) => StatusCode::NOT_FOUND,
-            FaasletError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self::new(status, error.to_string())
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
 impl App {
     pub(super) fn new(
-        store: Store,
+        settings: Settings,
         engine: FaasletEngine,
-        token: Option<Token>,
-        limits: &Limits,
-        local: bool,
+        access: Access,
+        limits: Limits,
     ) -> Arc<Self> {
         Arc::new(Self {
-            store,
+            settings,
             engine,
-            token,
-            max_bytes: limits.max_bytes,
-            timeout: limits.timeout,
-            local,
-            bodies: Semaphore::new(MAX_BODIES),
-            compiles: Semaphore::new(MAX_COMPILES),
+            access,
+            limits,
+            uploads: Admission::new(UPLOADS),
+            downloads: Admission::new(DOWNLOADS),
+            hashes: Semaphore::new(MAX_HASHES),
+            tags: Tags::default(),
+            installing: Mutex::default(),
         })
     }
 
@@ -129,68 +111,50 @@ impl App {
             .with_state(self)
     }
 
-    fn admit(&self, headers: &HeaderMap, path: FunctionPath) -> Result<FunctionId, Refusal> {
-        match &self.token {
-            Some(token) => {
-                let sent = headers
-                    .get(AUTHORIZATION)
-                    .map_or(&b""[..], |v| v.as_bytes());
-                if !token.admits(sent) {
-                    return Err(Refusal::new(
-                        StatusCode::UNAUTHORIZED,
-                        "this server wants its token: Authorization: Bearer <token>",
-                    ));
-                }
-            }
-            // A page in a browser on this host can send requests here under a name of its own.
-            None if self.local && !is_own_name(headers) => {
-                return Err(Refusal::new(
-                    StatusCode::MISDIRECTED_REQUEST,
-                    "this server answers to localhost and to addresses only",
-                ));
-            }
-            None => {}
-        }
+    fn admit(
+        &self,
+        headers: &HeaderMap,
+        peer: &Peer,
+        path: FunctionPath,
+    ) -> Result<(Client, FunctionId), Refusal> {
         let Path((user, function)) =
             path.map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, e.body_text()))?;
-        FunctionId::new(&user, &function).map_err(|e| {
+        let id = FunctionId::new(&user, &function).map_err(|e| {
             Refusal::new(
                 StatusCode::BAD_REQUEST,
                 e.to_string().escape_debug().to_string(),
             )
-        })
-    }
-
-    async fn body_slot(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        match tokio::time::timeout(self.timeout, self.bodies.acquire()).await {
-            Ok(Ok(slot)) => Ok(slot),
-            _ => Err(Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many uploads at once, try again",
-            )),
-        }
+        })?;
+        Ok((self.access.admit(headers, peer.address, &id)?, id))
     }
 
     async fn receive(
         &self,
         headers: &HeaderMap,
         incoming: &mut Incoming,
+        place: &mut Place,
     ) -> Result<Vec<u8>, Refusal> {
         // Absent with chunks; one that is no number was refused with the head.
         let declared = headers
             .get(CONTENT_LENGTH)
             .and_then(|v| v.to_str().ok()?.parse::<usize>().ok())
             .unwrap_or(0);
-        let read = incoming.read(declared, self.max_bytes).await;
-        let wasm = read.map_err(|e| match e {
+        let max_bytes = self.limits.max_bytes;
+        let received = incoming.read(place, declared, max_bytes).await;
+        let wasm = received.map_err(|e| match e {
             BodyError::TooLarge => Refusal::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                format!("a module may have {} bytes here", self.max_bytes),
+                format!("a module may have {max_bytes} bytes here"),
             ),
             BodyError::TimedOut => Refusal::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "the module did not come in time",
             ),
+            BodyError::TooSlow => Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the module came slowly while others wait, try again",
+            ),
+            BodyError::Full(full) => full.into(),
             BodyError::Broken(why) => Refusal::new(
                 StatusCode::BAD_REQUEST,
                 format!("the module did not come whole: {why}"),
@@ -205,70 +169,148 @@ impl App {
         Ok(wasm)
     }
 
-    async fn install(self: &Arc<Self>, id: FunctionId, wasm: Vec<u8>) -> Result<Upload, Refusal> {
-        let _slot = self.compiles.acquire().await;
-        let app = self.clone();
-        let installed =
-            tokio::task::spawn_blocking(move || app.store.upload_changed(&app.engine, &id, &wasm));
-        joined(installed).await
+    /// Refuses what the user has no room for, and what would get directories that were granted to another module.
+    fn require_allowed(&self, id: &FunctionId, bytes: u64) -> Result<(), Refusal> {
+        let store = &self.settings.store;
+        let granted = match store.grants(id) {
+            Err(FaasletError::UnknownFunction(_)) => false,
+            Ok(grants) => !grants.dirs.is_empty(),
+            // There is something of that kind, whatever is wrong with it.
+            Err(_) => true,
+        };
+        if granted && self.access.is_open() {
+            return Err(Refusal::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "{id} is given directories, and here anyone could take its place: upload it into the store itself, or run the server with tokens"
+                ),
+            ));
+        }
+        let others = store.usage_beside(id)?;
+        Ok(self.limits.quota.allows(id, others, bytes)?)
+    }
+
+    /// Compiles and installs `wasm`, unless the client goes away first.
+    async fn install(
+        self: &Arc<Self>,
+        peer: &Peer,
+        place: Place,
+        id: FunctionId,
+        wasm: Vec<u8>,
+    ) -> Result<Upload, Refusal> {
+        let given_up = Arc::new(AtomicBool::new(false));
+        let _ends_with_us = GivenUp(given_up.clone());
+        let work = async {
+            let turn = place.turn().await;
+            let app = self.clone();
+            let work = tokio::task::spawn_blocking(move || {
+                // Kept until the compiler has ended, even if nobody waits for it.
+                let _kept = (turn, place);
+                app.compile_and_install(&id, &wasm, given_up)
+            });
+            joined(work).await
+        };
+        tokio::select! {
+            done = work => done,
+            () = peer.gone() => Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the client went away while its module was compiled",
+            )),
+        }
+    }
+
+    fn compile_and_install(
+        &self,
+        id: &FunctionId,
+        wasm: &[u8],
+        given_up: Arc<AtomicBool>,
+    ) -> Result<Upload, Refusal> {
+        self.require_allowed(id, wasm.len() as u64)?;
+        let store = &self.settings.store;
+        let compiler = self.settings.compiler(Some(given_up));
+        let engine = self.engine.clone().with_compiler(compiler);
+        let uploaded = store.upload_changed_if(&engine, id, wasm, |code_bytes| {
+            let alone = self
+                .installing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let bytes = wasm.len() as u64 + code_bytes;
+            self.limits
+                .quota
+                .allows(id, store.usage_beside(id)?, bytes)?;
+            Ok(alone)
+        });
+        Ok(uploaded?)
     }
 
     async fn put(
         self: &Arc<Self>,
         headers: &HeaderMap,
+        peer: &Peer,
         path: FunctionPath,
         incoming: &mut Incoming,
     ) -> Result<(FunctionId, usize, Upload), Refusal> {
-        let id = self.admit(headers, path)?;
-        let _slot = self.body_slot().await?;
-        let wasm = self.receive(headers, incoming).await?;
+        let (client, id) = self.admit(headers, peer, path)?;
+        let mut place = self.uploads.enter_soon(&client).await?;
+        let wasm = self.receive(headers, incoming, &mut place).await?;
         let bytes = wasm.len();
-        Ok((id.clone(), bytes, self.install(id, wasm).await?))
+        let upload = self.install(peer, place, id.clone(), wasm).await?;
+        Ok((id, bytes, upload))
+    }
+
+    async fn get(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        peer: &Peer,
+        path: FunctionPath,
+    ) -> Result<Response, Refusal> {
+        let (client, id) = self.admit(headers, peer, path)?;
+        let place = self.downloads.enter_soon(&client).await?;
+        let app = self.clone();
+        let _slot = self.hashes.acquire().await;
+        let found = tokio::task::spawn_blocking(move || {
+            let (file, bytes) = app.settings.store.open_module(&id)?;
+            let tag = app.tags.tag(&file).map_err(|e| {
+                Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{id}: {e}"))
+            })?;
+            Ok((file, bytes, tag))
+        });
+        let (file, bytes, tag) = joined(found).await?;
+        let same = |sent: &axum::http::HeaderValue| sent.as_bytes() == tag.as_bytes();
+        if headers.get(IF_NONE_MATCH).is_some_and(same) {
+            return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+        }
+        let least_rate = Duration::from_secs(bytes / MIN_BYTES_PER_SECOND as u64);
+        peer.answer_by(tokio::time::Instant::now() + self.limits.timeout + least_rate);
+        let head = [
+            (CONTENT_TYPE, "application/wasm".to_owned()),
+            (CONTENT_LENGTH, bytes.to_string()),
+            (ETAG, tag),
+        ];
+        Ok((head, download::body(file, bytes, place)).into_response())
     }
 }
 
-async fn joined<T>(work: tokio::task::JoinHandle<Result<T, FaasletError>>) -> Result<T, Refusal> {
-    // Only a fault in the compiler can end it otherwise.
-    work.await.map_or_else(
-        |e| {
-            Err(Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                format!("the work was given up: {e}"),
-            ))
-        },
-        |done| done.map_err(Refusal::from),
-    )
-}
-
-/// Whether the client called us by an address or as localhost; old clients do not say.
-fn is_own_name(headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST) else {
-        return true;
-    };
-    let Ok(host) = host.to_str() else {
-        return false;
-    };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    name.eq_ignore_ascii_case("localhost")
-        || name
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-            .is_ok()
+async fn joined<T>(work: tokio::task::JoinHandle<Result<T, Refusal>>) -> Result<T, Refusal> {
+    // Only a fault in our own code can end it otherwise.
+    work.await.unwrap_or_else(|e| {
+        Err(Refusal::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the work was given up: {e}"),
+        ))
+    })
 }
 
 async fn put_function(
     State(app): State<Arc<App>>,
+    Extension(peer): Extension<Arc<Peer>>,
     path: FunctionPath,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
     let begun = Instant::now();
-    let mut incoming = Incoming::new(body, app.timeout);
-    match app.put(&headers, path, &mut incoming).await {
+    let mut incoming = Incoming::new(body, app.limits.timeout);
+    match app.put(&headers, &peer, path, &mut incoming).await {
         Ok((id, bytes, upload)) => {
             let status = match upload {
                 Upload::New => StatusCode::CREATED,
@@ -295,51 +337,9 @@ async fn put_function(
 
 async fn get_function(
     State(app): State<Arc<App>>,
+    Extension(peer): Extension<Arc<Peer>>,
     path: FunctionPath,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let id = app.admit(&headers, path)?;
-    let store = app.store.clone();
-    let wasm = joined(tokio::task::spawn_blocking(move || store.wasm(&id))).await?;
-    let tag = etag(&wasm);
-    if headers
-        .get(IF_NONE_MATCH)
-        .is_some_and(|sent| sent.as_bytes() == tag.as_bytes())
-    {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
-    }
-    let head = [(CONTENT_TYPE, "application/wasm".to_owned()), (ETAG, tag)];
-    Ok((head, wasm).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_addresses_and_localhost_are_own_names() {
-        let called = |host: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(HOST, host.parse().expect("a header"));
-            is_own_name(&headers)
-        };
-        for own in [
-            "localhost",
-            "localhost:8080",
-            "127.0.0.1:1",
-            "[::1]:8080",
-            "10.0.0.1",
-        ] {
-            assert!(called(own), "{own}");
-        }
-        for foreign in [
-            "example.com",
-            "localhost.example.com:80",
-            "",
-            "127.0.0.1.example.com",
-        ] {
-            assert!(!called(foreign), "{foreign}");
-        }
-        assert!(is_own_name(&HeaderMap::new()));
-    }
+    app.get(&headers, &peer, path).await
 }

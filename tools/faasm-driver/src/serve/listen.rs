@@ -1,28 +1,34 @@
 //! Where the server listens, and whom it lets wait.
 
-use std::io::ErrorKind;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::cli::print_lines;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::connection;
 use super::log::log;
+use super::peer::Peer;
 use crate::token::TOKEN_VARIABLE;
 
 /// After a signal, how long requests under way may take.
-pub(super) const GRACE: Duration = Duration::from_secs(10);
-/// Connections at once; further ones wait to be accepted.
+pub(super) const GRACE: Duration = Duration::from_millis(1500);
+/// After that, how long threads that read, hash or install may take.
+pub(super) const LAST_GRACE: Duration = Duration::from_millis(300);
+/// Connections at once. A further one takes the place of one that has not sent its request's head.
 const MAX_CONNECTIONS: usize = 256;
+/// As long as that, a connection may keep its place though it has sent nothing.
+const HEAD_GRACE: Duration = Duration::from_millis(500);
 /// Out of descriptors: some become free.
 const RETRY_ACCEPT: Duration = Duration::from_millis(100);
 
@@ -43,7 +49,7 @@ pub(super) fn address(text: &str, token: bool) -> Result<SocketAddr, DriverError
         return Ok(address);
     }
     Err(DriverError::Usage(format!(
-        "{address} can be reached from other hosts, and whoever uploads code can have it run: give --token-file FILE or ${TOKEN_VARIABLE} with a secret, or listen on 127.0.0.1"
+        "{address} can be reached from other hosts, and whoever uploads code can have it run: give --users-file FILE with a token for each user, or --token-file FILE or ${TOKEN_VARIABLE} with one for all, or listen on 127.0.0.1"
     )))
 }
 
@@ -74,20 +80,20 @@ pub(super) async fn serve(
     let mut terminated = signal(SignalKind::terminate()).map_err(no_signals)?;
     announce(&listener)?;
     let (stop, stopped) = watch::channel(());
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
+    let mut table = Table::default();
     while interrupt::received().is_none() {
         tokio::select! {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
             Some(_) = connections.join_next() => {}
-            (slot, accepted) = accept(&listener, &slots) => match accepted {
-                Ok(stream) => {
-                    let connection = connection::serve(stream, router.clone(), timeout, stopped.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(slot);
-                    });
+            accepted = accept(&listener) => match accepted {
+                // Whoever is not let in is cut off.
+                Ok((peer, _)) if !table.has_room(peer.address) => {}
+                Ok((peer, stream)) => {
+                    let (router, stopped) = (router.clone(), stopped.clone());
+                    let connection = connection::serve(stream, peer.clone(), router, timeout, stopped);
+                    table.add(&peer, connections.spawn(connection));
                 }
                 Err(error) => {
                     log(format_args!("cannot accept a connection: {error}"));
@@ -105,16 +111,57 @@ pub(super) async fn serve(
     Ok(interrupt::received().unwrap_or(Exit::Ok))
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (
-    Option<tokio::sync::OwnedSemaphorePermit>,
-    std::io::Result<tokio::net::TcpStream>,
-) {
-    // It is never closed, so there is always a permit to come.
-    let slot = slots.clone().acquire_owned().await.ok();
-    (slot, listener.accept().await.map(|(stream, _)| stream))
+async fn accept(listener: &TcpListener) -> io::Result<(Arc<Peer>, TcpStream)> {
+    let (stream, _) = listener.accept().await?;
+    Ok((Arc::new(Peer::new(&stream)?), stream))
+}
+
+/// A connection, since when, and whose.
+struct Entry {
+    // The connection's own, which closes the socket with it.
+    peer: Weak<Peer>,
+    address: IpAddr,
+    begun: Instant,
+    task: AbortHandle,
+}
+
+/// The connections there are.
+#[derive(Default)]
+struct Table(Vec<Entry>);
+
+impl Table {
+    /// Whether one from `address` may be added. If there are as many as may be, one that has sent no head goes: the oldest of the
+    /// address that has the most of them.
+    fn has_room(&mut self, address: IpAddr) -> bool {
+        self.0.retain(|entry| !entry.task.is_finished());
+        if self.0.len() < MAX_CONNECTIONS {
+            return true;
+        }
+        let mut silent: HashMap<IpAddr, (usize, usize)> = HashMap::new();
+        for (at, entry) in self.0.iter().enumerate() {
+            let is_silent = entry.peer.upgrade().is_some_and(|peer| !peer.has_asked());
+            if is_silent && entry.begun.elapsed() > HEAD_GRACE {
+                silent.entry(entry.address).or_insert((0, at)).0 += 1;
+            }
+        }
+        let Some(&(_, oldest)) = silent.values().max_by_key(|(count, _)| *count) else {
+            log(format_args!(
+                "a connection from {address} is cut off: {MAX_CONNECTIONS} are under way"
+            ));
+            return false;
+        };
+        self.0.remove(oldest).task.abort();
+        true
+    }
+
+    fn add(&mut self, peer: &Arc<Peer>, task: AbortHandle) {
+        self.0.push(Entry {
+            peer: Arc::downgrade(peer),
+            address: peer.address,
+            begun: Instant::now(),
+            task,
+        });
+    }
 }
 
 fn announce(listener: &TcpListener) -> Result<(), DriverError> {

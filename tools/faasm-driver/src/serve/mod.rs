@@ -2,20 +2,27 @@
 //!
 //! Design constraints:
 //! * nothing reaches the store but a whole, valid, compiled module;
-//! * whoever can put code here can have it run: only this host by default, else whoever knows the token;
-//! * no client can hold a connection, a body's memory or the compiler for longer than it makes progress.
+//! * whoever can put code here can have it run: only this host by default, else whoever knows the token; with tokens of users,
+//!   each their own functions alone, so that nobody's module gets the directories that were granted to another's;
+//! * no client can hold a connection, a place, memory or the compiler for longer than it makes progress, nor all of them at once;
+//! * modules are compiled elsewhere, in a process with limits that dies with the request.
 
+mod access;
+mod admission;
 mod body;
 mod connection;
+mod download;
 mod functions;
 mod listen;
 mod log;
+mod peer;
+mod refusal;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use faaslet::FaasletEngine;
-use faaslet::store::MAX_MODULE_BYTES;
+use faaslet::store::{MAX_MODULE_BYTES, Quota};
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
 use measure_core::base::range::in_range;
@@ -25,6 +32,7 @@ use structopt::StructOpt;
 use crate::answers::driver_error;
 use crate::settings::Settings;
 use crate::token::Token;
+use access::Access;
 use functions::Limits;
 
 /// Options of `serve`.
@@ -37,6 +45,20 @@ pub(crate) struct ServeOptions {
     /// $FAASM_BENCH_TOKEN]
     #[structopt(long, parse(from_os_str), value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// File with a line `<user> <token>` for each user: the token is for that user's functions alone. None but its owner may read it
+    #[structopt(
+        long,
+        parse(from_os_str),
+        value_name = "FILE",
+        conflicts_with = "token-file"
+    )]
+    users_file: Option<PathBuf>,
+    /// The most functions that a user may have
+    #[structopt(long, default_value = "1000", value_name = "COUNT")]
+    user_functions: u64,
+    /// The most MiB that modules and code of a user may have together
+    #[structopt(long, default_value = "4096", value_name = "MIB")]
+    user_mib: u64,
     /// The largest module that is accepted, in bytes (1 to 134217728)
     #[structopt(long, default_value = "134217728")]
     max_bytes: u64,
@@ -49,10 +71,28 @@ impl ServeOptions {
     fn limits(&self) -> Result<Limits, DriverError> {
         in_range("--max-bytes", self.max_bytes, 1..=MAX_MODULE_BYTES)?;
         in_range("--timeout", self.timeout, 0.1..=3600.0).map_err(|e| e.in_unit("seconds"))?;
+        in_range("--user-functions", self.user_functions, 1..=1_000_000)?;
+        in_range("--user-mib", self.user_mib, 1..=1 << 30).map_err(|e| e.in_unit("MiB"))?;
         Ok(Limits {
+            quota: Quota {
+                bytes: self.user_mib << 20,
+                functions: self.user_functions,
+            },
             max_bytes: usize::try_from(self.max_bytes).unwrap_or(usize::MAX),
             timeout: Duration::from_secs_f64(self.timeout),
         })
+    }
+
+    /// Who may do what, and where.
+    fn access(&self) -> Result<(Access, SocketAddr), DriverError> {
+        if let Some(file) = &self.users_file {
+            let address = listen::address(&self.listen, true)?;
+            return Ok((Access::of_users(file)?, address));
+        }
+        let token = Token::find(self.token_file.as_deref())?;
+        let address = listen::address(&self.listen, token.is_some())?;
+        let local = address.ip().is_loopback();
+        Ok((token.map_or(Access::Open { local }, Access::One), address))
     }
 }
 
@@ -60,9 +100,9 @@ impl ServeOptions {
 pub(crate) fn run(settings: &Settings, options: &ServeOptions) -> Result<Exit, DriverError> {
     interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))?;
     let limits = options.limits()?;
-    let token = Token::find(options.token_file.as_deref())?;
-    let address = listen::address(&options.listen, token.is_some())?;
-    let engine = FaasletEngine::new(settings.engine.clone()).map_err(driver_error)?;
+    let timeout = limits.timeout;
+    let (access, address) = options.access()?;
+    let engine = settings.open_engine().map_err(driver_error)?;
     // One thread is enough for sockets; modules are compiled on threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -70,16 +110,10 @@ pub(crate) fn run(settings: &Settings, options: &ServeOptions) -> Result<Exit, D
         .map_err(|e| DriverError::failed("cannot start the server", e))?;
     let exit = runtime.block_on(async {
         let listener = listen::bind(address).await?;
-        let app = functions::App::new(
-            settings.store.clone(),
-            engine,
-            token,
-            &limits,
-            address.ip().is_loopback(),
-        );
-        listen::serve(listener, app.router(), limits.timeout).await
+        let app = functions::App::new(settings.clone(), engine, access, limits);
+        listen::serve(listener, app.router(), timeout).await
     });
-    // A module being compiled may be finished; one that takes longer is not installed.
-    runtime.shutdown_timeout(listen::GRACE);
+    // Compilers have been told to end with their requests.
+    runtime.shutdown_timeout(listen::LAST_GRACE);
     exit
 }

@@ -3,6 +3,8 @@
 
 mod budgets;
 mod common;
+mod compile;
+mod crowd;
 mod hostile;
 mod modules;
 mod new_seats;
@@ -14,3 +16,4 @@ mod signals;
 mod snapshot;
 mod store;
 mod uploads;
+mod users;

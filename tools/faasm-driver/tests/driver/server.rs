@@ -1,8 +1,9 @@
 //! An upload server on a port of its own, and a client that need not keep to HTTP.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -96,10 +97,11 @@ impl<'a> Server<'a> {
         kill(pid, signal).expect("a signal");
     }
 
-    /// Every file and directory below the store, whatever its name.
+    /// Every file and directory below the store, whatever its name, but for the lock of whoever changes a function.
     pub fn store(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         walk(&self.bench.home.path().join("store"), &mut found);
+        found.retain(|path| !path.ends_with(".lock"));
         found
     }
 }
@@ -129,6 +131,11 @@ pub fn answer(mut stream: TcpStream) -> Answer {
     // A reset after the answer is no matter.
     let _ = stream.read_to_end(&mut bytes);
     let _ = stream.shutdown(Shutdown::Both);
+    // What is said before the answer is none.
+    while bytes.starts_with(b"HTTP/1.1 1") {
+        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
+        bytes.drain(..end.map_or(bytes.len(), |end| end + 4));
+    }
     let end = bytes
         .windows(4)
         .position(|window| window == b"\r\n\r\n")
@@ -144,4 +151,32 @@ pub fn answer(mut stream: TcpStream) -> Answer {
         head,
         body: bytes.split_off(end + 4),
     }
+}
+
+/// Tokens of some users.
+pub struct UsersFile {
+    pub path: PathBuf,
+}
+
+impl UsersFile {
+    /// The head's line with the token of `user`.
+    pub fn header(&self, user: &str) -> String {
+        format!("authorization: Bearer {}\r\n", token_of(user))
+    }
+}
+
+/// A token that nobody would guess who does not read this.
+pub fn token_of(user: &str) -> String {
+    format!("{user}-0123456789abcdef")
+}
+
+/// A file with a token for each of `users`.
+pub fn users_file(bench: &Bench, users: &[&str]) -> UsersFile {
+    let path = bench.home.path().join("users");
+    let lines = users
+        .iter()
+        .map(|user| format!("{user} {}\n", token_of(user)));
+    fs::write(&path, lines.collect::<String>()).expect("written");
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("permissions");
+    UsersFile { path }
 }

@@ -1,0 +1,152 @@
+//! The process that compiles: a module on standard input, its code on standard output.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use wasmtime::{Engine, InstanceAllocationStrategy};
+
+use super::machine_code;
+use crate::error::FaasletError;
+use crate::settings::EngineSettings;
+use crate::validate::validate_with;
+
+/// The argument that says what the process is for.
+const ARGUMENT: &str = "compile-module";
+/// Exit code: the module is refused; standard error says why.
+pub(super) const REFUSED: i32 = 65;
+const REFUSED_CODE: u8 = 65;
+const FAILED_CODE: u8 = 1;
+
+/// The arguments by which the process comes to have `settings`, as far as they concern what is compiled.
+pub(super) fn arguments(settings: &EngineSettings) -> Vec<OsString> {
+    let numbers = [
+        settings.memory_limit_bytes,
+        settings.table_limit_elements.into(),
+        settings.stack_limit_bytes as u64,
+    ];
+    let words = numbers.iter().map(ToString::to_string);
+    let profiling = settings.profiling.name().to_owned();
+    std::iter::once(ARGUMENT.to_owned())
+        .chain(words)
+        .chain([profiling])
+        .map(OsString::from)
+        .collect()
+}
+
+fn settings(arguments: &[String]) -> Option<EngineSettings> {
+    let [memory, table, stack, profiling] = arguments else {
+        return None;
+    };
+    Some(EngineSettings {
+        memory_limit_bytes: memory.parse().ok()?,
+        table_limit_elements: table.parse().ok()?,
+        stack_limit_bytes: stack.parse().ok()?,
+        profiling: profiling.parse().ok()?,
+        ..EngineSettings::default()
+    })
+}
+
+/// Compiles what comes on standard input, if the command line asks for it.
+pub(super) fn run_if_asked() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned());
+    if arguments.next()? != ARGUMENT {
+        return None;
+    }
+    let arguments: Vec<String> = arguments.collect();
+    Some(match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(WorkerError::Refused(why)) => {
+            eprintln!("{why}");
+            ExitCode::from(REFUSED_CODE)
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(FAILED_CODE)
+        }
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error("{0}")]
+    Refused(String),
+    #[error("{ARGUMENT} is for this program's own use")]
+    Usage,
+    #[error("no engine: {0}")]
+    Engine(String),
+    #[error(transparent)]
+    Filter(#[from] confine::FilterError),
+    #[error("no module, or no place for its code: {0}")]
+    Streams(#[from] io::Error),
+}
+
+fn run(arguments: &[String]) -> Result<(), WorkerError> {
+    let settings = settings(arguments).ok_or(WorkerError::Usage)?;
+    let mut config = settings.config();
+    // Slots are for running, and their address space is not to be had under a limit.
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    let engine = Engine::new(&config).map_err(|e| WorkerError::Engine(format!("{e:#}")))?;
+    // From here on the worst that a module can do is done with its own bytes.
+    confine::give_up_rights()?;
+    let mut wasm = Vec::new();
+    io::stdin().read_to_end(&mut wasm)?;
+    let code = check_and_compile(&engine, &settings, "it", &wasm).map_err(|e| match e {
+        FaasletError::Refused { cause, .. } => WorkerError::Refused(cause),
+        other => WorkerError::Refused(other.to_string()),
+    })?;
+    Ok(io::stdout().write_all(&code)?)
+}
+
+/// The code of `wasm`, if it is a valid module that may run.
+pub(super) fn check_and_compile(
+    engine: &Engine,
+    settings: &EngineSettings,
+    what: &str,
+    wasm: &[u8],
+) -> Result<Vec<u8>, FaasletError> {
+    validate_with(engine, settings, what, wasm)?;
+    machine_code(engine, wasm)
+        .map_err(|e| FaasletError::refused(what, format!("it cannot be compiled: {e:#}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_come_back_from_the_arguments() {
+        let sent = EngineSettings {
+            memory_limit_bytes: 123 << 16,
+            table_limit_elements: 7,
+            stack_limit_bytes: 1 << 18,
+            ..EngineSettings::default()
+        };
+        let words: Vec<String> = arguments(&sent)
+            .into_iter()
+            .map(|word| word.into_string().expect("text"))
+            .collect();
+        assert_eq!(words[0], ARGUMENT);
+        assert_eq!(settings(&words[1..]), Some(sent));
+        assert_eq!(settings(&words), None);
+        assert_eq!(settings(&[]), None);
+    }
+
+    #[test]
+    fn code_is_the_same_without_slots() {
+        let settings = EngineSettings::default();
+        let mut config = settings.config();
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        let (here, there) = (
+            Engine::new(&settings.config()).expect("an engine"),
+            Engine::new(&config).expect("an engine"),
+        );
+        let wasm =
+            wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#)
+                .expect("a module");
+        let code = |engine| check_and_compile(engine, &settings, "it", &wasm).expect("code");
+        assert_eq!(code(&here), code(&there));
+    }
+}

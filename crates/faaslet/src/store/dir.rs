@@ -134,15 +134,8 @@ impl Dir {
     /// Removes the directories of `id` as far as they are empty.
     pub(super) fn remove_empty(root: &Path, id: &FunctionId) {
         let user = root.join(id.user());
-        let function = user.join(id.function());
-        let only_lock = fs::read_dir(&function).is_ok_and(|mut all| {
-            all.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK))
-        });
-        if only_lock {
-            let _ = fs::remove_file(function.join(LOCK));
-        }
         // Either may hold something, which is the reason for not removing it.
-        let _ = fs::remove_dir(function).and_then(|()| fs::remove_dir(user));
+        let _ = fs::remove_dir(user.join(id.function())).and_then(|()| fs::remove_dir(user));
     }
 
     /// Names in it that are text; what is not is none of ours.

@@ -3,7 +3,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -76,10 +76,21 @@ impl From<TrustError> for LockError {
     }
 }
 
-/// A lock, held until this is dropped. Threads exclude each other as processes do.
+/// A lock, held until this is dropped, which removes its file. Threads exclude each other as processes do.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: Flock<File>,
+    file: Flock<File>,
+    dir: OwnedFd,
+    name: PathBuf,
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // While it is still held: who waits for it finds that its file is gone, and makes another. If it stays, that is no harm.
+        if is_at(&self.file, &self.dir, &self.name).is_ok_and(|ours| ours) {
+            let _ = unlinkat(&self.dir, &self.name, UnlinkatFlags::NoRemoveDir);
+        }
+    }
 }
 
 impl FileLock {
@@ -123,7 +134,12 @@ impl FileLock {
                             writeln!(file, "{}", std::process::id())
                         });
                         noted.map_err(failed)?;
-                        return Ok(Self { _file: file });
+                        let dir = dir.as_fd().try_clone_to_owned().map_err(failed)?;
+                        return Ok(Self {
+                            file,
+                            dir,
+                            name: name.to_owned(),
+                        });
                     }
                 }
                 Err((mut file, Errno::EWOULDBLOCK)) => {
@@ -219,17 +235,39 @@ mod tests {
             "{error}"
         );
         drop(held);
+        assert!(!path.exists());
         drop(FileLock::take(&path, Duration::ZERO).expect("free again"));
+    }
+
+    #[test]
+    fn no_two_ever_have_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("lock");
+        let inside = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let _lock =
+                            FileLock::take(&path, Duration::from_secs(60)).expect("in turn");
+                        assert!(!inside.swap(true, std::sync::atomic::Ordering::SeqCst));
+                        std::thread::yield_now();
+                        inside.store(false, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
     }
 
     #[test]
     fn a_lock_that_was_removed_is_no_lock() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("lock");
-        let _held = FileLock::take(&path, Duration::ZERO).expect("free");
+        let held = FileLock::take(&path, Duration::ZERO).expect("free");
         fs::remove_file(&path).expect("removed");
         let _new = FileLock::take(&path, Duration::ZERO).expect("another file");
         FileLock::take(&path, Duration::ZERO).expect_err("busy");
+        drop(held);
     }
 
     #[test]
@@ -245,6 +283,7 @@ mod tests {
         let other = File::open(&path).expect("open");
         let _held = Flock::lock(other, FlockArg::LockExclusive).expect("held");
         drop(FileLock::take(&path, Duration::ZERO).expect("made anew"));
+        fs::write(&path, "").expect("written");
         mode(&path, 0o666);
         let error = FileLock::take(&path, Duration::ZERO).expect_err("refused");
         assert!(error.to_string().contains("chmod go-w"), "{error}");

@@ -110,7 +110,7 @@ pub fn open(path: &Path) -> Result<Trusted, TrustError> {
     let whole = std::path::absolute(path).map_err(|e| io_at(path, e))?;
     let mut walk = Walk::from_root()?;
     walk.put_before(whole.as_os_str());
-    walk.walk_to_the_end()
+    walk.walk_on()
 }
 
 /// [`open`], then [`Trusted::read`].
@@ -242,7 +242,7 @@ impl Walk {
         Ok((file, meta))
     }
 
-    fn walk_to_the_end(mut self) -> Result<Trusted, TrustError> {
+    fn walk_on(mut self) -> Result<Trusted, TrustError> {
         while let Some(name) = self.left.pop() {
             let path = self.here.join(&name);
             if name == ".." {

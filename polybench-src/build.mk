@@ -109,7 +109,7 @@ define polybench_write_flags
 { echo "compiler: $$($1 --version | head -n 1)"; \
   echo "cflags: $(strip $2)"; \
   echo "ldflags: $(strip $3)"; \
-  echo "post-link: $(or $(strip $4),none)$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$4), (sources $$(cat tools/wasm-post-link/src/*.rs | sha256sum | cut -c 1-16)))"; \
+  echo "post-link: $(or $(strip $4),none)$(if $(filter $(POLYBENCH_POST_LINK_TOOL),$4), (sources $$(find tools/wasm-post-link/src -name "*.rs" | LC_ALL=C sort | xargs cat | sha256sum | cut -c 1-16)))"; \
   echo "target: $$($1 $(strip $2) -dumpmachine)"; \
   if [[ $$($1 --version) = *clang* ]]; then $1 $(strip $2) '-###' -c -x c /dev/null 2>&1 | awk -F '"' -v cpu=cpu: \
     '/"-cc1"/ { for (i = 2; i < NF; i += 2) { \

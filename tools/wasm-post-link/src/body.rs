@@ -7,18 +7,22 @@ use crate::stack;
 /// A function body: its operators and how many locals it has.
 pub(crate) struct Body<'a> {
     pub(crate) ops: Vec<Operator<'a>>,
-    /// Index of the next new local.
-    next_local: u32,
-    /// Types of the locals that were added, in order of their indices.
-    pub(crate) added: Vec<ValType>,
+    /// Types of parameters and locals.
+    types: Vec<ValType>,
+    /// How many of them the function had.
+    old_locals: usize,
 }
 
 impl<'a> Body<'a> {
-    /// Reads `func`, which has `params` parameters.
-    pub(crate) fn read(func: &FunctionBody<'a>, params: u32) -> Result<Self, BinaryReaderError> {
-        let mut next_local = params;
+    /// Reads `func`, which has parameters of types `params`.
+    pub(crate) fn read(
+        func: &FunctionBody<'a>,
+        params: &[ValType],
+    ) -> Result<Self, BinaryReaderError> {
+        let mut types = params.to_vec();
         for group in func.get_locals_reader()? {
-            next_local += group?.0;
+            let (count, ty) = group?;
+            types.extend(std::iter::repeat_n(ty, count as usize));
         }
         let ops = func
             .get_operators_reader()?
@@ -26,16 +30,25 @@ impl<'a> Body<'a> {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             ops,
-            next_local,
-            added: Vec::new(),
+            old_locals: types.len(),
+            types,
         })
     }
 
     /// A new local of type `ty`.
     pub(crate) fn local(&mut self, ty: ValType) -> u32 {
-        self.added.push(ty);
-        self.next_local += 1;
-        self.next_local - 1
+        self.types.push(ty);
+        u32::try_from(self.types.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// The type of local `index`.
+    pub(crate) fn local_type(&self, index: u32) -> Option<ValType> {
+        self.types.get(index as usize).copied()
+    }
+
+    /// Types of the locals that were added, in order of their indices.
+    pub(crate) fn added(&self) -> &[ValType] {
+        &self.types[self.old_locals..]
     }
 
     /// Puts in what `edits` says; nothing moves while edits are collected, so that indices stay true.

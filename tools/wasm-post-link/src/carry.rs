@@ -131,7 +131,7 @@ impl Turn {
 }
 
 /// Whether `op`, which is no access that [`access`] knows, only computes.
-fn computes(op: &Operator<'_>, leaves: usize) -> bool {
+pub(crate) fn computes(op: &Operator<'_>, leaves: usize) -> bool {
     match op {
         Operator::Nop
         | Operator::Drop
@@ -153,6 +153,14 @@ macro_rules! define_is_plain {
                 _ => "",
             };
             ["mvp", "sign_extension", "saturating_float_to_int", "simd", "relaxed_simd"].contains(&proposal)
+        }
+
+        /// Whether `op` has a memory operand.
+        pub(crate) fn has_memory_operand(op: &Operator<'_>) -> bool {
+            match op {
+                $(Operator::$op { .. } => stringify!($($($payload)*)?).contains("memarg"),)*
+                _ => false,
+            }
         }
     };
 }

@@ -14,7 +14,7 @@ const EXAMPLES: &str = "EXAMPLES:
     wasm-post-link linked.wasm function.wasm
     wasm-post-link --copies 1 linked.wasm function.wasm  # loops as they are";
 
-/// Rewrites a linked Wasm module for ahead-of-time compilers: vectors that a loop's last turn loaded are not loaded
+/// Rewrites a linked Wasm module for ahead-of-time compilers: several turns of outer loops are made at once, vectors that a loop's last turn loaded are not loaded
 /// again, innermost loops are unrolled, neighbouring accesses share an address, and minima and maxima of integers become
 /// branches. It computes the same, bit for bit. Prints what was done.
 #[derive(Debug, StructOpt)]
@@ -32,6 +32,10 @@ pub struct Options {
     /// Leave addresses as they are
     #[structopt(long)]
     pub no_addresses: bool,
+    /// The most turns of a loop around innermost ones that are made at once, up to 16; 1 leaves
+    /// them one after the other
+    #[structopt(long, default_value = "4")]
+    pub jam: usize,
     /// Load in each turn of a loop what the last one had
     #[structopt(long)]
     pub no_carry: bool,
@@ -59,6 +63,7 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         copies: options.copies,
         operators: options.operators,
         addresses: !options.no_addresses,
+        jam: options.jam,
         carry: !options.no_carry,
         extremes: !options.no_extremes,
     };
@@ -74,8 +79,9 @@ pub fn run(options: &Options) -> Result<Exit, PostLinkError> {
         return Ok(Exit::Ok);
     }
     print(format!(
-        "{}: {} loops unrolled, {} loads carried over, {} accesses share an address, {} extremes by branch, {} -> {} bytes\n",
+        "{}: {} loops jammed, {} loops unrolled, {} loads carried over, {} accesses share an address, {} extremes by branch, {} -> {} bytes\n",
         options.output.display(),
+        done.jammed,
         done.loops,
         done.carried,
         done.accesses,

@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 
 use wasm_encoder::reencode::{self, Reencode, utils};
-use wasmparser::{FunctionBody, KnownCustom, MemoryType, Parser, Payload, TypeRef};
+use wasmparser::{FunctionBody, KnownCustom, MemoryType, Parser, Payload, TypeRef, ValType};
 
 use crate::address::{self, REACH_BYTES};
 use crate::body::Body;
 use crate::carry::carry;
 use crate::error::RewriteError;
 use crate::extreme;
+use crate::jam::jam;
 use crate::unroll::{Limits, unroll};
 
 /// What is done to a module.
@@ -21,6 +22,9 @@ pub struct Passes {
     pub operators: usize,
     /// Share addresses between neighbouring accesses.
     pub addresses: bool,
+    /// The most turns of a loop around innermost ones that are made at once, up to 16; 1 leaves
+    /// them one after the other.
+    pub jam: usize,
     /// Carry vectors over from turn to turn of a loop.
     pub carry: bool,
     /// Branch where a loop carries an integer minimum or maximum along.
@@ -33,6 +37,7 @@ impl Default for Passes {
             copies: 16,
             operators: 400,
             addresses: true,
+            jam: 4,
             carry: true,
             extremes: true,
         }
@@ -46,6 +51,8 @@ pub struct Done {
     pub loops: usize,
     /// Loads and stores given an address that was there already.
     pub accesses: usize,
+    /// Loops several turns of which are made at once.
+    pub jammed: usize,
     /// Loads made from what was loaded already.
     pub carried: usize,
     /// Minima and maxima that became branches.
@@ -62,11 +69,12 @@ pub fn rewrite(wasm: &[u8], passes: Passes) -> Result<(Vec<u8>, Done), RewriteEr
     let passes = Passes {
         addresses: passes.addresses && plain,
         carry: passes.carry && plain,
+        jam: if plain { passes.jam } else { 1 },
         ..passes
     };
     let mut rewriter = Rewriter {
         passes,
-        params: param_counts(wasm)?,
+        params: param_types(wasm)?,
         next: 0,
         done: Done::default(),
     };
@@ -110,37 +118,36 @@ fn has_plain_memory(wasm: &[u8]) -> Result<bool, wasmparser::Error> {
     Ok(memories == 1)
 }
 
-/// How many parameters each function with a body has.
-fn param_counts(wasm: &[u8]) -> Result<Vec<u32>, wasmparser::Error> {
+/// The parameters of each function with a body.
+fn param_types(wasm: &[u8]) -> Result<Vec<Vec<ValType>>, wasmparser::Error> {
     let mut types = Vec::new();
-    let mut counts = Vec::new();
+    let mut params = Vec::new();
     for payload in Parser::new(0).parse_all(wasm) {
         match payload? {
             Payload::TypeSection(section) => {
                 for group in section {
                     for ty in group?.into_types() {
                         types.push(match ty.composite_type.inner {
-                            wasmparser::CompositeInnerType::Func(f) => f.params().len(),
-                            _ => 0,
+                            wasmparser::CompositeInnerType::Func(f) => f.params().to_vec(),
+                            _ => Vec::new(),
                         });
                     }
                 }
             }
             Payload::FunctionSection(section) => {
                 for ty in section {
-                    let params = types.get(ty? as usize).copied().unwrap_or(0);
-                    counts.push(u32::try_from(params).unwrap_or(u32::MAX));
+                    params.push(types.get(ty? as usize).cloned().unwrap_or_default());
                 }
             }
             _ => {}
         }
     }
-    Ok(counts)
+    Ok(params)
 }
 
 struct Rewriter {
     passes: Passes,
-    params: Vec<u32>,
+    params: Vec<Vec<ValType>>,
     /// Index of the next function body.
     next: usize,
     done: Done,
@@ -154,9 +161,12 @@ impl Reencode for Rewriter {
         code: &mut wasm_encoder::CodeSection,
         func: FunctionBody<'_>,
     ) -> Result<(), reencode::Error> {
-        let params = self.params.get(self.next).copied().unwrap_or(0);
+        let params = self.params.get(self.next).map_or(&[][..], Vec::as_slice);
         self.next += 1;
         let mut body = Body::read(&func, params)?;
+        if self.passes.jam > 1 {
+            self.done.jammed += jam(&mut body, self.passes.jam);
+        }
         if self.passes.carry {
             self.done.carried += carry(&mut body);
         }
@@ -179,7 +189,7 @@ impl Reencode for Rewriter {
             let (count, ty) = group?;
             locals.push((count, self.val_type(ty)?));
         }
-        for ty in &body.added {
+        for ty in body.added() {
             locals.push((1, self.val_type(*ty)?));
         }
         let mut function = wasm_encoder::Function::new(locals);

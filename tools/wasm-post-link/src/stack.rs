@@ -39,6 +39,11 @@ impl<T> Top<T> {
         (0..count).map(|_| self.0.pop())
     }
 
+    /// How many values are known.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The value below `above` others.
     pub(crate) fn peek(&self, above: usize) -> Option<&T> {
         self.0.len().checked_sub(above + 1).map(|i| &self.0[i])

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use wasmparser::{MemArg, Operator};
+use wasmparser::{MemArg, Operator, ValType};
 
 /// Unknown values, each with its factor, sorted.
 pub(crate) type Terms = Vec<(u32, u32)>;
@@ -94,6 +94,28 @@ impl Values {
         self.locals.clear();
     }
 
+    /// Nothing is known of `index` any more.
+    pub(crate) fn forget_local(&mut self, index: u32) {
+        let unknown = self.unknown();
+        self.locals.insert(index, unknown);
+    }
+
+    /// `sum`, whose terms are locals, with what these hold now in their place; unknown terms stay unknown.
+    pub(crate) fn substitute(&mut self, sum: &Sum) -> Sum {
+        let mut whole = Sum {
+            terms: Vec::new(),
+            constant: sum.constant,
+        };
+        for &(id, factor) in &sum.terms {
+            let value = match Self::entry_local(id) {
+                Some(local) => self.local(local),
+                None => self.unknown(),
+            };
+            whole = whole.plus(&value, factor);
+        }
+        whole
+    }
+
     /// What `op` leaves, where that is a sum; `operands` are what it takes, the topmost first.
     pub(crate) fn evaluate(&mut self, op: &Operator<'_>, operands: Vec<Option<Sum>>) -> Sum {
         let mut operands = operands.into_iter();
@@ -122,6 +144,14 @@ impl Values {
                 let (right, left) = (operand(self), operand(self));
                 left.minus(&right)
             }
+            Operator::I32Mul => {
+                let (right, left) = (operand(self), operand(self));
+                match (&left.terms[..], &right.terms[..]) {
+                    (_, []) => Sum::default().plus(&left, right.constant),
+                    ([], _) => Sum::default().plus(&right, left.constant),
+                    _ => self.unknown(),
+                }
+            }
             Operator::I32Shl => {
                 let (right, left) = (operand(self), operand(self));
                 if right.terms.is_empty() {
@@ -136,7 +166,7 @@ impl Values {
 }
 
 macro_rules! accesses {
-    (loads: $($load:ident)*; stores: $($store:ident)*) => {
+    (loads: $($load:ident $loaded:ident $load_bytes:literal)*; stores: $($store:ident $stored:ident $store_bytes:literal)*) => {
         /// The memory operand of a plain load or store, and how many values lie above its address.
         pub(crate) fn access(op: &Operator<'_>) -> Option<(MemArg, usize)> {
             match op {
@@ -154,12 +184,31 @@ macro_rules! accesses {
                 op => op.clone(),
             }
         }
+
+        /// A plain load or store like `op`; `nop` if it is none.
+        pub(crate) fn like(op: &Operator<'_>, memarg: MemArg) -> Operator<'static> {
+            match op {
+                $(Operator::$load { .. } => Operator::$load { memarg },)*
+                $(Operator::$store { .. } => Operator::$store { memarg },)*
+                _ => Operator::Nop,
+            }
+        }
+
+        /// How many bytes a plain load or store accesses, and the type of what it leaves or takes.
+        pub(crate) fn accessed(op: &Operator<'_>) -> Option<(u32, ValType)> {
+            match op {
+                $(Operator::$load { .. } => Some(($load_bytes, ValType::$loaded)),)*
+                $(Operator::$store { .. } => Some(($store_bytes, ValType::$stored)),)*
+                _ => None,
+            }
+        }
     };
 }
 
 accesses! {
-    loads: I32Load I64Load F32Load F64Load I32Load8S I32Load8U I32Load16S I32Load16U
-        V128Load V128Load32Splat V128Load64Splat V128Load32Zero V128Load64Zero V128Load8x8S
-        V128Load8x8U V128Load16x4S V128Load16x4U V128Load32x2S V128Load32x2U;
-    stores: I32Store I64Store F32Store F64Store I32Store8 I32Store16 V128Store
+    loads: I32Load I32 4 I64Load I64 8 F32Load F32 4 F64Load F64 8 I32Load8S I32 1 I32Load8U I32 1 I32Load16S I32 2
+        I32Load16U I32 2 V128Load V128 16 V128Load32Splat V128 4 V128Load64Splat V128 8 V128Load32Zero V128 4
+        V128Load64Zero V128 8 V128Load8x8S V128 8 V128Load8x8U V128 8 V128Load16x4S V128 8 V128Load16x4U V128 8
+        V128Load32x2S V128 8 V128Load32x2U V128 8;
+    stores: I32Store I32 4 I64Store I64 8 F32Store F32 4 F64Store F64 8 I32Store8 I32 1 I32Store16 I32 2 V128Store V128 16
 }

@@ -149,12 +149,13 @@ fn branchy<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], copies: usi
     new.extend([Operator::End, Operator::End]);
 }
 
-fn copy_nested<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], deeper: i32) {
+/// `inside`, with labels beyond the loop `deeper` further away.
+pub(crate) fn copy_nested<'a>(new: &mut Vec<Operator<'a>>, inside: &[Operator<'a>], deeper: i32) {
     let mut depth = 0;
     for op in inside {
         new.push(moved(op, depth, deeper));
         match op {
-            Operator::Block { .. } | Operator::If { .. } => depth += 1,
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => depth += 1,
             Operator::End => depth -= 1,
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! Rewritten modules compute what the originals computed.
 
+mod nests;
 mod stencils;
 
 use std::fs;

@@ -1,0 +1,423 @@
+//! Random loops in loops leave the memory, the result and the trap as before they were rewritten.
+
+use std::fmt::Write;
+
+use proptest::prelude::*;
+use wasm_post_link::{Passes, rewrite};
+
+use crate::{outcome, same};
+
+const PAGE_BYTES: i32 = 1 << 16;
+
+/// An access of an inner turn, or before or after the inner loops.
+#[derive(Debug, Clone, Copy)]
+struct Access {
+    /// Which of three pointers.
+    pointer: usize,
+    constant: i32,
+    offset: u32,
+    stores: bool,
+    wide: bool,
+    /// Moves with the inner counter.
+    inner: bool,
+    /// Moves with the outer counter.
+    outer: bool,
+}
+
+/// `for i { BEFORE; for j INNER; [for j SECOND;] AFTER }`
+#[derive(Debug, Clone)]
+struct Nest {
+    before: Vec<Access>,
+    inner: Vec<Access>,
+    second: Vec<Access>,
+    after: Vec<Access>,
+    /// Bytes by which an access moves with the inner and the outer counter.
+    inner_strides: [i32; 3],
+    outer_strides: [i32; 3],
+    /// The number of inner turns: a constant, or the third parameter.
+    turns: Option<i32>,
+    /// The inner loop begins where the outer counter is: its turns become fewer.
+    triangular: bool,
+    /// The accumulator lives on from one outer turn to the next.
+    carries: bool,
+    /// Half of the inner loops stand in two forms, as compilers write them.
+    forms: bool,
+}
+
+impl Nest {
+    fn lines(&self, accesses: &[Access]) -> String {
+        let mut lines = String::new();
+        for access in accesses {
+            let mut address = format!(
+                "(i32.add (local.get $p{}) (i32.const {}))",
+                access.pointer, access.constant
+            );
+            let mut add = |counter: &str, stride: i32| {
+                address = format!(
+                    "(i32.add {address} (i32.mul (local.get {counter}) (i32.const {stride})))"
+                );
+            };
+            if access.inner {
+                add("$j", self.inner_strides[access.pointer]);
+            }
+            if access.outer {
+                add("$i", self.outer_strides[access.pointer]);
+            }
+            let (offset, ty) = (access.offset, if access.wide { "v128" } else { "i64" });
+            let line = match (access.stores, access.wide) {
+                (true, true) => format!("(v128.store offset={offset} {address} (local.get $x))"),
+                (true, false) => format!(
+                    "(i64.store offset={offset} {address} (i64x2.extract_lane 0 (local.get $x)))"
+                ),
+                (false, wide) => {
+                    let load = format!("({ty}.load offset={offset} {address})");
+                    let load = if wide {
+                        load
+                    } else {
+                        format!("(i64x2.splat {load})")
+                    };
+                    let mixed = "(i32x4.mul (local.get $x) (v128.const i32x4 3 5 7 11))";
+                    format!("(local.set $x (i32x4.add {mixed} {load}))")
+                }
+            };
+            writeln!(lines, "{line}").expect("written");
+        }
+        lines
+    }
+
+    fn inner_loop(&self, accesses: &[Access]) -> String {
+        let turns = match self.turns {
+            Some(turns) => format!("(i32.const {turns})"),
+            None => "(local.get $n)".to_owned(),
+        };
+        let first = if self.triangular {
+            "(local.get $i)"
+        } else {
+            "(i32.const 0)"
+        };
+        // Beyond where any outer turn begins, lest it go round four thousand million times.
+        let turns = if self.triangular {
+            format!("(i32.add (local.get $m) {turns})")
+        } else {
+            turns
+        };
+        let lines = self.lines(accesses);
+        format!(
+            "(local.set $j {first})
+            (loop $inner
+              {lines}
+              (br_if $inner (i32.ne (local.tee $j (i32.add (local.get $j) (i32.const 1))) {turns})))"
+        )
+    }
+
+    fn module(&self) -> Vec<u8> {
+        let (before, after) = (self.lines(&self.before), self.lines(&self.after));
+        let mut inner = self.inner_loop(&self.inner);
+        if self.forms {
+            let other = self.inner_loop(&self.second);
+            inner = format!(
+                "(block $both (block $first
+                    (br_if $first (i32.eqz (local.get $form)))
+                    {other}
+                    (br $both))
+                  {inner})"
+            );
+        } else if !self.second.is_empty() {
+            inner.push_str(&self.inner_loop(&self.second));
+        }
+        let fresh = if self.carries {
+            ""
+        } else {
+            "(local.set $x (v128.const i32x4 1 2 3 4))"
+        };
+        let text = format!(
+            r#"(module (memory (export "memory") 1)
+            (func $fill (local $i i32)
+              (loop $l
+                (i32.store (local.get $i) (i32.mul (i32.add (local.get $i) (i32.const 77)) (i32.const -1640531535)))
+                (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4))) (i32.const 65536)))))
+            (start $fill)
+            (func (export "f") (param $p0 i32) (param $p1 i32) (param $p2 i32) (param $m i32) (param $n i32) (param $form i32)
+              (result i32) (local $i i32) (local $j i32) (local $x v128)
+              (block $out
+                (loop $l
+                  {fresh}
+                  {before}
+                  {inner}
+                  {after}
+                  (br_if $l (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $m)))
+                  (br $out)))
+              (i32.add (i32.add (local.get $i) (local.get $j)) (i32x4.extract_lane 1 (local.get $x)))))"#
+        );
+        wat::parse_str(text).expect("a module")
+    }
+}
+
+fn access() -> impl Strategy<Value = Access> {
+    let offset = prop::sample::select(vec![0, 0, 0, 8, 16]);
+    (0..3_usize, -3..4_i32, offset, 0..3_u8, any::<[bool; 3]>()).prop_map(
+        |(pointer, place, offset, kind, [wide, inner, outer])| Access {
+            pointer,
+            constant: place * 8,
+            offset,
+            stores: kind == 0,
+            wide,
+            inner,
+            outer,
+        },
+    )
+}
+
+/// Many of them can be made several turns at once: rows and columns of matrices, sums along either.
+fn nest() -> impl Strategy<Value = Nest> {
+    let stride = || prop::sample::select(vec![8, 16, 16, 256, 264, -16, -256, 0]);
+    let strides = || [stride(), stride(), stride()];
+    let accesses = |most: usize| prop::collection::vec(access(), 0..most);
+    let lists = (
+        accesses(3),
+        prop::collection::vec(access(), 1..5),
+        accesses(4),
+        accesses(3),
+    );
+    let flags = (0..6_u8, 0..5_u8, 0..3_u8, prop::option::of(1..12_i32));
+    (lists, strides(), strides(), flags).prop_map(
+        |(
+            (before, inner, second, after),
+            inner_strides,
+            outer_strides,
+            (triangular, carries, forms, turns),
+        )| Nest {
+            before,
+            inner,
+            second,
+            after,
+            inner_strides,
+            outer_strides,
+            turns,
+            triangular: triangular == 0,
+            carries: carries == 0,
+            forms: forms == 0,
+        },
+    )
+}
+
+/// `nest` with what most often keeps turns apart taken out: it stores to a row or a column of one array alone.
+fn tidy(mut nest: Nest) -> Nest {
+    let row = nest.inner[0].inner;
+    let around = [&mut nest.before, &mut nest.after].map(|list| (list, false));
+    let inside = [&mut nest.inner, &mut nest.second].map(|list| (list, row));
+    for (list, inner) in around.into_iter().chain(inside) {
+        for access in list.iter_mut().filter(|a| a.stores || a.pointer == 0) {
+            *access = Access {
+                pointer: 0,
+                constant: 0,
+                inner,
+                outer: !row,
+                ..*access
+            };
+        }
+    }
+    nest.inner_strides[0] = 16;
+    nest.outer_strides[0] = 16;
+    Nest {
+        triangular: false,
+        carries: false,
+        ..nest
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    // Arrays that are apart, that lie across each other, and that end where the memory does.
+    #[test]
+    fn nests_do_what_they_did(
+        nest in prop_oneof![nest(), nest().prop_map(tidy)],
+        p in prop::array::uniform3(prop_oneof![6 => 1..7_i32, 1 => Just(8_i32), 1 => Just(0_i32)]),
+        near in prop::array::uniform3(prop_oneof![3 => Just(0_i32), 1 => -600..600_i32]),
+        m in 1..14_i32,
+        n in 1..14_i32,
+        form in 0..2_i32,
+        jam in 2..6_usize,
+        copies in 1..4_usize,
+    ) {
+        let wasm = nest.module();
+        let passes = Passes { jam, copies, ..Passes::default() };
+        let (new, _) = rewrite(&wasm, passes).expect("a module");
+        let place = |at: usize| p[at] * (PAGE_BYTES / 8) - 100 + near[at];
+        let arguments = [place(0), place(1), place(2), m, n, form];
+        prop_assert!(same(&wasm, &new, &arguments), "{arguments:?}");
+    }
+}
+
+fn load(pointer: usize, inner: bool, outer: bool) -> Access {
+    Access {
+        pointer,
+        constant: 0,
+        offset: 0,
+        stores: false,
+        wide: true,
+        inner,
+        outer,
+    }
+}
+
+fn store(pointer: usize, inner: bool, outer: bool) -> Access {
+    Access {
+        stores: true,
+        ..load(pointer, inner, outer)
+    }
+}
+
+/// `p0[i] = sum over j of p1[j] and p2[j][i]`, stored to in each turn.
+fn product() -> Nest {
+    Nest {
+        before: vec![store(0, false, true)],
+        inner: vec![
+            load(1, true, false),
+            load(2, true, true),
+            store(0, false, true),
+        ],
+        second: Vec::new(),
+        after: vec![store(0, false, true)],
+        inner_strides: [0, 16, 256],
+        outer_strides: [16, 0, 16],
+        turns: None,
+        triangular: false,
+        carries: false,
+        forms: false,
+    }
+}
+
+/// `p0[j] += p1[i] * p2[i][j]`.
+fn update() -> Nest {
+    Nest {
+        before: vec![load(1, false, true)],
+        inner: vec![
+            load(0, true, false),
+            load(2, true, true),
+            store(0, true, false),
+        ],
+        after: Vec::new(),
+        inner_strides: [16, 0, 16],
+        outer_strides: [0, 16, 256],
+        ..product()
+    }
+}
+
+fn jammed(nest: &Nest) -> usize {
+    let (_, done) = rewrite(&nest.module(), Passes::default()).expect("a module");
+    done.jammed
+}
+
+#[test]
+fn sums_and_updates_are_made_several_turns_at_once() {
+    assert_eq!(jammed(&product()), 1);
+    assert_eq!(jammed(&update()), 1);
+    let second = vec![load(1, true, false), store(1, true, false)];
+    let both = Nest {
+        second,
+        forms: true,
+        ..update()
+    };
+    assert_eq!(jammed(&both), 1);
+}
+
+#[test]
+fn turns_whose_order_shows_are_left_alone() {
+    let reads_next = vec![load(0, true, true), store(0, true, true)];
+    let shifted = Nest {
+        inner: reads_next,
+        inner_strides: [16, 0, 0],
+        outer_strides: [32, 0, 0],
+        turns: Some(9),
+        before: Vec::new(),
+        after: Vec::new(),
+        ..product()
+    };
+    assert_eq!(
+        jammed(&shifted),
+        0,
+        "a turn stores to what the one before read later"
+    );
+    assert_eq!(
+        jammed(&Nest {
+            triangular: true,
+            ..product()
+        }),
+        0,
+        "inner loops differ in their turns"
+    );
+    assert_eq!(
+        jammed(&Nest {
+            carries: true,
+            ..product()
+        }),
+        0,
+        "a sum goes on"
+    );
+    let one_place = Nest {
+        outer_strides: [0, 0, 16],
+        ..product()
+    };
+    assert_eq!(jammed(&one_place), 0, "all turns store to one place");
+    let far = Nest {
+        inner_strides: [0, i32::MIN, 256],
+        turns: Some(-1),
+        ..product()
+    };
+    assert_eq!(jammed(&far), 0, "beyond 64 bits");
+}
+
+#[test]
+fn arrays_in_each_others_way_are_seen() {
+    for nest in [product(), update()] {
+        let wasm = nest.module();
+        let passes = Passes {
+            copies: 1,
+            ..Passes::default()
+        };
+        let (new, _) = rewrite(&wasm, passes).expect("a module");
+        for near in (-400..400).step_by(8) {
+            for [a, b] in [[20_000, 30_000 + near], [30_000 + near, 20_000]] {
+                let arguments = [30_000, a, b, 9, 8, 0];
+                assert!(same(&wasm, &new, &arguments), "{near} bytes apart");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_traps_on_the_way_leaves_the_stores_before_it() {
+    for nest in [product(), update()] {
+        let wasm = nest.module();
+        let (new, _) = rewrite(&wasm, Passes::default()).expect("a module");
+        for (pointer, below) in [(0, 300), (1, 90), (2, 1500), (2, -8), (1, 0)] {
+            let mut arguments = [10_000, 20_000, 30_000, 9, 8, 0];
+            arguments[pointer] = PAGE_BYTES - below;
+            assert!(same(&wasm, &new, &arguments), "{pointer} {below}");
+            let (result, _) = outcome(&wasmtime::Engine::default(), &wasm, &arguments);
+            arguments[pointer] = 1 << 31;
+            assert!(
+                same(&wasm, &new, &arguments),
+                "{pointer} beyond, {result:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn turns_are_counted_as_the_loops_test_them() {
+    for nest in [product(), update()] {
+        let wasm = nest.module();
+        let (new, _) = rewrite(&wasm, Passes::default()).expect("a module");
+        for m in 1..12 {
+            for n in 1..12 {
+                assert!(
+                    same(&wasm, &new, &[10_000, 20_000, 30_000, m, n, 0]),
+                    "{m} {n}"
+                );
+            }
+        }
+    }
+}

@@ -168,6 +168,10 @@ python-if-possible: build
 	+@$(MAKE) --no-print-directory python python-functions || \
 	  echo "make python failed, see above: the Python rows read unavailable, the Python tests skip, all else goes on" >&2
 
+fuzz: build wasm2c-if-possible ## Random modules, calls and damaged files (ARGS='modules --minutes 60 --jobs 2'), else a few minutes of each
+	@if [ -n "$(ARGS)" ]; then $(BIN)/fuzz $(ARGS); else \
+	  status=0; for target in modules calls files; do $(BIN)/fuzz $$target --minutes 3 || status=$$?; done; exit $$status; fi
+
 figures: ## Write the figures of the reference runs into the pages (ARGS='--take NAME=results/DIR' takes a run as one first)
 	cargo run --quiet --locked -p doc-figures -- $(ARGS) $(PAGES)
 
@@ -206,4 +210,4 @@ include pybench-src/build.mk
 include pybench-src/functions.mk
 
 .PHONY: help setup setup-dev setup-lint build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible figures lint install clean-runtime
+	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz figures lint install clean-runtime

@@ -11,3 +11,16 @@ pub mod kernel_memory;
 pub mod memory;
 pub mod perf;
 pub mod wall_clock;
+
+/// Has every reader of the kernel's texts here read `text`, whatever it is of: what is fuzzed. None may panic.
+#[doc(hidden)]
+pub fn read_as_everything(text: &[u8]) {
+    memory::read_as_everything(text);
+    let text = String::from_utf8_lossy(text);
+    disk_io::read_as_everything(&text);
+    let _ = (
+        host::parse_cpu_ticks(&text),
+        host::parse_swapped_pages(&text),
+        perf::parse_cpu_list(&text),
+    );
+}

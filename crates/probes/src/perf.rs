@@ -311,7 +311,7 @@ fn online_cpus() -> Vec<usize> {
     cpus
 }
 
-fn parse_cpu_list(text: &str) -> Vec<usize> {
+pub(crate) fn parse_cpu_list(text: &str) -> Vec<usize> {
     let number = |text: &str| text.trim().parse::<usize>().ok();
     let mut cpus = BTreeSet::new();
     for part in text.trim().split(',') {

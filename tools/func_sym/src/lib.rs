@@ -148,10 +148,25 @@ fn table_of(store: &Store, id: &FunctionId) -> Result<Table, SymError> {
     let image = compiled
         .serialize()
         .map_err(|e| unreadable(Unreadable::Engine(format!("{e:#}"))))?;
-    let code = code::symbols(&image).map_err(|e| unreadable(e.into()))?;
-    let wasm = store.wasm(id)?;
-    let module = WasmModule::parse(&wasm).map_err(|e| unreadable(e.into()))?;
-    Ok(Table::new(code, &module))
+    table_of_code(&store.wasm(id)?, &image).map_err(unreadable)
+}
+
+fn table_of_code(wasm: &[u8], image: &[u8]) -> Result<Table, Unreadable> {
+    let module = WasmModule::parse(wasm)?;
+    Ok(Table::new(code::symbols(image)?, &module))
+}
+
+/// The text of the table of a module and its compiled code, whatever these are: what is fuzzed.
+///
+/// # Errors
+/// One of them is none.
+#[doc(hidden)]
+pub fn table_of_bytes(wasm: &[u8], image: &[u8]) -> Result<String, Unreadable> {
+    let columns = Columns {
+        sizes: true,
+        lines: true,
+    };
+    table_of_code(wasm, image).map(|table| table.text(columns))
 }
 
 /// What the table lacks and how to have it.

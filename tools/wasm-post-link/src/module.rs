@@ -222,6 +222,21 @@ impl Reencode for Rewriter {
         if by_position {
             return Ok(());
         }
-        utils::parse_custom_section(self, module, section)
+        // What is damaged in a section that means nothing costs that section, not the module.
+        utils::parse_custom_section(self, module, section).or(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_name_section_does_not_keep_a_valid_module_from_being_rewritten() {
+        let mut wasm = wat::parse_str(r#"(module (func (export "f")))"#).expect("a module");
+        // A custom section `name` whose content is cut short.
+        wasm.extend([0, 8, 4, b'n', b'a', b'm', b'e', 1, 200, 1]);
+        let (new, _) = rewrite(&wasm, Passes::default()).expect("rewritten");
+        assert!(!new.windows(4).any(|bytes| bytes == b"name"));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use crate::base::words::plain;
+
 /// How a tool ends. Stable: scripts may rely on the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -53,7 +55,8 @@ pub fn report<E: HasExit>(outcome: Result<Exit, E>) -> std::process::ExitCode {
         let exit = error.exit();
         // Such as a reader of standard output that has seen enough.
         if exit != Exit::Ok {
-            eprintln!("error: {error}");
+            // It may quote a file of whomever.
+            eprintln!("error: {}", plain(&error.to_string()));
         }
         exit
     });

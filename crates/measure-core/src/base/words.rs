@@ -6,15 +6,25 @@
 pub fn one_line(text: &str, limit: usize) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let line = words.join(" ");
-    let mut plain = String::new();
-    for c in line.chars().take(limit) {
-        if c.is_control() {
-            plain.extend(c.escape_default());
+    inert(line.chars().take(limit), |c| !c.is_control())
+}
+
+/// `text` with its lines, but with all other control characters written out: what others wrote, fit for a terminal.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    inert(text.chars(), |c| !c.is_control() || c == '\n' || c == '\t')
+}
+
+fn inert(text: impl Iterator<Item = char>, is_harmless: impl Fn(char) -> bool) -> String {
+    let mut inert = String::new();
+    for c in text {
+        if is_harmless(c) {
+            inert.push(c);
         } else {
-            plain.push(c);
+            inert.extend(c.escape_default());
         }
     }
-    plain
+    inert
 }
 
 #[cfg(test)]
@@ -27,5 +37,6 @@ mod tests {
         assert_eq!(one_line("a\x1b[2Jb", 99), "a\\u{1b}[2Jb");
         assert_eq!(one_line("größer", 3), "grö");
         assert_eq!(one_line(" \n", 3), "");
+        assert_eq!(plain("a\n\tb\x1b[2J\r\0"), "a\n\tb\\u{1b}[2J\\r\\u{0}");
     }
 }

@@ -44,7 +44,7 @@ impl Source {
 }
 
 /// `PID (COMM) STATE PPID ...`; the name may hold anything, brackets and spaces included.
-fn parse_stat(text: &[u8]) -> Option<Task> {
+pub(super) fn parse_stat(text: &[u8]) -> Option<Task> {
     let open = text.iter().position(|&b| b == b'(')?;
     let close = text.iter().rposition(|&b| b == b')')?;
     let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.trim().parse().ok();

@@ -187,7 +187,7 @@ fn attribute(mut body: &[u8], wanted: u16) -> Option<&[u8]> {
     }
 }
 
-fn parse_task(body: &[u8]) -> Option<Task> {
+pub(super) fn parse_task(body: &[u8]) -> Option<Task> {
     let stats = attribute(attribute(body, TYPE_AGGREGATE_PID)?, TYPE_STATS)?;
     Some(Task {
         pid: i32_at(stats, PID_AT)?,

@@ -114,7 +114,8 @@ impl MountedHierarchy {
     }
 
     /// Takes the cgroup mounts out of a mountinfo text; lines of another form are passed over.
-    pub(super) fn parse(mountinfo: &str) -> Vec<Self> {
+    #[must_use]
+    pub fn parse(mountinfo: &str) -> Vec<Self> {
         let mut found: Vec<Self> = Vec::new();
         for line in mountinfo.lines() {
             let Ok(info) = MountInfo::from_line(line) else {

@@ -1,0 +1,115 @@
+//! What is fuzzed: cases by their seed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use measure_core::base::ids;
+
+use crate::error::FuzzError;
+
+/// How often what happened.
+pub type Counts = BTreeMap<String, u64>;
+
+/// Adds `n` to what is called `what`.
+pub fn count(counts: &mut Counts, what: &str, n: u64) {
+    match counts.get_mut(what) {
+        Some(known) => *known += n,
+        None => {
+            counts.insert(what.to_owned(), n);
+        }
+    }
+}
+
+/// What is wrong, in words.
+pub type Finding = String;
+
+/// Something that cases are made for.
+pub trait Target {
+    /// Makes the case of `seed` and tries it.
+    ///
+    /// # Errors
+    /// What is wrong with what was tried.
+    fn try_case(&mut self, seed: u64, counts: &mut Counts) -> Result<(), Finding>;
+}
+
+/// How a target is to be made.
+#[derive(Debug, Clone, Default)]
+pub struct Setting {
+    /// Where what a case is made of is kept.
+    pub keep: Option<PathBuf>,
+    /// Every so many modules the second engine runs as well; 0: none.
+    pub second_engine_every: u64,
+    /// Starts of each module under deadlines.
+    pub deadline_starts: u64,
+}
+
+/// Makes the target of this name.
+///
+/// # Errors
+/// Something it needs is not to be had here.
+pub fn open(name: Name, setting: &Setting) -> Result<Box<dyn Target>, FuzzError> {
+    match name {
+        Name::Modules => Ok(Box::new(crate::modules::Modules::new(setting)?)),
+        Name::Calls => Ok(Box::new(crate::calls::Calls::new(setting)?)),
+        Name::Files => Ok(Box::new(crate::files::Files::new(setting)?)),
+        Name::Broken => Ok(Box::new(crate::broken::Broken)),
+    }
+}
+
+/// The targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    /// Random modules by all engines.
+    Modules,
+    /// Random calls of WASI by two implementations.
+    Calls,
+    /// Damaged files for their readers.
+    Files,
+    /// Cases that go wrong, for the tests of this tool.
+    Broken,
+}
+
+impl Name {
+    /// Those that are for users.
+    const ALL: [Self; 3] = [Self::Modules, Self::Calls, Self::Files];
+
+    /// So many cases are tried in one process.
+    #[must_use]
+    pub fn cases_a_process(self) -> u64 {
+        match self {
+            Self::Modules => 100,
+            Self::Calls => 200,
+            Self::Files => 2000,
+            Self::Broken => 8,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Modules => "modules",
+            Self::Calls => "calls",
+            Self::Files => "files",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+impl FromStr for Name {
+    type Err = UnknownTarget;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut all = Self::ALL.into_iter().chain([Self::Broken]);
+        all.find(|name| name.word() == text).ok_or_else(|| {
+            let words = Self::ALL.map(|name| name.word().to_owned());
+            UnknownTarget(ids::unknown("target", text, &words))
+        })
+    }
+}
+
+/// A word that names no target; says the nearest that does.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownTarget(String);

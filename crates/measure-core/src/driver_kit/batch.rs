@@ -155,7 +155,7 @@ fn one(shared: &Shared<'_>, worker: usize, order: u64, warmup: bool) -> Result<b
     let result = shared.rung.cold_start(worker);
     let outcome = match &result {
         Ok(_) => Ok(true),
-        Err(DriverError::StartFailed(_)) => Ok(false),
+        Err(DriverError::StartFailed(_) | DriverError::Exited { .. }) => Ok(false),
         Err(lost) => Err(lost.clone()),
     };
     if shared.batch.quiet && result.is_ok() {
@@ -175,15 +175,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn to_sample(finished: Finished, batch: u32) -> StartSample {
-    let (phases, error) = match finished.result {
-        Ok(phases) => (phases, None),
+    let (phases, error, exit_code) = match finished.result {
+        Ok(phases) => (phases, None, None),
         Err(error) => {
+            let exit_code = match &error {
+                DriverError::Exited { code, .. } => Some(*code),
+                _ => None,
+            };
             let start_ns = now_ns();
             let none = Phases {
                 start_ns,
                 ..Phases::default()
             };
-            (none, Some(error.to_string()))
+            (none, Some(error.to_string()), exit_code)
         }
     };
     let named = phases.phases.into_iter();
@@ -196,6 +200,7 @@ fn to_sample(finished: Finished, batch: u32) -> StartSample {
         total_ns: phases.total_ns,
         phases: named.map(|(name, ns)| (name.to_owned(), ns)).collect(),
         error,
+        exit_code,
     }
 }
 
@@ -328,7 +333,11 @@ mod tests {
     #[test]
     fn a_failed_start_is_counted_and_the_batch_goes_on() {
         let rung = Scripted::new(|n| match n % 10 {
-            7 => Err(DriverError::StartFailed("exit code 3".into())),
+            7 if n < 50 => Err(DriverError::StartFailed("killed".into())),
+            7 => Err(DriverError::Exited {
+                code: 3,
+                words: "exit code 3".into(),
+            }),
             _ => Ok(()),
         });
         let (end, samples) = collect(
@@ -341,13 +350,12 @@ mod tests {
         );
         let end = end.expect("a batch");
         assert_eq!((end.starts, end.failed), (100, 10));
-        assert_eq!(
-            samples
-                .iter()
-                .filter(|s| s.error.as_deref() == Some("exit code 3"))
-                .count(),
-            10
-        );
+        let with = |error: &str, code: Option<i32>| {
+            let same = |s: &&StartSample| s.error.as_deref() == Some(error) && s.exit_code == code;
+            samples.iter().filter(same).count()
+        };
+        assert_eq!(with("killed", None), 5);
+        assert_eq!(with("exit code 3", Some(3)), 5);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub const BUILT: &str = "isolation";
 pub const USER: &str = "demo";
 /// What a drivers' home has besides.
 const FUNCTIONS: [&str; 2] = ["noop", "park"];
+/// What of the real home is no function: guests of micro-VMs, programs that entries name.
+const SHARED: [&str; 2] = ["microvm", "bin"];
 const NATIVE: &str = "native";
 const WASM: &str = "function.wasm";
 /// What stands before the parameters in a program, as functions/isolation/probe.h has it.
@@ -45,8 +47,10 @@ impl Home {
             let from = home.real.join("store").join(USER).join(function);
             home.copy(&from, function)?;
         }
-        let guests = home.root.join("microvm");
-        symlink(home.real.join("microvm"), &guests).map_err(IsolationError::path(&guests))?;
+        for shared in SHARED {
+            let link = home.root.join(shared);
+            symlink(home.real.join(shared), &link).map_err(IsolationError::path(&link))?;
+        }
         Ok(home)
     }
 

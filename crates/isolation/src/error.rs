@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use measure_core::base::exit::{Exit, HasExit};
+use measure_core::base::trust::TrustError;
 
 /// Why no probe can be run.
 #[derive(Debug, thiserror::Error)]
@@ -14,8 +15,11 @@ pub enum IsolationError {
         /// The program.
         path: PathBuf,
         /// What the kernel says.
-        source: io::Error,
+        source: TrustError,
     },
+    /// They are, but others may have.
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
     /// A program without the block of parameters.
     #[error("{} holds no block of parameters, or more than one: build the probes anew with `make isolation-probes`", .0.display())]
     NoParameters(PathBuf),
@@ -53,6 +57,15 @@ impl IsolationError {
         |source| Self::Plant { what, source }
     }
 
+    /// Why the built program `path` is not run.
+    pub(crate) fn built(path: &Path) -> impl FnOnce(TrustError) -> Self {
+        let path = path.to_owned();
+        |source| match source.is_not_found() {
+            true => Self::NotBuilt { path, source },
+            false => Self::Untrusted(source),
+        }
+    }
+
     pub(crate) fn path(path: &Path) -> impl FnOnce(io::Error) -> Self {
         Self::plant(path.display().to_string())
     }
@@ -62,7 +75,7 @@ impl HasExit for IsolationError {
     fn exit(&self) -> Exit {
         match self {
             Self::NotBuilt { .. } | Self::NoParameters(_) => Exit::Unavailable,
-            Self::TooLong { .. } | Self::Record { .. } => Exit::Failed,
+            Self::Untrusted(_) | Self::TooLong { .. } | Self::Record { .. } => Exit::Failed,
             Self::Plant { .. } => Exit::Output,
         }
     }

@@ -1,9 +1,11 @@
 //! The throw-away `$FAASM_BENCH_HOME` whose functions are the probes of one run.
 
 use std::fs::{self, Permissions};
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+
+use measure_core::base::trust;
 
 use crate::error::IsolationError;
 
@@ -62,11 +64,11 @@ impl Home {
 
     fn copy(&self, from: &Path, function: &str) -> Result<(), IsolationError> {
         for (file, mode) in [(NATIVE, 0o755), (WASM, 0o644)] {
-            match fs::read(from.join(file)) {
+            match trust::read(&from.join(file)) {
                 Ok(bytes) => self.put(function, file, mode, &bytes)?,
                 // Drivers that need it say so, with what to do.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(IsolationError::path(&from.join(file))(error)),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())
@@ -80,11 +82,11 @@ impl Home {
         let from = self.real.join(BUILT).join(id);
         for (file, mode) in [(NATIVE, 0o755), (WASM, 0o644)] {
             let path = from.join(file);
-            let mut bytes = match fs::read(&path) {
+            let mut bytes = match trust::read(&path) {
                 Ok(bytes) => bytes,
                 // A rung that runs Wasm says that there is none.
-                Err(error) if file == WASM && error.kind() == ErrorKind::NotFound => continue,
-                Err(source) => return Err(IsolationError::NotBuilt { path, source }),
+                Err(error) if file == WASM && error.is_not_found() => continue,
+                Err(error) => return Err(IsolationError::built(&path)(error)),
             };
             write_parameters(&mut bytes, parameters, &path)?;
             self.put(name, file, mode, &bytes)?;

@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use measure_core::base::{home, label};
+use measure_core::base::{home, label, trust};
 use tempfile::TempDir;
 
 use crate::catalogue::{Evidence, PROBES, Probe, Says};
@@ -92,11 +92,10 @@ impl Plant {
         };
         planted().map_err(IsolationError::path(place))?;
         let program = built(real, "victim");
-        let victim =
-            Victim::start(&program, &token).map_err(|source| IsolationError::NotBuilt {
-                path: program,
-                source,
-            })?;
+        // What is run is what was looked at: a name that only the trusted can change.
+        let program = trust::open(&program).map_err(IsolationError::built(&program))?;
+        let victim = Victim::start(program.path(), &token)
+            .map_err(IsolationError::plant(program.path().display().to_string()))?;
         let listener = Listener::start(&token).map_err(IsolationError::plant("a listener"))?;
         Ok(Self {
             file_digest: digest(token.as_bytes()),

@@ -24,6 +24,9 @@ use crate::error::SessionError;
 /// What tells that a function is a plain process of the host.
 const TELLS_PLAIN: &str = "signal-process";
 
+/// A command-line runtime may read its function's input before the function runs, and so be called parked a little early.
+const SETTLES: Duration = Duration::from_millis(200);
+
 /// Probes that are aimed at what was planted for one driver.
 pub(super) struct Campaign<'a> {
     plant: Plant,
@@ -156,6 +159,7 @@ impl<'a> Campaign<'a> {
         let held = || -> Result<Vec<HostProcess>, SessionError> {
             let mut session = self.place().open(offer, None, ("hold", 1), None)?;
             session.park(Duration::ZERO)?;
+            std::thread::sleep(SETTLES);
             let mut pids: Vec<i32> = processes_below(&session.scope.roots).into_iter().collect();
             pids.extend(&session.scope.roots);
             pids.sort_unstable();

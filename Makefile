@@ -212,5 +212,5 @@ include tools/microvm-driver/guest/build.mk
 include pybench-src/build.mk
 include pybench-src/functions.mk
 
-.PHONY: help setup setup-dev setup-lint build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
+.PHONY: help setup setup-dev setup-lint build functions isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
 	runtime-bench-time runtime-bench-mem doctor overhead test check polybench-quick polybench-for-tests python-if-possible figures lint install clean-runtime

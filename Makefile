@@ -52,7 +52,7 @@ build test bench: export FAASM_BENCH_COMMIT := $(COMMIT)
 build: setup ## Build all tools (release)
 	cargo build --release --workspace --locked
 
-functions: $(foreach d,$(DEMOS),$(STORE)/demo/$(d)/native wasm-$(d)) ## Build the demo functions, native and Wasm, into the store
+functions: isolation-probes $(foreach d,$(DEMOS),$(STORE)/demo/$(d)/native wasm-$(d)) ## Build the demo functions, native and Wasm, into the store, and the probes of isolation
 
 # The store must not be writable by others, whatever the umask: compiled code in it runs unchecked.
 $(STORE)/demo/%/native: functions/%.c
@@ -66,6 +66,19 @@ $(BUILD)/wasm/demo/sieve.wasm $(STORE)/demo/sieve/native: functions/snapshot.h
 $(BUILD)/wasm/demo/%.wasm: functions/%.c Makefile
 	@mkdir -p $(@D)
 	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) $< -o $@.tmp && mv $@.tmp $@
+
+# What `runtime_bench isolation` runs; the victim is a process of the host, not a function.
+ISOLATION := $(basename $(notdir $(wildcard functions/isolation/*.c)))
+isolation-probes: $(foreach p,$(ISOLATION),$(BUILD)/isolation/$(p)/native) \
+	$(foreach p,$(filter-out victim,$(ISOLATION)),$(BUILD)/isolation/$(p)/function.wasm) ## Build the probes of `runtime_bench isolation`, native and Wasm
+
+$(BUILD)/isolation/%/native: functions/isolation/%.c $(wildcard functions/isolation/*.h)
+	@mkdir -p $(@D)
+	$(NATIVE_CC) $(NATIVE_CFLAGS) -Wall -Wextra $< -o $@.tmp && mv $@.tmp $@
+
+$(BUILD)/isolation/%/function.wasm: functions/isolation/%.c $(wildcard functions/isolation/*.h)
+	@mkdir -p $(@D)
+	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) -Wall -Wextra $< -o $@.tmp && mv $@.tmp $@
 
 # Kept, though they are only a step on the way to the store: else each run would build them anew.
 .PRECIOUS: $(BUILD)/wasm/demo/%.wasm
@@ -209,5 +222,5 @@ include tools/microvm-driver/guest/build.mk
 include pybench-src/build.mk
 include pybench-src/functions.mk
 
-.PHONY: help setup setup-dev setup-lint build functions run-wasm-codegen netns netns-clean build-noop prepare bench \
+.PHONY: help setup setup-dev setup-lint build functions isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
 	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz figures lint install clean-runtime

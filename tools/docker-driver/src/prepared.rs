@@ -241,7 +241,13 @@ impl Prepared {
     fn driver_error(&self, error: StartError) -> DriverError {
         let api = match error {
             StartError::Api(api) => api,
-            wrong => return DriverError::StartFailed(wrong.to_string()),
+            StartError::ExitCode { code, .. } => {
+                return DriverError::Exited {
+                    code: i32::try_from(code).unwrap_or(i32::MAX),
+                    words: error.to_string(),
+                };
+            }
+            StartError::EndedByItself { .. } => return DriverError::StartFailed(error.to_string()),
         };
         // Whatever call failed, a container may be left.
         self.give_up();

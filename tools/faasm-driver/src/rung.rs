@@ -166,7 +166,13 @@ impl Rung for FaasletRung {
         };
         match result {
             Ok(()) => Ok(clock.finish()),
-            Err(e) => Err(DriverError::StartFailed(e.to_string())),
+            Err(e) => Err(match e {
+                StartError::ExitCode { code, .. } => DriverError::Exited {
+                    code,
+                    words: e.to_string(),
+                },
+                _ => DriverError::StartFailed(e.to_string()),
+            }),
         }
     }
 

@@ -65,9 +65,10 @@ impl Native {
 pub(crate) fn check_exit_code(function: &str, code: c_int) -> Result<(), DriverError> {
     match code {
         0 => Ok(()),
-        code => Err(DriverError::StartFailed(format!(
-            "{function} ended with exit code {code}"
-        ))),
+        code => Err(DriverError::Exited {
+            code,
+            words: format!("{function} ended with exit code {code}"),
+        }),
     }
 }
 

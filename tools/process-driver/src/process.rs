@@ -303,10 +303,18 @@ pub(crate) fn in_words(status: WaitStatus) -> String {
 fn check_status(function: &str, status: WaitStatus) -> Result<(), DriverError> {
     match status {
         WaitStatus::Exited(_, 0) => Ok(()),
-        other => Err(DriverError::StartFailed(format!(
-            "{function} {}",
-            in_words(other)
-        ))),
+        other => Err(ended_badly(
+            other,
+            format!("{function} {}", in_words(other)),
+        )),
+    }
+}
+
+/// The error of a process that ended with `status`, `words` said of it.
+pub(crate) fn ended_badly(status: WaitStatus, words: String) -> DriverError {
+    match status {
+        WaitStatus::Exited(_, code) => DriverError::Exited { code, words },
+        _ => DriverError::StartFailed(words),
     }
 }
 

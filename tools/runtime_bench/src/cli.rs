@@ -290,6 +290,9 @@ pub(crate) fn aa(options: &AaOptions) -> Result<Exit, BenchError> {
 
 /// Makes every table of the run directory `dir` again.
 pub(crate) fn report(dir: &Path) -> Result<Exit, BenchError> {
+    if isolation::record::Found::is_there(dir) {
+        return crate::isolation::tables_again(dir);
+    }
     // Reading first: a directory that does not exist is not to be made.
     let records = Records::read(dir)?;
     if records.samples.is_empty() {

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use isolation::letters::differences;
+use isolation::record::{Found, newest};
 use measure_core::base::exit::Exit;
 use measure_core::base::label;
 use measure_core::base::programs::version_of;
@@ -25,7 +27,7 @@ const TOOLS: [&str; 4] = ["dockerd", "clang-19", "musl-gcc", "cargo"];
 /// # Errors
 /// It cannot be printed.
 pub(crate) fn run() -> Result<Exit, BenchError> {
-    for part in [rungs, measurements, tools, fitness] {
+    for part in [rungs, isolation, measurements, tools, fitness] {
         if print(part()).map_err(BenchError::Output)? == Reader::Gone {
             break;
         }
@@ -61,6 +63,27 @@ fn rungs() -> String {
     }
     for (driver, why) in &ladder.missing {
         text += &line(driver, Err(&why.to_string()));
+    }
+    text
+}
+
+/// Where the newest run of probes found a rung otherwise than its entry states.
+fn isolation() -> String {
+    let mut text = "\nIsolation, as probes found it\n".to_owned();
+    let Some(dir) = newest() else {
+        let none = "no run of probes below results/; `runtime_bench isolation` makes one";
+        return text + &line("probes", Err(none));
+    };
+    let found = match Found::read(&dir) {
+        Ok(found) => found,
+        Err(error) => return text + &line("probes", Err(&error.to_string())),
+    };
+    let differences: Vec<String> = found.rungs.iter().flat_map(differences).collect();
+    if differences.is_empty() {
+        text += &line("letters", Ok(&format!("as stated, in {}", dir.display())));
+    }
+    for words in differences {
+        text += &line("letters", Err(&format!("{words} ({})", dir.display())));
     }
     text
 }

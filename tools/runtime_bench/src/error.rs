@@ -2,6 +2,7 @@
 
 use std::io;
 
+use isolation::IsolationError;
 use measure_core::base::exit::{Exit, HasExit};
 use measure_core::base::range::OutOfRange;
 use measure_core::contract::protocol::ProtocolError;
@@ -37,6 +38,9 @@ pub enum BenchError {
     /// The host's own memory cannot be read.
     #[error(transparent)]
     KernelMemory(#[from] KernelMemoryError),
+    /// Probes cannot be run, or their results not read.
+    #[error(transparent)]
+    Isolation(#[from] IsolationError),
     /// The tables cannot be printed.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
@@ -62,6 +66,7 @@ impl HasExit for BenchError {
             Self::RunDir(error) => error.exit(),
             Self::Rung { error, .. } => error.exit(),
             Self::Tune(error) => error.exit(),
+            Self::Isolation(error) => error.exit(),
             Self::Output(_) => Exit::Output,
             Self::Memory(_) | Self::KernelMemory(_) | Self::Failed(_) => Exit::Failed,
         }

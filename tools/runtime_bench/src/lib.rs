@@ -1,4 +1,4 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `aa`, `doctor`, `compare`, `report`, `tune`.
+//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `isolation`, `aa`, `doctor`, `compare`, `report`, `tune`.
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
 //! and disk I/O are read from here, outside, over the scope that a driver names.
@@ -10,6 +10,7 @@ mod counters;
 mod doctor;
 mod drivers;
 mod error;
+mod isolation;
 mod link;
 mod mem;
 mod options;
@@ -40,6 +41,7 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
         Command::Time(options) => cli::time(&options),
         Command::Mem(options) => cli::mem(&options),
         Command::Quick(options) => cli::quick(&options),
+        Command::Isolation(options) => isolation::run(&options),
         Command::Aa(options) => cli::aa(&options),
         Command::Doctor => doctor::run(),
         Command::Compare(options) => {

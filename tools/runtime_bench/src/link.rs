@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use measure_core::base::exit::Exit;
+use measure_core::base::home::HOME_VARIABLE;
 use measure_core::base::interrupt;
 use measure_core::contract::protocol::{Go, Message, parse_line};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -63,6 +64,9 @@ impl Link {
         if start.environment_padding_bytes > 0 {
             let bytes = start.environment_padding_bytes as usize;
             command.env(PADDING, "x".repeat(bytes));
+        }
+        if let Some(home) = start.home {
+            command.env(HOME_VARIABLE, home);
         }
         if let Some(workers) = start.workers {
             command.args(["--workers", &workers.to_string()]);

@@ -223,6 +223,7 @@ fn point(
         log: recorder.log("mem", offer.rung(), process),
         patience: job.patience,
         environment_padding_bytes: 0,
+        home: None,
     })?;
     let (scope, function) = (session.scope.clone(), session.function.clone());
     recorder.about_rung(offer.rung(), |info| {

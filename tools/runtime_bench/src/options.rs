@@ -10,6 +10,7 @@ use measure_core::driver_kit::cli::{MAX_COUNT, MAX_WORKERS};
 use structopt::StructOpt;
 
 use crate::error::BenchError;
+use crate::isolation::IsolationOptions;
 use crate::mem::Sweep;
 use crate::plan::Sizes;
 use crate::tune::TuneOptions;
@@ -33,6 +34,7 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench time --rungs wasm,faaslet,docker-none  only these
 ///     runtime_bench time --all --iterations 1,10,100 --workers 1,2,4,8 --repetitions 10
 ///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
+///     runtime_bench isolation                              what each rung really isolates (root)
 ///     runtime_bench aa --rungs thread,process,faaslet      how often a rung differs from itself
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
@@ -57,6 +59,8 @@ pub enum Command {
     Quick(QuickOptions),
     /// Says what this host can and cannot measure, rung by rung, and how to mend it
     Doctor,
+    /// What each rung really isolates, found by probes that it runs (root for all of it)
+    Isolation(IsolationOptions),
     /// Measures every rung as if it were two, and counts how often they "differ"
     Aa(AaOptions),
     /// Says what is faster or slower in the second of two runs, and what differs between their hosts

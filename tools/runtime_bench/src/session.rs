@@ -54,6 +54,8 @@ pub struct Start<'a> {
     pub log: PathBuf,
     /// Length of the value of [`PADDING`] in its environment; without the variable if 0.
     pub environment_padding_bytes: u32,
+    /// `$FAASM_BENCH_HOME` in its environment; ours if `None`.
+    pub home: Option<&'a Path>,
     /// How long it may be silent beyond what its work should take, and how long it may take to end when
     /// told by a signal.
     pub patience: Duration,
@@ -141,6 +143,30 @@ impl Session {
                     self.link.signal(Signal::SIGTERM);
                 }
                 Err(error) => return Err(interrupted.unwrap_or(error).into()),
+            }
+        }
+    }
+
+    /// Begins a batch that nobody waits for; [`Session::stop_batch`] ends it.
+    ///
+    /// # Errors
+    /// The driver is gone.
+    pub fn begin_batch(&mut self, go: &Go) -> Result<(), SessionError> {
+        self.link.go(go)
+    }
+
+    /// Tells the driver to end what [`Session::begin_batch`] began, which should take `expected`, and leaves out its samples.
+    ///
+    /// # Errors
+    /// As of [`Session::start`].
+    pub fn stop_batch(&mut self, expected: Duration) -> Result<(), SessionError> {
+        self.link.signal(Signal::SIGTERM);
+        let until = Instant::now() + self.link.patience + expected * SLOWER_THAN_EXPECTED;
+        loop {
+            match self.link.next_regardless(until, "stopping")? {
+                Message::Sample(_) => {}
+                Message::Batch(_) => return Ok(()),
+                other => return Err(unexpected(&other)),
             }
         }
     }

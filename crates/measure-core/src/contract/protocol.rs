@@ -87,6 +87,9 @@ pub struct StartSample {
     /// Why it failed; then the times mean nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Where it failed because the function ended with an exit code other than 0: that code, 1 to 255.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
 }
 
 /// A batch as a whole.
@@ -194,6 +197,7 @@ mod tests {
                 total_ns: 7,
                 phases: vec![("run".into(), 7)],
                 error: Some("exit code 3".into()),
+                exit_code: Some(3),
             }),
             Message::Failed {
                 error: "x".into(),

@@ -44,8 +44,8 @@ struct Finished {
     worker: usize,
     order: u64,
     warmup: bool,
-    /// Its phases, or what its record says of why it failed.
-    result: Result<Phases, String>,
+    /// Its phases, or what its record says of why it failed, and the exit code of a function that ran to its end.
+    result: Result<Phases, (String, Option<i32>)>,
 }
 
 /// Runs one batch and hands every sample to `emit`, in the order in which they ended per worker.
@@ -155,8 +155,9 @@ fn take(left: &AtomicU64) -> bool {
 fn one(shared: &Shared<'_>, worker: usize, order: u64, warmup: bool) -> Result<bool, DriverError> {
     let (result, outcome) = match shared.rung.cold_start(worker) {
         Ok(phases) => (Ok(phases), Ok(true)),
-        Err(DriverError::StartFailed(why)) => (Err(why), Ok(false)),
-        Err(lost) => (Err(lost.to_string()), Err(lost)),
+        Err(DriverError::StartFailed(words)) => (Err((words, None)), Ok(false)),
+        Err(DriverError::Exited { code, words }) => (Err((words, Some(code))), Ok(false)),
+        Err(lost) => (Err((lost.to_string(), None)), Err(lost)),
     };
     if shared.batch.quiet && result.is_ok() {
         return outcome;
@@ -175,15 +176,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn to_sample(finished: Finished, batch: u32) -> StartSample {
-    let (phases, error) = match finished.result {
-        Ok(phases) => (phases, None),
-        Err(error) => {
+    let (phases, error, exit_code) = match finished.result {
+        Ok(phases) => (phases, None, None),
+        Err((words, exit_code)) => {
             let start_ns = now_ns();
             let none = Phases {
                 start_ns,
                 ..Phases::default()
             };
-            (none, Some(error))
+            (none, Some(words), exit_code)
         }
     };
     let named = phases.phases.into_iter();
@@ -196,6 +197,7 @@ fn to_sample(finished: Finished, batch: u32) -> StartSample {
         total_ns: phases.total_ns,
         phases: named.map(|(name, ns)| (name.to_owned(), ns)).collect(),
         error,
+        exit_code,
     }
 }
 
@@ -328,7 +330,11 @@ mod tests {
     #[test]
     fn a_failed_start_is_counted_and_the_batch_goes_on() {
         let rung = Scripted::new(|n| match n % 10 {
-            7 => Err(DriverError::StartFailed("exit code 3".into())),
+            7 if n < 50 => Err(DriverError::StartFailed("killed".into())),
+            7 => Err(DriverError::Exited {
+                code: 3,
+                words: "exit code 3".into(),
+            }),
             _ => Ok(()),
         });
         let (end, samples) = collect(
@@ -341,13 +347,12 @@ mod tests {
         );
         let end = end.expect("a batch");
         assert_eq!((end.starts, end.failed), (100, 10));
-        assert_eq!(
-            samples
-                .iter()
-                .filter(|s| s.error.as_deref() == Some("exit code 3"))
-                .count(),
-            10
-        );
+        let with = |error: &str, code: Option<i32>| {
+            let same = |s: &&StartSample| s.error.as_deref() == Some(error) && s.exit_code == code;
+            samples.iter().filter(same).count()
+        };
+        assert_eq!(with("killed", None), 5);
+        assert_eq!(with("exit code 3", Some(3)), 5);
     }
 
     #[test]

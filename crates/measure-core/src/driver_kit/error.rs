@@ -26,6 +26,14 @@ pub enum DriverError {
     /// The function failed.
     #[error("{0}")]
     StartFailed(String),
+    /// The function ran to its end, with an exit code other than 0.
+    #[error("{words}")]
+    Exited {
+        /// What it returned, 1 to 255.
+        code: i32,
+        /// Who ended with it, and what it said.
+        words: String,
+    },
     /// Another process holds what is needed.
     #[error("{0}")]
     Busy(String),
@@ -102,7 +110,7 @@ impl HasExit for DriverError {
             Self::ReaderGone => Exit::Ok,
             Self::Usage(_) => Exit::Usage,
             Self::Unavailable { .. } => Exit::Unavailable,
-            Self::StartFailed(_) => Exit::StartFailed,
+            Self::StartFailed(_) | Self::Exited { .. } => Exit::StartFailed,
             Self::Busy(_) => Exit::Busy,
             Self::EngineLost(_) => Exit::EngineLost,
             Self::Failed(_) | Self::Caused { .. } | Self::Library(_) => Exit::Failed,

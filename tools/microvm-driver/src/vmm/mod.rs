@@ -114,8 +114,8 @@ impl Vmm {
         if code == 0 {
             return Ok(());
         }
-        let cause = format!("{function} ended with exit code {code}");
-        Err(DriverError::StartFailed(cause))
+        let words = format!("{function} ended with exit code {code}");
+        Err(DriverError::Exited { code, words })
     }
 
     fn hear_line<T>(

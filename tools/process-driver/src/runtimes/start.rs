@@ -22,7 +22,7 @@ use super::error_text::ErrorText;
 use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
-use crate::process::{in_words, phase};
+use crate::process::{ended_badly, in_words, phase};
 
 /// How long a start under way may go on after SIGINT or SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
@@ -177,9 +177,9 @@ impl Starter {
         status: std::io::Result<WaitStatus>,
         errors: &mut ErrorText,
     ) -> Result<(), DriverError> {
-        let status = match status {
+        let how = match &status {
             Ok(WaitStatus::Exited(_, 0)) => return Ok(()),
-            Ok(status) => in_words(status),
+            Ok(status) => in_words(*status),
             Err(error) => format!("cannot be waited for ({error})"),
         };
         self.clean_up(running);
@@ -190,10 +190,11 @@ impl Starter {
             format!(": {said}")
         };
         let command = self.executable.file_name().unwrap_or_default();
-        Err(DriverError::StartFailed(format!(
-            "{} {status}{said}",
-            command.display()
-        )))
+        let words = format!("{} {how}{said}", command.display());
+        Err(match status {
+            Ok(status) => ended_badly(status, words),
+            Err(_) => DriverError::StartFailed(words),
+        })
     }
 
     /// Kills a start that has taken too long.

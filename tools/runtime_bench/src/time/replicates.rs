@@ -84,6 +84,7 @@ impl Bench<'_> {
             function: self.job.function,
             workers: Some(workers.max().unwrap_or(1)),
             log: self.recorder.log("time", rung.offer.rung(), rung.process),
+            home: None,
             patience: self.job.patience,
             environment_padding_bytes,
         }

@@ -5,6 +5,7 @@
 //! do these tests.
 
 mod faults;
+mod isolation;
 mod outputs;
 mod replicates;
 mod signals;

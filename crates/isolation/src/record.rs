@@ -1,0 +1,204 @@
+//! `isolation.json`: what a run of probes found, from which all tables are made.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use measure_core::contract::Isolation;
+use measure_core::contract::run_dir::RESULTS;
+use serde::{Deserialize, Serialize};
+
+use crate::cell::Cell;
+use crate::error::IsolationError;
+use crate::interference::{Interference, Share};
+
+/// The file's name.
+pub const FILE: &str = "isolation.json";
+/// Version of its form.
+pub const SCHEMA: u32 = 1;
+
+/// What a run found.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// The run directory's name.
+    pub run: String,
+    /// How many processors, and so aggressors.
+    pub cpus: usize,
+    /// The scheduler's slice.
+    pub slice_ns: u64,
+    /// What the probes found without any rung, by id.
+    pub control: BTreeMap<String, Cell>,
+    /// The rungs, in the order of the ladder.
+    pub rungs: Vec<RungFound>,
+    /// What ended it early.
+    #[serde(default)]
+    pub ended: Option<String>,
+}
+
+/// What was found at a rung.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RungFound {
+    /// Ladder id.
+    pub rung: String,
+    /// Who offers it.
+    pub driver: String,
+    /// What its entry states of itself.
+    pub isolation: Isolation,
+    /// Why it cannot run here.
+    #[serde(default)]
+    pub unavailable: Option<String>,
+    /// The rung whose entry states the same, and which was probed instead.
+    #[serde(default)]
+    pub as_rung: Option<String>,
+    /// The verdicts, by probe.
+    pub cells: BTreeMap<String, Cell>,
+    /// The processes of the host that carry one parked worker, from outside.
+    #[serde(default)]
+    pub processes: Vec<HostProcess>,
+    /// What a noisy neighbour did.
+    #[serde(default)]
+    pub interference: Option<Interference>,
+    /// The scheduler's slice, as of the run.
+    pub slice_ns: u64,
+}
+
+/// A process of the host, as `/proc/PID/status` has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostProcess {
+    /// Its program.
+    pub name: String,
+    /// Its effective user.
+    pub uid: u32,
+    /// How many capabilities it has in effect.
+    pub capabilities: u32,
+    /// 0 none, 2 a filter.
+    pub seccomp: u32,
+    /// Whether what it executes can gain no privileges.
+    pub no_new_privileges: bool,
+    /// Whether its root is that of the host.
+    pub host_root: bool,
+}
+
+impl RungFound {
+    /// What a victim beside spinning aggressors has of the CPU; none if it was not measured.
+    #[must_use]
+    pub fn share(&self) -> Option<Share> {
+        self.interference.as_ref()?.share(self.slice_ns)
+    }
+}
+
+impl Found {
+    /// Reads the results in the run directory `dir`.
+    ///
+    /// # Errors
+    /// There are none, they are no such file, or of a later version.
+    pub fn read(dir: &Path) -> Result<Self, IsolationError> {
+        let path = dir.join(FILE);
+        let fail = |why: String| IsolationError::Record {
+            path: path.clone(),
+            why,
+        };
+        let text = fs::read(&path).map_err(|e| fail(e.to_string()))?;
+        let found: Self = serde_json::from_slice(&text).map_err(|e| fail(e.to_string()))?;
+        if found.schema > SCHEMA {
+            return Err(fail(format!(
+                "schema {}, this tool knows up to {SCHEMA}; use the version that wrote it",
+                found.schema
+            )));
+        }
+        Ok(found)
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Plain data with string keys always serialises.
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// Whether a run directory holds such results.
+    #[must_use]
+    pub fn is_there(dir: &Path) -> bool {
+        dir.join(FILE).is_file()
+    }
+}
+
+/// The run directory below `results/` that holds the newest such results: names begin with their time.
+#[must_use]
+pub fn newest() -> Option<PathBuf> {
+    let entries = fs::read_dir(RESULTS).ok()?.flatten();
+    let held = entries
+        .map(|entry| entry.path())
+        .filter(|path| !path.is_symlink() && Found::is_there(path));
+    held.max()
+}
+
+/// The processes with ids `pids` that live, but for threads of the kernel.
+#[must_use]
+pub fn host_processes(pids: &[i32]) -> Vec<HostProcess> {
+    let own_root = fs::metadata("/").ok();
+    pids.iter()
+        .filter_map(|&pid| host_process(pid, own_root.as_ref()))
+        .collect()
+}
+
+fn host_process(pid: i32, own_root: Option<&fs::Metadata>) -> Option<HostProcess> {
+    use std::os::unix::fs::MetadataExt;
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.strip_prefix(':').map(str::trim)
+    };
+    let root = fs::metadata(format!("/proc/{pid}/root/.")).ok();
+    let place = |root: &fs::Metadata| (root.dev(), root.ino());
+    Some(HostProcess {
+        name: field("Name")?.to_owned(),
+        uid: field("Uid")?.split_whitespace().nth(1)?.parse().ok()?,
+        capabilities: u64::from_str_radix(field("CapEff")?, 16).ok()?.count_ones(),
+        seccomp: field("Seccomp")?.parse().ok()?,
+        no_new_privileges: field("NoNewPrivs")? == "1",
+        host_root: root.as_ref().map(place) == own_root.map(place),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn this_process_is_found_as_it_is() {
+        let me = host_processes(&[std::process::id().cast_signed(), i32::MAX]);
+        assert_eq!(me.len(), 1);
+        assert_eq!(me[0].uid, nix::unistd::geteuid().as_raw());
+        assert!(me[0].host_root);
+    }
+
+    #[test]
+    fn results_survive_their_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(!Found::is_there(dir.path()));
+        let mut found = Found {
+            schema: SCHEMA,
+            run: "r".into(),
+            ..Found::default()
+        };
+        found.control.insert("mount".into(), Cell::Reached);
+        fs::write(dir.path().join(FILE), found.to_json()).expect("written");
+        assert_eq!(Found::read(dir.path()).expect("read"), found);
+        found.schema = SCHEMA + 1;
+        fs::write(dir.path().join(FILE), found.to_json()).expect("written");
+        let error = Found::read(dir.path()).expect_err("newer").to_string();
+        assert!(error.contains("use the version that wrote it"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_panics(text in "\\PC{0,200}") {
+            let _ = serde_json::from_str::<Found>(&text);
+        }
+    }
+}

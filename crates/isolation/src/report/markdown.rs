@@ -1,0 +1,206 @@
+//! The results as Markdown.
+
+use table::{Align, Table};
+
+use super::{duration, ratio, tried, untried};
+use crate::catalogue::{Group, PROBES};
+use crate::interference::{Noise, Share};
+use crate::letters;
+use crate::record::{Found, HostProcess};
+
+pub(super) fn markdown(found: &Found) -> String {
+    let mut parts = vec!["# What each rung isolates, as probes found it\n".to_owned()];
+    if let Some(why) = &found.ended {
+        parts.push(format!("Ended early: {why}.\n"));
+    }
+    parts.push(letters_table(found).markdown());
+    parts.push(differences(found));
+    for group in Group::ALL {
+        parts.push(format!(
+            "## {}\n\n{}",
+            group.name(),
+            matrix(found, group).markdown()
+        ));
+    }
+    parts.push(victim(found));
+    parts.push(outside(found));
+    parts.push(not_probed(found));
+    parts.push(format!(
+        "## What each probe tries\n\n{}",
+        questions().markdown()
+    ));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+/// What an entry states and what was found.
+pub(super) fn letters_table(found: &Found) -> Table {
+    let mut table = Table::new(&[
+        ("rung", Align::Left),
+        ("stated", Align::Left),
+        ("found", Align::Left),
+    ]);
+    for rung in tried(found) {
+        table.row([
+            rung.rung.clone(),
+            letters::stated(&rung.isolation),
+            letters::found(rung),
+        ]);
+    }
+    table
+}
+
+fn differences(found: &Found) -> String {
+    let all: Vec<String> = tried(found)
+        .flat_map(letters::differences)
+        .map(|words| format!("- {words}\n"))
+        .collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    format!("## Found otherwise than stated\n\n{}", all.concat())
+}
+
+/// A row for each rung, a column for each probe of `group`; the control first.
+fn matrix(found: &Found, group: Group) -> Table {
+    let mut table = Table::new(&[("rung", Align::Left)]);
+    let probes: Vec<&str> = PROBES
+        .iter()
+        .filter(|p| p.group == group)
+        .map(|p| p.id)
+        .collect();
+    for id in &probes {
+        table.column(id, Align::Left);
+    }
+    let rungs = tried(found).map(|rung| (rung.rung.as_str(), &rung.cells));
+    for (name, cells) in std::iter::once(("(control)", &found.control)).chain(rungs) {
+        let words = |id: &&str| cells.get(*id).map_or_else(String::new, ToString::to_string);
+        table.row(std::iter::once(name.to_owned()).chain(probes.iter().map(words)));
+    }
+    table
+}
+
+fn victim(found: &Found) -> String {
+    let mut table = Table::new(&[
+        ("rung", Align::Left),
+        ("p50 alone", Align::Right),
+        ("p99 alone", Align::Right),
+        ("p99 beside spinning is within", Align::Left),
+    ]);
+    for noise in Noise::ALL {
+        table.column(&format!("p50 beside {}", noise.name()), Align::Right);
+        table.column(&format!("p99 beside {}", noise.name()), Align::Right);
+    }
+    let mut missing = Vec::new();
+    for rung in tried(found) {
+        let Some(interference) = &rung.interference else {
+            continue;
+        };
+        let alone = |q| {
+            let mut noises = Noise::ALL.iter();
+            let worse = noises.find_map(|&noise| interference.worse(noise, q));
+            worse.map(|worse| duration(worse.alone_ns))
+        };
+        for (noise, why) in &interference.missing {
+            missing.push(format!("- {} beside {}: {why}\n", rung.rung, noise.name()));
+        }
+        let (Some(p50), Some(p99)) = (alone(0.5), alone(0.99)) else {
+            continue;
+        };
+        let share = rung.share().map_or("", Share::words);
+        let mut cells = vec![rung.rung.clone(), p50, p99, share.to_owned()];
+        for noise in Noise::ALL {
+            for q in [0.5, 0.99] {
+                cells.push(ratio(rung, noise, q).unwrap_or_else(|| "-".into()));
+            }
+        }
+        table.row(cells);
+    }
+    if table.is_empty() && missing.is_empty() {
+        return String::new();
+    }
+    let table = if table.is_empty() {
+        String::new()
+    } else {
+        table.markdown() + "\n"
+    };
+    format!(
+        "## The victim beside a noisy neighbour\n\nStarts of the no-op beside {} aggressors of the same rung, over those alone; 95 % interval by process. A slice of the \
+         scheduler is {}.\n\n{table}{}",
+        found.cpus,
+        duration(found.slice_ns as f64),
+        missing.concat()
+    )
+}
+
+/// Privileges of a process of the host, in words.
+pub(super) fn process_words(process: &HostProcess) -> String {
+    let root = if process.host_root {
+        "the host's"
+    } else {
+        "its own"
+    };
+    let gain = if process.no_new_privileges {
+        "set"
+    } else {
+        "not set"
+    };
+    format!(
+        "user {}, {} capabilities, seccomp {}, no_new_privs {gain}, root {root}",
+        process.uid, process.capabilities, process.seccomp
+    )
+}
+
+fn outside(found: &Found) -> String {
+    let mut table = Table::new(&[
+        ("rung", Align::Left),
+        ("process", Align::Left),
+        ("privileges", Align::Left),
+    ]);
+    for rung in tried(found) {
+        let mut said: Vec<(String, String)> = Vec::new();
+        for process in &rung.processes {
+            let row = (process.name.clone(), process_words(process));
+            if !said.contains(&row) {
+                said.push(row);
+            }
+        }
+        for (name, words) in said {
+            table.row([rung.rung.clone(), name, words]);
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!(
+        "## From outside\n\nProcesses of the host that carry a parked worker, the driver's own included.\n\n{}",
+        table.markdown()
+    )
+}
+
+fn not_probed(found: &Found) -> String {
+    let mut table = Table::new(&[("rung", Align::Left), ("why", Align::Left)]);
+    for (rung, why) in untried(found) {
+        table.row([rung.to_owned(), why]);
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!("## Not probed\n\n{}", table.markdown())
+}
+
+/// What each probe tries.
+fn questions() -> Table {
+    let mut table = Table::new(&[
+        ("probe", Align::Left),
+        ("reached means that the function", Align::Left),
+        ("letter", Align::Left),
+    ]);
+    for probe in PROBES {
+        let letter = probe
+            .letter
+            .map_or_else(String::new, |l| l.letter().to_string());
+        table.row([probe.id.to_owned(), probe.means.to_owned(), letter]);
+    }
+    table
+}

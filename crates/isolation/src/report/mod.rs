@@ -1,0 +1,171 @@
+//! The results as a table for a terminal, Markdown, CSV, and a plot.
+
+mod csv_file;
+mod markdown;
+mod plot;
+mod terminal;
+
+pub use terminal::terminal;
+
+use crate::interference::Noise;
+use crate::record::{Found, RungFound};
+
+/// A file of the run directory.
+#[derive(Debug)]
+pub struct Rendered {
+    /// Its name.
+    pub name: &'static str,
+    /// All of it.
+    pub content: String,
+}
+
+/// Every file that is made of `found`.
+#[must_use]
+pub fn render(found: &Found) -> Vec<Rendered> {
+    let mut files = vec![
+        Rendered {
+            name: "isolation.csv",
+            content: csv_file::csv(found),
+        },
+        Rendered {
+            name: "isolation.md",
+            content: markdown::markdown(found),
+        },
+    ];
+    if let Some(content) = plot::svg(found) {
+        files.push(Rendered {
+            name: "isolation.svg",
+            content,
+        });
+    }
+    files
+}
+
+/// Rungs of which something was found.
+fn tried(found: &Found) -> impl Iterator<Item = &RungFound> {
+    let probed = |rung: &&RungFound| rung.unavailable.is_none() && rung.as_rung.is_none();
+    found.rungs.iter().filter(probed)
+}
+
+/// Rungs that were not probed, and why.
+fn untried(found: &Found) -> impl Iterator<Item = (&str, String)> {
+    found.rungs.iter().filter_map(|rung| {
+        let why = match (&rung.unavailable, &rung.as_rung) {
+            (Some(why), _) => format!("unavailable: {why}"),
+            (None, Some(other)) => format!(
+                "not probed: its entry states what that of {other} does, of the same engine (--all)"
+            ),
+            (None, None) => return None,
+        };
+        Some((rung.rung.as_str(), why))
+    })
+}
+
+/// A percentile beside noise over that alone, with its interval.
+fn ratio(rung: &RungFound, noise: Noise, q: f64) -> Option<String> {
+    let ratio = rung.interference.as_ref()?.worse(noise, q)?.ratio?;
+    let value = ratio.value;
+    Some(match ratio.interval {
+        Ok(interval) => format!("{value:.2} [{:.2}, {:.2}]", interval.lo, interval.hi),
+        Err(why) => format!("{value:.2} (unchecked: {})", why.needs()),
+    })
+}
+
+/// Nanoseconds, as a person reads them.
+fn duration(ns: f64) -> String {
+    match ns {
+        ns if ns >= 1e9 => format!("{:.3} s", ns / 1e9),
+        ns if ns >= 1e6 => format!("{:.3} ms", ns / 1e6),
+        ns => format!("{:.1} us", ns / 1e3),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::catalogue::PROBES;
+    use crate::cell::Cell;
+    use crate::interference::Interference;
+
+    pub(super) fn found() -> Found {
+        let contained = || Cell::Contained {
+            how: "denied".into(),
+        };
+        let all = |cell: fn(usize) -> Cell| -> BTreeMap<String, Cell> {
+            let each = PROBES.iter().enumerate();
+            each.map(|(at, probe)| (probe.id.to_owned(), cell(at)))
+                .collect()
+        };
+        let mut one = RungFound {
+            rung: "one".into(),
+            cells: all(|_| Cell::Reached),
+            interference: Some(Interference {
+                alone_ns: vec![vec![10_000; 200]; 6],
+                beside_ns: BTreeMap::from([(Noise::Spinning, vec![vec![20_000; 200]; 6])]),
+                missing: BTreeMap::from([(Noise::Files, "no file".into())]),
+            }),
+            slice_ns: 1_400_000,
+            ..RungFound::default()
+        };
+        one.isolation.files = "mount namespace".into();
+        one.cells.insert("mount".into(), contained());
+        let same = RungFound {
+            rung: "same".into(),
+            as_rung: Some("one".into()),
+            ..RungFound::default()
+        };
+        let gone = RungFound {
+            rung: "gone".into(),
+            unavailable: Some("it is not installed | here".into()),
+            ..RungFound::default()
+        };
+        Found {
+            cpus: 2,
+            slice_ns: 1_400_000,
+            control: all(|_| Cell::Reached),
+            rungs: vec![one, same, gone],
+            ..Found::default()
+        }
+    }
+
+    #[test]
+    fn every_form_has_every_probe_and_every_difference() {
+        let found = found();
+        let files = render(&found);
+        let text = |name: &str| {
+            files
+                .iter()
+                .find(|f| f.name == name)
+                .map(|f| f.content.clone())
+        };
+        let markdown = text("isolation.md").expect("Markdown");
+        let csv = text("isolation.csv").expect("CSV");
+        let svg = text("isolation.svg").expect("a plot");
+        for probe in PROBES {
+            for content in [&markdown, &csv, &svg] {
+                assert!(content.contains(probe.id), "{}", probe.id);
+            }
+        }
+        for content in [&markdown, &terminal(&found, Some(120))] {
+            assert!(
+                content.contains("one states F (mount namespace), but read-shadow, read-planted")
+            );
+            assert!(content.contains("it is not installed"));
+            assert!(content.contains("what that of one does"));
+            assert!(content.contains("2.00"), "{content}");
+        }
+        assert!(csv.contains("one,mount,contained,denied"), "{csv}");
+        assert!(
+            csv.contains("one,victim p99 beside spinning,ratio,"),
+            "{csv}"
+        );
+    }
+
+    #[test]
+    fn nothing_found_is_said() {
+        let text = terminal(&Found::default(), None);
+        assert!(text.contains("no rung"), "{text}");
+    }
+}

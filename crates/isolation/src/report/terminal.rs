@@ -1,0 +1,105 @@
+//! The results for a terminal: a sign for each verdict, and what is otherwise than stated.
+
+use table::{Align, Table};
+
+use super::{ratio, tried, untried};
+use crate::catalogue::{Group, PROBES, Probe, Says};
+use crate::interference::Noise;
+use crate::letters::{self, Letter};
+use crate::record::{Found, RungFound};
+
+const SIGNS: &str = ". contained, R reached, ? cannot try, - not tried: nothing contains it";
+
+/// The table and what is below it; `width` is the terminal's in characters, `None` if it goes elsewhere.
+#[must_use]
+pub fn terminal(found: &Found, width: Option<usize>) -> String {
+    let mut table = Table::new(&[
+        ("rung", Align::Left),
+        ("stated", Align::Left),
+        ("found", Align::Left),
+    ]);
+    for group in Group::ALL {
+        table.column(group.name(), Align::Left);
+    }
+    for (name, _) in numbers() {
+        table.column(name, Align::Right);
+    }
+    table.column("p99 beside spinning", Align::Right);
+    for rung in tried(found) {
+        table.row(row(rung));
+    }
+    let mut text = if table.is_empty() {
+        "no rung could be tried\n".to_owned()
+    } else {
+        format!("{}\n{}", table.text(width), legend(found))
+    };
+    let differences: Vec<String> = tried(found).flat_map(letters::differences).collect();
+    if !differences.is_empty() {
+        text += &format!(
+            "\nFound otherwise than stated:\n  {}\n",
+            differences.join("\n  ")
+        );
+    }
+    for (rung, why) in untried(found) {
+        text += &format!("{rung}: {why}\n");
+    }
+    text
+}
+
+/// Short names for what is counted, and the probe that counts it.
+fn numbers() -> [(&'static str, &'static str); 4] {
+    [
+        ("caps", "capabilities"),
+        ("seccomp", "seccomp-mode"),
+        ("no new", "no-new-privileges"),
+        ("calls", "system-calls"),
+    ]
+}
+
+fn signed(group: Group) -> impl Iterator<Item = &'static Probe> {
+    let said = move |p: &&Probe| p.group == group && p.says == Says::Outcome;
+    PROBES.iter().filter(said)
+}
+
+fn row(rung: &RungFound) -> Vec<String> {
+    let mut cells = vec![
+        rung.rung.clone(),
+        letters::stated(&rung.isolation),
+        letters::found(rung),
+    ];
+    for group in Group::ALL {
+        let sign = |probe: &Probe| rung.cells.get(probe.id).map_or(' ', |cell| cell.sign());
+        cells.push(signed(group).map(sign).collect());
+    }
+    for (_, id) in numbers() {
+        let cell = rung.cells.get(id);
+        let words = cell.map(|cell| {
+            let number = cell.number().map(|n| n.to_string());
+            number.unwrap_or_else(|| cell.sign().to_string())
+        });
+        cells.push(words.unwrap_or_default());
+    }
+    cells.push(ratio(rung, Noise::Spinning, 0.99).unwrap_or_default());
+    cells
+}
+
+fn legend(found: &Found) -> String {
+    let mut text = format!("{SIGNS}; of each group in this order:\n");
+    for group in Group::ALL {
+        let ids: Vec<&str> = signed(group).map(|probe| probe.id).collect();
+        text += &format!("  {}: {}\n", group.name(), ids.join(", "));
+    }
+    let names: Vec<String> = Letter::ALL.iter().map(|l| l.letter().to_string()).collect();
+    text += &format!(
+        "letters ({}): stated by the entry; found where no probe of the letter reached anything, ? where none could be tried\n\
+         caps, seccomp, no new, calls: capabilities, seccomp mode, no_new_privs, system calls that answer (without any rung {}); p99 \
+         beside spinning: of the no-op's starts beside {} aggressors over alone\n",
+        names.concat(),
+        found
+            .control
+            .get("system-calls")
+            .map_or_else(|| "not counted".to_owned(), ToString::to_string),
+        found.cpus
+    );
+    text
+}

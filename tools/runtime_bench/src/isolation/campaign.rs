@@ -1,0 +1,187 @@
+//! The probes at the rungs of one driver.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use isolation::IsolationError;
+use isolation::catalogue::Probe;
+use isolation::cell::{Cell, Ended, judge};
+use isolation::control::weigh;
+use isolation::facts::HostFacts;
+use isolation::home::{Home, USER};
+use isolation::plant::{Plant, functions};
+use isolation::record::{HostProcess, RungFound, host_processes};
+use measure_core::base::home;
+use measure_core::base::ids::FunctionId;
+use measure_core::base::interrupt;
+use measure_core::base::process_tree::processes_below;
+use measure_core::contract::{Isolation, Probe as Readiness, Scope};
+
+use super::starts::{Where, starts_of};
+use crate::drivers::Offer;
+use crate::error::SessionError;
+
+/// What tells that a function is a plain process of the host.
+const TELLS_PLAIN: &str = "signal-process";
+
+/// A command-line runtime may read its function's input before the function runs, and so be called parked a little early.
+const SETTLES: Duration = Duration::from_millis(200);
+
+/// Probes that are aimed at what was planted for one driver.
+pub(super) struct Campaign<'a> {
+    plant: Plant,
+    home: Home,
+    control: &'a BTreeMap<String, Cell>,
+    probes: &'a [&'static Probe],
+    patience: Duration,
+}
+
+impl<'a> Campaign<'a> {
+    pub(super) fn prepare(
+        facts: &HostFacts,
+        control: &'a BTreeMap<String, Cell>,
+        probes: &'a [&'static Probe],
+        patience: Duration,
+    ) -> Result<Self, IsolationError> {
+        let plant = Plant::new(facts, &home::root())?;
+        let home = Home::make(plant.place().join("home"), &home::root())?;
+        plant.arm(&home)?;
+        Ok(Self {
+            plant,
+            home,
+            control,
+            probes,
+            patience,
+        })
+    }
+
+    fn place(&self) -> Where<'_> {
+        Where {
+            home: self.home.root(),
+            patience: self.patience,
+        }
+    }
+
+    /// All probes at the rung `offer`.
+    ///
+    /// # Errors
+    /// What is planted cannot be looked after.
+    pub(super) fn rung(
+        &mut self,
+        offer: &Offer,
+        say: &dyn Fn(String),
+    ) -> Result<RungFound, IsolationError> {
+        let mut found = RungFound {
+            rung: offer.rung().to_owned(),
+            driver: offer.driver_name(),
+            isolation: offer.description.isolation.clone(),
+            ..RungFound::default()
+        };
+        if let Readiness::Unavailable { why, mend } = &offer.probe {
+            found.unavailable = Some(format!("{why}, {mend}"));
+            return Ok(found);
+        }
+        let mut broken = (found.isolation == Isolation::default()).then(|| Cell::NotTried {
+            why: "no containment: it states none".into(),
+        });
+        for probe in self.probes {
+            if interrupt::received().is_some() {
+                break;
+            }
+            say(format!("{}: {}", offer.rung(), probe.id));
+            let cell = match &broken {
+                Some(cell) => cell.clone(),
+                None => match self.attempt(offer, probe, &found.cells)? {
+                    Attempt::Judged(cell) => cell,
+                    Attempt::Broken(cell) => broken.insert(cell).clone(),
+                    Attempt::Interrupted => break,
+                },
+            };
+            found.cells.insert(probe.id.to_owned(), cell);
+        }
+        say(format!("{}: from outside", offer.rung()));
+        found.processes = self.processes_outside(offer);
+        Ok(found)
+    }
+
+    fn attempt(
+        &mut self,
+        offer: &Offer,
+        probe: &Probe,
+        so_far: &BTreeMap<String, Cell>,
+    ) -> Result<Attempt, IsolationError> {
+        if probe.takes && so_far.get(TELLS_PLAIN) == Some(&Cell::Reached) {
+            let why = "no containment: it is a plain process of the host".into();
+            return Ok(Attempt::Judged(Cell::NotTried { why }));
+        }
+        let mut ended: Vec<Ended> = Vec::new();
+        for function in functions(probe) {
+            // Names of probes are names of functions.
+            let Ok(id) = FunctionId::new(USER, &function) else {
+                continue;
+            };
+            let mut aimed = Ok(());
+            let place = Where {
+                home: self.home.root(),
+                patience: self.patience,
+            };
+            let plant = &mut self.plant;
+            let started = starts_of(&place, offer, &id, probe.starts, |scope| {
+                aimed = plant.before(probe, &pids_of(scope));
+            });
+            match started {
+                Ok(Ok(mut starts)) => ended.extend(starts.pop()),
+                Ok(Err(error)) => {
+                    let why = error.to_string();
+                    return Ok(Attempt::Broken(Cell::CannotTry { why }));
+                }
+                Err(_) => return Ok(Attempt::Interrupted),
+            }
+            if let Err(error) = aimed {
+                let why = error.to_string();
+                return Ok(Attempt::Judged(Cell::CannotTry { why }));
+            }
+        }
+        let seen = self.plant.seen(probe, &ended);
+        let mut cell = judge(probe, &ended, seen);
+        if probe.takes && !self.plant.neighbour_lives() {
+            cell = Cell::Reached;
+        }
+        Ok(Attempt::Judged(weigh(
+            probe,
+            cell,
+            self.control.get(probe.id),
+        )))
+    }
+
+    /// The processes of the host that carry one parked worker; none where it cannot be parked.
+    fn processes_outside(&self, offer: &Offer) -> Vec<HostProcess> {
+        let held = || -> Result<Vec<HostProcess>, SessionError> {
+            let mut session = self.place().open(offer, None, ("hold", 1), None)?;
+            session.park(Duration::ZERO)?;
+            std::thread::sleep(SETTLES);
+            let mut pids: Vec<i32> = processes_below(&session.scope.roots).into_iter().collect();
+            pids.extend(&session.scope.roots);
+            pids.sort_unstable();
+            pids.dedup();
+            let processes = host_processes(&pids);
+            // It has been looked at; how it ends tells nothing of that.
+            let _ = session.close();
+            Ok(processes)
+        };
+        held().unwrap_or_default()
+    }
+}
+
+/// How an attempt went.
+enum Attempt {
+    Judged(Cell),
+    /// No probe can be started at this rung.
+    Broken(Cell),
+    Interrupted,
+}
+
+/// Processes of `scope` whose network a function may be let into.
+fn pids_of(scope: &Scope) -> Vec<i32> {
+    scope.roots.clone()
+}

@@ -1,0 +1,258 @@
+//! `isolation` over real drivers.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use isolation::cell::Cell;
+use isolation::home::built;
+use isolation::letters::{self, differences};
+use isolation::record::{Found, RungFound};
+use measure_core::base::exit::Exit;
+use measure_core::base::{home, label};
+use nix::sys::signal::Signal;
+
+use crate::tool::{Running, can_run, code, host, run, stderr, stdout, tool, wait_until};
+
+/// Whether the probes are built and may do what they do; says so if not.
+fn can_probe(test: &str) -> bool {
+    let victim = built(&home::root(), "victim");
+    let why = if !nix::unistd::geteuid().is_root() {
+        "it needs root".to_owned()
+    } else if !victim.is_file() {
+        format!("no {}, run `make isolation-probes`", victim.display())
+    } else {
+        return true;
+    };
+    eprintln!("SKIPPED: {test}: {why}");
+    false
+}
+
+fn rung<'a>(found: &'a Found, id: &str) -> &'a RungFound {
+    let mut rungs = found.rungs.iter();
+    rungs
+        .find(|r| r.rung == id)
+        .expect("a rung that was asked for")
+}
+
+fn reached(rung: &RungFound) -> Vec<&str> {
+    let cells = rung
+        .cells
+        .iter()
+        .filter(|(_, cell)| **cell == Cell::Reached);
+    cells.map(|(id, _)| id.as_str()).collect()
+}
+
+#[test]
+fn a_process_reaches_the_host_and_a_faaslet_does_not() {
+    const TEST: &str = "a process and a Faaslet, probed";
+    if !can_probe(TEST)
+        || !can_run(TEST, "process-driver", "process")
+        || !can_run(TEST, "faasm-driver", "faaslet")
+    {
+        return;
+    }
+    let _host = host();
+    let dir = tempfile::tempdir().expect("a directory");
+    let to = dir.path().to_string_lossy();
+    let arguments = [
+        "isolation",
+        "--rungs",
+        "thread,process,faaslet",
+        "--no-neighbours",
+        "--output",
+        &to,
+    ];
+    let output = run(&arguments);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let found = Found::read(dir.path()).expect("results");
+    assert_eq!(found.ended, None);
+    let process = rung(&found, "process");
+    for id in [
+        "read-shadow",
+        "read-planted",
+        "write-outside",
+        "signal-process",
+        "read-process-memory",
+        "reach-loopback",
+    ] {
+        assert!(
+            reached(process).contains(&id),
+            "{id}: {}",
+            process.cells[id]
+        );
+    }
+    assert!(matches!(process.cells["fork"], Cell::NotTried { .. }));
+    let thread = rung(&found, "thread");
+    assert!(
+        thread
+            .cells
+            .values()
+            .all(|cell| matches!(cell, Cell::NotTried { .. }))
+    );
+    let faaslet = rung(&found, "faaslet");
+    assert!(reached(faaslet).is_empty(), "{:?}", reached(faaslet));
+    assert_eq!(letters::found(faaslet), "M?NFSP");
+    // The directory that it was given holds a link that leads outside.
+    assert!(matches!(
+        faaslet.cells["follow-link"],
+        Cell::Contained { .. }
+    ));
+    let text = stdout(&output);
+    assert!(
+        text.contains("process states M (address space), but read-process-memory reached"),
+        "{text}"
+    );
+    assert!(
+        fs::read_to_string(dir.path().join("isolation.svg"))
+            .is_ok_and(|svg| svg.contains("faaslet"))
+    );
+
+    let again = run(&["report", &to]);
+    assert_eq!(stdout(&again), text);
+    let twice = run(&arguments);
+    assert_eq!(code(&twice), Exit::Usage as i32, "{}", stderr(&twice));
+}
+
+#[test]
+fn a_container_is_told_from_its_host() {
+    const TEST: &str = "runc, probed";
+    if !can_probe(TEST) || !can_run(TEST, "process-driver", "runc") {
+        return;
+    }
+    let _host = host();
+    let dir = tempfile::tempdir().expect("a directory");
+    let to = dir.path().to_string_lossy();
+    let output = run(&[
+        "isolation",
+        "--rungs",
+        "runc",
+        "--no-neighbours",
+        "--output",
+        &to,
+    ]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let found = Found::read(dir.path()).expect("results");
+    let runc = rung(&found, "runc");
+    assert!(differences(runc).is_empty(), "{:?}", differences(runc));
+    assert_eq!(runc.cells["capabilities"].number(), Some(3));
+    assert_eq!(runc.cells["no-new-privileges"].number(), Some(1));
+    assert!(runc.processes.iter().any(|process| process.name == "runc"));
+}
+
+#[test]
+fn an_entry_that_promises_too_much_is_named() {
+    const TEST: &str = "an entry of one's own, probed";
+    if !can_probe(TEST) || !can_run(TEST, "process-driver", "process") {
+        return;
+    }
+    let _host = host();
+    let dir = tempfile::tempdir().expect("a directory");
+    let entries = dir.path().join("runtimes.toml");
+    let entry = "[[runtime]]\nid = \"boast\"\nsummary = \"a plain process\"\ncommand = [\"{function}\"]\n\
+                 version = []\nwarm = \"nothing\"\ninstall = \"nothing\"\nisolation = { files = \"a promise\" }\n";
+    fs::write(&entries, entry).expect("written");
+    let results = dir.path().join("results");
+    let output = tool()
+        .args([
+            "isolation",
+            "--rungs",
+            "boast",
+            "--probes",
+            "read-planted,mount",
+            "--no-neighbours",
+            "--output",
+        ])
+        .arg(&results)
+        .env("FAASM_BENCH_RUNTIMES", &entries)
+        .output()
+        .expect("the tool");
+    if code(&output) == Exit::Busy as i32 {
+        eprintln!("SKIPPED: {TEST}: another run measures on this host, try again");
+        return;
+    }
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let text = stdout(&output);
+    assert!(
+        text.contains("boast states F (a promise), but read-planted reached"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_asked_wrongly_is_said() {
+    let unknown = run(&["isolation", "--probes", "mound"]);
+    assert_eq!(code(&unknown), Exit::Usage as i32);
+    assert!(
+        stderr(&unknown).contains("did you mean `mount`?"),
+        "{}",
+        stderr(&unknown)
+    );
+
+    let _host = host();
+    let empty = tempfile::tempdir().expect("a directory");
+    let output = tool()
+        .args(["isolation", "--rungs", "process", "--output"])
+        .arg(empty.path().join("results"))
+        .env(home::HOME_VARIABLE, empty.path())
+        .output()
+        .expect("the tool");
+    if code(&output) != Exit::Busy as i32 {
+        assert_eq!(code(&output), Exit::Unavailable as i32);
+        assert!(
+            stderr(&output).contains("make isolation-probes"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn an_interrupt_leaves_nothing_but_what_was_found() {
+    const TEST: &str = "probes, interrupted";
+    if !can_probe(TEST) || !can_run(TEST, "process-driver", "process") {
+        return;
+    }
+    let _host = host();
+    let dir = tempfile::tempdir().expect("a directory");
+    let child = tool()
+        .args(["isolation", "--rungs", "process,native", "--output"])
+        .arg(dir.path())
+        .spawn()
+        .expect("the tool");
+    let child = Running(child);
+    let planted = || planted_by(child.pid());
+    if !wait_until(Duration::from_secs(20), || planted() > 0) {
+        eprintln!("SKIPPED: {TEST}: another run measures on this host, try again");
+        return;
+    }
+    // While drivers are at work.
+    wait_until(Duration::from_secs(10), || {
+        !child.drivers().is_empty() && planted() > 0
+    });
+    let pid = child.pid();
+    child.signal(Signal::SIGINT);
+    let output = child.end();
+    assert_eq!(
+        code(&output),
+        Exit::Interrupted as i32,
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(planted_by(pid), 0);
+    assert!(Found::read(dir.path()).expect("results").ended.is_some());
+}
+
+/// How many directories process `pid` has planted.
+fn planted_by(pid: i32) -> usize {
+    let prefix = label::name(pid, "isolation");
+    let entries = fs::read_dir(home::runtime())
+        .into_iter()
+        .flatten()
+        .flatten();
+    let named = |path: &Path| {
+        path.file_name()
+            .is_some_and(|n| n.to_string_lossy().starts_with(&prefix))
+    };
+    entries.filter(|entry| named(&entry.path())).count()
+}

@@ -63,9 +63,15 @@ impl Second {
                 count(counts, "second engine: compiled for too long", 1);
                 return Ok(());
             }
+            Err(SecondEngineError::Tool { source, .. }) if !source.how_to_raise().is_empty() => {
+                count(counts, "second engine: passed a limit of compiling", 1);
+                return Ok(());
+            }
             // A mistake of wasm2c 1.0.42: it declares variables of two types as one (`f32 u32 var_i0`).
-            Err(SecondEngineError::Tool { said, .. })
-                if said.contains("expected ';' at end of declaration") =>
+            Err(SecondEngineError::Tool { source, .. })
+                if source
+                    .to_string()
+                    .contains("expected ';' at end of declaration") =>
             {
                 count(counts, "second engine: wasm2c wrote no C", 1);
                 return Ok(());

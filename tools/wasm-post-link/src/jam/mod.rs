@@ -66,7 +66,7 @@ fn ways<'a>(turn: &[Operator<'a>], copies: usize, body: &mut Body<'a>) -> Vec<Ve
     let widest = paths.first().is_some_and(|path| vectors(path) > 0);
     let mut ways = Vec::new();
     for path in paths {
-        if ways.len() == MOST_WAYS || (vectors(&path) > 0) < widest {
+        if ways.len() == MOST_WAYS || (widest && vectors(&path) == 0) {
             break;
         }
         ways.extend(way(&path, copies, body));

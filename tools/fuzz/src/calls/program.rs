@@ -283,7 +283,13 @@ impl Writer<'_> {
     }
 
     fn buffers(&mut self, to: &mut String) {
-        let count = self.draw.below(4) as u32;
+        // The other implementation moves no more than the first that is not empty, as it may.
+        let most = if self.manner == Manner::Plausible {
+            1
+        } else {
+            3
+        };
+        let count = self.draw.below(most + 1) as u32;
         for i in 0..count {
             let mut pair = String::new();
             self.address(BUFFER + i * 40, &mut pair);

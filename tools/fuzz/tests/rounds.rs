@@ -60,7 +60,7 @@ fn random_calls_are_answered_as_by_the_other_implementation_and_leave_the_host_a
 
 #[test]
 fn damaged_files_are_read_or_refused() {
-    let text = round("files", 20_000, 2000, &[]);
+    let text = round("files", 6000, 1000, &[]);
     for what in [
         "run.json: read",
         "run.json: refused",

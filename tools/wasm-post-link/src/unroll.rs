@@ -8,6 +8,7 @@
 use wasmparser::{BlockType, Operator};
 
 use crate::body::Body;
+use crate::stack;
 
 /// How far loops are unrolled.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +101,8 @@ fn weight(ops: &[Operator<'_>]) -> usize {
         .count()
 }
 
-/// Where the test stands in a loop without blocks inside that goes round nowhere else.
+/// Where the test stands in a loop without blocks inside that goes round nowhere else, if nothing but the condition is known to
+/// be on the stack there: what lay below would be left to the copy after it.
 pub(crate) fn only_test(inside: &[Operator<'_>]) -> Option<usize> {
     let mut test = None;
     for (i, op) in inside.iter().enumerate() {
@@ -113,7 +115,12 @@ pub(crate) fn only_test(inside: &[Operator<'_>]) -> Option<usize> {
             _ => {}
         }
     }
-    test
+    let mut height = 0_usize;
+    for op in &inside[..test?] {
+        let (takes, leaves) = stack::effect(op)?;
+        height = height.checked_sub(takes)? + leaves;
+    }
+    test.filter(|_| height == 1)
 }
 
 /// `block loop B eqz br_if 1 B eqz br_if 1 ... B br_if 0 end end T`, where T followed the test inside the

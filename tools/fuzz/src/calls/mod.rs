@@ -104,8 +104,10 @@ impl Calls {
         manner: Manner,
         counts: &mut Counts,
     ) -> Result<(), Finding> {
-        let module =
-            Module::new(self.engine.wasmtime(), &program.wasm).map_err(|e| format!("{e:#}"))?;
+        let module = self
+            .engine
+            .compile(&program.wasm)
+            .map_err(|e| format!("{e:#}"))?;
         let ours = Self::place(|root, out| self.ours(&module, root, out))?;
         count(counts, "calls", program.steps.len() as u64);
         if ours
@@ -157,7 +159,7 @@ impl Calls {
 impl Target for Calls {
     fn try_case(&mut self, seed: u64, counts: &mut Counts) -> Result<(), Finding> {
         let mut draw = Draw::new("calls", seed);
-        let manner = if seed % 2 == 0 {
+        let manner = if seed.is_multiple_of(2) {
             Manner::Plausible
         } else {
             Manner::Wild

@@ -93,7 +93,7 @@ fn once(bytes: &mut Vec<u8>, draw: &mut Draw) {
         10 => bytes.truncate(draw.index(bytes.len() + 1)),
         _ => {
             if draw.once_in(20) {
-                let open = *draw.one(&[b'[', b'{', b'(', b'"', b'a']);
+                let open = *draw.one(b"[{(\"a");
                 let at = draw.index(bytes.len() + 1);
                 bytes.splice(at..at, std::iter::repeat_n(open, DEEP));
             }

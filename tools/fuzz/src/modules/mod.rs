@@ -83,6 +83,12 @@ impl Modules {
         })
     }
 
+    /// As every Faaslet is compiled, rewritten for deadlines.
+    fn ours_compile(&self, wasm: &[u8]) -> Result<Module, Finding> {
+        let module = self.ours.compile(wasm);
+        module.map_err(|e| format!("it does not compile: {e:#}"))
+    }
+
     /// How the Faaslet of `module` ends, and what it writes.
     fn start(&self, module: &Module) -> Result<Outcome, Finding> {
         let out = output_file()?;
@@ -140,7 +146,7 @@ impl Modules {
         counts: &mut Counts,
     ) -> Result<(), Finding> {
         let plain = self.plain.run(&self.plain.compile(wasm)?)?;
-        let module = self.ours_raw.compile(wasm)?;
+        let module = self.ours_compile(wasm)?;
         self.start_late(&module, draw, counts)?;
         let passes = Passes::default();
         let (new, done) =
@@ -156,7 +162,7 @@ impl Modules {
             count(counts, why, 1);
             return Ok(());
         }
-        let rewritten = self.ours_raw.compile(&new)?;
+        let rewritten = self.ours_compile(&new)?;
         for (what, module) in [("ours", &module), ("rewritten", &rewritten)] {
             let raw = self.ours_raw.run(module)?;
             same(&plain, &raw).map_err(|why| format!("{what}: {why}"))?;

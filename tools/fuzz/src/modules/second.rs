@@ -1,6 +1,6 @@
 //! The second engine: a module by way of C.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use faaslet::settings::GUARD_BYTES;
@@ -94,7 +94,7 @@ impl Second {
         same_output(expected, &found).map_err(|why| format!("second engine: {why}"))
     }
 
-    fn run(&self, wasm: &[u8], path: &PathBuf) -> Result<Outcome, Finding> {
+    fn run(&self, wasm: &[u8], path: &Path) -> Result<Outcome, Finding> {
         let out = output_file()?;
         let theirs = out.try_clone().map_err(|e| format!("no descriptor: {e}"))?;
         let grants = Grants {

@@ -43,7 +43,7 @@ fn program(body: &str) -> Vec<u8> {
     wat::parse_str(text).expect("a module")
 }
 
-const LOOPS: [(&str, &str); 8] = [
+const LOOPS: [(&str, &str); 9] = [
     (
         "a test at the end",
         "(loop $l
@@ -122,6 +122,15 @@ const LOOPS: [(&str, &str); 8] = [
                     (local.tee $p (i32.xor (i32.mul (local.get $i) (i32.const 29)) (local.get $b)))
                     (i32.gt_s (local.get $x) (local.get $p)))))
             (br_if $l (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $a))))",
+    ),
+    (
+        "a value below the test",
+        "(loop $l
+            local.get $i
+            (br_if $l (i32.lt_s (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $a)))
+            local.get $x
+            i32.add
+            local.set $x)",
     ),
 ];
 

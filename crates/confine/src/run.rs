@@ -13,7 +13,7 @@ use measure_core::base::words::one_line;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getpid};
 use seccompiler::BpfProgram;
@@ -261,7 +261,9 @@ impl Confinement {
         }
         nix::sys::prctl::set_no_new_privs()?;
         for &(resource, soft, hard) in &self.limits {
-            setrlimit(resource, soft, hard)?;
+            // Whoever runs us may have less, which nobody but root can raise.
+            let (_, most) = getrlimit(resource)?;
+            setrlimit(resource, soft.min(most), hard.min(most))?;
         }
         // SAFETY: plain numbers. What was inherited without close-on-exec is closed with the exec; where the kernel does not
         // know the call, nothing is.

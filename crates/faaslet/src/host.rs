@@ -13,7 +13,7 @@ use crate::deadline::Watch;
 use crate::files::descriptors::Descriptors;
 use crate::files::errno::{Answer, Errno};
 use crate::grants::Grants;
-use crate::settings::EngineSettings;
+use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
 
 /// The first so many bytes of what a program writes to standard error are kept for its error message.
 const STDERR_KEPT_BYTES: usize = 1024;
@@ -215,12 +215,16 @@ impl ResourceLimiter for Host {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         self.watch.in_time()?;
+        // What no memory can have, or not by its own word, is denied by no limit of ours; and nothing is counted that the engine
+        // refuses after us.
+        let beyond_all = u64::try_from(wanted).is_ok_and(|wanted| wanted > MAX_MEMORY_LIMIT_BYTES);
+        if beyond_all || maximum.is_some_and(|maximum| wanted > maximum) {
+            return Ok(false);
+        }
         let limit = self.limits.memory_bytes;
         let denied = Denied::Memory { wanted, limit };
         let within = self.limits.allows(wanted <= limit, denied);
-        // What it says itself that it may have: refused here, so that nothing is counted that the engine refuses after us.
-        let declared = maximum.is_none_or(|maximum| wanted <= maximum);
-        Ok(within && declared && self.count_memory(current, wanted))
+        Ok(within && self.count_memory(current, wanted))
     }
 
     /// Also of growths that no memory has room for, of which nothing was counted: with these a program is asked

@@ -17,6 +17,8 @@ use crate::victims::{self, Victim};
 
 /// Removal by the kernel (namespaces, devices, what a dead parent's children are told) is over by then.
 const SETTLED: Duration = Duration::from_secs(10);
+/// A victim that had ended is started again and killed at half of the time, at most so often.
+const TRIES: u32 = 5;
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(50);
 /// A driver that holds its workers has parked them by then.
@@ -210,13 +212,19 @@ fn make(
     span: Duration,
     findings: &mut Vec<String>,
 ) -> Result<Option<usize>, SoakError> {
-    victims::forget();
-    let mut child = victim.command()?.spawn().step("start a victim")?;
-    thread::sleep(span.mul_f64(kill.moment));
-    let ended = child.try_wait().step("wait for a victim")?.is_some();
-    if !ended {
-        child.kill().step("kill a victim")?;
-        child.wait().step("wait for what was killed")?;
+    let mut after = span.mul_f64(kill.moment);
+    let mut killed = false;
+    for _ in 0..TRIES {
+        victims::forget();
+        let mut child = victim.command()?.spawn().step("start a victim")?;
+        thread::sleep(after);
+        if child.try_wait().step("wait for a victim")?.is_none() {
+            child.kill().step("kill a victim")?;
+            child.wait().step("wait for what was killed")?;
+            killed = true;
+            break;
+        }
+        after /= 2;
     }
     let read = victim.readable().unwrap_or_else(|why| {
         findings.push(format!("cannot be read: {why}"));
@@ -244,7 +252,7 @@ fn make(
             ));
         }
     }
-    Ok((!ended).then_some(read))
+    Ok(killed.then_some(read))
 }
 
 /// Takes a census until it is as `before`, for as long as the kernel may take; what then differs is found, and that census returned.

@@ -1,6 +1,7 @@
 //! Everything that a process can leave behind in the room, as words.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -108,11 +109,21 @@ fn collect_processes(groups: &BTreeSet<PathBuf>, found: &mut BTreeSet<String>) {
     }
 }
 
+/// Whether `path` is what docker's engine keeps from one run to the next, which `clean` removes.
+fn is_engine(path: &Path) -> bool {
+    let name = path.file_name().and_then(OsStr::to_str);
+    path.parent() == Some(&home::state()) && name.is_some_and(|name| name.starts_with("engine-"))
+}
+
 fn files(dir: &Path, depth: usize, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         let lock = path.extension().is_some_and(|end| end == "lock") && dir == home::runtime();
         if lock || path == Path::new(SCRATCH) {
+            continue;
+        }
+        if is_engine(&path) {
+            files(&path.join("data/containers"), 1, found);
             continue;
         }
         found.insert(format!("file {}", path.display()));

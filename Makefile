@@ -129,8 +129,8 @@ test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Insta
 	@$(run_tests)
 
 # What `make check` leaves to `make test`: these test targets start docker, emulators or command-line runtimes, run playbooks,
-# time real kernels, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
-CHECK_LEAVES_OUT := docker runtimes ansible real qemu firecracker profiling sources python_snapshot
+# time real kernels, kill at random moments, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
+CHECK_LEAVES_OUT := docker runtimes ansible real qemu firecracker profiling sources python_snapshot kills
 TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/tests/*.rs $d/*/tests/*/main.rs)))))
 CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 
@@ -185,6 +185,9 @@ fuzz: build wasm2c-if-possible ## Random modules, calls and damaged files (ARGS=
 	@if [ -n "$(ARGS)" ]; then $(BIN)/fuzz $(ARGS); else \
 	  status=0; for target in modules calls files; do $(BIN)/fuzz $$target --minutes 3 || status=$$?; done; exit $$status; fi
 
+soak: build functions ## Kill what runs at 200 random moments, look for what is left (root; ARGS=--quick, or --hour: at full rate, what grows)
+	$(BIN)/soak $(ARGS)
+
 figures: ## Write the figures of the reference runs into the pages (ARGS='--take NAME=results/DIR' takes a run as one first)
 	cargo run --quiet --locked -p doc-figures -- $(ARGS) $(PAGES)
 
@@ -223,4 +226,4 @@ include pybench-src/build.mk
 include pybench-src/functions.mk
 
 .PHONY: help setup setup-dev setup-lint build functions isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz figures lint install clean-runtime
+	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz soak figures lint install clean-runtime

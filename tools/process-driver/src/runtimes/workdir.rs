@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
@@ -18,6 +19,9 @@ use super::groups;
 
 /// In the environment of every command, with the name of its start.
 pub(super) const START_VARIABLE: &str = "FAASM_BENCH_START";
+
+/// Where systemd-nspawn keeps what is not in the directory that it is given.
+const NSPAWN: &str = "/run/systemd/nspawn";
 
 /// Removed on drop.
 #[derive(Debug)]
@@ -89,12 +93,44 @@ pub(crate) fn remove_orphans() -> Vec<String> {
     );
     for (owner, path) in orphans() {
         kill_users(owner);
+        // Named after the root directory, so it is to be found only as long as that is there.
+        let lock = nspawn_lock(&path.join("root"));
+        if let Some(lock) = lock.filter(|lock| fs::remove_file(lock).is_ok()) {
+            removed.push(format!("lock {}", lock.display()));
+        }
         match remove(&path) {
             Ok(()) => removed.push(format!("directory {}", path.display())),
             Err(error) => eprintln!("warning: {error}"),
         }
     }
+    removed.extend(remove_nspawn_directories());
     removed
+}
+
+/// The lock that systemd-nspawn keeps for the directory `root`, which it leaves if it is killed.
+fn nspawn_lock(root: &Path) -> Option<PathBuf> {
+    let root = fs::metadata(root).ok()?;
+    let name = format!("inode-{}:{}", root.dev(), root.ino());
+    Some(Path::new(NSPAWN).join("locks").join(name))
+}
+
+/// Removes what systemd-nspawn made for machines of killed drivers and left as it was killed too. Returns what was removed.
+fn remove_nspawn_directories() -> Vec<String> {
+    let all = fs::read_dir(Path::new(NSPAWN).join("propagate"));
+    let paths = all
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let orphan = |path: &PathBuf| {
+        let name = path.file_name().and_then(OsStr::to_str);
+        name.is_some_and(label::is_orphan)
+    };
+    paths
+        .filter(orphan)
+        .filter(|path| fs::remove_dir(path).is_ok())
+        .map(|path| format!("directory {}", path.display()))
+        .collect()
 }
 
 /// Directories whose makers are gone, with these.

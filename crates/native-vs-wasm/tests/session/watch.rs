@@ -54,7 +54,7 @@ static BURNER: Mutex<Option<i32>> = Mutex::new(None);
 fn start_burner() {
     let mut burner = BURNER.lock().expect("no test panics here");
     if burner.is_none() {
-        let script = "(while :; do :; done) >/dev/null & echo $!";
+        let script = "(while :; do :; done) >/dev/null 2>&1 & echo $!";
         let started = Command::new("sh").args(["-c", script]).output();
         let said = String::from_utf8(started.expect("sh").stdout).expect("a pid");
         *burner = Some(said.trim().parse().expect("a pid"));

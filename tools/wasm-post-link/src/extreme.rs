@@ -160,7 +160,7 @@ fn sets(op: &Operator<'_>, local: u32) -> bool {
 }
 
 /// Whether it compares two integers.
-fn orders(op: &Operator<'_>) -> bool {
+pub(crate) fn orders(op: &Operator<'_>) -> bool {
     matches!(
         op,
         Operator::I32LtS

@@ -2,6 +2,7 @@
 
 use wasmparser::{BlockType, Operator};
 
+use crate::extreme::orders;
 use crate::stack;
 use crate::unroll::{innermost, only_test};
 
@@ -180,24 +181,17 @@ fn invariant_expression<'a>(
 }
 
 fn compares(op: &Operator<'_>) -> bool {
-    matches!(
-        op,
-        Operator::I32Eqz
-            | Operator::I32Eq
-            | Operator::I32Ne
-            | Operator::I32LtS
-            | Operator::I32LtU
-            | Operator::I32GtS
-            | Operator::I32GtU
-            | Operator::I32LeS
-            | Operator::I32LeU
-            | Operator::I32GeS
-            | Operator::I32GeU
-            | Operator::I32Add
-            | Operator::I32Sub
-            | Operator::I32And
-            | Operator::I32Or
-    )
+    orders(op)
+        || matches!(
+            op,
+            Operator::I32Eqz
+                | Operator::I32Eq
+                | Operator::I32Ne
+                | Operator::I32Add
+                | Operator::I32Sub
+                | Operator::I32And
+                | Operator::I32Or
+        )
 }
 
 /// Where the block that begins at `at` ends.

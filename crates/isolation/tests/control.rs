@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use driver_testkit::skipped;
 use isolation::catalogue::{PROBES, Probe, Says};
@@ -40,6 +40,13 @@ fn built() -> &'static Result<tempfile::TempDir, String> {
     })
 }
 
+/// One test at a time writes programs and runs them: a program that is open for writing cannot be executed, and what one
+/// thread forks has for a moment open what another thread is writing.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 struct Place {
     plant: Plant,
     home: Home,
@@ -65,6 +72,7 @@ fn may_be_contained(probe: &Probe, how: &str) -> bool {
 
 #[test]
 fn every_probe_reaches_what_it_aims_at_where_nothing_contains_it() {
+    let _alone = alone();
     let real = match built() {
         Ok(home) => home.path(),
         Err(why) => return skipped("the control", why),
@@ -106,6 +114,7 @@ fn every_probe_reaches_what_it_aims_at_where_nothing_contains_it() {
 
 #[test]
 fn what_is_not_there_is_not_reached() {
+    let _alone = alone();
     let real = match built() {
         Ok(home) => home.path(),
         Err(why) => return skipped("probes that aim at nothing", why),
@@ -142,6 +151,7 @@ fn what_is_not_there_is_not_reached() {
 
 #[test]
 fn nothing_planted_stays() {
+    let _alone = alone();
     let real = match built() {
         Ok(home) => home.path(),
         Err(why) => return skipped("what is planted", why),

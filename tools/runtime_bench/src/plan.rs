@@ -175,12 +175,13 @@ const CPU_SHARE: f64 = 0.06;
 const DISK_SHARE: f64 = 0.04;
 /// The most starts of each kind in a process: more would say no more.
 const MAX_ISOLATED: u64 = 5;
-const MAX_BACK_TO_BACK: u64 = 50;
+const MAX_BACK_TO_BACK: u64 = 25;
 const MAX_THROUGHPUT_PER_WORKER: u64 = 500;
 const MAX_CPU: u64 = 1000;
 const MAX_DISK: u64 = 50;
-/// Back-to-back batches of a process, where starts are not slow: two tell their spread from that of starts.
-const FAST_BATCHES: u32 = 2;
+/// Back-to-back batches of a process, where starts are not slow. On which processor a closed loop's threads meet is settled anew at
+/// each begin of one, and was nearly all that differed between processes of two batches.
+const FAST_BATCHES: u32 = 8;
 
 /// What each driver process of a rung is to do of which one start takes `start_ns`, opening a process `opening`, and of
 /// which at most `max_workers` run at once.

@@ -30,7 +30,7 @@ fn fast_rungs_get_all_and_slow_ones_the_least() {
     let fast = work(&sizes(None), 50_000, NO_OPENING, 64);
     assert_eq!(
         (fast.isolated, back_to_back(&fast)),
-        (MAX_ISOLATED, vec![(MAX_BACK_TO_BACK, 2)])
+        (MAX_ISOLATED, vec![(MAX_BACK_TO_BACK, FAST_BATCHES)])
     );
     let slow = work(&sizes(None), 400_000_000, Duration::from_secs(3), 64);
     assert_eq!((slow.isolated, back_to_back(&slow)), (2, vec![(2, 1)]));

@@ -16,10 +16,10 @@ const HALF_WIDTH: f64 = 0.09;
 const PILOT_PROCESSES: u32 = 3;
 /// Within these the plan moves.
 const MOST_ISOLATED: u32 = 10;
-const MOST_BATCHES: u32 = 4;
+const MOST_BATCHES: u32 = 16;
 const MOST_STARTS: u32 = 50;
 /// Fewest of each where starts are fast: less would save nothing, and percentiles want them.
-const LEAST_BATCHES: u32 = 2;
+const LEAST_BATCHES: u32 = 4;
 const LEAST_STARTS: u64 = 25;
 /// What it takes to begin a batch beside its warm-up: a line to the driver and a thread there.
 const BEGIN_NS: f64 = 300_000.0;

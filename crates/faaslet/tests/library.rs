@@ -147,6 +147,29 @@ fn arguments_output_and_exit_codes_pass() {
 }
 
 #[test]
+fn a_call_of_the_host_may_be_called_by_table() {
+    let Some(tools) = toolchain() else { return };
+    let text = format!(
+        r#"(module {IMPORTS} (memory (export "memory") 1) (data (i32.const 64) "sixteen bytes...")
+            (type $write (func (param i32 i32 i32 i32) (result i32)))
+            (table 2 funcref) (elem (i32.const 0) $fd_write) (elem declare func $exit)
+            (func (export "_start")
+                (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 16))
+                (if (call_indirect (type $write) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8) (i32.const 0))
+                    (then unreachable))
+                (table.set (i32.const 1) (ref.func $exit))
+                (call_indirect (param i32) (i32.const 7) (i32.const 1))))"#
+    );
+    let program = Compiled::new(&tools, &text);
+    let (result, out) = program.run(&engine(), &["program"]);
+    assert_eq!(out, b"sixteen bytes...");
+    assert!(
+        matches!(result, Err(StartError::ExitCode { code: 7, .. })),
+        "{result:?}"
+    );
+}
+
+#[test]
 fn every_trap_is_told() {
     let Some(tools) = toolchain() else { return };
     // One program; how many arguments it gets says which of its ways to end it goes.

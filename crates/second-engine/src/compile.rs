@@ -18,6 +18,7 @@ use crate::error::SecondEngineError;
 use crate::interface::{calls, calls_in_c, check};
 use crate::relaxed::without_relaxed;
 use crate::toolchain::{Toolchain, sources};
+use crate::trampolines::with_trampolines;
 
 /// By a module's size, for each tool: a C compiler takes a minute for some MiB of C, and a GiB.
 const SCALE: Scale = Scale {
@@ -50,7 +51,7 @@ impl Toolchain {
     ) -> Result<(), SecondEngineError> {
         let interface = Interface::read(wasm)?;
         check(&interface, wasm, guard_bytes)?;
-        let lowered = without_relaxed(wasm)?;
+        let lowered = with_trampolines(without_relaxed(wasm)?)?;
         let calls = calls(&interface)?;
         let work = Work::beside(to)?;
         let seen = self.directories();

@@ -14,6 +14,7 @@ mod error;
 mod interface;
 mod relaxed;
 mod toolchain;
+mod trampolines;
 
 pub use error::SecondEngineError;
 pub use interface::{Call, calls};

@@ -32,7 +32,7 @@ pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError>
     let output = options.output.as_deref().unwrap_or(&default);
     let csv = OutputFile::open(output).map_err(refused(output))?;
     suite.check()?;
-    interrupt::install().map_err(|e| CompareError::Failed(format!("cannot catch signals: {e}")))?;
+    interrupt::install().map_err(|e| CompareError::failed("cannot catch signals", e))?;
     let _lock = lock(options.strict)?;
     let mut environment = probes::environment::capture();
     environment

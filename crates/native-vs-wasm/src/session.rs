@@ -10,7 +10,8 @@ use crate::comparison::{Comparison, terminal};
 use measure_core::base::exit::Exit;
 use measure_core::base::files::OutputFile;
 use measure_core::base::interrupt;
-use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
+use measure_core::contract::host_lock::{HostLock, MEASURING};
+use measure_core::contract::run_dir::{RunDir, RunDirError};
 use measure_core::contract::vocabulary::Measure;
 
 use crate::column::{Program, RunError, Task};

@@ -130,7 +130,7 @@ test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Insta
 
 # What `make check` leaves to `make test`: these test targets start docker, emulators or command-line runtimes, run playbooks,
 # time real kernels, kill at random moments, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
-CHECK_LEAVES_OUT := docker runtimes ansible real qemu firecracker profiling sources python_snapshot kills
+CHECK_LEAVES_OUT := docker runtimes ansible real profiling sources kills
 TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/tests/*.rs $d/*/tests/*/main.rs)))))
 CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 
@@ -138,22 +138,18 @@ CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 check: export FAASM_BENCH_HOME := $(BUILD)-check
 check: setup-dev ## Format, clippy and all tests that need no root, docker, PolyBench or CPython: minutes, then seconds
 	cargo fmt --all --check
-	cargo test --workspace --locked --no-run --lib $(addprefix --test ,$(CHECK_TESTS))
 	@$(run_check)
 
-# Most of these tests wait for something most of the time, so the longest go side by side, and clippy beside them, at a lower priority;
-# what they say is shown one after the other. Clippy begins when each `cargo test` is past its own look at the build, which it would bar.
-CHECK_LONGEST := $(filter driver microvm cli command,$(CHECK_TESTS))
+# Each test program runs as soon as it is built, clippy beside them once all are, at a lower priority: cargo makes one build at a time.
+# What they say is shown one after the other.
 define run_check
-mkdir -p $(BUILD)/check; rm -f $(BUILD)/check/*.log; jobs=(); \
-group() { cargo test --workspace --locked --no-fail-fast "$${@:2}" -- --show-output >$(BUILD)/check/$$1.log 2>&1 & jobs+=($$!); }; \
-$(foreach t,$(CHECK_LONGEST),group $t --test $t;) \
-group rest --lib $(addprefix --test ,$(filter-out $(CHECK_LONGEST),$(CHECK_TESTS))); \
-for t in $(CHECK_LONGEST) rest; do until grep -qs '^ *Running' $(BUILD)/check/$$t.log || [ -z "$$(jobs -r)" ]; do sleep 0.1; done; done; \
-nice cargo clippy --workspace --all-targets --locked -- -D warnings >$(BUILD)/check/clippy 2>&1 & clippy=$$!; \
-status=0; for job in "$${jobs[@]}"; do wait $$job || status=$$?; done; \
-cat $(BUILD)/check/*.log | tee $(BUILD)/test.log; \
-wait $$clippy || { status=$$?; cat $(BUILD)/check/clippy; }; \
+mkdir -p $(BUILD); status=0; \
+exec {built}> >(exec tools/run-tests $(BUILD)/check); tests=$$!; \
+cargo test --workspace --locked --no-run --message-format=json-render-diagnostics --lib $(addprefix --test ,$(CHECK_TESTS)) >&$$built || status=$$?; \
+exec {built}>&-; \
+[ $$status != 0 ] || nice cargo clippy --workspace --all-targets --locked -- -D warnings || status=$$?; \
+wait $$tests || status=$$(( status ? status : $$? )); \
+cat $(BUILD)/check/*.log >$(BUILD)/test.log; cat $(BUILD)/test.log; \
 echo; tools/count-tests $(BUILD)/test.log || status=$$(( status ? status : $$? )); exit $$status
 endef
 

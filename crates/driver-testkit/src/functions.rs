@@ -1,6 +1,7 @@
 //! Functions for a driver to run, compiled from C.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -46,19 +47,40 @@ pub fn compile_wasm(source: &Path, target: &Path) -> bool {
 pub const NO_WASI: &str =
     "no clang-19 for wasm32-wasi: apt install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";
 
-/// Writes the shell script `text` to `target`. Another process does: while this one has a file open for writing it
-/// cannot be executed, and any thread that starts a process meanwhile passes it on.
+/// Writes the shell script `text` to `target`, as [`write_program`] does.
 ///
 /// # Panics
 /// It cannot be written.
 pub fn write_script(text: &str, target: &Path) {
+    write_program(format!("#!/bin/sh\n{text}\n").as_bytes(), target);
+}
+
+/// Writes the executable `target`. Another process does: a program that anybody has open for writing cannot be executed, and
+/// what this process has open any of its threads that starts a process passes on.
+///
+/// # Panics
+/// It cannot be written.
+pub fn write_program(bytes: &[u8], target: &Path) {
     make_parent(target);
-    let write = r#"printf '#!/bin/sh\n%s\n' "$1" >"$2" && chmod 755 "$2""#;
-    let status = Command::new("sh")
-        .args(["-c", write, "sh", text])
+    let mut writer = Command::new("sh")
+        .args(["-c", r#"cat >"$1" && chmod 755 "$1""#, "sh"])
         .arg(target)
-        .status();
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    let mut input = writer.stdin.take().expect("piped");
+    input.write_all(bytes).expect("its writer reads");
+    drop(input);
+    let status = writer.wait();
     assert!(status.is_ok_and(|s| s.success()), "{}", target.display());
+}
+
+/// Copies the executable `program` to `target`, as [`write_program`] does.
+///
+/// # Panics
+/// It cannot be read or written.
+pub fn copy_program(program: impl AsRef<Path>, target: &Path) {
+    write_program(&fs::read(program).expect("a program"), target);
 }
 
 fn make_parent(target: &Path) {

@@ -8,26 +8,15 @@
 //! blocks that were written to. The memory that every start of a function begins with is put aside for all slots at once when the function is
 //! loaded, if it fits, so that a start counts nothing.
 
-use std::fs;
+mod host;
+
 use std::os::fd::BorrowedFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
-use measure_core::driver_kit::cgroup::{Controller, Hierarchies};
-use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::{geteuid, getpid};
-use procfs::Current;
-use rustix::fs::fstatvfs;
-
 /// Room that an entry of a directory takes, and the least that a file system allots.
 pub(crate) const BLOCK_BYTES: u64 = 4096;
-/// Descriptors that the process keeps beside those of its seats: code, pipes, sockets, slots to spare.
-const OTHER_DESCRIPTORS: u64 = 64;
-/// Descriptors of a start that are not its program's: seat, namespaces and their sockets, the two that a call opens on its way.
-const DESCRIPTORS_PER_START: u64 = 8;
-/// One part in so many of a file system is left to others.
-const DISK_KEPT: u64 = 20;
 const MIB: u64 = 1 << 20;
 
 /// What all starts of an engine may have together, and each may write. What is `None` follows from the host.
@@ -61,8 +50,8 @@ impl BudgetSettings {
     /// In words, for a description's `settings`.
     #[must_use]
     pub fn describe(&self) -> String {
-        let memory_mib = self.memory_bytes.unwrap_or_else(host_memory_bytes) / MIB;
-        let threads = self.threads.unwrap_or_else(host_threads);
+        let memory_mib = self.memory_bytes.unwrap_or_else(host::memory_bytes) / MIB;
+        let threads = self.threads.unwrap_or_else(host::threads);
         let descriptors = match self.descriptors {
             Some(descriptors) => descriptors.to_string(),
             None => "as many as the limit of open files leaves".to_owned(),
@@ -203,10 +192,10 @@ impl Budget {
     /// That of an engine of `instances` slots in this process, as it is now.
     pub(crate) fn new(settings: &BudgetSettings, instances: u32) -> Self {
         let instances = u64::from(instances);
-        let memory = settings.memory_bytes.unwrap_or_else(host_memory_bytes);
+        let memory = settings.memory_bytes.unwrap_or_else(host::memory_bytes);
         let descriptors = settings.descriptors;
-        let descriptors = descriptors.unwrap_or_else(|| free_descriptors(instances));
-        let threads = settings.threads.unwrap_or_else(host_threads);
+        let descriptors = descriptors.unwrap_or_else(|| host::free_descriptors(instances));
+        let threads = settings.threads.unwrap_or_else(host::threads);
         Self {
             memory: Pool::new(memory, OverBudget::Memory),
             descriptors: Pool::new(descriptors, OverBudget::Descriptors),
@@ -246,7 +235,7 @@ impl Budget {
         let others = self.disk_kept.fetch_add(limit, Ordering::AcqRel);
         let kept = KeptDisk(self.clone());
         for dir in dirs {
-            let Some(to_give) = free_disk_bytes(dir) else {
+            let Some(to_give) = host::free_disk_bytes(dir) else {
                 continue;
             };
             if others.saturating_add(limit) > to_give {
@@ -266,19 +255,6 @@ impl Drop for KeptDisk {
         let limit = self.0.disk_limit_bytes;
         self.0.disk_kept.fetch_sub(limit, Ordering::AcqRel);
     }
-}
-
-/// What the file system of `dir` has for Faaslets; nothing if it cannot be asked.
-fn free_disk_bytes(dir: BorrowedFd<'_>) -> Option<u64> {
-    let stat = fstatvfs(dir).ok()?;
-    let left = |free: u64, all: u64| free.saturating_sub(all / DISK_KEPT);
-    let bytes = left(stat.f_bavail, stat.f_blocks).saturating_mul(stat.f_frsize);
-    // Some file systems make inodes as they go, and say that there are none.
-    let entries = match stat.f_files {
-        0 => u64::MAX,
-        files => left(stat.f_favail, files).saturating_mul(BLOCK_BYTES),
-    };
-    Some(bytes.min(entries))
 }
 
 /// What may still be written by one start.
@@ -327,63 +303,6 @@ impl CountedBlocks {
         };
         (all, (all.to - all.from) - (self.to - self.from))
     }
-}
-
-/// Three quarters of what the host has, or of what the cgroup lets this process have.
-fn host_memory_bytes() -> u64 {
-    let host = procfs::Meminfo::current().map_or(u64::MAX, |info| info.mem_total);
-    let limits = ["memory.max", "memory.limit_in_bytes"];
-    host.min(cgroup_limit(Controller::Memory, limits)) / 4 * 3
-}
-
-/// Nine tenths of what the host, this user's limit and the cgroup allow.
-fn host_threads() -> u64 {
-    let sysctl = |name: &str| {
-        let text = fs::read_to_string(format!("/proc/sys/kernel/{name}"));
-        let value = text.ok().and_then(|text| text.trim().parse().ok());
-        value.unwrap_or(u64::MAX)
-    };
-    // Root has none.
-    let own = match getrlimit(Resource::RLIMIT_NPROC) {
-        Ok((soft, _)) if !geteuid().is_root() => soft,
-        _ => u64::MAX,
-    };
-    let group = cgroup_limit(Controller::Pids, ["pids.max"; 2]);
-    let least = sysctl("threads-max")
-        .min(sysctl("pid_max"))
-        .min(own)
-        .min(group);
-    least / 10 * 9
-}
-
-/// The least limit of `controller` from this process's group up, in one of `files`.
-fn cgroup_limit(controller: Controller, files: [&str; 2]) -> u64 {
-    let Ok(hierarchies) = Hierarchies::discover() else {
-        return u64::MAX;
-    };
-    let group = hierarchies.group_of(getpid().as_raw(), controller);
-    let mount = hierarchies.mount(controller);
-    let (Some(group), Some(mount)) = (group, mount) else {
-        return u64::MAX;
-    };
-    let within = group.ancestors().take_while(|dir| dir.starts_with(mount));
-    let limit = |path| {
-        let text = fs::read_to_string(path).ok()?;
-        text.trim().parse::<u64>().ok()
-    };
-    within
-        .flat_map(|dir| files.map(|file| dir.join(file)))
-        .filter_map(limit)
-        .min()
-        .unwrap_or(u64::MAX)
-}
-
-/// What the limit of open files leaves for programs beside what is open now and what `instances` starts need themselves.
-fn free_descriptors(instances: u64) -> u64 {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-    let open = fs::read_dir("/proc/self/fd").map_or(0, |all| all.count() as u64);
-    let others = OTHER_DESCRIPTORS + DESCRIPTORS_PER_START.saturating_mul(instances);
-    limit.saturating_sub(open.saturating_add(others))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ pub(crate) use machine::{argument, call, fp, pc, set_pc, sp};
 mod machine {
     use libc::{REG_RBP, REG_RDI, REG_RIP, REG_RSI, REG_RSP, c_int, ucontext_t};
 
-    fn get(context: &ucontext_t, register: c_int) -> usize {
+    fn register(context: &ucontext_t, register: c_int) -> usize {
         context.uc_mcontext.gregs[register as usize].cast_unsigned() as usize
     }
 
@@ -15,7 +15,7 @@ mod machine {
     }
 
     pub(crate) fn pc(context: &ucontext_t) -> usize {
-        get(context, REG_RIP)
+        register(context, REG_RIP)
     }
 
     pub(crate) fn set_pc(context: &mut ucontext_t, pc: usize) {
@@ -23,17 +23,17 @@ mod machine {
     }
 
     pub(crate) fn sp(context: &ucontext_t) -> usize {
-        get(context, REG_RSP)
+        register(context, REG_RSP)
     }
 
     /// The frame pointer.
     pub(crate) fn fp(context: &ucontext_t) -> usize {
-        get(context, REG_RBP)
+        register(context, REG_RBP)
     }
 
     /// Where functions have their first argument.
     pub(crate) fn argument(context: &ucontext_t) -> usize {
-        get(context, REG_RDI)
+        register(context, REG_RDI)
     }
 
     /// Has the thread go on as if `to` had just been called with `arguments`, on the stack that ends at `stack`.

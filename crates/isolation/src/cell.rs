@@ -34,12 +34,12 @@ pub enum Cell {
     },
     /// It says nothing here.
     CannotTry {
-        /// Why.
+        /// What is missing here.
         why: String,
     },
     /// It would do harm here.
     NotTried {
-        /// Why.
+        /// What harm.
         why: String,
     },
 }

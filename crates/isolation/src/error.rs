@@ -36,7 +36,7 @@ pub enum IsolationError {
     /// Something that is aimed at cannot be planted.
     #[error("cannot plant {what}: {source}")]
     Plant {
-        /// What.
+        /// The thing, as a noun.
         what: String,
         /// What the kernel says.
         source: io::Error,

@@ -38,15 +38,11 @@ fn a_process_enters_a_group_of_its_own_and_leaves_it_as_it_was() {
         assert_eq!(processes(dir).expect("a list"), [me], "{controller}");
     }
     assert_ne!(own_cgroups(), before);
-    // Thread groups are made within it and go with it.
+    // Groups made within it go with it.
     let nested = Group::create(
-        &label::name(me, "own-scope-thread"),
+        &label::name(me, "own-scope-nested"),
         &[measure_core::driver_kit::cgroup::Controller::Cpu],
     );
-    if let Ok(nested) = &nested {
-        let joiner = nested.thread_joiner().expect("opens");
-        joiner.join().expect("joins");
-    }
     go.send(()).expect("the thread waits");
     let thread_was_in = waiting.join().expect("no panic");
     assert!(thread_was_in.contains(&name), "{thread_was_in}");

@@ -60,7 +60,7 @@ pub(crate) fn run(options: &CompareOptions) -> Result<Exit, CompareError> {
     };
     let csv = runs
         .csv()
-        .map_err(|e| CompareError::Failed(e.to_string()))?;
+        .map_err(|e| CompareError::failed("cannot write rows as CSV", e))?;
     write(&options.csv, csv, "--csv")?;
     write(&options.json, runs.json(), "--json")?;
     say(runs.markdown())?;

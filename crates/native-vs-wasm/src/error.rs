@@ -1,5 +1,7 @@
 //! What can go wrong with a comparison as a whole.
 
+use std::error::Error;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
@@ -24,6 +26,7 @@ pub enum CompareError {
         /// The file.
         path: PathBuf,
         /// What the kernel says.
+        #[source]
         cause: io::Error,
         /// The option that names another.
         option: &'static str,
@@ -31,9 +34,24 @@ pub enum CompareError {
     /// The run directory or its records.
     #[error(transparent)]
     RunDir(RunDirError),
-    /// Anything else.
-    #[error("{0}")]
-    Failed(String),
+    /// What the comparison was at failed for a cause below it.
+    #[error("{what}: {source}")]
+    Failed {
+        /// What it was at.
+        what: String,
+        /// Why it failed.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl CompareError {
+    /// `what: cause`, for errors that need no code of their own.
+    pub fn failed(what: impl fmt::Display, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed {
+            what: what.to_string(),
+            source: cause.into(),
+        }
+    }
 }
 
 fn advice(cause: &io::Error, option: &str) -> String {
@@ -67,7 +85,7 @@ impl HasExit for CompareError {
             Self::Benchmarks(_) => Exit::StartFailed,
             Self::Output { .. } => Exit::Output,
             Self::RunDir(error) => error.exit(),
-            Self::Failed(_) => Exit::Failed,
+            Self::Failed { .. } => Exit::Failed,
         }
     }
 }

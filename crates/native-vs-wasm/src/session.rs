@@ -10,7 +10,8 @@ use crate::comparison::{Comparison, terminal};
 use measure_core::base::exit::Exit;
 use measure_core::base::files::OutputFile;
 use measure_core::base::interrupt;
-use measure_core::contract::run_dir::{HostLock, MEASURING, RunDir, RunDirError};
+use measure_core::contract::host_lock::{HostLock, MEASURING};
+use measure_core::contract::run_dir::{RunDir, RunDirError};
 use measure_core::contract::vocabulary::Measure;
 
 use crate::column::{Program, RunError, Task};
@@ -32,7 +33,7 @@ pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError>
     let output = options.output.as_deref().unwrap_or(&default);
     let csv = OutputFile::open(output).map_err(refused(output))?;
     suite.check()?;
-    interrupt::install().map_err(|e| CompareError::Failed(format!("cannot catch signals: {e}")))?;
+    interrupt::install().map_err(|e| CompareError::failed("cannot catch signals", e))?;
     let _lock = lock(options.strict)?;
     let mut environment = probes::environment::capture();
     environment

@@ -41,7 +41,7 @@ pub enum Reading {
 /// `host_<metric>_gained` (or `_lost`) for a change of the host's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Quantity {
-    /// How.
+    /// When, and against what.
     pub reading: Reading,
     /// Of the samples.
     pub metric: Metric,

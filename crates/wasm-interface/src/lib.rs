@@ -113,6 +113,12 @@ impl Interface {
             .count()
     }
 
+    /// How many functions there are, imported ones too.
+    #[must_use]
+    pub fn function_count(&self) -> usize {
+        self.functions.len()
+    }
+
     /// The type of `import`, if it is a function of a type that there is.
     #[must_use]
     pub fn import_type(&self, import: &Import) -> Option<&FuncType> {
@@ -166,6 +172,7 @@ mod tests {
         let names: Vec<&str> = interface.imports.iter().map(|i| &*i.name).collect();
         assert_eq!(names, ["f", "m", "g"]);
         assert_eq!(interface.imported_functions(), 2);
+        assert_eq!(interface.function_count(), 3);
         let result = |i: usize| interface.import_type(&interface.imports[i]);
         assert_eq!(result(1), None);
         assert_eq!(result(2).map(FuncType::results), Some(&[ValType::I32][..]));

@@ -50,7 +50,7 @@ pub enum FigureError {
         path: PathBuf,
         /// Where, from 1.
         line: usize,
-        /// What.
+        /// What is asked for and not there.
         fault: Fault,
     },
     /// Pages show other figures than their runs'.

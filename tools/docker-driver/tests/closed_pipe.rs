@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-#[path = "../../../crates/measure-core/tests/support/closed_pipe.rs"]
-mod closed_pipe;
+use driver_testkit::closed_pipe;
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {

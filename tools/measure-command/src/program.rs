@@ -16,7 +16,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{AccessFlags, Pid, access};
 
 use measure_core::base::clock::now_ns;
-use measure_core::base::programs::find_in;
+use measure_core::base::programs::{file_in, find_in};
 
 /// Why a program cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -342,11 +342,9 @@ fn find(name: &OsStr) -> Result<PathBuf, ProgramError> {
     if let Some(path) = find_in(name, &directories) {
         return Ok(path);
     }
-    // The shell names a file that it may not execute rather than saying that there is none.
-    let is_there = |directory: PathBuf| Some(directory.join(name)).filter(|path| path.is_file());
-    match env::split_paths(&directories).find_map(is_there) {
-        Some(path) if !name.is_empty() => Err(refused(path, Errno::EACCES)),
-        _ => Err(ProgramError::NotInPath(name.to_string_lossy().into_owned())),
+    match file_in(name, &directories) {
+        Some(path) => Err(refused(path, Errno::EACCES)),
+        None => Err(ProgramError::NotInPath(name.to_string_lossy().into_owned())),
     }
 }
 

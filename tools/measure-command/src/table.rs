@@ -90,15 +90,33 @@ fn line([name, n, min, median, mad, unit, interval]: &Cells) -> String {
 
 const INTERVAL: &str = "95 % interval of the median";
 
-/// The metrics, each its cells or in words why it has none, for a terminal of `width` characters if there is one.
-fn metrics(rows: &[Result<Cells, String>], width: Option<usize>) -> String {
+/// A metric.
+enum Row {
+    Measured(Cells),
+    /// A whole line: which it is, and why it has no cells.
+    Unavailable(String),
+}
+
+impl Row {
+    fn cells(&self) -> Option<&Cells> {
+        match self {
+            Self::Measured(cells) => Some(cells),
+            Self::Unavailable(_) => None,
+        }
+    }
+}
+
+/// The metrics, for a terminal of `width` characters if there is one.
+fn metrics(rows: &[Row], width: Option<usize>) -> String {
     let header = ["", "n", "min", "median", "MAD", "", INTERVAL].map(str::to_owned);
-    let measured = rows.iter().flatten().chain([&header]).map(line);
+    let measured = rows.iter().filter_map(Row::cells);
+    let measured = measured.chain([&header]).map(line);
     let longest = measured.map(|line| line.trim_end().chars().count()).max();
     if width.is_none_or(|width| longest.is_none_or(|longest| longest <= width)) {
-        let lines = rows
-            .iter()
-            .map(|row| row.as_ref().map_or_else(Clone::clone, line));
+        let lines = rows.iter().map(|row| match row {
+            Row::Measured(cells) => line(cells),
+            Row::Unavailable(why) => why.clone(),
+        });
         return line(&header) + &lines.collect::<String>();
     }
     let mut table = Table::new(&[
@@ -110,19 +128,22 @@ fn metrics(rows: &[Result<Cells, String>], width: Option<usize>) -> String {
         ("", Align::Left),
         ("95 % interval", Align::Left),
     ]);
-    for cells in rows.iter().flatten() {
-        table.row(cells.clone());
+    let mut unavailable = String::new();
+    for row in rows {
+        match row {
+            Row::Measured(cells) => table.row(cells.clone()),
+            Row::Unavailable(why) => unavailable += why,
+        }
     }
-    let unavailable = rows.iter().filter_map(|row| row.as_ref().err().cloned());
-    table.text(width) + &unavailable.collect::<String>()
+    table.text(width) + &unavailable
 }
 
 /// The table, what is odd about it, and what to know when reading it, for a terminal of `width` characters if there
 /// is one.
 pub(super) fn render(report: &Report, width: Option<usize>) -> String {
     let rows = report.metrics.iter().map(|metric| match &metric.outcome {
-        Outcome::Values { summary, .. } => Ok(cells(&metric.name, summary)),
-        Outcome::Unavailable { unavailable } => Err(format!(
+        Outcome::Values { summary, .. } => Row::Measured(cells(&metric.name, summary)),
+        Outcome::Unavailable { unavailable } => Row::Unavailable(format!(
             "{:<21} unavailable: {unavailable}\n",
             label(&metric.name)
         )),
@@ -216,8 +237,8 @@ mod tests {
         let values: Vec<f64> = (0..20).map(|i| 123_456_789.0 + f64::from(i)).collect();
         let summary = Summary::from_values(&values).expect("values");
         let rows = [
-            Err("CPU cycles            unavailable: no counters\n".to_owned()),
-            Ok(cells(&Metric::LargestProcessRssBytes, &summary)),
+            Row::Unavailable("CPU cycles            unavailable: no counters\n".to_owned()),
+            Row::Measured(cells(&Metric::LargestProcessRssBytes, &summary)),
         ];
         let wide = metrics(&rows, None);
         assert_eq!(wide.lines().next().map(str::len), Some(94), "{wide}");

@@ -249,7 +249,7 @@ fn wasm(
 ) -> Result<Box<dyn Column>, CompareError> {
     let build = build(name);
     let id = FunctionId::new(USER, &build.named(FUNCTION, '_'))
-        .map_err(|e| CompareError::Failed(e.to_string()))?;
+        .map_err(|e| CompareError::failed(FUNCTION, e))?;
     let setup = setup.clone();
     let mut settings = build.flags("wasi");
     settings.push(kind(reuse).to_owned());

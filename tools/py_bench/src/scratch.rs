@@ -19,11 +19,10 @@ pub(crate) struct Scratch(PathBuf);
 impl Scratch {
     pub(crate) fn make() -> Result<Self, CompareError> {
         // Before anything is made: a signal then ends a run by its own way out.
-        interrupt::install()
-            .map_err(|e| CompareError::Failed(format!("cannot catch signals: {e}")))?;
+        interrupt::install().map_err(|e| CompareError::failed("cannot catch signals", e))?;
         let parent = home::runtime().join(DIR);
         let mine = parent.join(std::process::id().to_string());
-        let failed = |e: std::io::Error| CompareError::Failed(format!("{}: {e}", mine.display()));
+        let failed = |e: std::io::Error| CompareError::failed(mine.display(), e);
         fs::create_dir_all(&parent).map_err(failed)?;
         for entry in fs::read_dir(&parent).map_err(failed)?.flatten() {
             let pid = entry

@@ -30,6 +30,7 @@ pub enum BenchError {
         /// Ladder id.
         rung: String,
         /// What happened to its driver.
+        #[source]
         error: SessionError,
     },
     /// The memory of processes cannot be read here.
@@ -44,6 +45,9 @@ pub enum BenchError {
     /// The tables cannot be printed.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] io::Error),
+    /// Signals would end a run without clearing up.
+    #[error("cannot catch signals: {0}")]
+    Signals(#[source] io::Error),
     /// Settings of the host could not be changed or put back.
     #[error(transparent)]
     Tune(#[from] TuneError),
@@ -68,7 +72,9 @@ impl HasExit for BenchError {
             Self::Tune(error) => error.exit(),
             Self::Isolation(error) => error.exit(),
             Self::Output(_) => Exit::Output,
-            Self::Memory(_) | Self::KernelMemory(_) | Self::Failed(_) => Exit::Failed,
+            Self::Memory(_) | Self::KernelMemory(_) | Self::Signals(_) | Self::Failed(_) => {
+                Exit::Failed
+            }
         }
     }
 }

@@ -36,7 +36,7 @@ use options::Command;
 /// # Errors
 /// See [`BenchError`].
 pub fn run(args: Args) -> Result<Exit, BenchError> {
-    interrupt::install().map_err(|e| BenchError::Failed(format!("cannot catch signals: {e}")))?;
+    interrupt::install().map_err(BenchError::Signals)?;
     match args.command {
         Command::Time(options) => cli::time(&options),
         Command::Mem(options) => cli::mem(&options),

@@ -48,9 +48,10 @@ struct Series {
 pub fn run(minutes: u64) -> Result<Exit, SoakError> {
     let mut drivers = Vec::new();
     for (name, rung, starts) in RUNGS {
-        match Driver::start(name, rung, starts)? {
+        match Driver::start(name, rung, starts) {
             Ok(driver) => drivers.push(driver),
-            Err(why) => println!("left out: {rung}: {why}"),
+            Err(SoakError::Unavailable(why)) => println!("left out: {rung}: {why}"),
+            Err(other) => return Err(other),
         }
     }
     if drivers.is_empty() {
@@ -195,15 +196,14 @@ struct Driver {
 }
 
 impl Driver {
-    /// Starts `name`, whose batches have so many `starts`; or why it cannot run here.
-    fn start(
-        name: &str,
-        rung: &'static str,
-        starts: u64,
-    ) -> Result<Result<Self, String>, SoakError> {
+    /// Starts `name`, whose batches have so many `starts`.
+    ///
+    /// # Errors
+    /// [`SoakError::Unavailable`] where it cannot run here.
+    fn start(name: &str, rung: &'static str, starts: u64) -> Result<Self, SoakError> {
         let program = victims::program(name)?;
         if !program.exists() {
-            return Ok(Err(format!("{name} is not built")));
+            return Err(SoakError::Unavailable(format!("{name} is not built")));
         }
         let mut child = Command::new(program)
             .args(["time", "1", "--gated", "--rung", rung])
@@ -212,19 +212,19 @@ impl Driver {
             .spawn()
             .step(format!("start {name}"))?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Ok(Err("it has no pipes".to_owned()));
+            return Err(SoakError::Unavailable("it has no pipes".to_owned()));
         };
         let mut output = BufReader::new(output);
         if let Err(why) = until_ready(&mut output) {
             child.wait().step(format!("wait for {name}"))?;
-            return Ok(Err(why));
+            return Err(why);
         }
         let counts = [Arc::default(), Arc::default()];
         let stop = Arc::default();
         let (theirs, stops) = (counts.clone(), Arc::clone(&stop));
         let reader = thread::spawn(move || batches(input, output, starts, &theirs, &stops));
         let [starts, failed] = counts;
-        Ok(Ok(Self {
+        Ok(Self {
             rung,
             child,
             starts,
@@ -232,7 +232,7 @@ impl Driver {
             stop,
             reader,
             begun: Instant::now(),
-        }))
+        })
     }
 
     /// Whether its output is still read: it ends with the driver.
@@ -264,17 +264,19 @@ impl Driver {
     }
 }
 
-/// Reads until the driver is ready; or why it is not.
-fn until_ready(output: &mut BufReader<ChildStdout>) -> Result<(), String> {
+/// Reads until the driver is ready.
+fn until_ready(output: &mut BufReader<ChildStdout>) -> Result<(), SoakError> {
     for line in output.lines() {
-        let line = line.map_err(|e| e.to_string())?;
-        match parse_line(&line).map_err(|e| e.to_string())? {
+        let line = line.step("read what a driver says")?;
+        let message = parse_line(&line).map_err(|e| SoakError::Unavailable(e.to_string()))?;
+        match message {
             Message::Ready => return Ok(()),
-            Message::Failed { error, .. } => return Err(error),
+            Message::Failed { error, .. } => return Err(SoakError::Unavailable(error)),
             _ => {}
         }
     }
-    Err("it ended before it was ready".to_owned())
+    let why = "it ended before it was ready";
+    Err(SoakError::Unavailable(why.to_owned()))
 }
 
 /// Asks for batch after batch of so many `starts` and counts those made and those failed, until `stop` or the driver's end.

@@ -44,14 +44,14 @@ pub enum Stage {
 }
 
 impl FromStr for Stage {
-    type Err = String;
+    type Err = SoakError;
 
-    fn from_str(word: &str) -> Result<Self, String> {
+    fn from_str(word: &str) -> Result<Self, SoakError> {
         match word {
             "join" => Ok(Self::Join),
             "init" => Ok(Self::Init),
             "campaign" => Ok(Self::Campaign),
-            _ => Err(format!("no stage is called {word}")),
+            _ => Err(SoakError::Usage(format!("no stage is called {word}"))),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use measure_core::contract::protocol::parse_line;
-use measure_core::contract::run_dir::read_samples;
+use measure_core::contract::protocol::{ProtocolError, parse_line};
+use measure_core::contract::run_dir::{RunDirError, read_samples};
 
 use crate::error::{SoakError, Step};
 use crate::room::SCRATCH;
@@ -56,6 +56,17 @@ const SLOW: [&str; 9] = [
     "docker-driver time 3 --rung docker-precreated",
     "docker-none,docker-bridge",
 ];
+
+/// Why what a victim wrote is not whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// A driver's line.
+    #[error(transparent)]
+    Line(#[from] ProtocolError),
+    /// The samples of `runtime_bench`.
+    #[error(transparent)]
+    Samples(#[from] RunDirError),
+}
 
 /// A command that can be killed.
 #[derive(Debug, Clone)]
@@ -138,22 +149,21 @@ impl Victim {
     /// How many whole samples or lines it wrote.
     ///
     /// # Errors
-    /// One cannot be read, in words.
-    pub fn readable(&self) -> Result<usize, String> {
+    /// One cannot be read.
+    pub fn readable(&self) -> Result<usize, Unreadable> {
         if !self.is_bench() {
             let said = said("stdout");
             let whole = said
                 .split_inclusive('\n')
                 .filter(|line| line.ends_with('\n'));
-            let read = whole.map(|line| parse_line(line.trim_end()).map_err(|e| e.to_string()));
-            return read.collect::<Result<Vec<_>, _>>().map(|lines| lines.len());
+            let read = whole.map(|line| parse_line(line.trim_end()));
+            return Ok(read.collect::<Result<Vec<_>, _>>()?.len());
         }
         let dir = PathBuf::from(results());
         if !dir.join("samples.jsonl").exists() {
             return Ok(0);
         }
-        let recorded = read_samples(&dir).map_err(|e| e.to_string())?;
-        Ok(recorded.samples.len())
+        Ok(read_samples(&dir)?.samples.len())
     }
 }
 

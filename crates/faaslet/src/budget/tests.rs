@@ -68,7 +68,7 @@ fn what_is_put_aside_is_so_once_for_all_slots() {
 fn room_to_write_is_kept_for_those_under_way() {
     let dir = tempfile::tempdir().expect("a directory");
     let dir = File::open(dir.path()).expect("open");
-    let to_give = free_disk_bytes(dir.as_fd()).expect("a file system");
+    let to_give = host::free_disk_bytes(dir.as_fd()).expect("a file system");
     let settings = BudgetSettings {
         disk_limit_bytes: to_give / 3 * 2,
         ..BudgetSettings::default()
@@ -85,8 +85,8 @@ fn room_to_write_is_kept_for_those_under_way() {
 
 #[test]
 fn the_host_has_something_of_all() {
-    assert!(host_memory_bytes() > MIB && host_memory_bytes() < u64::MAX / 2);
-    assert!(host_threads() > 10);
+    assert!(host::memory_bytes() > MIB && host::memory_bytes() < u64::MAX / 2);
+    assert!(host::threads() > 10);
     let said = BudgetSettings::default().describe();
     assert!(said.contains("each writes at most 256 MiB"), "{said}");
 }

@@ -42,25 +42,19 @@ struct Census {
 
 impl Census {
     fn take(wasm: &[u8]) -> wasmparser::Result<Self> {
-        let mut census = Self::default();
+        let interface = Interface::read(wasm)?;
+        let mut census = Self {
+            types: count(interface.types.len()),
+            functions: count(interface.function_count()),
+            ..Self::default()
+        };
         for payload in Parser::new(0).parse_all(wasm) {
-            match payload? {
-                Payload::TypeSection(section) => {
-                    for group in section {
-                        census.types += count(group?.types().len());
-                    }
+            if let Payload::CodeSectionEntry(body) = payload? {
+                for op in body.get_operators_reader()? {
+                    census.count(&op?);
                 }
-                Payload::FunctionSection(section) => census.functions += section.count(),
-                Payload::CodeSectionEntry(body) => {
-                    for op in body.get_operators_reader()? {
-                        census.count(&op?);
-                    }
-                }
-                _ => {}
             }
         }
-        let interface = Interface::read(wasm)?;
-        census.functions += count(interface.imported_functions());
         census.segments.sort_unstable();
         census.segments.dedup();
         // Without a memory there is nothing to ask by; programs have one.

@@ -207,7 +207,7 @@ impl Descriptors {
             .ok_or(Errno::Badf)
     }
 
-    pub(crate) fn get(&mut self, fd: u32) -> Answer<&mut Descriptor> {
+    pub(crate) fn descriptor(&mut self, fd: u32) -> Answer<&mut Descriptor> {
         self.slot(fd)?.as_mut().ok_or(Errno::Badf)
     }
 
@@ -230,7 +230,7 @@ impl Descriptors {
     }
 
     pub(crate) fn stream(&mut self, fd: u32) -> Option<Stream> {
-        match self.get(fd) {
+        match self.descriptor(fd) {
             Ok(Descriptor::Stream(stream)) => Some(*stream),
             _ => None,
         }
@@ -239,7 +239,7 @@ impl Descriptors {
     /// # Errors
     /// Not open, or no file.
     pub(crate) fn file(&mut self, fd: u32) -> Answer<&mut File> {
-        match self.get(fd)? {
+        match self.descriptor(fd)? {
             Descriptor::File(file) => Ok(file),
             _ => Err(Errno::Badf),
         }
@@ -248,7 +248,7 @@ impl Descriptors {
     /// # Errors
     /// Not open, or no directory.
     pub(crate) fn dir(&mut self, fd: u32) -> Answer<&mut Dir> {
-        match self.get(fd)? {
+        match self.descriptor(fd)? {
             Descriptor::Dir(dir) => Ok(dir),
             _ => Err(Errno::Badf),
         }

@@ -8,7 +8,7 @@
 //!
 //! Stands for the file half of `wasmtime-wasi`, whose calls are futures over a general table of resources, by default carried out on
 //! a pool of threads: there, reading a file takes 1.5 times and listing a directory eight times as long, even on the calling thread
-//! (`benches/overhead.rs`). `tests/files_like_wasmtime` holds our answers to be the same.
+//! (`benches/overhead.rs`). `fuzz calls` (tools/fuzz) holds our answers to be the same.
 
 pub(crate) mod descriptors;
 pub(crate) mod errno;

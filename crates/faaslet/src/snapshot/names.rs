@@ -87,14 +87,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn plan(exports: &[&str], names: &Names) -> Result<Plan, String> {
+    fn plan(exports: &[&str], names: &Names) -> Result<Plan, FaasletError> {
         let exports: String = exports
             .iter()
             .map(|name| format!(r#"(func (export "{name}"))"#))
             .collect();
         let wat = format!(r#"(module (memory (export "memory") 1) {exports})"#);
         let wasm = wat::parse_str(wat).expect("a module");
-        Plan::from_exports("it", &wasm, names).map_err(|e| e.to_string())
+        Plan::from_exports("it", &wasm, names)
+    }
+
+    fn refusal(exports: &[&str], names: &Names) -> String {
+        plan(exports, names).expect_err("refused").to_string()
     }
 
     fn named(initializer: &str, entry: &str) -> Names {
@@ -123,19 +127,17 @@ mod tests {
 
     #[test]
     fn a_name_that_does_not_exist_is_told_with_the_nearest() {
-        let error = plan(&["_start", "warm_up", "go_on"], &named("warmup", "go_on"));
-        let error = error.expect_err("refused");
+        let error = refusal(&["_start", "warm_up", "go_on"], &named("warmup", "go_on"));
         assert!(error.contains("did you mean `warm_up`?"), "{error}");
     }
 
     #[test]
     fn one_without_the_other_is_refused_with_the_reason() {
-        let error = plan(&["_start", "wizer.initialize"], &Names::default());
-        let error = error.expect_err("refused");
+        let error = refusal(&["_start", "wizer.initialize"], &Names::default());
         assert!(error.contains("wizer.resume"), "{error}");
         assert!(error.contains("second time"), "{error}");
-        let error = plan(&["_start", "wizer.resume"], &Names::default());
-        assert!(error.expect_err("refused").contains("wizer.initialize"));
+        let error = refusal(&["_start", "wizer.resume"], &Names::default());
+        assert!(error.contains("wizer.initialize"), "{error}");
     }
 
     proptest! {

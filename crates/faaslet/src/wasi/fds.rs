@@ -23,7 +23,7 @@ functions! {
 
     fd_fdstat_get(c, fd: u32, at: u32) => fdstat(c, fd, at);
     fd_fdstat_set_flags(c, fd: u32, flags: u32) => set_flags(table(c)?, fd, flags);
-    fd_fdstat_set_rights(c, fd: u32, _: u64, _: u64) => match table(c)?.get(fd)? {
+    fd_fdstat_set_rights(c, fd: u32, _: u64, _: u64) => match table(c)?.descriptor(fd)? {
         Descriptor::Stream(_) => Err(Errno::Badf),
         _ => Err(Errno::Notsup),
     };
@@ -57,12 +57,12 @@ fn table<'a>(c: &'a mut Call<'_>) -> Answer<&'a mut Descriptors> {
 }
 
 fn no_socket(c: &mut Call<'_>, fd: u32) -> Answer {
-    table(c)?.get(fd).and(Err(Errno::Notsock))
+    table(c)?.descriptor(fd).and(Err(Errno::Notsock))
 }
 
 /// What a granted directory is called.
 fn granted_name<'a>(guest: &'a mut Guest<'_>, fd: u32, otherwise: Errno) -> Answer<&'a str> {
-    let grant = match guest.descriptors()?.get(fd)? {
+    let grant = match guest.descriptors()?.descriptor(fd)? {
         Descriptor::Dir(dir) => dir.grant,
         _ => None,
     };
@@ -125,7 +125,7 @@ pub(super) fn append_and_nonblock(flags: u32) -> (bool, bool) {
 
 /// `struct fdstat`: kind, flags, rights, rights of what is opened with it.
 fn fdstat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
-    let (kind, flags, rights, inheriting) = match table(c)?.get(fd)? {
+    let (kind, flags, rights, inheriting) = match table(c)?.descriptor(fd)? {
         Descriptor::Stream(stream) => {
             let stream = *stream;
             return calls::fdstat(c, stream as u32, at);
@@ -161,7 +161,7 @@ fn fdstat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
 }
 
 fn set_flags(table: &mut Descriptors, fd: u32, flags: u32) -> Answer {
-    match table.get(fd)? {
+    match table.descriptor(fd)? {
         Descriptor::File(file) => {
             if known(flags, FDFLAGS)? & FDFLAGS_SYNC != 0 {
                 return Err(Errno::Inval);
@@ -175,7 +175,7 @@ fn set_flags(table: &mut Descriptors, fd: u32, flags: u32) -> Answer {
 }
 
 fn filestat(c: &mut Call<'_>, fd: u32, at: u32) -> Answer {
-    let stat = match table(c)?.get(fd)? {
+    let stat = match table(c)?.descriptor(fd)? {
         // Nothing of what the host has in their place.
         Descriptor::Stream(_) => [0; stat::FILESTAT_BYTES],
         Descriptor::File(file) => stat::encode(&fstat(&file.fd)?),
@@ -206,7 +206,7 @@ pub(super) fn times(atim: u64, mtim: u64, which: u32) -> Answer<Timestamps> {
 }
 
 fn set_times(table: &mut Descriptors, fd: u32, times: &Timestamps) -> Answer {
-    let (fd, writable) = match table.get(fd)? {
+    let (fd, writable) = match table.descriptor(fd)? {
         Descriptor::Stream(_) => return Err(Errno::Badf),
         Descriptor::File(file) => (file.fd.as_fd(), file.writable),
         Descriptor::Dir(dir) => (dir.fd.as_fd(), dir.writable),

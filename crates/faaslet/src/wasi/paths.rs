@@ -111,7 +111,7 @@ fn path_open(c: &mut Call<'_>, fd: u32, path: Text, how: &How, at: u32) -> Answe
     let table = guest.descriptors()?;
     // Nothing is created for which there is no number then.
     table.make_room()?;
-    let dir = match table.get(fd)? {
+    let dir = match table.descriptor(fd)? {
         Descriptor::Dir(dir) => &*dir,
         Descriptor::File(_) => return Err(Errno::Notdir),
         Descriptor::Stream(_) => return Err(Errno::Badf),

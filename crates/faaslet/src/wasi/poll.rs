@@ -71,10 +71,26 @@ fn poll_oneoff(
         Ok(subscriptions) => subscriptions,
         Err(errno) => return Ok(Err(errno)),
     };
-    let watch = c.data().watch.clone();
-    let stdin = c.data().grants.stdin.clone();
-    let ready = loop {
-        let input = stdin.as_ref().is_none_or(|stdin| {
+    let ready = until_ready(c.data(), &subscriptions)?;
+    let answer = Guest::from_caller(c).and_then(|mut guest| {
+        for (i, subscription) in (0_u32..).zip(&ready) {
+            let mut event = [0_u8; EVENT_BYTES as usize];
+            event[..8].copy_from_slice(&subscription.userdata.to_le_bytes());
+            event[10] = subscription.kind;
+            guest.write(offset(events, i, EVENT_BYTES)?, &event)?;
+        }
+        guest.write_u32(count_at, u32::try_from(ready.len()).unwrap_or(0))
+    });
+    Ok(answer)
+}
+
+/// Waits until some of `subscriptions` have fired, and returns these.
+fn until_ready<'a>(
+    host: &Host,
+    subscriptions: &'a [Subscription],
+) -> Result<Vec<&'a Subscription>, Stop> {
+    loop {
+        let input = host.grants.stdin.as_ref().is_none_or(|stdin| {
             let mut fds = [PollFd::new(stdin.fd(), PollFlags::POLLIN)];
             poll(&mut fds, PollTimeout::ZERO) != Ok(0)
         });
@@ -86,9 +102,9 @@ fn poll_oneoff(
         };
         let ready: Vec<&Subscription> = subscriptions.iter().filter(fired).collect();
         if !ready.is_empty() {
-            break ready;
+            return Ok(ready);
         }
-        let remaining = watch.remaining();
+        let remaining = host.watch.remaining();
         if remaining.is_zero() {
             return Err(Stop::Deadline);
         }
@@ -109,17 +125,7 @@ fn poll_oneoff(
             next
         };
         std::thread::sleep(step);
-    };
-    let answer = Guest::from_caller(c).and_then(|mut guest| {
-        for (i, subscription) in (0_u32..).zip(&ready) {
-            let mut event = [0_u8; EVENT_BYTES as usize];
-            event[..8].copy_from_slice(&subscription.userdata.to_le_bytes());
-            event[10] = subscription.kind;
-            guest.write(offset(events, i, EVENT_BYTES)?, &event)?;
-        }
-        guest.write_u32(count_at, u32::try_from(ready.len()).unwrap_or(0))
-    });
-    Ok(answer)
+    }
 }
 
 fn offset(base: u32, i: u32, size: u32) -> Answer<u32> {

@@ -204,7 +204,7 @@ const WHENCE_END: u32 = 2;
 
 fn fd_seek(c: &mut Call<'_>, fd: u32, offset: i64, whence: u32, at: u32) -> Answer {
     let mut guest = Guest::from_caller(c)?;
-    let file = match guest.descriptors()?.get(fd)? {
+    let file = match guest.descriptors()?.descriptor(fd)? {
         Descriptor::File(file) => file,
         Descriptor::Stream(_) => return Err(Errno::Spipe),
         Descriptor::Dir(_) => return Err(Errno::Badf),

@@ -27,6 +27,15 @@ pub fn find_in(name: impl AsRef<OsStr>, search_path: &OsStr) -> Option<PathBuf> 
     which::which_in(name, Some(search_path), here).ok()
 }
 
+/// The first file called `name` in the directories of `search_path`, whether or not it may be executed: what a shell names
+/// where [`find_in`] finds nothing.
+#[must_use]
+pub fn file_in(name: impl AsRef<OsStr>, search_path: &OsStr) -> Option<PathBuf> {
+    let name = name.as_ref();
+    let mut paths = env::split_paths(search_path).map(|dir| dir.join(name));
+    paths.find(|path| path.is_file())
+}
+
 /// [`find_in`] the directories of `$PATH`.
 #[must_use]
 pub fn on_path(name: impl AsRef<OsStr>) -> Option<PathBuf> {
@@ -103,6 +112,9 @@ mod tests {
         for none in ["no-such-program", "/etc/passwd", "/bin", ""] {
             assert_eq!(on_path(none), None, "{none}");
         }
+        let file = |name| file_in(name, OsStr::new("/nowhere:/etc"));
+        assert_eq!(file("passwd"), Some("/etc/passwd".into()));
+        assert_eq!(file(""), None);
         let nowhere = OsStr::new("");
         assert_eq!(find_in("no-such-program", nowhere), None);
     }

@@ -3,6 +3,7 @@
 mod description;
 pub mod environment;
 mod fitness;
+pub mod host_lock;
 pub mod protocol;
 pub mod run_dir;
 pub mod run_info;

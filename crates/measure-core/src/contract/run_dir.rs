@@ -5,7 +5,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -14,8 +13,6 @@ use serde::Deserialize;
 
 use crate::base::exit::{Exit, HasExit};
 use crate::base::files::{self, replace_file};
-use crate::base::home;
-use crate::base::lock::{FileLock, LockError};
 use crate::contract::sample::{SCHEMA, Sample};
 
 /// The file of samples within a run directory, one JSON line each.
@@ -233,7 +230,7 @@ pub fn write_whole(path: &Path, content: &[u8]) -> Result<(), RunDirError> {
     replace_file(path, content).map_err(|error| write_error(path, error))
 }
 
-fn write_error(path: &Path, cause: io::Error) -> RunDirError {
+pub(super) fn write_error(path: &Path, cause: io::Error) -> RunDirError {
     RunDirError::Write {
         path: path.to_owned(),
         cause,
@@ -354,39 +351,6 @@ fn parse(path: &Path, line: usize, bytes: &[u8]) -> Result<Sample, RunDirError> 
         })
 }
 
-/// Name of the lock of everything that measures on a host.
-pub const MEASURING: &str = "runtime_bench";
-
-/// A lock on the whole host, for measurements that would disturb each other; held until dropped.
-#[derive(Debug)]
-pub struct HostLock {
-    _lock: FileLock,
-}
-
-impl HostLock {
-    /// Takes the lock `name`, below [`home::runtime`].
-    ///
-    /// # Errors
-    /// [`RunDirError::Busy`] with the holder's pid, or [`RunDirError::Write`].
-    pub fn take(name: &str) -> Result<Self, RunDirError> {
-        Self::take_in(&home::runtime(), name)
-    }
-
-    fn take_in(dir: &Path, name: &str) -> Result<Self, RunDirError> {
-        let path = dir.join(format!("{name}.lock"));
-        fs::create_dir_all(dir).map_err(|e| write_error(dir, e))?;
-        match FileLock::take(&path, Duration::ZERO) {
-            Ok(lock) => Ok(Self { _lock: lock }),
-            Err(LockError::Busy { pid, .. }) => Err(RunDirError::Busy {
-                what: "this host".into(),
-                pid,
-            }),
-            Err(LockError::Io { path, source }) => Err(write_error(&path, source)),
-            Err(other) => Err(write_error(&path, io::Error::other(other))),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,17 +367,6 @@ mod tests {
             let time = Timestamp::from_second(seconds).expect("a time");
             assert_eq!(utc(time), name);
         }
-    }
-
-    #[test]
-    fn a_host_is_held_by_one_and_the_second_learns_by_whom() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let held = HostLock::take_in(dir.path(), "bench").expect("free");
-        let error = HostLock::take_in(dir.path(), "bench").expect_err("busy");
-        let me = format!("pid {}", std::process::id());
-        assert!(error.to_string().contains(&me), "{error}");
-        drop(held);
-        HostLock::take_in(dir.path(), "bench").expect("free again");
     }
 
     proptest! {

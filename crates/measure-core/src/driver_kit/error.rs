@@ -85,7 +85,7 @@ impl DriverError {
 
 impl From<TrustError> for DriverError {
     fn from(error: TrustError) -> Self {
-        Self::Failed(error.to_string())
+        Self::library(error)
     }
 }
 
@@ -93,14 +93,14 @@ impl From<LockError> for DriverError {
     fn from(error: LockError) -> Self {
         match error {
             busy @ LockError::Busy { .. } => Self::Busy(busy.to_string()),
-            other => Self::Failed(other.to_string()),
+            other => Self::library(other),
         }
     }
 }
 
 impl From<CommandFileError> for DriverError {
     fn from(error: CommandFileError) -> Self {
-        Self::Failed(error.to_string())
+        Self::library(error)
     }
 }
 
@@ -134,5 +134,16 @@ mod tests {
         let library = DriverError::library(gone());
         assert_eq!(library.to_string(), gone().to_string());
         assert_eq!(library.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn what_is_not_trusted_stays_the_cause_of_what_fails_for_it() {
+        let error = DriverError::from(TrustError::Io {
+            path: "/dev/null".into(),
+            source: io::Error::from_raw_os_error(libc::EACCES),
+        });
+        assert!(error.to_string().contains("/dev/null"), "{error}");
+        let source = error.source().and_then(|e| e.downcast_ref::<io::Error>());
+        assert_eq!(source.and_then(io::Error::raw_os_error), Some(libc::EACCES));
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions over columns that are made up: what is run in which order and what is kept, without a program.
 
+mod comparison;
 mod made_up;
 mod watch;
 

@@ -55,7 +55,11 @@ pub enum PerfError {
     TooManyFiles { event: Event },
     /// Anything else.
     #[error("cannot count {event}: {errno}")]
-    Other { event: Event, errno: Errno },
+    Other {
+        event: Event,
+        #[source]
+        errno: Errno,
+    },
 }
 
 impl PerfError {

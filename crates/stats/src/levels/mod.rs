@@ -123,13 +123,6 @@ impl Levels {
         self.processes.iter().map(Process::median).collect()
     }
 
-    /// The mean of each process's starts, by process.
-    #[must_use]
-    pub fn process_means(&self) -> Vec<f64> {
-        let mean_of = |process: &Process| super::mean(&process.values());
-        self.processes.iter().map(mean_of).collect()
-    }
-
     fn smallest(&self) -> f64 {
         let values = self.batches().flat_map(|batch| &batch.values);
         values.copied().fold(f64::INFINITY, f64::min)
@@ -185,15 +178,6 @@ pub struct Estimate {
     pub processes: usize,
     /// How many starts these made; of a ratio the fewer of both sides.
     pub starts: usize,
-}
-
-impl Estimate {
-    /// Half the interval's width over the value, where there is an interval and the value is positive.
-    #[must_use]
-    pub fn relative_half_width(&self) -> Option<f64> {
-        let interval = self.interval.ok().filter(|_| self.value > 0.0)?;
-        Some((interval.hi - interval.lo) / 2.0 / self.value)
-    }
 }
 
 /// Why there is no interval, or why nothing was looked for.
@@ -333,7 +317,6 @@ mod tests {
         assert_eq!(levels.values(), [1.0, 9.0, 3.0, 4.0, 5.0]);
         assert_eq!((levels.processes().len(), levels.starts()), (2, 5));
         assert_eq!(levels.process_medians(), [5.0, 4.0]);
-        assert_eq!(levels.process_means(), [5.0, 4.0]);
         assert_eq!(levels.processes()[1].batches[1].number, 7);
     }
 

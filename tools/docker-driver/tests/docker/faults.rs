@@ -7,7 +7,7 @@ use crate::common::{
     DRIVER, as_nobody, daemon, driver, driver_at, ended_with, ends, ends_at, home, make_store,
     processes_named, start, turn,
 };
-use driver_testkit::{eventually, run};
+use driver_testkit::{eventually, functions, run};
 use measure_core::contract::protocol::Message;
 use nix::sys::signal::{Signal, kill};
 
@@ -75,7 +75,7 @@ fn what_the_host_lacks_is_said_with_its_cure() {
         .tempdir()
         .unwrap();
     let copy = open.path().join("docker-driver");
-    fs::copy(DRIVER, &copy).unwrap();
+    functions::copy_program(DRIVER, &copy);
     let mut nobody = Command::new(&copy);
     nobody.args(info.clone()).current_dir(open.path());
     unavailable(as_nobody(&mut nobody), "needs root", "--docker-host");
@@ -127,12 +127,10 @@ fn a_daemon_that_does_not_come_up_is_quoted() {
     // The real daemon, given what it refuses.
     let dir = tempfile::tempdir().unwrap();
     let wrapper = dir.path().join("dockerd");
-    fs::write(
+    functions::write_script(
+        "exec /usr/sbin/dockerd --storage-driver=nonesuch \"$@\"",
         &wrapper,
-        "#!/bin/sh\nexec /usr/sbin/dockerd --storage-driver=nonesuch \"$@\"\n",
-    )
-    .unwrap();
-    fs::set_permissions(&wrapper, mode(0o755)).unwrap();
+    );
     let path = format!(
         "{}:{}",
         dir.path().display(),

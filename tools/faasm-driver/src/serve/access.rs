@@ -43,7 +43,7 @@ impl Access {
                 "the tokens are not believed: {}: {cause}; {fix}",
                 path.display()
             )),
-            other => DriverError::Failed(other.to_string()),
+            other => other.into(),
         })?;
         let mode = file
             .file()
@@ -56,9 +56,7 @@ impl Access {
                 path.display()
             )));
         }
-        let bytes = file
-            .read()
-            .map_err(|e| DriverError::Failed(e.to_string()))?;
+        let bytes = file.read()?;
         let text = String::from_utf8_lossy(&bytes);
         users(&text).map(Self::Users).map_err(|(line, why)| {
             DriverError::Usage(format!("{}, line {line}: {why}", path.display()))

@@ -2,6 +2,7 @@
 //! not.
 
 mod budgets;
+mod closed_pipe;
 mod common;
 mod compile;
 mod crowd;

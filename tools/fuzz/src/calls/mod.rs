@@ -4,6 +4,8 @@
 //! Half of the programs pass what a C library would pass, and are held against the other implementation; the other half
 //! pass pointers, lengths, descriptors and numbers of any kind at times, and have only to leave the host as it was.
 
+mod answer;
+mod names;
 mod program;
 mod table;
 mod theirs;
@@ -23,7 +25,8 @@ use crate::error::FuzzError;
 use crate::modules::{output_file, written};
 use crate::seed::Draw;
 use crate::target::{Counts, Finding, Setting, Target, count};
-use program::{Manner, Program, answers, program};
+use answer::answers;
+use program::{Manner, Program, program};
 use theirs::Theirs;
 use tree::{SECRET, Tree};
 

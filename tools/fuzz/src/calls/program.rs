@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::answer::{BUFFER_BYTES, ENTRY_BYTES, OUT_BYTES};
+use super::names::{PATHS, TARGETS};
 use super::table::{CALLS, Call, Param, Same};
 use crate::seed::Draw;
 
@@ -22,61 +24,6 @@ const MEMORY_BYTES: u32 = PAGES << 16;
 /// Descriptors that a program keeps; the first two are the directories that it is given.
 const SLOT_COUNT: u64 = 8;
 const GIVEN: u32 = 2;
-const BUFFER_BYTES: u32 = 256;
-const OUT_BYTES: u32 = 64;
-
-/// Names, ways to spell them, and ways out.
-const PATHS: [&str; 36] = [
-    "a",
-    "b",
-    "n",
-    "d",
-    "d/a",
-    "d/e",
-    "d/e/f",
-    "d/n",
-    "d/e/n",
-    "a/",
-    "d/",
-    "./a",
-    "d/.",
-    "d/..",
-    "d/../a",
-    "..",
-    "../a",
-    "../outside/secret",
-    "d/../../outside",
-    "/a",
-    "/etc/passwd",
-    "/",
-    "",
-    ".",
-    "l",
-    "l/n",
-    "to-a",
-    "to-d/a",
-    "up/a",
-    "out",
-    "out/secret",
-    "absolute",
-    "loop",
-    "dangling",
-    "dangling/x",
-    "d//a",
-];
-/// What links are made to lead to.
-const TARGETS: [&str; 10] = [
-    "a",
-    "d",
-    "../a",
-    "..",
-    "../outside",
-    "../../outside/secret",
-    "/etc",
-    "nowhere",
-    ".",
-    "",
-];
 
 /// One call of a program, as it was drawn.
 #[derive(Debug, Clone)]
@@ -108,6 +55,8 @@ struct Writer<'a> {
     body: String,
     strings: Vec<u8>,
     told: String,
+    /// What of the answer to the call that is being written has to be the same.
+    same: Same,
 }
 
 /// A program of some calls.
@@ -122,6 +71,7 @@ pub fn program(draw: &mut Draw, manner: Manner) -> Result<Program, wat::Error> {
         body: String::new(),
         strings: Vec::new(),
         told: String::new(),
+        same: Same::Nothing,
     };
     let steps = (0..count).filter_map(|_| writer.step()).collect();
     let text = writer.module();
@@ -148,6 +98,7 @@ impl Writer<'_> {
             return None;
         }
         self.told.clear();
+        self.same = call.same;
         let _ = writeln!(self.body, "(call $clear)");
         let mut arguments = String::new();
         for param in call.params {
@@ -161,7 +112,7 @@ impl Writer<'_> {
         }
         Some(Step {
             call: name,
-            same: call.same,
+            same: self.same,
             told: std::mem::take(&mut self.told),
         })
     }
@@ -191,10 +142,31 @@ impl Writer<'_> {
                 self.number(len, &mut text);
             }
             Param::BufferAddress => self.address(BUFFER, &mut text),
-            Param::Cookie => text.push_str(" (i64.const 0)"),
+            Param::Listing => {
+                self.address(BUFFER, &mut text);
+                let len = if self.draw.once_in(4) {
+                    self.same = Same::Errno;
+                    self.draw.below(u64::from(BUFFER_BYTES)) as u32
+                } else {
+                    BUFFER_BYTES
+                };
+                self.number(len, &mut text);
+            }
+            Param::Cookie => {
+                let cookie = self.draw.below(2) * self.draw.below(40);
+                if cookie > 0 && self.same == Same::Entries {
+                    self.same = Same::EntryCount;
+                }
+                let _ = write!(text, " (i64.const {cookie})");
+            }
             Param::Subscriptions => self.subscriptions(&mut text),
             Param::Below(n) => {
                 let value = self.draw.below(n) as u32;
+                self.number(value, &mut text);
+            }
+            Param::Flags(n) => {
+                let most = if self.draw.once_in(2) { 2 } else { n };
+                let value = self.draw.below(most) as u32;
                 self.number(value, &mut text);
             }
             Param::Small => {
@@ -401,37 +373,10 @@ impl Writer<'_> {
     }
 }
 
-/// Of what a call answered: error number, answer, how much was moved, buffer.
-const ENTRY_BYTES: usize = 4 + OUT_BYTES as usize + 4 + BUFFER_BYTES as usize;
-
 fn width(param: Param) -> &'static str {
     match param {
-        Param::Path | Param::Target | Param::Buffers | Param::Buffer => " i32 i32",
+        Param::Path | Param::Target | Param::Buffers | Param::Buffer | Param::Listing => " i32 i32",
         Param::Long | Param::Rights | Param::Cookie => " i64",
         _ => " i32",
     }
-}
-
-/// What one call answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    pub errno: u32,
-    pub out: Vec<u8>,
-    pub used: u32,
-    pub buffer: Vec<u8>,
-}
-
-/// What the calls of a program of `steps` calls answered, as it wrote it down.
-pub fn answers(log: &[u8], steps: usize) -> Vec<Answer> {
-    let word = |bytes: &[u8]| u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    let entries = log.chunks_exact(ENTRY_BYTES).take(steps);
-    let out_end = 4 + OUT_BYTES as usize;
-    entries
-        .map(|entry| Answer {
-            errno: word(entry),
-            out: entry[4..out_end].to_vec(),
-            used: word(&entry[out_end..]),
-            buffer: entry[out_end + 4..].to_vec(),
-        })
-        .collect()
 }

@@ -23,12 +23,16 @@ pub enum Param {
     Buffer,
     /// Address of one buffer, as large as need be.
     BufferAddress,
+    /// Address and length of the buffer for a directory's listing, mostly long enough for all of it.
+    Listing,
     /// Where in a directory's listing to begin.
     Cookie,
     /// Address of subscriptions to clocks.
     Subscriptions,
     /// A number of 32 bits below this one: those above mean nothing, and the other implementation ends the program.
     Below(u64),
+    /// Flags below this number: every other time the first of them or none, which is what succeeds.
+    Flags(u64),
     /// A small number of 32 bits.
     Small,
     /// A number of 64 bits, mostly small.
@@ -46,6 +50,10 @@ pub enum Same {
     Errno,
     /// Error number, kind, links and size.
     Stat,
+    /// Error number, names and kinds in any order, as that is the file system's.
+    Entries,
+    /// Error number and how many entries.
+    EntryCount,
     /// Nothing: no rule says what the one or the other is to say.
     Nothing,
 }
@@ -58,10 +66,10 @@ pub struct Call {
 }
 
 use Param::{
-    Below, Buffer, BufferAddress, Buffers, Cookie, Dir, Fd, Long, NewFd, Out, Path, Rights, Small,
-    Subscriptions, Target, Used,
+    Below, Buffer, BufferAddress, Buffers, Cookie, Dir, Fd, Flags, Listing, Long, NewFd, Out, Path,
+    Rights, Small, Subscriptions, Target, Used,
 };
-use Same::{Errno, Everything, Nothing, Stat};
+use Same::{Entries, Errno, Everything, Nothing, Stat};
 
 const fn call(name: &'static str, params: &'static [Param], same: Same) -> Call {
     Call { name, params, same }
@@ -90,7 +98,7 @@ pub const CALLS: [Call; 46] = [
     call("fd_prestat_get", &[Fd, Out], Everything),
     call("fd_pwrite", &[Fd, Buffers, Long, Used], Everything),
     call("fd_read", &[Fd, Buffers, Used], Everything),
-    call("fd_readdir", &[Fd, Buffer, Cookie, Used], Errno),
+    call("fd_readdir", &[Dir, Listing, Cookie, Used], Entries),
     call("fd_renumber", &[Fd, Fd], Errno),
     call("fd_seek", &[Fd, Long, Below(3), Out], Everything),
     call("fd_sync", &[Fd], Errno),
@@ -110,10 +118,10 @@ pub const CALLS: [Call; 46] = [
             Dir,
             Below(2),
             Path,
-            Below(16),
+            Flags(16),
             Rights,
             Rights,
-            Below(32),
+            Flags(32),
             NewFd,
         ],
         Errno,

@@ -223,7 +223,7 @@ fn proc_files(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
 }
 
 fn engine() -> Result<&'static FaasletEngine, Finding> {
-    static ENGINE: OnceLock<Result<FaasletEngine, String>> = OnceLock::new();
+    static ENGINE: OnceLock<Result<FaasletEngine, Finding>> = OnceLock::new();
     let made = ENGINE.get_or_init(|| {
         let settings = EngineSettings {
             instances: 1,

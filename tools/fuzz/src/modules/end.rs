@@ -5,6 +5,8 @@ use std::fmt;
 use faaslet::StartError;
 use wasmtime::Trap;
 
+use crate::target::Finding;
+
 /// How a start ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -51,7 +53,7 @@ const TRAPS: [Trap; 13] = [
 
 impl End {
     /// That of a Faaslet; the text of what is none of these.
-    pub fn of_start(result: &Result<(), StartError>) -> Result<Self, String> {
+    pub fn of_start(result: &Result<(), StartError>) -> Result<Self, Finding> {
         match result {
             Ok(()) => Ok(Self::Exit(0)),
             Err(StartError::ExitCode { code, .. }) => Ok(Self::Exit(*code)),

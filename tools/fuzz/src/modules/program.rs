@@ -37,37 +37,15 @@ pub fn program(wasm: &[u8], draw: &mut Draw) -> Result<Vec<u8>, reencode::Error>
         globals: globals(wasm)?,
     };
     writer.start(&interface, call("args_sizes_get"), draw);
-    let functions = functions(wasm)?;
+    let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let mut appended = Appended {
-        types: type_count(wasm)?,
-        functions,
+        types: count(interface.types.len()),
+        functions: count(interface.function_count()),
         writer,
     };
     let mut module = wasm_encoder::Module::new();
     appended.parse_core_module(&mut module, Parser::new(0), wasm)?;
     Ok(module.finish())
-}
-
-fn type_count(wasm: &[u8]) -> Result<u32, wasmparser::Error> {
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let Payload::TypeSection(section) = payload? {
-            return Ok(section.count());
-        }
-    }
-    Ok(0)
-}
-
-/// How many functions there are, imported ones too.
-fn functions(wasm: &[u8]) -> Result<u32, wasmparser::Error> {
-    let mut count = 0;
-    for payload in Parser::new(0).parse_all(wasm) {
-        match payload? {
-            Payload::ImportSection(section) => count += section.count(),
-            Payload::FunctionSection(section) => count += section.count(),
-            _ => {}
-        }
-    }
-    Ok(count)
 }
 
 fn globals(wasm: &[u8]) -> Result<Vec<ValType>, wasmparser::Error> {
@@ -89,7 +67,7 @@ const AT: u32 = 1;
 const FOREVER: u32 = 2;
 
 impl Locals {
-    fn of(&mut self, ty: Type) -> u32 {
+    fn local_of(&mut self, ty: Type) -> u32 {
         let known = self.0.iter().position(|known| *known == ty);
         let index = known.unwrap_or_else(|| {
             self.0.push(ty);
@@ -182,7 +160,7 @@ impl Writer {
             ValType::F32 => self.body.extend([I::I32ReinterpretF32, I::I64ExtendI32U]),
             ValType::F64 => self.body.push(I::I64ReinterpretF64),
             ValType::V128 => {
-                let kept = self.locals.of(Type::V128);
+                let kept = self.locals.local_of(Type::V128);
                 self.body.extend([
                     I::LocalTee(kept),
                     I::I64x2ExtractLane(0),

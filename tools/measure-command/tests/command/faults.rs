@@ -1,5 +1,6 @@
 //! Bad input, failing commands and signals.
 
+use driver_testkit::{eventually, marked};
 use nix::sys::signal::Signal;
 
 use super::*;
@@ -76,7 +77,7 @@ fn what_outlives_the_command_is_reported_and_left_to_its_end() {
         assert!(output.status.success(), "{}", stderr(&output));
         let table = stdout(&output);
         assert!(table.contains("outlive"), "{pass}: {table}");
-        wait_for("the daemon's end", || mark.exists());
+        eventually("the daemon's end", || mark.exists());
     }
 }
 
@@ -108,7 +109,7 @@ fn a_signal_ends_the_whole_tree_and_keeps_what_was_measured() {
             continue;
         }
         let sleeping = format!("sleep\0{mark}");
-        wait_for("both sleepers", || marked(&sleeping) == 2);
+        eventually("both sleepers", || marked(&sleeping) == 2);
         nix::sys::signal::kill(pid, signal).expect("it lives");
         let (status, table) = end(child);
         assert_eq!(status.code(), Some(code), "{pass}: {status}");
@@ -136,11 +137,11 @@ fn a_killed_run_keeps_the_passes_that_were_over() {
         .spawn()
         .expect("it starts");
     let sleeping = format!("sleep\0{mark}");
-    wait_for("the sleeper", || marked(&sleeping) == 1);
+    eventually("the sleeper", || marked(&sleeping) == 1);
     child.kill().expect("it lives");
     child.wait().expect("a child");
     // Traced processes die with their tracer.
-    wait_for("the sleeper's end", || marked(&sleeping) == 0);
+    eventually("the sleeper's end", || marked(&sleeping) == 0);
     assert_eq!(metric(&place.kept(), "wall_ns")["summary"]["n"], 2);
 }
 

@@ -5,14 +5,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
+use driver_testkit::{PATIENCE, Started};
 use serde_json::Value;
 
+mod closed_pipe;
 mod faults;
 mod measures;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// With the words of `arguments`.
 fn measure(arguments: &str) -> Command {
@@ -121,40 +120,13 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("text")
 }
 
-fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Processes whose command line holds `mark`.
-fn marked(mark: &str) -> usize {
-    let entries = fs::read_dir("/proc").expect("/proc");
-    entries
-        .flatten()
-        .filter_map(|entry| {
-            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-            let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-            Some(String::from_utf8_lossy(&line).contains(mark))
-        })
-        .filter(|&found| found)
-        .count()
-}
-
-fn end(mut child: Child) -> (std::process::ExitStatus, String) {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().expect("a child") {
-            let mut text = String::new();
-            let output = child.stdout.as_mut().expect("piped");
-            output.read_to_string(&mut text).expect("text");
-            return (status, text);
-        }
-        assert!(begun.elapsed() < PATIENCE, "it does not end");
-        thread::sleep(Duration::from_millis(20));
-    }
+fn end(child: Child) -> (std::process::ExitStatus, String) {
+    let mut child = Started(child);
+    let status = child.end();
+    let mut text = String::new();
+    let output = child.0.stdout.as_mut().expect("piped");
+    output.read_to_string(&mut text).expect("text");
+    (status, text)
 }
 
 fn counters_count() -> bool {

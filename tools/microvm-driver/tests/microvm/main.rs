@@ -1,5 +1,6 @@
 //! The micro-VM driver, as the executable that it is: on KVM, on QEMU, on Firecracker and on a server in its place.
 
+mod closed_pipe;
 #[macro_use]
 mod common;
 mod conformance;

@@ -1,16 +1,13 @@
 //! A home of its own for each test, with a few kernels, natively and in the store.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
+use driver_testkit::functions;
 use tempfile::TempDir;
-
-/// Everything that a test waits for has happened by then, on however slow a host.
-pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What is compiled: program, kernel, macro.
 const PROGRAMS: [(&str, &str, &str); 4] = [
@@ -136,9 +133,15 @@ impl Bench {
             return None;
         };
         let bench = Self::empty();
+        let native_dir = bench.native_dir();
+        fs::create_dir_all(&native_dir).expect("a directory");
+        // As `functions::write_program`, all at once.
+        let copied = Command::new("cp")
+            .args(PROGRAMS.map(|(program, ..)| compiled.join(program)))
+            .arg(native_dir)
+            .status();
+        assert!(copied.is_ok_and(|status| status.success()), "copied");
         for (program, ..) in PROGRAMS {
-            let native = compiled.join(program);
-            bench.put_native(program, &fs::read(native).expect("a program"));
             let wasm = compiled.join(format!("{program}.wasm"));
             bench.put_wasm(program, &fs::read(wasm).expect("a module"));
         }
@@ -150,7 +153,7 @@ impl Bench {
     }
 
     pub fn put_native(&self, program: &str, bytes: &[u8]) {
-        put_executable(&self.native_dir(), program, bytes);
+        functions::write_program(bytes, &self.native_dir().join(program));
     }
 
     /// The native programs in place of each other build of them, the module in place of the one as linked.
@@ -227,13 +230,6 @@ impl Bench {
     }
 }
 
-pub fn put_executable(dir: &Path, program: &str, bytes: &[u8]) {
-    fs::create_dir_all(dir).expect("a directory");
-    let path = dir.join(program);
-    fs::write(&path, bytes).expect("written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
-}
-
 /// The rows of a CSV file, its header checked.
 pub fn rows(text: &str) -> Vec<[String; 3]> {
     let mut lines = text.lines();
@@ -244,40 +240,4 @@ pub fn rows(text: &str) -> Vec<[String; 3]> {
             cells.try_into().expect("three cells")
         })
         .collect()
-}
-
-/// Waits until `found` says so; panics when it does not come.
-pub fn wait_until(what: &str, mut found: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !found() {
-        assert!(begun.elapsed() < PATIENCE, "{what} did not come");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Ends the child if the test fails.
-pub struct Running(pub Child);
-
-impl Running {
-    pub fn signal(&self, signal: nix::sys::signal::Signal) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).expect("a pid"));
-        nix::sys::signal::kill(pid, signal).expect("still there");
-    }
-
-    /// Its exit code, none if a signal ended it.
-    pub fn end(&mut self) -> Option<i32> {
-        let mut status = None;
-        wait_until("its end", || {
-            status = self.0.try_wait().expect("waited");
-            status.is_some()
-        });
-        status.and_then(|status| status.code())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

@@ -1,6 +1,7 @@
 //! The executable on real kernels, the smallest dataset of them.
 
 mod bench;
+mod closed_pipe;
 mod compare;
 mod disk;
 mod programs;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::bench::{Bench, wait_until};
+use driver_testkit::eventually;
+
+use crate::bench::Bench;
 
 pub const ENDLESS: &str =
     r#"(module (memory (export "memory") 1) (func $spin (export "_start") (loop $on (br $on))))"#;
@@ -79,7 +81,7 @@ fn a_native_program_that_never_ends_is_ended_with_what_it_started() {
     let ran = bench.measure("gemm 2 0 --dataset mini --timeout 0.3");
     ran.assert_failed(4, &["native: still running after 300ms"]);
     // What it started is killed with it, but nobody waits for its end.
-    wait_until("the end of all", || processes_of(&bench) == 0);
+    eventually("the end of all", || processes_of(&bench) == 0);
 }
 
 /// How many processes run a native program of this home.

@@ -3,20 +3,21 @@
 use std::fs;
 use std::process::Stdio;
 
+use driver_testkit::{Started, eventually};
 use nix::sys::signal::Signal;
 
-use crate::bench::{BOTH, Bench, OUTPUTS, Running, rows, wait_until};
+use crate::bench::{BOTH, Bench, OUTPUTS, rows};
 use crate::programs::processes_of;
 
-fn start(bench: &Bench, line: &str) -> Running {
+fn start(bench: &Bench, line: &str) -> Started {
     let mut command = bench.command(&format!("{line} {BOTH} {OUTPUTS}"));
     let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    Running(child.expect("poly_bench"))
+    Started(child.expect("poly_bench"))
 }
 
 /// MINI is done, SMALL under way.
 fn until_mid_run(bench: &Bench) {
-    wait_until("a sample of the second benchmark's runs", || {
+    eventually("a sample of the second benchmark's runs", || {
         let samples = fs::read_to_string(bench.path("run/samples.jsonl")).unwrap_or_default();
         let is_run =
             |line: &str| line.contains("poly_gemm-small") && line.contains(r#""measure":"run""#);
@@ -51,12 +52,12 @@ fn a_signal_ends_a_run_with_all_its_rows_and_tables() {
     ] {
         let Some(bench) = Bench::new() else { return };
         let mut running = start(&bench, "gemm 100000 100000 --dataset mini");
-        wait_until("a run", || {
+        eventually("a run", || {
             let samples = fs::read_to_string(bench.path("run/samples.jsonl")).unwrap_or_default();
             samples.contains(r#""measure":"run""#)
         });
         running.signal(signal);
-        assert_eq!(running.end(), Some(code));
+        assert_eq!(running.end().code(), Some(code));
         let kernels = bench
             .samples()
             .iter()
@@ -87,12 +88,12 @@ fn a_signal_ends_a_program_that_would_not_end() {
         };
         let mut running = start(&bench, line);
         // Ready to run, and then at work for a while.
-        wait_until("the run directory", || {
+        eventually("the run directory", || {
             bench.path("run/comparison.json").exists()
         });
         std::thread::sleep(std::time::Duration::from_millis(300));
         running.signal(Signal::SIGINT);
-        assert_eq!(running.end(), Some(130), "{side}");
+        assert_eq!(running.end().code(), Some(130), "{side}");
         assert_eq!(processes_of(&bench), 0, "{side}");
     }
 }
@@ -104,9 +105,9 @@ fn a_killed_run_keeps_its_rows_and_leaves_nothing_running() {
     let mut running = start(&bench, "gemm 20 20 --dataset mini,small");
     until_mid_run(&bench);
     running.signal(Signal::SIGKILL);
-    assert_eq!(running.end(), None);
+    assert_eq!(running.end().code(), None);
     // A native child dies with the one that started it, if not in the same instant.
-    wait_until("the children's end", || processes_of(&bench) == 0);
+    eventually("the children's end", || processes_of(&bench) == 0);
     let kept = bench.rows();
     assert!(
         !kept.is_empty() && kept.iter().all(|row| row[0] == "poly_gemm-mini"),

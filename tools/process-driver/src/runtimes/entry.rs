@@ -284,9 +284,13 @@ fn check_uses(
 mod tests {
     use super::*;
 
-    fn check(text: &str) -> Result<Entry, String> {
-        let entry: Entry = toml::from_str(text).map_err(|e| e.to_string())?;
-        entry.check().map_err(|e| e.to_string())
+    fn check(text: &str) -> Result<Entry, Box<dyn std::error::Error>> {
+        let entry: Entry = toml::from_str(text)?;
+        Ok(entry.check()?)
+    }
+
+    fn refusal(text: &str) -> String {
+        check(text).expect_err(text).to_string()
     }
 
     #[test]
@@ -321,7 +325,7 @@ mod tests {
                 "commnd",
             ),
         ] {
-            let error = check(text).expect_err("refused");
+            let error = refusal(text);
             assert!(error.contains(words), "{error}");
         }
     }
@@ -363,10 +367,10 @@ mod tests {
                 "no plain file name",
             ),
         ] {
-            let error = check(&format!("id = 'x'\nisolation = {{}}\n{rest}")).expect_err(rest);
+            let error = refusal(&format!("id = 'x'\nisolation = {{}}\n{rest}"));
             assert!(error.contains(words), "{rest}: {error}");
         }
-        let error = check("id = 'a/b'\nisolation = {}\ncommand = ['{function}']").expect_err("id");
+        let error = refusal("id = 'a/b'\nisolation = {}\ncommand = ['{function}']");
         assert!(error.contains("no name of a rung"), "{error}");
     }
 }

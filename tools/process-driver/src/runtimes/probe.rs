@@ -40,12 +40,13 @@ pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
     } else {
         store.executable(&function).map(drop)
     };
-    if let Err(DriverError::Failed(why)) = there {
-        return unavailable(why, "");
-    }
-    if there.is_err() {
-        let why = format!("no {function} for it in {}", store.root().display());
-        return unavailable(why, "build the demo functions with `make functions`");
+    match there {
+        Ok(()) => {}
+        Err(DriverError::Usage(_)) => {
+            let why = format!("no {function} for it in {}", store.root().display());
+            return unavailable(why, "build the demo functions with `make functions`");
+        }
+        Err(error) => return unavailable(error.to_string(), ""),
     }
     let mut tried = entry.clone();
     tried.timeout_s = tried.timeout_s.min(TRIAL_LIMIT_S);

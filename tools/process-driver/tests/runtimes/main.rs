@@ -1,6 +1,6 @@
 //! Command-line runtimes, on the real ones of this host and on some that misbehave.
 
-#[path = "../common/mod.rs"]
+#[path = "../driver/common.rs"]
 mod common;
 mod faults;
 

@@ -144,12 +144,3 @@ impl Ran {
         self
     }
 }
-
-/// Whether a process runs with `path` in its command line.
-pub fn runs_with(path: &Path) -> bool {
-    let path = path.to_string_lossy();
-    let processes = fs::read_dir("/proc").expect("procfs").flatten();
-    processes
-        .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
-        .any(|words| String::from_utf8_lossy(&words).contains(&*path))
-}

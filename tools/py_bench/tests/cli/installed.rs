@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use driver_testkit::functions;
+
 use crate::common::{Home, Ran, checkout};
 
 #[test]
@@ -13,7 +15,7 @@ fn an_installed_tool_finds_interpreters_scripts_and_store_beside_itself() {
     fs::create_dir_all(&bin).expect("made");
     fs::create_dir_all(&share).expect("made");
     let tool = bin.join("py_bench");
-    fs::copy(env!("CARGO_BIN_EXE_py_bench"), &tool).expect("copied");
+    functions::copy_program(env!("CARGO_BIN_EXE_py_bench"), &tool);
     fs::rename(built.dir.path(), share.join("faasm-bench")).expect("moved");
     let elsewhere = tempfile::tempdir().expect("a directory");
     let run = |args: &str| {

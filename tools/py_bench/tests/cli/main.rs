@@ -2,6 +2,7 @@
 
 mod common;
 mod comparing;
+mod digest;
 mod faults;
 mod installed;
 mod signals;

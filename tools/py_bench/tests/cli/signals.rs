@@ -2,18 +2,14 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, ExitStatus, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{ExitStatus, Stdio};
 
+use driver_testkit::{Started, eventually, marked};
 use measure_core::base::home;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
-use crate::common::{Home, runs_with};
+use crate::common::Home;
 
-/// No machine is this slow.
-const LIMIT: Duration = Duration::from_secs(180);
 const ITERATIONS: usize = 10;
 
 /// Takes a second each time it is timed.
@@ -38,62 +34,40 @@ def spin():
 own('endless', spin)
 ";
 
-fn wait_for(what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < LIMIT, "{what}: not in {LIMIT:?}");
-        thread::sleep(Duration::from_millis(20));
-    }
+fn start(home: &Home, args: &str) -> Started {
+    let mut command = home.command(args);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    Started(command.spawn().expect("it starts"))
 }
 
-struct Running(Child);
-
-impl Running {
-    fn start(home: &Home, args: &str) -> Self {
-        let mut command = home.command(args);
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().expect("it starts"))
-    }
-
-    fn scratch(&self) -> PathBuf {
-        home::runtime()
-            .join("py_bench")
-            .join(self.0.id().to_string())
-    }
-
-    fn end_by(mut self, signal: Signal) -> ExitStatus {
-        let pid = Pid::from_raw(self.0.id().cast_signed());
-        kill(pid, signal).expect("it runs");
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.0.try_wait().expect("our child") {
-                return status;
-            }
-            assert!(begun.elapsed() < LIMIT, "{signal} did not end it");
-            thread::sleep(Duration::from_millis(20));
-        }
-    }
+fn scratch(running: &Started) -> PathBuf {
+    home::runtime()
+        .join("py_bench")
+        .join(running.pid().to_string())
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn end_by(mut running: Started, signal: Signal) -> ExitStatus {
+    running.signal(signal);
+    running.end()
+}
+
+/// Whether a process runs with `home` in its command line.
+fn runs_with(home: &Home) -> bool {
+    marked(&home.dir.path().to_string_lossy()) > 0
 }
 
 /// Ends a run of two benchmarks once the first is measured; returns what it left.
 fn cut_short(signal: Signal) -> Option<(Home, PathBuf, ExitStatus)> {
     let home = Home::built()?;
     home.script("bench_zlong.py", LONG);
-    let running = Running::start(&home, &format!("all {ITERATIONS} {ITERATIONS}"));
-    wait_for("rows of the first benchmark", || {
+    let running = start(&home, &format!("all {ITERATIONS} {ITERATIONS}"));
+    eventually("rows of the first benchmark", || {
         fs::read_to_string(home.csv()).is_ok_and(|text| text.contains("bench_version"))
     });
-    let scratch = running.scratch();
+    let scratch = scratch(&running);
     assert!(scratch.is_dir());
-    let status = running.end_by(signal);
-    wait_for("the end of its processes", || !runs_with(home.dir.path()));
+    let status = end_by(running, signal);
+    eventually("the end of its processes", || !runs_with(&home));
     let rows = home.rows();
     for side in ["native", "wasm"] {
         let ours = |row: &&(String, String)| row.0 == "bench_version" && row.1 == side;
@@ -146,11 +120,11 @@ fn a_benchmark_that_never_ends_does_not_outlive_a_signal() {
     for runs in ["1 0", "0 1"] {
         let Some(home) = Home::built() else { return };
         home.script("bench_endless.py", ENDLESS);
-        let running = Running::start(&home, &format!("endless {runs}"));
-        let scratch = running.scratch();
-        wait_for("its beginning", || scratch.join("begun").is_file());
-        assert_eq!(running.end_by(Signal::SIGINT).code(), Some(130));
-        wait_for("the end of its processes", || !runs_with(home.dir.path()));
+        let running = start(&home, &format!("endless {runs}"));
+        let scratch = scratch(&running);
+        eventually("its beginning", || scratch.join("begun").is_file());
+        assert_eq!(end_by(running, Signal::SIGINT).code(), Some(130));
+        eventually("the end of its processes", || !runs_with(&home));
         assert!(!scratch.exists());
     }
 }

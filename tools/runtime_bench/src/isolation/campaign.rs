@@ -130,12 +130,12 @@ impl<'a> Campaign<'a> {
                 aimed = plant.before(probe, &pids_of(scope));
             });
             match started {
-                Ok(Ok(mut starts)) => ended.extend(starts.pop()),
-                Ok(Err(error)) => {
+                Ok(mut starts) => ended.extend(starts.pop()),
+                Err(SessionError::Interrupted(_)) => return Ok(Attempt::Interrupted),
+                Err(error) => {
                     let why = error.to_string();
                     return Ok(Attempt::Broken(Cell::CannotTry { why }));
                 }
-                Err(_) => return Ok(Attempt::Interrupted),
             }
             if let Err(error) = aimed {
                 let why = error.to_string();

@@ -26,7 +26,8 @@ use measure_core::base::progress::Line;
 use measure_core::base::stdout::print;
 use measure_core::base::{home, interrupt};
 use measure_core::contract::environment::ENVIRONMENT;
-use measure_core::contract::run_dir::{HostLock, MEASURING, RESULTS, RunDir};
+use measure_core::contract::host_lock::{HostLock, MEASURING};
+use measure_core::contract::run_dir::{RESULTS, RunDir};
 use measure_core::contract::{Probe as Readiness, environment::Environment};
 use nix::unistd::geteuid;
 

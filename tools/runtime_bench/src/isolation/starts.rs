@@ -51,19 +51,15 @@ impl Where<'_> {
 /// Starts `function` as often as `count` says, in one driver; `ready` is called with its scope before the first.
 ///
 /// # Errors
-/// A signal came to us; or, as the inner result, the driver could not be made ready.
+/// A signal came to us, or the driver could not be made ready.
 pub(super) fn starts_of(
     place: &Where<'_>,
     offer: &Offer,
     function: &FunctionId,
     count: u64,
     ready: impl FnOnce(&Scope),
-) -> Result<Result<Vec<Ended>, SessionError>, SessionError> {
-    let mut session = match place.open(offer, Some(function), ("time", count), Some(1)) {
-        Ok(session) => session,
-        Err(error @ SessionError::Interrupted(_)) => return Err(error),
-        Err(error) => return Ok(Err(error)),
-    };
+) -> Result<Vec<Ended>, SessionError> {
+    let mut session = place.open(offer, Some(function), ("time", count), Some(1))?;
     ready(&session.scope);
     let go = Go {
         starts: Some(count),
@@ -88,7 +84,7 @@ pub(super) fn starts_of(
     }
     match closed {
         Err(error @ SessionError::Interrupted(_)) => Err(error),
-        _ => Ok(Ok(ended)),
+        _ => Ok(ended),
     }
 }
 

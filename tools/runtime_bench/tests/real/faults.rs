@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use driver_testkit::alive;
 use measure_core::base::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::tool::{Running, can_run, code, host, lives, samples, stderr, stdout, tool, wait_until};
+use crate::tool::{Running, can_run, code, host, samples, stderr, stdout, tool, wait_until};
 
 /// Starts a run whose blocks take seconds in all, and waits for its first starts.
 fn start(out: &Path, more: &[&str]) -> Option<Running> {
@@ -122,7 +123,7 @@ fn a_driver_that_hangs_is_ended() {
         stderr(&output)
     );
     assert!(stderr(&output).contains("was stuck"), "{}", stderr(&output));
-    assert!(!lives(driver));
+    assert!(!alive(driver));
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use driver_testkit::{alive, children};
 use measure_core::base::exit::Exit;
 use nix::sys::signal::Signal;
 
 use crate::tool::{
-    Running, can_run, cgroups_of, children, code, host, lives, long_run, run, samples, stderr,
-    tool, wait_until,
+    Running, can_run, cgroups_of, code, host, long_run, run, samples, stderr, tool, wait_until,
 };
 
 fn end_by(test: &str, signal: Signal, exit: Exit) {
@@ -28,7 +28,7 @@ fn end_by(test: &str, signal: Signal, exit: Exit) {
     let output = running.end();
     assert_eq!(code(&output), exit as i32, "{}", stderr(&output));
     assert!(
-        drivers.iter().all(|&pid| !lives(pid)),
+        drivers.iter().all(|&pid| !alive(pid)),
         "the drivers have ended"
     );
     assert!(
@@ -78,7 +78,7 @@ fn sigkill_is_noticed_by_the_drivers_and_the_records_are_readable() {
     assert!(
         wait_until(Duration::from_secs(20), || drivers
             .iter()
-            .all(|&pid| !lives(pid))),
+            .all(|&pid| !alive(pid))),
         "{drivers:?}"
     );
     assert!(
@@ -171,7 +171,7 @@ fn end_engines_by(test: &str, command: &str, signal: Signal, exit: Exit, after_s
         let output = running.end();
         assert_eq!(code(&output), exit as i32, "{}", stderr(&output));
         let gone = wait_until(Duration::from_secs(5), || {
-            !all.iter().any(|&pid| lives(pid))
+            !all.iter().any(|&pid| alive(pid))
         });
         assert!(gone, "after {seconds} s: of {all:?} some live");
         assert!(

@@ -18,7 +18,6 @@ mod tasks;
 pub use error::CgroupError;
 pub use group::Group;
 pub use hierarchies::{Controller, Hierarchies, MountedHierarchy};
-pub use joining::ThreadJoiner;
 pub use orphans::remove_orphans;
 pub use own_scope::OwnScope;
 pub use read::{processes, text};

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::cpu_limits::weight;
 use super::*;
 use crate::base::label;
 
@@ -76,12 +75,6 @@ fn foreign_names_are_refused() {
         let refused = Group::create(name, &[Controller::Cpu]);
         assert!(matches!(refused, Err(CgroupError::Name(_))), "{name}");
     }
-}
-
-#[test]
-fn shares_map_onto_the_range_of_weights() {
-    assert_eq!((weight(2), weight(262_144)), (1, 10_000));
-    assert_eq!(weight(1024), 39);
 }
 
 proptest! {
@@ -160,50 +153,16 @@ fn a_process_joins_and_is_moved_out_on_removal() {
 }
 
 #[test]
-fn a_thread_joins_alone() {
-    for (what, controller) in [
-        ("thread", Controller::Cpu),
-        ("thread2", Controller::Unified),
-    ] {
-        let Some(group) = group("a_thread_joins_alone", what, &[controller]) else {
-            continue;
-        };
-        let dir = group.dir(controller).expect("made").to_path_buf();
-        let joiner = group.thread_joiner().expect("opens");
-        let threads = || fs::read_to_string(tasks::threads_file(&dir)).expect("a list");
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                let joined = scope.spawn(|| {
-                    joiner.join().expect("joins");
-                    let tid = nix::unistd::gettid().to_string();
-                    let inside = threads().lines().any(|line| line == tid);
-                    let me = nix::unistd::getpid().as_raw();
-                    let whole = group.processes().expect("a list") == [me];
-                    group.leave_current_thread().expect("leaves");
-                    inside && whole && !threads().lines().any(|line| line == tid)
-                });
-                assert!(joined.join().expect("no panic"));
-            }
-        });
-        // One that is still inside when the group goes.
-        joiner.join().expect("joins");
-        group.remove().expect("removed");
-        assert!(!dir.exists());
-    }
-}
-
-#[test]
 fn limits_are_set() {
     let Some(group) = group("limits_are_set", "limits", &[Controller::Cpu]) else {
         return;
     };
-    group.set_cpu_shares(512).expect("shares");
     group.set_cpu_quota(Some(50_000), 100_000).expect("quota");
     let dir = group.dir(Controller::Cpu).expect("made");
     let read = |file| fs::read_to_string(dir.join(file)).map(|text| text.trim().to_owned());
     let set = read("cpu.cfs_quota_us").map_or_else(
         |_| read("cpu.max").expect("v2") == "50000 100000",
-        |quota| quota == "50000" && read("cpu.shares").is_ok_and(|shares| shares == "512"),
+        |quota| quota == "50000",
     );
     assert!(set);
     group.set_cpu_quota(None, 100_000).expect("lifted");

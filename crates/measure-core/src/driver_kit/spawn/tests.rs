@@ -1,4 +1,5 @@
 use std::io::{Read, Seek, SeekFrom};
+use std::process::Command;
 
 use super::*;
 
@@ -136,10 +137,16 @@ fn what_cannot_be_executed_bare_is_told_and_leaves_no_child() {
 fn an_open_file_is_executed_whatever_its_name_has_become() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("program");
-    std::fs::copy("/bin/true", &path).expect("copied");
+    // By another process: what this one has open for writing any of its threads that starts a process passes on, and it cannot
+    // be executed meanwhile.
+    let copy = |program: &str| {
+        let copied = Command::new("cp").arg(program).arg(&path).status();
+        assert!(copied.is_ok_and(|status| status.success()));
+    };
+    copy("/bin/true");
     let executable = File::open(&path).expect("there");
     std::fs::remove_file(&path).expect("removed");
-    std::fs::copy("/bin/false", &path).expect("copied");
+    copy("/bin/false");
     let words = vec![CString::new(path.as_os_str().as_bytes()).expect("a path")];
     let program = Program::from_words(words).expect("a word");
     let null = null();

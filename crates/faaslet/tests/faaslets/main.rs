@@ -1,0 +1,17 @@
+//! Faaslets as their users have them: engines, functions, files, snapshots and the store, on the real kernel. What changes the network
+//! of the whole process is `../netns.rs`.
+
+mod budgets;
+mod common;
+mod confinement;
+mod deadline;
+mod descriptors;
+mod hostile;
+mod library;
+mod python_snapshot;
+mod races;
+mod script;
+mod slashes;
+mod snapshot;
+mod stored_snapshots;
+mod wasi;

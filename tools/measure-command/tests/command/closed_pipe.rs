@@ -1,0 +1,17 @@
+//! A reader that goes away ends the tool quietly.
+
+use std::process::Command;
+
+use driver_testkit::closed_pipe;
+
+#[test]
+fn a_closed_pipe_ends_it_quietly() {
+    for arguments in [
+        &["-n", "3", "--", "true"][..],
+        &["-n", "3", "--json", "-", "--", "true"],
+        &["--help"],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_measure-core"));
+        closed_pipe::ends_quietly(command.args(arguments));
+    }
+}

@@ -1,0 +1,6 @@
+//! The executable on records and hosts that are trees of files: nothing is measured here.
+
+mod closed_pipe;
+mod compare;
+mod playbook;
+mod tune;

@@ -138,6 +138,11 @@ polybench-native-debug: $(foreach p,$(POLYBENCH_PROGRAMS),$(call polybench_dir,n
 	$(call polybench_say,$(call polybench_dir,native-debug))
 polybench_say = @said=$$(for d in $1; do echo "$(words $(POLYBENCH_PROGRAMS)) programs in $$d"; cat $$d/flags; done); echo "$$said"
 
+# What poly_bench has built when it is asked for what is not there yet; it says which kernels, datasets, types and native builds.
+polybench-on-demand:
+	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release >/dev/null
+	@$(BIN)/faasm-driver upload-all $(BUILD)/wasm >/dev/null
+
 # All processors, unless the caller said how many jobs.
 polybench_make = +@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -157,4 +162,4 @@ upload-all: build ## Put every module under build/wasm into the store (UPLOAD_HO
 	$(BIN)/faasm-driver upload-all $(if $(UPLOAD_HOST),--host $(UPLOAD_HOST)) $(BUILD)/wasm
 
 .PHONY: compile compile-demo compile-polybench polybench-native polybench-native-release polybench-native-debug \
-	polybench-always upload-all
+	polybench-always polybench-on-demand upload-all

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod disk;
+mod on_demand;
 mod programs;
 mod results;
 mod signals;

@@ -26,8 +26,8 @@ pub(crate) const BUILDS: [&str; 5] = [
     NATIVE,
     "native-o3",
     "native-no-fma",
-    "native-256",
     "native-gcc",
+    "native-polly",
 ];
 /// A build that is made to be profiled, not to be fast.
 const DEBUG: &str = "native-debug";

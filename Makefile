@@ -163,9 +163,7 @@ endef
 
 # What `poly_bench quick` runs.
 polybench-quick: build
-	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release \
-	  POLYBENCH_DATASETS="small medium" POLYBENCH_TYPES=default >/dev/null
-	@$(BIN)/faasm-driver upload-all $(BUILD)/wasm >/dev/null
+	+@$(MAKE) --no-print-directory polybench-on-demand POLYBENCH_DATASETS="small medium" POLYBENCH_TYPES=default
 
 # Once, side by side, instead of by each test that needs some of it.
 polybench-for-tests: setup

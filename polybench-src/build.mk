@@ -26,14 +26,15 @@ POLYBENCH_GCC           ?= gcc
 POLYBENCH_NATIVE_LDLIBS ?= -lm
 
 # Native builds, named as the columns of poly_bench. Which is the fastest differs by kernel and by CPU: one whose fused multiply-add takes
-# longer than an addition loses by it in reductions, one that clocks down for wide vectors by these.
-POLYBENCH_BUILDS ?= native native-o3 native-no-fma native-256 native-gcc
-POLYBENCH_KNOWN_BUILDS := native native-o3 native-no-fma native-256 native-gcc native-debug
+# longer than an addition loses by it in reductions.
+POLYBENCH_BUILDS ?= native native-o3 native-no-fma native-gcc native-polly
+POLYBENCH_KNOWN_BUILDS := native native-o3 native-no-fma native-gcc native-polly native-debug
 polybench_cflags_native        = $(POLYBENCH_NATIVE_CFLAGS)
 polybench_cflags_native-o3     = $(POLYBENCH_O3_CFLAGS)
 polybench_cflags_native-no-fma = $(POLYBENCH_NATIVE_CFLAGS) -ffp-contract=off
-polybench_cflags_native-256    = $(POLYBENCH_NATIVE_CFLAGS) -mprefer-vector-width=256
 polybench_cflags_native-gcc    = $(POLYBENCH_NATIVE_CFLAGS)
+# Loop nests tiled and reordered, behind comparisons of addresses at run time: what jam of wasm-post-link is offered against.
+polybench_cflags_native-polly  = $(POLYBENCH_NATIVE_CFLAGS) -mllvm -polly
 polybench_cflags_native-debug  = $(POLYBENCH_DEBUG_CFLAGS)
 polybench_cc                   = $(if $(filter native-gcc,$1),$(POLYBENCH_GCC),$(POLYBENCH_CC))
 
@@ -138,6 +139,11 @@ polybench-native-debug: $(foreach p,$(POLYBENCH_PROGRAMS),$(call polybench_dir,n
 	$(call polybench_say,$(call polybench_dir,native-debug))
 polybench_say = @said=$$(for d in $1; do echo "$(words $(POLYBENCH_PROGRAMS)) programs in $$d"; cat $$d/flags; done); echo "$$said"
 
+# What poly_bench has built when it is asked for what is not there yet; it says which kernels, datasets, types and native builds.
+polybench-on-demand:
+	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release >/dev/null
+	@$(BIN)/faasm-driver upload-all $(BUILD)/wasm >/dev/null
+
 # All processors, unless the caller said how many jobs.
 polybench_make = +@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -157,4 +163,4 @@ upload-all: build ## Put every module under build/wasm into the store (UPLOAD_HO
 	$(BIN)/faasm-driver upload-all $(if $(UPLOAD_HOST),--host $(UPLOAD_HOST)) $(BUILD)/wasm
 
 .PHONY: compile compile-demo compile-polybench polybench-native polybench-native-release polybench-native-debug \
-	polybench-always upload-all
+	polybench-always polybench-on-demand upload-all

@@ -35,5 +35,5 @@ pub use error::CompareError;
 pub use options::{CommonOptions, NoIterations};
 pub use output::say;
 pub use session::run;
-pub use suite::{Compare, Disagreement, Entry, Suite};
+pub use suite::{Compare, Disagreement, Entry, Lack, Suite};
 pub use tool::{MakeColumn, Tool};

@@ -14,6 +14,8 @@ const MAX_REPEATS: u64 = 1000;
 const LONGEST_REPEATED: Duration = Duration::from_secs(1);
 /// What finding the fastest native build may take, if three runs of each do.
 const CHOOSING: Duration = Duration::from_millis(1500);
+/// A native build that took so many times as long as the fastest in one run of a long kernel is not going to be the fastest.
+const FAR_BEHIND: f64 = 1.15;
 /// The runs that choose a native build are counted from here on, beyond those that choose the repeats.
 pub(crate) const CHOOSING_ORDER: u64 = 10;
 /// A kernel whose whole run takes this long is not calibrated: it is not short.
@@ -34,6 +36,21 @@ pub(crate) fn repeats(runs: &[(u64, u64)]) -> u64 {
 pub(crate) fn choosing(round: Duration) -> u64 {
     let fit = CHOOSING.as_nanos() / round.as_nanos().max(1);
     u64::try_from(fit).unwrap_or(u64::MAX).clamp(3, 7)
+}
+
+/// Which native builds are to be run once more to find the fastest, by the kernel times that each had so far: all, but where a round
+/// is long those that were not far behind in their first run.
+pub(crate) fn worth_a_run(round: Duration, kernel_ns: &[Vec<u64>]) -> Vec<bool> {
+    let first = |times: &Vec<u64>| times.first().copied();
+    let fastest = kernel_ns.iter().filter_map(first).min();
+    let near = |times: &Vec<u64>| match (first(times), fastest) {
+        (Some(ns), Some(fastest)) => ns as f64 <= FAR_BEHIND * fastest as f64,
+        _ => fastest.is_none(),
+    };
+    kernel_ns
+        .iter()
+        .map(|times| round < LONG || near(times))
+        .collect()
 }
 
 /// The iterations of each column that fit into `share`, if one run of every column takes `round`: all that
@@ -100,6 +117,18 @@ mod tests {
         assert_eq!(iterations(&[20, 30], s(1), None), [20, 30]);
         assert_eq!(iterations(&[20, 30], s(1), Some(s(25))), [20, 25]);
         assert_eq!(iterations(&[20, 0, 3], s(10), Some(s(1))), [6, 0, 3]);
+    }
+
+    #[test]
+    fn of_long_kernels_builds_far_behind_are_run_once() {
+        let (long, short) = (Duration::from_secs(9), Duration::from_millis(9));
+        let none = vec![Vec::new(); 3];
+        assert_eq!(worth_a_run(long, &none), [true; 3]);
+        let once = [vec![1000], vec![1150], vec![1151]];
+        assert_eq!(worth_a_run(long, &once), [true, true, false]);
+        assert_eq!(worth_a_run(short, &once), [true; 3]);
+        // What failed is out already, and does not come back.
+        assert_eq!(worth_a_run(long, &[vec![5], vec![]]), [true, false]);
     }
 
     #[test]

@@ -1,15 +1,34 @@
 //! What is compared.
 
 use std::convert::Infallible;
+use std::fmt;
 
 use crate::comparison::{BenchmarkInfo, ColumnInfo, ComparisonInfo};
 use measure_core::contract::environment::Environment;
 
-use crate::column::{Benchmark, Column, Side};
+use crate::column::{Benchmark, Column, NotReady, Side};
 use crate::error::CompareError;
 
 /// Of benchmarks that cannot run, so many are named.
 const NAMED: usize = 3;
+
+/// A benchmark that a column cannot run.
+#[derive(Debug)]
+pub struct Lack<'a> {
+    /// The benchmark.
+    pub benchmark: &'a Benchmark,
+    /// The column's name.
+    pub column: &'a str,
+    /// Why, and what to do.
+    pub why: NotReady,
+}
+
+impl fmt::Display for Lack<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, column, why) = (&self.benchmark.name, self.column, &self.why);
+        write!(f, "{name}, {column}: {why}")
+    }
+}
 
 /// A column and how often it runs.
 pub struct Entry {
@@ -86,28 +105,33 @@ pub struct Suite {
 }
 
 impl Suite {
+    /// What cannot run, of every benchmark in every column that is to be timed.
+    pub(crate) fn lacking(&self) -> Vec<Lack<'_>> {
+        let timed = self.columns.iter().filter(|entry| entry.iterations > 0);
+        let lacking = timed.flat_map(|entry| {
+            self.benchmarks.iter().filter_map(|benchmark| {
+                let why = entry.column.check(benchmark).err()?;
+                let column = entry.column.name();
+                Some(Lack {
+                    benchmark,
+                    column,
+                    why,
+                })
+            })
+        });
+        lacking.collect()
+    }
+
     /// Every benchmark in every column, before anything is measured.
     pub(crate) fn check(&self) -> Result<(), CompareError> {
-        let mut lacking = Vec::new();
-        for entry in self.columns.iter().filter(|entry| entry.iterations > 0) {
-            let found = self.benchmarks.iter().filter_map(|benchmark| {
-                let lack = entry.column.check(benchmark).err()?;
-                Some(format!(
-                    "{}, {}: {lack}",
-                    benchmark.name,
-                    entry.column.name()
-                ))
-            });
-            lacking.extend(found);
-        }
+        let lacking = self.lacking();
         if lacking.is_empty() {
             return Ok(());
         }
-        let more = lacking.len().saturating_sub(NAMED);
-        lacking.truncate(NAMED);
-        let mut text = lacking.join("\n       ");
-        if more > 0 {
-            text += &format!("\n       and {more} more");
+        let named: Vec<String> = lacking.iter().take(NAMED).map(Lack::to_string).collect();
+        let mut text = named.join("\n       ");
+        if lacking.len() > NAMED {
+            text += &format!("\n       and {} more", lacking.len() - NAMED);
         }
         Err(CompareError::Unavailable(text))
     }

@@ -14,7 +14,7 @@ use crate::error::CompareError;
 use crate::options::{CommonOptions, iterations};
 use crate::output::say;
 use crate::session;
-use crate::suite::{Compare, Suite, entries};
+use crate::suite::{Compare, Lack, Suite, entries};
 
 /// Makes the column of a name; one that works several times in one process is to work as often as the number says.
 pub type MakeColumn = Box<dyn Fn(&str, u32) -> Result<Box<dyn Column>, CompareError>>;
@@ -74,6 +74,14 @@ pub trait Tool: StructOpt + StructOptInternal + 'static {
     /// Whether of [`Tool::BUILDS`] only a benchmark's fastest is timed.
     fn best_build_only(&self) -> bool {
         false
+    }
+
+    /// Builds what is `lacking`, if it can; what it cannot build stays lacking, and is told.
+    ///
+    /// # Errors
+    /// Building failed.
+    fn build(&self, _lacking: &[Lack<'_>]) -> Result<(), CompareError> {
+        Ok(())
     }
 
     /// Says what is to come, or why it cannot.
@@ -223,6 +231,10 @@ fn compare<T: Tool>(
         compare: T::COMPARE,
         notes: T::NOTES,
     };
+    let lacking = suite.lacking();
+    if !lacking.is_empty() {
+        tool.build(&lacking)?;
+    }
     session::run(&suite, common)
 }
 

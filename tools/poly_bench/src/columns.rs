@@ -12,7 +12,7 @@ use native_vs_wasm::columns::{
 };
 use native_vs_wasm::{About, Benchmark, Column, CompareError, NATIVE, Task, WASM};
 
-use crate::kernels::PREFIX;
+use crate::kernels::kernel_of_program;
 
 /// The user of the functions in the store.
 pub const USER: &str = "polybench";
@@ -26,8 +26,8 @@ pub(crate) const BUILDS: [&str; 5] = [
     NATIVE,
     "native-o3",
     "native-no-fma",
-    "native-256",
     "native-gcc",
+    "native-polly",
 ];
 /// A build that is made to be profiled, not to be fast.
 const DEBUG: &str = "native-debug";
@@ -124,12 +124,7 @@ fn sources(dir: &Path, program: &str) -> Vec<PathBuf> {
     if let Some(top) = home::root().parent() {
         let sources = top.join("polybench-src");
         found.push(sources.join("polybench.h"));
-        // Kernels' names hold hyphens too: the longest one that the program's name begins with.
-        let name = program.strip_prefix(PREFIX).unwrap_or(program);
-        let kernel = crate::kernels::KERNELS
-            .iter()
-            .filter(|k| name == k.name || name.starts_with(&format!("{}-", k.name)))
-            .max_by_key(|k| k.name.len());
+        let kernel = kernel_of_program(program);
         found.extend(kernel.map(|k| sources.join(format!("{}.c", k.name))));
     }
     found

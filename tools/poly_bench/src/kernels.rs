@@ -131,6 +131,17 @@ pub fn select(text: &str) -> Result<Vec<Kernel>, UnknownName> {
     })
 }
 
+/// The kernel that the program `name` runs. Kernels' names hold hyphens too: the longest one that the program's name begins with.
+pub(crate) fn kernel_of_program(name: &str) -> Option<Kernel> {
+    let name = name.strip_prefix(PREFIX).unwrap_or(name);
+    let begins = |kernel: &Kernel| {
+        let rest = name.strip_prefix(kernel.name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    let kernels = KERNELS.into_iter().filter(begins);
+    kernels.max_by_key(|kernel| kernel.name.len())
+}
+
 impl Element {
     /// As in names and in raw output.
     #[must_use]
@@ -211,11 +222,16 @@ pub enum ElementChoice {
 }
 
 impl ElementChoice {
-    const ALL: [(&'static str, Self); 3] = [
-        ("default", Self::Default),
-        ("double", Self::Double),
-        ("float", Self::Float),
-    ];
+    const ALL: [Self; 3] = [Self::Default, Self::Double, Self::Float];
+
+    /// As on the command line, and as the build takes it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Double => "double",
+            Self::Float => "float",
+        }
+    }
 
     fn element_of(self, kernel: &Kernel) -> Element {
         match self {
@@ -230,11 +246,9 @@ impl FromStr for ElementChoice {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
-        let found = Self::ALL.into_iter().find(|(name, _)| *name == text);
-        let known = || Self::ALL.map(|(name, _)| name.to_owned());
-        found
-            .map(|(_, choice)| choice)
-            .ok_or_else(|| UnknownName(ids::unknown("type", text, &known())))
+        let found = Self::ALL.into_iter().find(|choice| choice.name() == text);
+        let known = || Self::ALL.map(|choice| choice.name().to_owned());
+        found.ok_or_else(|| UnknownName(ids::unknown("type", text, &known())))
     }
 }
 
@@ -278,6 +292,8 @@ mod tests {
             ),
         ] {
             assert_eq!(of(name, dataset, element), program);
+            let kernel = kernel_of_program(program).expect("a kernel's program");
+            assert_eq!(kernel.name, name.trim_start_matches(PREFIX));
         }
     }
 

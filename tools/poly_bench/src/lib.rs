@@ -1,16 +1,19 @@
 //! PolyBench/C, native against Wasm.
 
 pub mod arrays;
+mod build;
 pub mod columns;
 mod gramschmidt;
 pub mod kernels;
 mod list;
 
 use measure_core::base::exit::Exit;
+use measure_core::base::home;
 use native_vs_wasm::tool::{self, MakeColumn, Tool};
-use native_vs_wasm::{Benchmark, CommonOptions, Compare, CompareError, Task, WASM};
+use native_vs_wasm::{Benchmark, CommonOptions, Compare, CompareError, Lack, Task, WASM};
 use structopt::StructOpt;
 
+use build::Checkout;
 use columns::Setup;
 use kernels::{Dataset, ElementChoice};
 
@@ -93,6 +96,11 @@ impl Tool for PolyBench {
 
     fn best_build_only(&self) -> bool {
         self.best_build
+    }
+
+    fn build(&self, lacking: &[Lack<'_>]) -> Result<(), CompareError> {
+        let checkout = Checkout::find(&home::root());
+        checkout.map_or(Ok(()), |checkout| checkout.build(lacking, self.element))
     }
 
     fn list(&self) -> Result<Exit, CompareError> {

@@ -19,8 +19,7 @@ impl<'a> Session<'a> {
         let one = Duration::from_secs(1);
         let mut ready = Vec::new();
         for (index, benchmark) in self.suite.benchmarks.iter().enumerate() {
-            progress.show(&format!("{} ({} of {count})", benchmark.name, index + 1));
-            ready.extend(self.ready(index, benchmark)?);
+            ready.extend(self.ready(index, benchmark, &mut progress)?);
             if interrupt::received().is_some() {
                 break;
             }
@@ -36,11 +35,20 @@ impl<'a> Session<'a> {
         Ok(ready)
     }
 
+    /// Says which benchmark is looked at and in which column: of the largest datasets each run takes seconds.
+    fn show(&self, index: usize, column: usize, progress: &mut Progress) {
+        let name = &self.suite.benchmarks[index].name;
+        let column = self.suite.columns[column].column.name();
+        let count = self.suite.benchmarks.len();
+        progress.show(&format!("{name} ({} of {count}), {column}", index + 1));
+    }
+
     /// `None` if no column is left to be timed.
     fn ready(
         &mut self,
         index: usize,
         benchmark: &Benchmark,
+        progress: &mut Progress,
     ) -> Result<Option<Ready<'a>>, CompareError> {
         let mut programs = Vec::new();
         for entry in &self.suite.columns {
@@ -66,22 +74,28 @@ impl<'a> Session<'a> {
         };
         let unverified = self.suite.columns[0].iterations == 0 && ready.programs[0].is_none();
         if self.suite.columns.len() > 1 && !unverified {
-            self.verify(&mut ready, benchmark)?;
+            self.verify(&mut ready, benchmark, progress)?;
         }
         if interrupt::received().is_none() && ready.round < plan::LONG {
             self.calibrate(&mut ready)?;
         }
         self.recorder.benchmark(index).repeats = ready.repeats;
-        self.choose_build(&mut ready)?;
+        self.choose_build(&mut ready, progress)?;
         Ok(ready.programs.iter().any(Option::is_some).then_some(ready))
     }
 
     /// Compares what the columns compute; those that disagree with the first are left out.
-    fn verify(&mut self, ready: &mut Ready<'a>, benchmark: &Benchmark) -> Result<(), CompareError> {
+    fn verify(
+        &mut self,
+        ready: &mut Ready<'a>,
+        benchmark: &Benchmark,
+        progress: &mut Progress,
+    ) -> Result<(), CompareError> {
         let mut reference: Option<Vec<u8>> = None;
         let mut agreed: Vec<String> = Vec::new();
         for column in 0..ready.programs.len() {
             let name = self.suite.columns[column].column.name();
+            self.show(ready.index, column, progress);
             let run = self.attempt(ready, column, Task::Output, &Measure::Verify, 0)?;
             let Some((process_ns, output)) = run else {
                 if column == 0 {
@@ -119,7 +133,11 @@ impl<'a> Session<'a> {
     }
 
     /// Finds the fastest native build, by runs that are not reported: the fastest of those that are would be one that had luck.
-    fn choose_build(&mut self, ready: &mut Ready<'a>) -> Result<(), CompareError> {
+    fn choose_build(
+        &mut self,
+        ready: &mut Ready<'a>,
+        progress: &mut Progress,
+    ) -> Result<(), CompareError> {
         let columns = self.suite.columns.iter().enumerate();
         let builds: Vec<usize> = columns
             .filter(|(_, entry)| self.suite.builds.contains(&entry.column.name()))
@@ -134,7 +152,9 @@ impl<'a> Session<'a> {
         let mut kernel_ns = vec![Vec::new(); builds.len()];
         let mut process_ns = vec![0; builds.len()];
         for order in 0..plan::choosing(ready.round) {
-            for (i, &column) in builds.iter().enumerate() {
+            let tried = plan::worth_a_run(ready.round, &kernel_ns);
+            for (i, &column) in builds.iter().enumerate().filter(|(i, _)| tried[*i]) {
+                self.show(ready.index, column, progress);
                 let order = plan::CHOOSING_ORDER + order;
                 let run = self.attempt(ready, column, task, &Measure::Calibrate, order)?;
                 if let Some((whole_ns, output)) = run {

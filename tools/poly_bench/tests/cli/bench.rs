@@ -158,7 +158,7 @@ impl Bench {
 
     /// The native programs in place of each other build of them, the module in place of the one as linked.
     pub fn put_all_columns(&self, program: &str) {
-        for build in ["o3", "no_fma", "256", "gcc"] {
+        for build in ["o3", "no_fma", "gcc", "polly"] {
             let other = self.path(&format!("polybench_native_{build}"));
             symlink("polybench_native", other).expect("a link");
         }

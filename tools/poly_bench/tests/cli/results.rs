@@ -195,8 +195,8 @@ fn every_build_and_the_module_as_linked_is_a_column() {
         "native",
         "native-o3",
         "native-no-fma",
-        "native-256",
         "native-gcc",
+        "native-polly",
     ];
     let found = rows_by_column(&bench);
     assert_eq!(found.len(), 7, "{found:?}");
@@ -224,7 +224,7 @@ fn every_build_and_the_module_as_linked_is_a_column() {
     );
     let report = fs::read_to_string(bench.path("run/report.md")).expect("a report");
     assert!(
-        report.contains("native-no-fma | native-256 | native-gcc | fastest"),
+        report.contains("native-no-fma | native-gcc | native-polly | fastest"),
         "{report}"
     );
 }

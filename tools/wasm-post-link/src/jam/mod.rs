@@ -9,6 +9,7 @@
 //! it was. Turns that are the same but for the way they take ([`path`]) are made at once on the ways with the widest loops.
 
 mod guard;
+mod lanes;
 mod nest;
 mod path;
 mod replace;
@@ -64,12 +65,14 @@ fn ways<'a>(turn: &[Operator<'a>], copies: usize, body: &mut Body<'a>) -> Vec<Ve
     let mut paths = paths(turn, &|local| written.contains(&local));
     paths.sort_by_key(|path| std::cmp::Reverse(vectors(path)));
     let widest = paths.first().is_some_and(|path| vectors(path) > 0);
-    let mut ways = Vec::new();
+    let (mut ways, mut taken) = (Vec::new(), 0);
     for path in paths {
-        if ways.len() == MOST_WAYS || (widest && vectors(&path) == 0) {
+        if taken == MOST_WAYS || (widest && vectors(&path) == 0) {
             break;
         }
-        ways.extend(way(&path, copies, body));
+        let found = way(&path, copies, body);
+        taken += usize::from(!found.is_empty());
+        ways.extend(found);
     }
     ways
 }
@@ -96,22 +99,35 @@ fn is_vector(op: &Operator<'_>) -> bool {
     matches!(op, Operator::V128Load { .. } | Operator::V128Store { .. })
 }
 
-/// See [`ways`]; with as many turns at once as can be, up to `copies`.
-fn way<'a>(path: &Path<'a>, copies: usize, body: &mut Body<'a>) -> Option<Vec<Operator<'a>>> {
-    let most = u32::try_from(copies).ok()?;
-    for count in [most, 2] {
+/// See [`ways`]; with as many turns at once as can be, up to `copies`. Where two of them go into a vector, twice as many, and then
+/// ways for the fewer ones that are left.
+fn way<'a>(path: &Path<'a>, copies: usize, body: &mut Body<'a>) -> Vec<Vec<Operator<'a>>> {
+    let most = u32::try_from(copies).unwrap_or(1);
+    let mut counts = vec![2 * most, most, 2];
+    counts.dedup();
+    let mut found = Vec::new();
+    for count in counts {
         let nest = (count > 1).then(|| Nest::of(path.clone(), count)).flatten();
         let Some(nest) = nest.filter(Nest::gains) else {
             continue;
         };
+        let is_paired = count > 1 && nest.is_paired(body);
+        if (count > most || !found.is_empty()) && !is_paired {
+            continue;
+        }
         let mut out = Vec::new();
-        write_guard(&nest, count, body, &mut out)?;
+        if write_guard(&nest, count, body, &mut out).is_none() {
+            continue;
+        }
         Copies::of(&nest, count, body).write(body, &mut out);
         let again = Operator::BrIf { relative_depth: 1 };
         out.extend([again, Operator::Br { relative_depth: 2 }]);
-        return Some(out);
+        found.push(out);
+        if !is_paired {
+            break;
+        }
     }
-    None
+    found
 }
 
 /// `block loop block WAY end B br_if 0 end end T`, where T followed the test inside the loop; none if there is no way.

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::Operator;
 
+use super::lanes::lanes;
 use super::path::{Condition, Path, Segment};
 use super::stream::{Stream, Streams};
+use crate::body::Body;
 use crate::carry::{computes, has_memory_operand};
 use crate::stack::{self, Top};
 use crate::sum::{Sum, Values, access, accessed};
@@ -35,7 +37,7 @@ pub(crate) struct Inner {
     /// Locals that are set: by how much they change from turn to turn, if by a constant.
     pub(crate) steps: BTreeMap<u32, Option<u32>>,
     /// Locals that a turn reads before it sets them.
-    live_in: BTreeSet<u32>,
+    pub(crate) live_in: BTreeSet<u32>,
 }
 
 impl Inner {
@@ -235,6 +237,16 @@ impl<'a> Nest<'a> {
                 && (access.stores || stream.delta == 0)
         });
         sums || in_common
+    }
+
+    /// Whether two copies of an inner loop go into vectors.
+    pub(crate) fn is_paired(&self, body: &Body<'_>) -> bool {
+        let mut inner = (0..).zip(&self.inner);
+        inner.any(|(n, inner)| {
+            inner
+                .as_ref()
+                .is_some_and(|inner| lanes(self, n, inner, body) > 1)
+        })
     }
 
     /// What is known of `path`; none if its turns cannot be made `copies` at once.

@@ -2,15 +2,17 @@
 
 use wasmparser::Operator;
 
+use super::lanes::{of_segment, widened_access};
 use super::nest::{Access, Nest};
-use crate::sum::{access, like};
+use crate::sum::{access, accessed, like};
 
 /// An access as one copy makes it.
 #[derive(Clone, Copy)]
 pub(crate) struct Made<'n> {
     pub(crate) access: &'n Access,
-    /// Where in the stream.
+    /// Where in the stream, and how many bytes.
     pub(crate) constant: i64,
+    pub(crate) width: i64,
     pub(crate) kind: Kind,
 }
 
@@ -28,28 +30,35 @@ pub(crate) enum Fate {
 }
 
 impl<'n> Made<'n> {
-    /// The accesses of a turn of the loop `segment`, in order; none if one is of a kind that is not known.
+    /// The accesses of a turn of the loop `segment`, in order, where `lanes` copies at a time are made side by side.
     pub(crate) fn turn(
         nest: &'n Nest<'_>,
         segment: usize,
         ops: &[Operator<'_>],
         copies: u32,
+        lanes: u32,
     ) -> Vec<Self> {
-        let accesses = || nest.accesses.iter().filter(move |a| a.segment == segment);
-        let copy = |n: u32| {
-            accesses().map(move |access| Self {
-                access,
-                constant: access.constant + i64::from(n) * nest.streams[access.stream].delta,
-                kind: kind(&ops[access.at]),
+        let strand = |n: u32| {
+            of_segment(nest, segment).map(move |access| {
+                let delta = nest.streams[access.stream].delta;
+                let op = &ops[access.at];
+                let wide = (lanes > 1).then(|| widened_access(op, delta).0);
+                let op = wide.as_ref().unwrap_or(op);
+                Self {
+                    access,
+                    constant: access.constant + i64::from(n * lanes) * delta,
+                    width: accessed(op).map_or(access.width, |(bytes, _)| bytes.into()),
+                    kind: kind(op),
+                }
             })
         };
-        (0..copies).flat_map(copy).collect()
+        (0..copies / lanes).flat_map(strand).collect()
     }
 
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.access.stream == other.access.stream
-            && self.constant < other.constant + other.access.width
-            && other.constant < self.constant + self.access.width
+            && self.constant < other.constant + other.width
+            && other.constant < self.constant + self.width
     }
 
     /// Whether it is the same place and the same kind of value.

@@ -1,11 +1,12 @@
 //! Several turns of an outer loop, written as one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wasmparser::{BlockType, Operator, ValType};
 
 use super::guard::write_sum;
-use super::nest::{Inner, Nest};
+use super::lanes::{lanes, numbers, widened, widened_access};
+use super::nest::{Access, Inner, Nest};
 use super::path::Segment;
 use super::replace::{Fate, Made, fate};
 use crate::body::Body;
@@ -23,7 +24,7 @@ fn get(local_index: u32) -> Operator<'static> {
     Operator::LocalGet { local_index }
 }
 
-fn set(local_index: u32) -> Operator<'static> {
+fn set_local(local_index: u32) -> Operator<'static> {
     Operator::LocalSet { local_index }
 }
 
@@ -61,14 +62,14 @@ impl<'n, 'a> Copies<'n, 'a> {
             for copy in 0..self.count {
                 out.push(get(local));
                 write_add(step.wrapping_mul(copy), out);
-                out.push(set(self.name(copy, local)));
+                out.push(set_local(self.name(copy, local)));
             }
         }
         let last = self.nest.segments.len() - 1;
         for (n, segment) in self.nest.segments.iter().enumerate() {
             match (segment, &self.nest.inner[n]) {
                 (Segment::Loop(ops), Some(inner)) => {
-                    Loop::of(self, n, inner, ops).write(body, out);
+                    Loop::of(self, n, inner, ops, body).write(body, out);
                 }
                 (Segment::Straight(ops) | Segment::Loop(ops), _) => {
                     for copy in 0..self.count {
@@ -85,7 +86,7 @@ impl<'n, 'a> Copies<'n, 'a> {
     fn renamed(&self, op: &Operator<'a>, copy: u32) -> Operator<'a> {
         match *op {
             Operator::LocalGet { local_index } => get(self.name(copy, local_index)),
-            Operator::LocalSet { local_index } => set(self.name(copy, local_index)),
+            Operator::LocalSet { local_index } => set_local(self.name(copy, local_index)),
             Operator::LocalTee { local_index } => tee(self.name(copy, local_index)),
             ref op => op.clone(),
         }
@@ -103,6 +104,10 @@ struct Loop<'n, 'a> {
     known: Vec<(Made<'n>, u32)>,
     /// Stores that are made after the loop: locals of address and value.
     sunk: Vec<(u32, u32, Operator<'a>)>,
+    /// How many copies go side by side in vectors; a strand is so many.
+    lanes: u32,
+    /// Of each strand, where it has more than one copy: its locals of numbers, and the vectors that hold them inside the loop.
+    vectors: Vec<BTreeMap<u32, u32>>,
 }
 
 impl<'n, 'a> Loop<'n, 'a> {
@@ -111,25 +116,37 @@ impl<'n, 'a> Loop<'n, 'a> {
         segment: usize,
         inner: &'n Inner,
         ops: &'n [Operator<'a>],
+        body: &Body<'a>,
     ) -> Self {
+        let lanes = match copies.count % 2 {
+            0 => lanes(copies.nest, segment, inner, body),
+            _ => 1,
+        };
         Self {
             copies,
             inner,
             ops,
-            turn: Made::turn(copies.nest, segment, ops, copies.count),
+            turn: Made::turn(copies.nest, segment, ops, copies.count, lanes),
             known: Vec::new(),
             sunk: Vec::new(),
+            lanes,
+            vectors: Vec::new(),
         }
+    }
+
+    fn strands(&self) -> u32 {
+        self.copies.count / self.lanes
     }
 
     fn write(mut self, body: &mut Body<'a>, out: &mut Vec<Operator<'a>>) {
         let (copies, inner) = (self.copies, self.inner);
         self.write_invariant_loads(body, out);
+        let set = self.write_packing(body, out);
         let blockty = BlockType::Empty;
         out.push(Operator::Loop { blockty });
-        for copy in 0..copies.count {
-            self.write_turn(copy, body, out);
-            if copy + 1 < copies.count {
+        for strand in 0..self.strands() {
+            self.write_turn(strand, body, out);
+            if strand + 1 < self.strands() {
                 out.push(Operator::Drop);
             }
         }
@@ -138,7 +155,7 @@ impl<'n, 'a> Loop<'n, 'a> {
             if let Some(step) = moves(&local).filter(|step| *step != 0) {
                 out.push(get(copies.name(0, local)));
                 write_add(step, out);
-                out.push(set(copies.name(0, local)));
+                out.push(set_local(copies.name(0, local)));
             }
         }
         out.extend([Operator::BrIf { relative_depth: 0 }, Operator::End]);
@@ -147,12 +164,62 @@ impl<'n, 'a> Loop<'n, 'a> {
             for copy in (1..copies.count).filter(|_| moved) {
                 out.push(get(copies.name(0, local)));
                 write_add(delta.wrapping_mul(copy), out);
-                out.push(set(copies.name(copy, local)));
+                out.push(set_local(copies.name(copy, local)));
             }
         }
+        self.write_unpacking(&set, out);
         for (address, value, store) in self.sunk {
             out.extend([get(address), get(value), store]);
         }
+    }
+
+    /// Puts the numbers of each strand's copies into vectors, where there are any; returns which of them the loop sets.
+    fn write_packing(&mut self, body: &mut Body<'a>, out: &mut Vec<Operator<'a>>) -> BTreeSet<u32> {
+        if self.lanes == 1 {
+            return BTreeSet::new();
+        }
+        let (all, set) = numbers(self.ops, body);
+        for strand in 0..self.strands() {
+            let mut vectors = BTreeMap::new();
+            for &local in &all {
+                let own = self.copies.nest.written.contains(&local);
+                let first = self.vectors.first().and_then(|first| first.get(&local));
+                if let (false, Some(&first)) = (own, first) {
+                    vectors.insert(local, first);
+                    continue;
+                }
+                let vector = body.local(ValType::V128);
+                vectors.insert(local, vector);
+                let [even, odd] = self.pair(strand, local);
+                if !own || self.inner.live_in.contains(&local) {
+                    out.extend([get(even), Operator::F64x2Splat]);
+                    if even != odd {
+                        out.extend([get(odd), Operator::F64x2ReplaceLane { lane: 1 }]);
+                    }
+                    out.push(set_local(vector));
+                }
+            }
+            self.vectors.push(vectors);
+        }
+        set
+    }
+
+    /// Gives the copies of each strand their numbers back.
+    fn write_unpacking(&self, set: &BTreeSet<u32>, out: &mut Vec<Operator<'a>>) {
+        for (strand, vectors) in (0..).zip(&self.vectors) {
+            for &local in set {
+                for (lane, copy) in (0..).zip(self.pair(strand, local)) {
+                    let vector = get(vectors[&local]);
+                    let extract = Operator::F64x2ExtractLane { lane };
+                    out.extend([vector, extract, set_local(copy)]);
+                }
+            }
+        }
+    }
+
+    /// The names of `local` in both copies of `strand`.
+    fn pair(&self, strand: u32, local: u32) -> [u32; 2] {
+        [2 * strand, 2 * strand + 1].map(|copy| self.copies.name(copy, local))
     }
 
     /// Loads before the loop what each turn loads from the same place, to which the loop does not store.
@@ -172,9 +239,10 @@ impl<'n, 'a> Loop<'n, 'a> {
                 continue;
             }
             let op = &self.ops[load.access.at];
-            let (Some((_, ty)), Some((memarg, _))) = (accessed(op), crate::sum::access(op)) else {
+            let Some((memarg, _)) = crate::sum::access(op) else {
                 continue;
             };
+            let (op, ty) = self.access(load.access, op);
             let mut place = load.access.place.clone();
             let beyond = (load.constant - load.access.constant) as u32;
             place.constant = place.constant.wrapping_add(beyond);
@@ -186,19 +254,43 @@ impl<'n, 'a> Loop<'n, 'a> {
                 ..memarg
             };
             let local = body.local(ty);
-            out.extend([crate::sum::with_offset(op, memarg), set(local)]);
+            out.extend([crate::sum::with_offset(&op, memarg), set_local(local)]);
             self.known.push((load, local));
         }
     }
 
-    fn write_turn(&mut self, copy: u32, body: &mut Body<'a>, out: &mut Vec<Operator<'a>>) {
+    /// `access`, which is `op`, for all copies of a strand, and the type of what it moves.
+    fn access(&self, access: &Access, op: &Operator<'a>) -> (Operator<'a>, ValType) {
+        if self.lanes > 1 {
+            return widened_access(op, self.copies.nest.streams[access.stream].delta);
+        }
+        let ty = accessed(op).map_or(ValType::I32, |(_, ty)| ty);
+        (op.clone(), ty)
+    }
+
+    fn write_turn(&mut self, strand: u32, body: &mut Body<'a>, out: &mut Vec<Operator<'a>>) {
         let copies = self.copies;
-        let each = self.turn.len() / copies.count as usize;
-        let mut next = copy as usize * each;
+        let copy = strand * self.lanes;
+        let each = self.turn.len() / self.strands() as usize;
+        let mut next = strand as usize * each;
         // Shared locals that were set already, and what holds their new values.
         let mut temporary: HashMap<u32, u32> = HashMap::new();
+        let vectors = self
+            .vectors
+            .get(strand as usize)
+            .cloned()
+            .unwrap_or_default();
         for op in self.ops {
             match *op {
+                Operator::LocalGet { local_index } if vectors.contains_key(&local_index) => {
+                    out.push(get(vectors[&local_index]));
+                }
+                Operator::LocalSet { local_index } if vectors.contains_key(&local_index) => {
+                    out.push(set_local(vectors[&local_index]));
+                }
+                Operator::LocalTee { local_index } if vectors.contains_key(&local_index) => {
+                    out.push(tee(vectors[&local_index]));
+                }
                 Operator::LocalGet { local_index: local } => match self.inner.shared.get(&local) {
                     _ if temporary.contains_key(&local) => out.push(get(temporary[&local])),
                     Some(delta) => {
@@ -208,18 +300,19 @@ impl<'n, 'a> Loop<'n, 'a> {
                     None => out.push(get(copies.name(copy, local))),
                 },
                 Operator::LocalSet { local_index: local } => {
-                    out.push(set(self.target(local, copy, &mut temporary, body)));
+                    out.push(set_local(self.target(local, copy, &mut temporary, body)));
                 }
                 Operator::LocalTee { local_index: local } => {
                     out.push(tee(self.target(local, copy, &mut temporary, body)));
                 }
-                ref op => match accessed(op) {
-                    Some((_, ty)) => {
-                        self.write_access(next, op, ty, body, out);
-                        next += 1;
-                    }
-                    None => out.push(op.clone()),
-                },
+                ref op if accessed(op).is_some() => {
+                    self.write_access(next, op, body, out);
+                    next += 1;
+                }
+                ref op => {
+                    let wide = (self.lanes > 1).then(|| widened(op)).flatten();
+                    out.push(wide.unwrap_or_else(|| op.clone()));
+                }
             }
         }
     }
@@ -244,18 +337,18 @@ impl<'n, 'a> Loop<'n, 'a> {
         &mut self,
         at: usize,
         op: &Operator<'a>,
-        ty: ValType,
         body: &mut Body<'a>,
         out: &mut Vec<Operator<'a>>,
     ) {
         let made = self.turn[at];
+        let (op, ty) = self.access(made.access, op);
         if !made.access.stores {
             let known = self.known.iter().find(|(known, _)| known.is(&made));
             if let Some(&(_, local)) = known {
                 out.extend([Operator::Drop, get(local)]);
             } else {
                 let local = body.local(ty);
-                out.extend([op.clone(), tee(local)]);
+                out.extend([op, tee(local)]);
                 self.known.push((made, local));
             }
             return;
@@ -263,12 +356,12 @@ impl<'n, 'a> Loop<'n, 'a> {
         let value = body.local(ty);
         let sigma = self.copies.nest.streams[made.access.stream].sigma;
         match fate(&self.turn, at, sigma) {
-            Fate::Made => out.extend([tee(value), op.clone()]),
-            Fate::Overwritten => out.extend([set(value), Operator::Drop]),
+            Fate::Made => out.extend([tee(value), op]),
+            Fate::Overwritten => out.extend([set_local(value), Operator::Drop]),
             Fate::Sunk => {
                 let address = body.local(ValType::I32);
-                out.extend([set(value), set(address)]);
-                self.sunk.push((address, value, op.clone()));
+                out.extend([set_local(value), set_local(address)]);
+                self.sunk.push((address, value, op));
             }
         }
         self.known.retain(|(known, _)| !known.overlaps(&made));

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use proptest::prelude::*;
 use wasm_post_link::{Passes, rewrite};
+use wasmparser::{Operator, Parser, Payload};
 
 use crate::{outcome, same};
 
@@ -42,6 +43,8 @@ struct Nest {
     carries: bool,
     /// Half of the inner loops stand in two forms, as compilers write them.
     forms: bool,
+    /// All accesses are of numbers of 64 bits.
+    numbers: bool,
 }
 
 impl Nest {
@@ -65,6 +68,14 @@ impl Nest {
             }
             let (offset, ty) = (access.offset, if access.wide { "v128" } else { "i64" });
             let line = match (access.stores, access.wide) {
+                (true, _) if self.numbers => {
+                    format!("(f64.store offset={offset} {address} (local.get $y))")
+                }
+                (false, _) if self.numbers => {
+                    let load = format!("(f64.load offset={offset} {address})");
+                    let less = "(f64.mul (local.get $y) (f64.const 0.25))";
+                    format!("(local.set $y (f64.add {less} {load}))")
+                }
                 (true, true) => format!("(v128.store offset={offset} {address} (local.get $x))"),
                 (true, false) => format!(
                     "(i64.store offset={offset} {address} (i64x2.extract_lane 0 (local.get $x)))"
@@ -128,17 +139,27 @@ impl Nest {
         let fresh = if self.carries {
             ""
         } else {
-            "(local.set $x (v128.const i32x4 1 2 3 4))"
+            "(local.set $x (v128.const i32x4 1 2 3 4)) (local.set $y (f64.const 1.5))"
         };
+        // All numbers are finite: what is no number may have any bits.
+        let filling = if self.numbers {
+            "(f64.store (i32.and (local.get $i) (i32.const -8)) (f64.convert_i32_s {hash}))"
+        } else {
+            "(i32.store (local.get $i) {hash})"
+        };
+        let filling = filling.replace(
+            "{hash}",
+            "(i32.mul (i32.add (local.get $i) (i32.const 77)) (i32.const -1640531535))",
+        );
         let text = format!(
             r#"(module (memory (export "memory") 1)
             (func $fill (local $i i32)
               (loop $l
-                (i32.store (local.get $i) (i32.mul (i32.add (local.get $i) (i32.const 77)) (i32.const -1640531535)))
+                {filling}
                 (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4))) (i32.const 65536)))))
             (start $fill)
             (func (export "f") (param $p0 i32) (param $p1 i32) (param $p2 i32) (param $m i32) (param $n i32) (param $form i32)
-              (result i32) (local $i i32) (local $j i32) (local $x v128)
+              (result i32) (local $i i32) (local $j i32) (local $x v128) (local $y f64)
               (block $out
                 (loop $l
                   {fresh}
@@ -147,7 +168,9 @@ impl Nest {
                   {after}
                   (br_if $l (i32.ne (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $m)))
                   (br $out)))
-              (i32.add (i32.add (local.get $i) (local.get $j)) (i32x4.extract_lane 1 (local.get $x)))))"#
+              (i32.add (i32.add (local.get $i) (local.get $j))
+                (i32.add (i32x4.extract_lane 1 (local.get $x))
+                  (i32.wrap_i64 (i64.shr_u (i64.reinterpret_f64 (local.get $y)) (i64.const 25)))))))"#
         );
         wat::parse_str(text).expect("a module")
     }
@@ -179,13 +202,19 @@ fn nest() -> impl Strategy<Value = Nest> {
         accesses(4),
         accesses(3),
     );
-    let flags = (0..6_u8, 0..5_u8, 0..3_u8, prop::option::of(1..12_i32));
+    let flags = (
+        0..6_u8,
+        0..5_u8,
+        0..3_u8,
+        any::<bool>(),
+        prop::option::of(1..12_i32),
+    );
     (lists, strides(), strides(), flags).prop_map(
         |(
             (before, inner, second, after),
             inner_strides,
             outer_strides,
-            (triangular, carries, forms, turns),
+            (triangular, carries, forms, numbers, turns),
         )| Nest {
             before,
             inner,
@@ -197,6 +226,7 @@ fn nest() -> impl Strategy<Value = Nest> {
             triangular: triangular == 0,
             carries: carries == 0,
             forms: forms == 0,
+            numbers,
         },
     )
 }
@@ -217,8 +247,13 @@ fn tidy(mut nest: Nest) -> Nest {
             };
         }
     }
-    nest.inner_strides[0] = 16;
-    nest.outer_strides[0] = 16;
+    let width = if nest.numbers { 8 } else { 16 };
+    nest.inner_strides[0] = width;
+    nest.outer_strides[0] = width;
+    if nest.numbers {
+        // Elements that neighbouring turns access lie side by side.
+        nest.outer_strides[1] = width;
+    }
     Nest {
         triangular: false,
         carries: false,
@@ -235,7 +270,7 @@ proptest! {
         nest in prop_oneof![nest(), nest().prop_map(tidy)],
         p in prop::array::uniform3(prop_oneof![6 => 1..7_i32, 1 => Just(8_i32), 1 => Just(0_i32)]),
         near in prop::array::uniform3(prop_oneof![3 => Just(0_i32), 1 => -600..600_i32]),
-        m in 1..14_i32,
+        m in 1..24_i32,
         n in 1..14_i32,
         form in 0..2_i32,
         jam in 2..6_usize,
@@ -244,7 +279,8 @@ proptest! {
         let wasm = nest.module();
         let passes = Passes { jam, copies, ..Passes::default() };
         let (new, _) = rewrite(&wasm, passes).expect("a module");
-        let place = |at: usize| p[at] * (PAGE_BYTES / 8) - 100 + near[at];
+        let aligned = if nest.numbers { !7 } else { !0 };
+        let place = |at: usize| (p[at] * (PAGE_BYTES / 8) - 100 + near[at]) & aligned;
         let arguments = [place(0), place(1), place(2), m, n, form];
         prop_assert!(same(&wasm, &new, &arguments), "{arguments:?}");
     }
@@ -286,6 +322,17 @@ fn product() -> Nest {
         triangular: false,
         carries: false,
         forms: false,
+        numbers: false,
+    }
+}
+
+/// [`product`] of numbers: the sums for neighbouring `i` grow side by side.
+fn product_of_numbers() -> Nest {
+    Nest {
+        numbers: true,
+        inner_strides: [0, 8, 256],
+        outer_strides: [8, 0, 8],
+        ..product()
     }
 }
 
@@ -321,6 +368,46 @@ fn sums_and_updates_are_made_several_turns_at_once() {
         ..update()
     };
     assert_eq!(jammed(&both), 1);
+}
+
+/// How many additions of two numbers at once there are.
+fn paired(nest: &Nest) -> usize {
+    let (new, _) = rewrite(&nest.module(), Passes::default()).expect("a module");
+    let bodies = Parser::new(0).parse_all(&new).filter_map(|payload| {
+        let Ok(Payload::CodeSectionEntry(body)) = payload else {
+            return None;
+        };
+        Some(body.get_operators_reader().expect("operators"))
+    });
+    let pairs = |op: &Result<Operator<'_>, _>| matches!(op, Ok(Operator::F64x2Add));
+    bodies
+        .flat_map(IntoIterator::into_iter)
+        .filter(pairs)
+        .count()
+}
+
+#[test]
+fn sums_of_neighbouring_turns_are_made_in_vectors() {
+    assert!(paired(&product_of_numbers()) > 0);
+    let columns = Nest {
+        outer_strides: [8, 0, 264],
+        ..product_of_numbers()
+    };
+    assert_eq!(paired(&columns), 0, "what is loaded lies apart");
+    // What the first of two turns stores the second one loads before: side by side it would come too late.
+    let before = Access {
+        constant: -8,
+        ..load(0, true, true)
+    };
+    let after = Nest {
+        inner: vec![before, store(0, true, true)],
+        inner_strides: [256, 0, 0],
+        outer_strides: [8, 0, 0],
+        before: Vec::new(),
+        after: Vec::new(),
+        ..product_of_numbers()
+    };
+    assert_eq!(paired(&after), 0);
 }
 
 #[test]
@@ -371,7 +458,7 @@ fn turns_whose_order_shows_are_left_alone() {
 
 #[test]
 fn arrays_in_each_others_way_are_seen() {
-    for nest in [product(), update()] {
+    for nest in [product(), update(), product_of_numbers()] {
         let wasm = nest.module();
         let passes = Passes {
             copies: 1,
@@ -389,7 +476,7 @@ fn arrays_in_each_others_way_are_seen() {
 
 #[test]
 fn what_traps_on_the_way_leaves_the_stores_before_it() {
-    for nest in [product(), update()] {
+    for nest in [product(), update(), product_of_numbers()] {
         let wasm = nest.module();
         let (new, _) = rewrite(&wasm, Passes::default()).expect("a module");
         for (pointer, below) in [(0, 300), (1, 90), (2, 1500), (2, -8), (1, 0)] {
@@ -408,7 +495,7 @@ fn what_traps_on_the_way_leaves_the_stores_before_it() {
 
 #[test]
 fn turns_are_counted_as_the_loops_test_them() {
-    for nest in [product(), update()] {
+    for nest in [product(), update(), product_of_numbers()] {
         let wasm = nest.module();
         let (new, _) = rewrite(&wasm, Passes::default()).expect("a module");
         for m in 1..12 {

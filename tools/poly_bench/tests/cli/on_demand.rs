@@ -1,0 +1,91 @@
+//! What is not built yet is built in a checkout, by its Makefile, and by nothing else.
+
+use std::fs;
+use std::process::Command;
+
+use crate::bench::{BOTH, Bench, OUTPUTS, Ran, put_executable};
+
+/// A home that is `build` of a checkout, whose Makefile writes down what it is asked for and then does `recipe`; the native
+/// poly_gemm-small lies in `away`.
+fn checkout(recipe: &str) -> Option<Bench> {
+    if Command::new("make").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: building on demand: no `make`: apt-get install make");
+        return None;
+    }
+    let bench = Bench::new()?;
+    fs::create_dir(bench.path("build")).expect("a directory");
+    for part in ["polybench_native", "store"] {
+        let to = bench.path("build").join(part);
+        fs::rename(bench.path(part), to).expect("moved");
+    }
+    let program = bench.path("build/polybench_native/bin/poly_gemm-small");
+    fs::rename(program, bench.path("away")).expect("moved");
+    fs::create_dir(bench.path("polybench-src")).expect("a directory");
+    fs::write(bench.path("polybench-src/build.mk"), "").expect("written");
+    for tool in ["wasm-post-link", "faasm-driver"] {
+        put_executable(&bench.path("target/release"), tool, b"");
+    }
+    let asked = "$(POLYBENCH_KERNELS)/$(POLYBENCH_DATASETS)/$(POLYBENCH_TYPES)/$(POLYBENCH_BUILDS)";
+    let makefile = format!("polybench-on-demand:\n\t@echo '{asked}' >>asked\n\t@{recipe}\n");
+    fs::write(bench.path("Makefile"), makefile).expect("written");
+    Some(bench)
+}
+
+fn measure(bench: &Bench) -> Ran {
+    let line = format!("gemm 1 1 --dataset mini,small {BOTH} {OUTPUTS}");
+    let mut command = bench.command(&line);
+    command
+        .env("FAASM_BENCH_HOME", bench.path("build"))
+        .env_remove("CARGO_TARGET_DIR");
+    command.output().expect("poly_bench").into()
+}
+
+fn asked(bench: &Bench) -> String {
+    fs::read_to_string(bench.path("asked")).unwrap_or_default()
+}
+
+#[test]
+fn what_is_missing_is_built_and_measured() {
+    let Some(bench) = checkout("mv away build/polybench_native/bin/poly_gemm-small") else {
+        return;
+    };
+    let ran = measure(&bench);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told = "not built yet or stale: 1 (first poly_gemm-small, native)";
+    assert!(ran.stderr.contains(told), "{ran:?}");
+    assert_eq!(asked(&bench), "gemm/small/default/native\n");
+    assert_eq!(bench.rows().len(), 4);
+    // All is there: nothing is built.
+    fs::remove_dir_all(bench.path("run")).expect("removed");
+    assert_eq!(measure(&bench).code, Some(0));
+    assert_eq!(asked(&bench), "gemm/small/default/native\n");
+}
+
+#[test]
+fn a_build_that_fails_is_told() {
+    let Some(bench) = checkout("echo no such compiler >&2; exit 7") else {
+        return;
+    };
+    let words = ["no such compiler", "polybench-on-demand", "make setup"];
+    measure(&bench).assert_failed(3, &words);
+    assert!(!bench.path("run").exists(), "nothing was made");
+}
+
+#[test]
+fn a_build_that_leaves_something_out_is_told() {
+    let Some(bench) = checkout("true") else {
+        return;
+    };
+    let words = ["poly_gemm-small is missing", "`make polybench-native`"];
+    measure(&bench).assert_failed(3, &words);
+}
+
+#[test]
+fn without_the_tools_that_build_nothing_is_built() {
+    let Some(bench) = checkout("true") else {
+        return;
+    };
+    fs::remove_file(bench.path("target/release/wasm-post-link")).expect("removed");
+    measure(&bench).assert_failed(3, &["poly_gemm-small is missing"]);
+    assert_eq!(asked(&bench), "");
+}

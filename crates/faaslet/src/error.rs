@@ -7,6 +7,7 @@ use std::time::Duration;
 use measure_core::base::lock::LockError;
 use measure_core::base::trust::TrustError;
 use measure_core::driver_kit::bare_thread::no_thread;
+use second_engine::SecondEngineError;
 
 use crate::budget::OverBudget;
 use crate::netns::NetnsError;
@@ -63,6 +64,17 @@ pub enum FaasletError {
         /// What of that process is not to be had.
         source: confine::ConfineError,
     },
+    /// The second engine does not make code of it.
+    #[error("{what} cannot be compiled by way of C: {source}")]
+    SecondEngine {
+        /// The function.
+        what: String,
+        /// What of it that engine does not do, or what a tool of its said.
+        source: SecondEngineError,
+    },
+    /// Making the second engine's code of it takes too long to be done by the way.
+    #[error("{0} has not been compiled by way of C")]
+    NotCompiled(String),
     /// A snapshot of it cannot be taken.
     #[error("cannot take a snapshot of {what}: {cause}")]
     Snapshot {

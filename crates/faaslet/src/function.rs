@@ -1,9 +1,12 @@
 //! A function, loaded and ready to be started any number of times, each time in a fresh instance.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use measure_core::base::clock::PhaseClock;
+use measure_core::base::trust;
+use second_engine::Parts;
 use wasmtime::unix::StoreExt;
 use wasmtime::{
     ExternType, Instance, InstancePre, Linker, Module, ModuleExport, Store as WasmStore, Trap,
@@ -17,7 +20,7 @@ use crate::error::{FaasletError, ProcExit, SetupError, StartError, Stop};
 use crate::files::descriptors::Descriptors;
 use crate::grants::Grants;
 use crate::host::{Given, Host};
-use crate::library::Library;
+use crate::library::{self, Library};
 use crate::validate::within_limits;
 use crate::wasi;
 
@@ -94,11 +97,25 @@ impl Function {
         grants: Grants,
     ) -> Result<Self, FaasletError> {
         within_limits(engine, what, wasm)?;
-        let library = Arc::new(Library::open(path, wasm)?);
-        let adapter = library
-            .adapter(engine.wasmtime())
+        let parts = Parts::read(wasm).map_err(|e| FaasletError::refused(what, e))?;
+        let adapter = Module::new(engine.wasmtime(), library::adapter(&parts))
             .map_err(|e| FaasletError::refused(what, format!("{e:#}")))?;
-        Self::link(engine, what, &adapter, Some(&library), grants)
+        let file = trust::open(path)?.into_file();
+        Self::by_library(engine, what, file, &parts, &adapter, grants)
+    }
+
+    /// The function of which `parts` are, whose library is `file`, which the trusted alone can write to, and whose adapter is
+    /// `module`.
+    pub(crate) fn by_library(
+        engine: &FaasletEngine,
+        what: &str,
+        file: File,
+        parts: &Parts<'_>,
+        module: &Module,
+        grants: Grants,
+    ) -> Result<Self, FaasletError> {
+        let library = Arc::new(Library::open(file, what, parts, module)?);
+        Self::link(engine, what, module, Some(&library), grants)
     }
 
     fn link(

@@ -1,9 +1,9 @@
-//! What a library of a module and its loader agree on: one start, the ways it comes back, the library's two functions.
+//! What a library of a module and its loader agree on: one start, the ways it comes back, what the library offers.
 //!
 //! It is stated here. C gets the numbers from `header`, which also has every file of every library checked against the
-//! layout of [`Start`]: a library that does not agree does not compile. Function types are stated again in `library.h`.
+//! layout of [`Start`] and [`Layout`]: a library that does not agree does not compile. Function types are stated again in `library.h`.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, CString, c_void};
 use std::fmt::Write;
 use std::mem::offset_of;
 
@@ -18,6 +18,15 @@ pub struct Start {
     pub call: unsafe extern "C" fn(context: *mut c_void, import: u32, values: *mut u64) -> i32,
     /// Grows the memory by so many pages of 64 KiB, in place; how many it had before, -1, or [`GROW_STOPPED`].
     pub grow: unsafe extern "C" fn(context: *mut c_void, pages: u64) -> i64,
+    /// Room for what the library keeps of this start besides memory, as large as [`Layout`] says: the loader's, so that nothing
+    /// is lost wherever a start is left. All zero before [`MAKE`].
+    pub block: *mut c_void,
+    /// For [`MAKE`]: what mutable globals of numbers begin with, 16 bytes for each.
+    pub globals: *const u128,
+    /// For [`RUN`]: what is run first, if anything is.
+    pub begin: Option<Entry>,
+    /// For [`RUN`]: the program.
+    pub entry: Option<Entry>,
     /// The memory, which must not move. No access of the module reaches beyond the guard that its loader has behind it.
     pub memory: *mut u8,
     /// Its size at first.
@@ -30,11 +39,36 @@ pub struct Start {
     pub back: *mut c_void,
 }
 
-/// Name of the function that runs the module once, in a fresh instance.
+/// Name of the function that makes a block: an instance that nothing of has run, and its tables.
+pub const MAKE: &CStr = c"faaslet_make";
+/// Name of the function that runs the module once, in a block as [`MAKE`] left it.
 pub const RUN: &CStr = c"faaslet_run";
-/// The type of [`RUN`]: a start's [`Status`], as a number.
+/// The type of [`MAKE`] and [`RUN`]: a start's [`Status`], as a number.
 pub type Run = unsafe extern "C" fn(start: *mut Start) -> i32;
-/// Name of the function that makes [`RUN`] return a status, from wherever the module's code was interrupted. It is never
+/// A function of the module that can be run, on the block of a start.
+pub type Entry = unsafe extern "C" fn(block: *mut c_void);
+
+/// Name of the function that runs function `index` of the module.
+#[must_use]
+pub fn entry_symbol(index: u32) -> CString {
+    // Digits have no zero byte.
+    CString::new(format!("faaslet_entry_{index}")).unwrap_or_default()
+}
+
+/// How large a library's blocks are; `struct faaslet_layout` in C.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// All of a block.
+    pub block_bytes: u64,
+    /// Its first part, which a run may change. What comes after it stays as [`MAKE`] left it.
+    pub changed_bytes: u64,
+}
+
+/// Name of a library's [`Layout`].
+pub const LAYOUT: &CStr = c"faaslet_layout";
+
+/// Name of the function that makes [`MAKE`] or [`RUN`] return a status, from wherever the module's code was interrupted. It is never
 /// called, but gone on at, with the start and the status for arguments.
 pub const ESCAPE: &CStr = c"faaslet_escape";
 
@@ -100,7 +134,7 @@ impl Status {
 }
 
 /// Offset and size of each field of [`Start`], in bytes.
-fn fields() -> [(&'static str, usize, usize); 8] {
+fn fields() -> [(&'static str, usize, usize); 12] {
     fn size<T>(_: fn(&Start) -> &T) -> usize {
         size_of::<T>()
     }
@@ -117,6 +151,10 @@ fn fields() -> [(&'static str, usize, usize); 8] {
         field!(context),
         field!(call),
         field!(grow),
+        field!(block),
+        field!(globals),
+        field!(begin),
+        field!(entry),
         field!(memory),
         field!(memory_bytes),
         field!(stack_limit),
@@ -142,6 +180,14 @@ pub(crate) fn header() -> String {
     for (name, offset, size) in fields() {
         check(format!("__builtin_offsetof({start}, {name}) == {offset}"));
         check(format!("sizeof((({start} *)0)->{name}) == {size}"));
+    }
+    let layout = "struct faaslet_layout";
+    check(format!("sizeof({layout}) == {}", size_of::<Layout>()));
+    for (name, offset) in [
+        ("block_bytes", offset_of!(Layout, block_bytes)),
+        ("changed_bytes", offset_of!(Layout, changed_bytes)),
+    ] {
+        check(format!("__builtin_offsetof({layout}, {name}) == {offset}"));
     }
     c.push('\n');
     c
@@ -178,7 +224,7 @@ mod tests {
         for (status, name) in Status::ALL {
             more += &format!("_Static_assert({name} == {}, \"\");\n", *status as i32);
         }
-        for (name, ty) in [(RUN, "int32_t"), (ESCAPE, "void")] {
+        for (name, ty) in [(MAKE, "int32_t"), (RUN, "int32_t"), (ESCAPE, "void")] {
             let name = name.to_str().expect("ASCII");
             more += &format!("_Static_assert(__builtin_types_compatible_p(typeof({name}(0");
             more += if ty == "void" { ", 0" } else { "" };
@@ -198,6 +244,11 @@ mod tests {
                 "uintptr_t other; volatile uintptr_t escape_sp;",
             ),
             ("uintptr_t stack_limit;", "uint32_t stack_limit;"),
+            ("    void *block;\n", ""),
+            (
+                "    uint64_t changed_bytes;",
+                "    uint64_t other, changed_bytes;",
+            ),
         ] {
             let other = LIBRARY_H.replacen(ours, theirs, 1);
             assert_ne!(other, LIBRARY_H, "{ours}");

@@ -15,7 +15,9 @@ use measure_core::base::label::is_gone;
 use wasm_interface::Interface;
 
 use crate::error::SecondEngineError;
-use crate::interface::{calls, calls_in_c, check};
+use crate::glue::glue;
+use crate::interface::check;
+use crate::parts::Parts;
 use crate::relaxed::without_relaxed;
 use crate::toolchain::{Toolchain, sources};
 use crate::trampolines::with_trampolines;
@@ -50,16 +52,16 @@ impl Toolchain {
         limit: Duration,
     ) -> Result<(), SecondEngineError> {
         let interface = Interface::read(wasm)?;
-        check(&interface, wasm, guard_bytes)?;
-        let lowered = with_trampolines(without_relaxed(wasm)?)?;
-        let calls = calls(&interface)?;
+        let changes_tables = check(&interface, wasm, guard_bytes)?;
+        wasmparser::validate(wasm)?;
+        let parts = Parts::read(wasm)?;
+        let lowered = with_trampolines(without_relaxed(&parts.code)?)?;
         let work = Work::beside(to)?;
         let seen = self.directories();
         let room = Room {
             work: &work.0,
             seen: &seen,
-            compile_limits: CompileLimits::from_env()
-                .map_err(|e| SecondEngineError::Unsupported(e.to_string()))?,
+            compile_limits: self.limits()?,
             module_bytes: wasm.len() as u64,
             limit,
         };
@@ -71,7 +73,7 @@ impl Toolchain {
         for (name, text) in sources() {
             write(name, text.as_bytes())?;
         }
-        write("imports.c", calls_in_c(&calls).as_bytes())?;
+        write("glue.c", glue(&parts, changes_tables).as_bytes())?;
         let files = wasm.len().div_ceil(FILE_BYTES).clamp(1, FILES_MAX);
         let outputs = PathBuf::from(format!("--num-outputs={files}"));
         let (module, c, library) = (file("module.wasm"), file("module.c"), file("library.so"));
@@ -89,13 +91,12 @@ impl Toolchain {
         let import_count = Interface::read(&lowered)?.imports.len();
         let has_imports = import_count > 0;
         // Those that were added are the multiply-adds. That the bytes differ would say nothing: every module is written anew.
-        let has_relaxed = import_count > calls.len();
+        let has_relaxed = import_count > parts.calls.len();
         let mut sources: Vec<PathBuf> = match files {
             1 => vec![c],
             n => (0..n).map(|i| file(&format!("module_{i}.c"))).collect(),
         };
-        sources.extend(["imports.c", "library.c", "bytes.c"].map(file));
-        sources.push(self.runtime());
+        sources.extend(["glue.c", "library.c", "bytes.c"].map(file));
         let objects = side_by_side(&sources, |source| {
             let object = work
                 .0
@@ -227,8 +228,24 @@ fn run(
         Ok(_) => Ok(()),
         Err(ConfineError::GivenUp) => Err(SecondEngineError::Interrupted),
         Err(ConfineError::WallTime(limit)) => Err(SecondEngineError::Timeout { tool, limit }),
+        Err(ConfineError::Failed { code, how, said }) => {
+            let said = first_error(&said).to_owned();
+            let source = ConfineError::Failed { code, how, said };
+            Err(SecondEngineError::Tool { tool, source })
+        }
         Err(source) => Err(SecondEngineError::Tool { tool, source }),
     }
+}
+
+/// The first error that a C compiler tells in the line `said`, without the directory and the source; else all of it.
+fn first_error(said: &str) -> &str {
+    let Some(at) = said.find(": error: ") else {
+        return said;
+    };
+    let told = &said[said[..at].rfind('/').map_or(0, |slash| slash + 1)..];
+    // What follows is the line of the source, after its number and a bar.
+    let end = told.find(" | ").and_then(|bar| told[..bar].rfind(' '));
+    &told[..end.unwrap_or(told.len())]
 }
 
 /// What the tools work in.
@@ -260,6 +277,15 @@ mod tests {
         }
         remove_left_behind(dir.path());
         assert!(!dead.exists() && alive.exists() && other.exists());
+    }
+
+    #[test]
+    fn of_a_compiler_the_first_error_is_quoted() {
+        let said = "/w/.wasm2c-7-it/module.c:12:7: error: expected ';' at end of declaration 12 | f32 u32 var_i0; | ^ | ; /w/x.c:13:1: error: no";
+        let first = "module.c:12:7: error: expected ';' at end of declaration";
+        assert_eq!(first_error(said), first);
+        assert_eq!(first_error(first), first);
+        assert_eq!(first_error("no luck"), "no luck");
     }
 
     #[test]

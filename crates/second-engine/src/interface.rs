@@ -22,12 +22,12 @@ pub struct Call {
 
 /// Checks that `wasm`, of which `interface` was read, is a WASI program that a library can be made of: it exports `_start` and
 /// `memory`, imports functions of [`WASI`] alone, has one memory, none of whose accesses reaches beyond `guard_bytes` behind what
-/// an index can reach, and does not grow its table.
+/// an index can reach, and does not grow its table. Whether it has an instruction that changes one.
 pub(crate) fn check(
     interface: &Interface,
     wasm: &[u8],
     guard_bytes: u64,
-) -> Result<(), SecondEngineError> {
+) -> Result<bool, SecondEngineError> {
     // The name becomes one in C.
     let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_';
     let foreign: Vec<String> = interface
@@ -43,9 +43,10 @@ pub(crate) fn check(
     if interface.memories.iter().any(|memory| memory.memory64) {
         return Err(unsupported("its memory is one of 64 bits"));
     }
+    let mut changes_tables = false;
     for payload in Parser::new(0).parse_all(wasm) {
         if let Payload::CodeSectionEntry(body) = payload? {
-            check_body(&body, guard_bytes)?;
+            changes_tables |= check_body(&body, guard_bytes)?;
         }
     }
     if !foreign.is_empty() {
@@ -61,18 +62,25 @@ pub(crate) fn check(
             "it is no WASI program: it must export _start and memory",
         ));
     }
-    Ok(())
+    Ok(changes_tables)
 }
 
 fn unsupported(why: &str) -> SecondEngineError {
     SecondEngineError::Unsupported(why.to_owned())
 }
 
-fn check_body(body: &FunctionBody<'_>, guard_bytes: u64) -> Result<(), SecondEngineError> {
+/// Whether a function changes a table, unless it is refused.
+fn check_body(body: &FunctionBody<'_>, guard_bytes: u64) -> Result<bool, SecondEngineError> {
+    let mut changes_tables = false;
     for op in body.get_operators_reader()? {
         let op = op?;
-        if matches!(op, Operator::TableGrow { .. }) {
-            return Err(unsupported("it grows a table"));
+        match op {
+            Operator::TableGrow { .. } => return Err(unsupported("it grows a table")),
+            Operator::TableSet { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableInit { .. } => changes_tables = true,
+            _ => {}
         }
         if let Some(memarg) = memarg(&op)
             && memarg.offset + WIDEST_BYTES > guard_bytes
@@ -83,7 +91,7 @@ fn check_body(body: &FunctionBody<'_>, guard_bytes: u64) -> Result<(), SecondEng
             )));
         }
     }
-    Ok(())
+    Ok(changes_tables)
 }
 
 /// Where `op` accesses memory.
@@ -136,43 +144,6 @@ pub fn calls(interface: &Interface) -> Result<Vec<Call>, SecondEngineError> {
         })
     };
     interface.imports.iter().map(call).collect()
-}
-
-/// The functions that the C code of a module makes `calls` by.
-pub(crate) fn calls_in_c(calls: &[Call]) -> String {
-    let mut c = String::from("#include \"library.h\"\n#include \"module.h\"\n\n");
-    let name_of = |ty: ValType| if ty == ValType::I64 { "u64" } else { "u32" };
-    for (i, call) in calls.iter().enumerate() {
-        let params: String = call
-            .params
-            .iter()
-            .enumerate()
-            .map(|(n, ty)| format!(", {} a{n}", name_of(*ty)))
-            .collect();
-        let values: Vec<String> = (0..call.params.len().max(1))
-            .map(|n| {
-                if n < call.params.len() {
-                    format!("a{n}")
-                } else {
-                    "0".to_owned()
-                }
-            })
-            .collect();
-        let result = call.result.map_or("void", name_of);
-        let returned = if call.result.is_some() {
-            format!(" return ({result})values[0];")
-        } else {
-            String::new()
-        };
-        // wasm2c doubles an underscore in the names of modules.
-        c.push_str(&format!(
-            "{result} w2c_wasi__snapshot__preview1_{}(struct w2c_wasi__snapshot__preview1 *host{params})\n\
-             {{ uint64_t values[] = {{{}}}; call_host(host, {i}, values);{returned} }}\n",
-            call.name,
-            values.join(", "),
-        ));
-    }
-    c
 }
 
 #[cfg(test)]
@@ -244,25 +215,5 @@ mod tests {
         }
         assert_eq!(store(last), None);
         assert!(store(last + 1).expect("refused").contains("guard"));
-    }
-
-    #[test]
-    fn imports_are_called_by_their_number() {
-        let text = r#"(module
-            (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
-            (import "wasi_snapshot_preview1" "fd_seek" (func (param i32 i64 i32 i32) (result i32)))
-            (import "wasi_snapshot_preview1" "sched_yield" (func (result i32))))"#;
-        let interface = Interface::read(&wat::parse_str(text).expect("a module")).expect("read");
-        let c = calls_in_c(&calls(&interface).expect("calls"));
-        for line in [
-            "void w2c_wasi__snapshot__preview1_proc_exit(struct w2c_wasi__snapshot__preview1 *host, u32 a0)\n\
-             { uint64_t values[] = {a0}; call_host(host, 0, values); }",
-            "*host, u32 a0, u64 a1, u32 a2, u32 a3)\n\
-             { uint64_t values[] = {a0, a1, a2, a3}; call_host(host, 1, values); return (u32)values[0]; }",
-            "sched_yield(struct w2c_wasi__snapshot__preview1 *host)\n\
-             { uint64_t values[] = {0}; call_host(host, 2, values); return (u32)values[0]; }",
-        ] {
-            assert!(c.contains(line), "{c}");
-        }
     }
 }

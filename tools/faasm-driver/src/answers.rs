@@ -18,6 +18,14 @@ pub(crate) fn driver_error(error: FaasletError) -> DriverError {
         },
         FaasletError::Lock(cause) => cause.into(),
         FaasletError::Netns(cause) => no_namespaces(&cause),
+        why @ FaasletError::SecondEngine { .. } => DriverError::Unavailable {
+            why: why.to_string(),
+            mend: "run it on the rungs without -llvm".to_owned(),
+        },
+        FaasletError::NotCompiled(id) => DriverError::Unavailable {
+            mend: format!("`faasm-driver codegen --llvm {id}` does it once, in minutes"),
+            why: FaasletError::NotCompiled(id).to_string(),
+        },
         other => DriverError::library(other),
     }
 }

@@ -3,11 +3,13 @@
 use faaslet::netns;
 use faaslet::store::Codegen;
 use measure_core::base::exit::Exit;
+use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::base::progress::Line;
 use measure_core::driver_kit::DriverError;
 
 use crate::answers::{driver_error, function_id, netns_error, say};
+use crate::second_engine;
 use crate::settings::Settings;
 use crate::snapshot::{self, SnapshotFlags};
 
@@ -15,28 +17,38 @@ fn catch_signals() -> Result<(), DriverError> {
     interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))
 }
 
+/// The functions that were named, else all that there is something to do for.
+fn chosen(
+    settings: &Settings,
+    flags: &SnapshotFlags,
+    functions: &[String],
+) -> Result<Vec<FunctionId>, DriverError> {
+    if functions.is_empty() && flags.snapshot {
+        return snapshot::candidates(settings);
+    }
+    if functions.is_empty() {
+        return settings.store.list().map_err(driver_error);
+    }
+    functions.iter().map(|f| function_id(f)).collect()
+}
+
 pub(crate) fn codegen(
     settings: &Settings,
     flags: &SnapshotFlags,
+    llvm: bool,
     functions: &[String],
 ) -> Result<Exit, DriverError> {
     catch_signals()?;
     let engine = settings.open_engine().map_err(driver_error)?;
-    let ids = if functions.is_empty() && flags.snapshot {
-        snapshot::candidates(settings)?
-    } else if functions.is_empty() {
-        settings.store.list().map_err(driver_error)?
-    } else {
-        functions
-            .iter()
-            .map(|f| function_id(f))
-            .collect::<Result<_, _>>()?
-    };
+    let ids = chosen(settings, flags, functions)?;
     if ids.is_empty() && !flags.snapshot {
         eprintln!(
             "nothing to compile: no function in {}",
             settings.store.root().display()
         );
+    }
+    if llvm {
+        settings.second_engine.tools()?;
     }
     // One function that is refused does not keep the others from being compiled.
     let mut first_error = None;
@@ -50,19 +62,26 @@ pub(crate) fn codegen(
         } else {
             (settings.store.codegen(&engine, &id), "compiled")
         };
-        match made {
-            Ok(Codegen::Compiled) => say(&format!("{id}: {done}"))?,
-            Ok(Codegen::Present) => say(&format!("{id}: up to date"))?,
-            Err(error) => {
-                if let Some(exit) = interrupt::received() {
-                    return Ok(exit);
+        let mut outcomes = vec![(made.map_err(driver_error), done)];
+        if llvm && outcomes[0].0.is_ok() {
+            let made = second_engine::codegen(settings, &engine, &id);
+            outcomes.push((made, "compiled by way of C"));
+        }
+        for (made, done) in outcomes {
+            match made {
+                Ok(Codegen::Compiled) => say(&format!("{id}: {done}"))?,
+                Ok(Codegen::Present) => say(&format!("{id}: up to date"))?,
+                Err(error) => {
+                    if let Some(exit) = interrupt::received() {
+                        return Ok(exit);
+                    }
+                    eprintln!("{id}: {error}");
+                    first_error.get_or_insert(error);
                 }
-                eprintln!("{id}: {error}");
-                first_error.get_or_insert(error);
             }
         }
     }
-    first_error.map_or(Ok(Exit::Ok), |error| Err(driver_error(error)))
+    first_error.map_or(Ok(Exit::Ok), Err)
 }
 
 pub(crate) fn list(settings: &Settings) -> Result<Exit, DriverError> {

@@ -9,6 +9,7 @@ mod limits;
 mod remote;
 mod rung;
 mod rungs;
+mod second_engine;
 mod serve;
 mod settings;
 mod snapshot;
@@ -27,6 +28,7 @@ use structopt::StructOpt;
 
 use budget::BudgetOptions;
 use driver::Faaslets;
+use second_engine::SecondEngine;
 use serve::ServeOptions;
 use settings::Settings;
 use snapshot::{GrantOptions, SnapshotFlags};
@@ -42,6 +44,7 @@ const EXAMPLES: &str = "EXAMPLES:
     faasm-driver serve                              (upload --host 127.0.0.1:8080 ... uses it)
     faasm-driver codegen
     faasm-driver codegen --snapshot demo/sieve
+    faasm-driver codegen --llvm demo/sieve          (by wasm2c and clang, for the rungs ...-llvm)
     faasm-driver grant demo/reader --dir /srv/texts::/texts --env LANG=C
     faasm-driver netns 100
 ";
@@ -79,6 +82,9 @@ enum Command {
     Codegen {
         #[structopt(flatten)]
         snapshot: SnapshotFlags,
+        /// Compiles them by wasm2c and clang too, for the rungs whose name ends in -llvm: seconds, or minutes for what has MiB
+        #[structopt(long, requires = "USER/FUNCTION")]
+        llvm: bool,
         /// user/function
         #[structopt(name = "USER/FUNCTION")]
         functions: Vec<String>,
@@ -129,8 +135,10 @@ impl Options {
         in_range("--memory-limit", self.memory_limit, 1..=4096).map_err(|e| e.in_unit("MiB"))?;
         in_range("--deadline", self.deadline, 0.001..=86_400.0)
             .map_err(|e| e.in_unit("seconds"))?;
+        let compile = self.compile_limits()?;
         Ok(Settings {
-            compile: self.compile_limits()?,
+            second_engine: SecondEngine::new(compile.clone()),
+            compile,
             store: Store::at(self.store.clone().unwrap_or_else(home::store)),
             engine: EngineSettings {
                 memory_limit_bytes: self.memory_limit << 20,
@@ -153,8 +161,9 @@ pub fn run(options: Options) -> Result<Exit, DriverError> {
         Command::Contract(command) => driver_kit::run(&Faaslets::new(settings), &command),
         Command::Codegen {
             snapshot,
+            llvm,
             functions,
-        } => commands::codegen(&settings, &snapshot, &functions),
+        } => commands::codegen(&settings, &snapshot, llvm, &functions),
         Command::Grant(grant) => snapshot::grant(&settings, &grant),
         Command::Upload(upload) => uploads::upload(&settings, &upload),
         Command::UploadAll(upload) => uploads::upload_all(&settings, &upload),

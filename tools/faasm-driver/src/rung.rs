@@ -112,10 +112,18 @@ impl FaasletRung {
         grants: Grants,
     ) -> Result<Vec<Function>, DriverError> {
         let (store, id) = (&self.settings.store, &plan.function);
-        if self.kind.is_proto() {
+        let one = |function| vec![function];
+        if self.kind.is_llvm() {
+            let tools = self.settings.second_engine.tools()?;
+            if self.kind.is_proto() {
+                Function::load_snapshots_by_c(engine, store, tools, id, &grants)
+            } else {
+                Function::load_by_c(engine, store, tools, id, grants).map(one)
+            }
+        } else if self.kind.is_proto() {
             Function::load_snapshots(engine, store, id, &grants)
         } else {
-            Function::load(engine, store, id, grants).map(|function| vec![function])
+            Function::load(engine, store, id, grants).map(one)
         }
         .map_err(driver_error)
     }
@@ -130,7 +138,11 @@ impl Rung for FaasletRung {
         if self.kind == Kind::Wasm {
             return Probe::Ready;
         }
-        match seat::probe().map_err(driver_error) {
+        let tools = match self.kind.is_llvm() {
+            true => self.settings.second_engine.tools().map(drop),
+            false => Ok(()),
+        };
+        match tools.and_then(|()| seat::probe().map_err(driver_error)) {
             Ok(()) => Probe::Ready,
             Err(DriverError::Unavailable { why, mend }) => Probe::Unavailable { why, mend },
             Err(other) => Probe::Unavailable {

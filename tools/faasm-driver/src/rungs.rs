@@ -25,6 +25,14 @@ pub(crate) enum Kind {
     Proto,
     /// The same on a thread that waits in its seat.
     ProtoPooled,
+    /// As [`Kind::Faaslet`], by the second engine's code.
+    Llvm,
+    /// As [`Kind::Pooled`], by that code.
+    LlvmPooled,
+    /// As [`Kind::Proto`], by that code.
+    ProtoLlvm,
+    /// As [`Kind::ProtoPooled`], by that code.
+    ProtoLlvmPooled,
 }
 
 /// Why Lucet, which the original named, has no row of its own.
@@ -38,6 +46,13 @@ const DRAWN_BEFORE: &str = "what the program drew at random while it was initial
 /// Of a namespace made for the start.
 const NAMESPACE_LEFT: &str = "the veth pair is gone when the start ends; the kernel frees the rest of its namespace on a thread of its own";
 
+/// Of the second engine's code.
+const BY_C: &str = "of the program only its code is a library's: memory and its image, host functions, limits and deadline are the engine's; \
+     instance and tables are made at a worker's first start and reset at each; the stack is the thread's to its end";
+
+/// Of a snapshot that the second engine's code is run on.
+const TAKEN_BY: &str = "the snapshot was taken by the other engine's code";
+
 /// What a rung is, and what is said of it.
 struct Row {
     id: &'static str,
@@ -47,6 +62,8 @@ struct Row {
     waits: bool,
     /// Whether a start is from a snapshot.
     is_proto: bool,
+    /// Whether the code is the second engine's.
+    is_llvm: bool,
     summary: &'static str,
     cold: &'static str,
     warm: &'static str,
@@ -55,7 +72,7 @@ struct Row {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Wasm,
         Self::Faaslet,
         Self::New,
@@ -63,6 +80,10 @@ impl Kind {
         Self::Pooled,
         Self::Proto,
         Self::ProtoPooled,
+        Self::Llvm,
+        Self::LlvmPooled,
+        Self::ProtoLlvm,
+        Self::ProtoLlvmPooled,
     ];
 
     pub(crate) fn id(self) -> &'static str {
@@ -84,6 +105,11 @@ impl Kind {
         self.row().is_proto
     }
 
+    /// Whether its code is the second engine's.
+    pub(crate) fn is_llvm(self) -> bool {
+        self.row().is_llvm
+    }
+
     fn row(self) -> Row {
         match self {
             Self::Wasm => Row {
@@ -91,6 +117,7 @@ impl Kind {
                 found: None,
                 waits: false,
                 is_proto: false,
+                is_llvm: false,
                 summary: "a fresh Wasm instance on the calling thread",
                 cold: "code mapped, slot reserved; the instance and its memory are new, every dirty page of the slot's last use was reset",
                 warm: "engine, code, slot",
@@ -101,6 +128,7 @@ impl Kind {
                 found: Some(Found::Seat),
                 waits: false,
                 is_proto: false,
+                is_llvm: false,
                 summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh Wasm instance",
                 cold: "code mapped, slot reserved, cgroup and namespace made; thread, instance and memory are new",
                 warm: "engine, code, slot, seat (cgroup, namespace)",
@@ -111,6 +139,7 @@ impl Kind {
                 found: Some(Found::Nothing),
                 waits: false,
                 is_proto: false,
+                is_llvm: false,
                 summary: "a new CPU cgroup, a new thread that joins it, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance; all of it is removed again",
                 cold: "code mapped, slot reserved; cgroup, namespace, thread, instance and memory are new",
                 warm: "engine, code, slot",
@@ -121,6 +150,7 @@ impl Kind {
                 found: Some(Found::Cgroup),
                 waits: false,
                 is_proto: false,
+                is_llvm: false,
                 summary: "a new thread that joins a CPU cgroup, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance",
                 cold: "code mapped, slot reserved, cgroup made; thread, namespace, instance and memory are new",
                 warm: "engine, code, slot, cgroup",
@@ -131,6 +161,7 @@ impl Kind {
                 found: Some(Found::Seat),
                 waits: true,
                 is_proto: false,
+                is_llvm: false,
                 summary: "a fresh Wasm instance on a thread that waits in its CPU cgroup and network namespace",
                 cold: "code mapped, slot reserved, thread waiting in cgroup and namespace; instance and memory are new",
                 warm: "engine, code, slot, seat, thread in it",
@@ -141,6 +172,7 @@ impl Kind {
                 found: Some(Found::Seat),
                 waits: false,
                 is_proto: true,
+                is_llvm: false,
                 summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of a snapshot taken after the program's initialisation",
                 cold: "snapshot taken, code and memory image mapped, slot reserved, cgroup and namespace made; thread, instance and its copy-on-write memory are new",
                 warm: "engine, snapshot, slot, seat (cgroup, namespace)",
@@ -151,10 +183,43 @@ impl Kind {
                 found: Some(Found::Seat),
                 waits: true,
                 is_proto: true,
+                is_llvm: false,
                 summary: "a fresh instance of a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace",
                 cold: "snapshot taken, code and memory image mapped, slot reserved, thread waiting in cgroup and namespace; instance and its copy-on-write memory are new",
                 warm: "engine, snapshot, slot, seat, thread in it",
                 in_force: &[DRAWN_BEFORE],
+            },
+            Self::Llvm => Row {
+                id: "faaslet-llvm",
+                is_llvm: true,
+                summary: "as faaslet, by wasm2c's and clang's code: a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of the function's library",
+                warm: "engine, library, slot, seat (cgroup, namespace)",
+                in_force: &[BY_C],
+                ..Self::Faaslet.row()
+            },
+            Self::LlvmPooled => Row {
+                id: "faaslet-llvm-pooled",
+                is_llvm: true,
+                summary: "as faaslet-pooled, by wasm2c's and clang's code: a fresh instance of the function's library on a thread that waits in its CPU cgroup and network namespace",
+                warm: "engine, library, slot, seat, thread in it",
+                in_force: &[BY_C],
+                ..Self::Pooled.row()
+            },
+            Self::ProtoLlvm => Row {
+                id: "proto-faaslet-llvm",
+                is_llvm: true,
+                summary: "as proto-faaslet, by wasm2c's and clang's code: a new thread that joins a CPU cgroup and a network namespace and runs the function's library on a snapshot taken after the program's initialisation",
+                warm: "engine, library, snapshot, slot, seat (cgroup, namespace)",
+                in_force: &[DRAWN_BEFORE, BY_C, TAKEN_BY],
+                ..Self::Proto.row()
+            },
+            Self::ProtoLlvmPooled => Row {
+                id: "proto-faaslet-llvm-pooled",
+                is_llvm: true,
+                summary: "as proto-faaslet-pooled, by wasm2c's and clang's code: the function's library on a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace",
+                warm: "engine, library, snapshot, slot, seat, thread in it",
+                in_force: &[DRAWN_BEFORE, BY_C, TAKEN_BY],
+                ..Self::ProtoPooled.row()
             },
         }
     }
@@ -182,11 +247,17 @@ impl Kind {
                 .to_owned(),
         );
         let row = self.row();
+        let engine = if row.is_llvm {
+            in_force.extend(settings.second_engine.describe());
+            format!("wasm2c and clang, in {ENGINE}")
+        } else {
+            ENGINE.to_owned()
+        };
         in_force.extend(row.in_force.iter().map(|&words| words.to_owned()));
         Description {
             rung: row.id.to_owned(),
             summary: row.summary.to_owned(),
-            engine: ENGINE.to_owned(),
+            engine,
             cold: row.cold.to_owned(),
             warm: row.warm.to_owned(),
             isolation: self.isolation(),

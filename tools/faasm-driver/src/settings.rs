@@ -5,12 +5,15 @@ use std::sync::atomic::AtomicBool;
 
 use faaslet::{CompileLimits, Compiler, EngineSettings, FaasletEngine, FaasletError, Store};
 
+use crate::second_engine::SecondEngine;
+
 /// What the options before the command say.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) store: Store,
     pub(crate) engine: EngineSettings,
     pub(crate) compile: CompileLimits,
+    pub(crate) second_engine: SecondEngine,
 }
 
 impl Settings {

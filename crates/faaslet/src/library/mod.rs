@@ -2,42 +2,54 @@
 //!
 //! Such a function is a Faaslet as any other: thread, memory slot, files, limits and deadline are the same, made by the same
 //! code. Only the module's own code is the library's, called by a small module that stands for it ([`adapter`]).
-//! * Memory is the engine's: as its own code, the library's has no bounds check, and the guard behind a slot keeps what it
-//!   can reach apart. A library is made only of a module whose offsets end in the guard.
+//! * Memory is the engine's, mapped copy-on-write from an image of its data: as its own code, the library's has no bounds check,
+//!   and the guard behind a slot keeps what it can reach apart. A library is made only of a module whose offsets end in the guard.
+//! * Instance and tables are the host's ([`block`]): a start that is left loses nothing, and the next finds nothing of it.
 //! * A fault in the library's code is a trap, and so is a stack that is used up: it ends in a guard page. Its own traps are
 //!   illegal instructions, so that they need no stack either.
 //! * The deadline interrupts the library's code at any instruction, as it does the engine's.
 
 mod adapter;
+mod block;
 mod fault;
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::ptr;
+use std::sync::Arc;
 
 use libloading::os::unix::{Library as Handle, RTLD_LOCAL, RTLD_NOW};
-use measure_core::base::trust;
-use second_engine::abi::{self, PARAMS_MAX, Start, Status};
-use wasm_interface::Interface;
-use wasmtime::{Caller, Engine, Extern, Func, Linker, Memory, Module, Trap, ValRaw};
+use second_engine::abi::{self, Entry, Layout, PARAMS_MAX, Start, Status};
+use second_engine::{Call, Parts};
+use wasmtime::{Caller, Extern, Linker, Memory, Module, ModuleExport, Trap, ValRaw};
 
 use crate::error::FaasletError;
 use crate::escape::Escape;
 use crate::host::Host;
 use crate::settings::{GUARD_BYTES, RESERVATION_BYTES};
-use adapter::Outline;
+pub(crate) use adapter::adapter;
+use block::Blocks;
 pub(crate) use fault::fault;
 
-/// A library, loaded.
+/// The most elements that a table of a library's may have, at 32 bytes each, and then some: what a block may be at most.
+const BLOCK_BYTES_MAX: u64 = 16 << 20;
+
+/// A library, loaded, for what one module begins with.
 pub(crate) struct Library {
-    entry: abi::Run,
+    make: abi::Run,
+    run: abi::Run,
     exit: usize,
     code: Range<usize>,
-    outline: Outline,
+    begin: Option<Entry>,
+    entry: Entry,
+    globals: Vec<u128>,
+    blocks: Blocks,
+    calls: Vec<(ModuleExport, Call)>,
+    memory: ModuleExport,
     /// What the pointers point into.
     _handle: Handle,
     /// The loader takes two files of one name for one; under this name there is no other while this is open.
@@ -53,52 +65,68 @@ impl fmt::Debug for Library {
 }
 
 impl Library {
-    /// Loads the library `path`, made of `wasm`.
+    /// Loads the library in `file`, which the trusted alone can write to, for a module of these `parts`, whose [`adapter`] is
+    /// `module`. It is called `what` in errors.
     ///
     /// # Errors
-    /// Others may write to it, or it is no such library.
-    pub(crate) fn open(path: &Path, wasm: &[u8]) -> Result<Self, FaasletError> {
-        let file = trust::open(path)?.into_file();
-        let what = path.display().to_string();
-        let refused = |cause: &dyn fmt::Display| FaasletError::refused(&what, cause);
-        let interface = Interface::read(wasm).map_err(|e| refused(&e))?;
-        let outline = Outline::new(&interface).map_err(|e| refused(&e))?;
+    /// It is no such library.
+    pub(crate) fn open(
+        file: File,
+        what: &str,
+        parts: &Parts<'_>,
+        module: &Module,
+    ) -> Result<Self, FaasletError> {
+        let refused = |cause: &dyn fmt::Display| FaasletError::refused(what, cause);
         // It is loaded from the very descriptor that was checked.
         let checked = format!("/proc/self/fd/{}", file.as_raw_fd());
         // SAFETY: as with all compiled code of a trusted place, its initialisers are those of our own compiler.
         let handle = unsafe { Handle::open(Some(checked), RTLD_NOW | RTLD_LOCAL) }
             .map_err(|e| refused(&e))?;
-        // SAFETY: the types are those that the library was compiled against.
-        let (entry, exit) = unsafe {
-            let entry = handle.get::<abi::Run>(abi::RUN.to_bytes_with_nul());
-            let exit = handle.get::<*const c_void>(abi::ESCAPE.to_bytes_with_nul());
-            match (entry, exit) {
-                (Ok(entry), Ok(exit)) => (*entry, exit.into_raw().addr()),
-                (Err(e), _) | (_, Err(e)) => return Err(refused(&e)),
-            }
+        // SAFETY: the types are those that the library was compiled against; of the last only the address is used.
+        let (make, run, layout, exit) = unsafe {
+            (
+                symbol::<abi::Run>(&handle, abi::MAKE).map_err(|e| refused(&e))?,
+                symbol::<abi::Run>(&handle, abi::RUN).map_err(|e| refused(&e))?,
+                *symbol::<*const Layout>(&handle, abi::LAYOUT).map_err(|e| refused(&e))?,
+                symbol::<*const c_void>(&handle, abi::ESCAPE).map_err(|e| refused(&e))?,
+            )
         };
-        let code = mapping_of(entry as usize)
+        if layout.changed_bytes > layout.block_bytes || layout.block_bytes > BLOCK_BYTES_MAX {
+            return Err(refused(&format_args!("it asks for {layout:?}")));
+        }
+        // SAFETY: as above.
+        let entry = |index| unsafe { symbol::<Entry>(&handle, &abi::entry_symbol(index)) };
+        let begin = parts.begin.map(entry).transpose();
+        let (begin, entry) = (begin.map_err(|e| refused(&e))?, entry(parts.entry));
+        let code = mapping_of(run as usize)
             .filter(|(_, inode)| file.metadata().is_ok_and(|meta| meta.ino() == *inode))
             .ok_or_else(|| refused(&"another library was loaded in its place"))?
             .0;
+        let export = |name: &str| {
+            let export = module.get_export_index(name);
+            export.ok_or_else(|| refused(&format_args!("its adapter does not export `{name}`")))
+        };
+        let calls = (0..).zip(&parts.calls);
+        let calls = calls.map(|(i, call): (u32, _)| Ok((export(&i.to_string())?, call.clone())));
         Ok(Self {
-            entry,
-            exit,
+            make,
+            run,
+            exit: exit.addr(),
             code,
-            outline,
+            begin,
+            entry: entry.map_err(|e| refused(&e))?,
+            globals: parts.globals.clone(),
+            blocks: Blocks::new(layout),
+            calls: calls.collect::<Result<_, FaasletError>>()?,
+            memory: export(adapter::MEMORY)?,
             _handle: handle,
             _file: file,
         })
     }
 
-    /// The module that stands for the library's.
-    pub(crate) fn adapter(&self, engine: &Engine) -> wasmtime::Result<Module> {
-        Module::new(engine, self.outline.adapter())
-    }
-
     /// Offers the adapter what runs this library.
     pub(crate) fn link(
-        library: &std::sync::Arc<Self>,
+        library: &Arc<Self>,
         linker: &mut Linker<Host>,
         stack_limit_bytes: usize,
     ) -> wasmtime::Result<()> {
@@ -111,40 +139,36 @@ impl Library {
         Ok(())
     }
 
-    /// Runs the module in a fresh instance over the memory of `caller`.
+    /// Runs the module once, over the memory of `caller`.
     fn run(&self, mut caller: Caller<'_, Host>, stack_limit_bytes: usize) -> wasmtime::Result<()> {
-        let lost = || wasmtime::Error::msg("the adapter is not what it was");
         let memory = caller
-            .get_export("memory")
+            .get_module_export(&self.memory)
             .and_then(Extern::into_memory)
             .ok_or_else(lost)?;
-        let calls: Option<Vec<Func>> = (0..self.outline.calls.len())
-            .map(|i| {
-                caller
-                    .get_export(&i.to_string())
-                    .and_then(Extern::into_func)
-            })
-            .collect();
         let base = memory.data_ptr(&caller);
         let memory_bytes = memory.data_size(&caller) as u64;
         let watch = caller.data().watch.clone();
+        let mut block = self.blocks.take();
         let here = 0_u8;
         let mut run = Run {
             caller,
             memory,
-            calls: calls.ok_or_else(lost)?,
-            outline: &self.outline,
+            library: self,
             error: None,
         };
         let mut start = Start {
             context: (&raw mut run).cast(),
             call,
             grow,
+            block: block.as_mut_ptr(),
+            globals: self.globals.as_ptr(),
+            begin: self.begin,
+            entry: Some(self.entry),
             memory: base,
             memory_bytes,
             stack_limit: (&raw const here).addr().saturating_sub(stack_limit_bytes),
             escape_sp: 0,
-            back: std::ptr::null_mut(),
+            back: ptr::null_mut(),
         };
         let start = &raw mut start;
         let reach = usize::try_from(RESERVATION_BYTES + GUARD_BYTES).unwrap_or(usize::MAX);
@@ -154,12 +178,23 @@ impl Library {
             memory: base.addr()..base.addr().saturating_add(reach),
             start,
         };
-        // SAFETY: the library is called as it expects; what it leaves by a jump are frames of its own alone.
-        let status = watch.escapable(&escape, || unsafe { (self.entry)(start) });
+        // SAFETY: the library is called as it expects, on a block of its size; what it leaves by a jump are frames of its own alone.
+        let enter = |function: abi::Run| watch.escapable(&escape, || unsafe { function(start) });
+        let mut status = Status::Done as i32;
+        if block.is_new() {
+            status = enter(self.make);
+            if status == Status::Done as i32 {
+                block.keep(self.blocks.layout());
+            }
+        }
+        if status == Status::Done as i32 {
+            status = enter(self.run);
+        }
+        self.blocks.give_back(block);
         match Status::from_number(status) {
             Some(Status::Done) => Ok(()),
             Some(Status::Stopped) => Err(run.error.take().unwrap_or_else(lost)),
-            Some(Status::NoInstance) => Err(wasmtime::Error::msg("no memory for its instance")),
+            Some(Status::NoInstance) => Err(wasmtime::Error::msg("no room for its tables")),
             status => Err(trap(status).into()),
         }
     }
@@ -180,12 +215,24 @@ fn trap(status: Option<Status>) -> Trap {
     }
 }
 
+fn lost() -> wasmtime::Error {
+    wasmtime::Error::msg("the adapter is not what it was")
+}
+
+/// What `name` stands for in a library.
+///
+/// # Safety
+/// It is of type `T`, and not used when the library is closed.
+unsafe fn symbol<T: Copy>(handle: &Handle, name: &CStr) -> Result<T, libloading::Error> {
+    // SAFETY: as the caller vouches for.
+    unsafe { handle.get::<T>(name.to_bytes_with_nul()) }.map(|symbol| *symbol)
+}
+
 /// What the library's calls to the host need.
 struct Run<'a, 'b> {
     caller: Caller<'a, Host>,
     memory: Memory,
-    calls: Vec<Func>,
-    outline: &'b Outline,
+    library: &'b Library,
     /// Why the program is not to go on.
     error: Option<wasmtime::Error>,
 }
@@ -194,9 +241,11 @@ struct Run<'a, 'b> {
 unsafe extern "C" fn call(context: *mut c_void, import: u32, values: *mut u64) -> i32 {
     // SAFETY: the context of a start is its `Run`, which nobody else uses while the library runs.
     let run = unsafe { &mut *context.cast::<Run<'_, '_>>() };
-    let import = import as usize;
-    let (Some(function), Some(signature)) = (run.calls.get(import), run.outline.calls.get(import))
-    else {
+    let Some((export, signature)) = run.library.calls.get(import as usize) else {
+        return 1;
+    };
+    let function = run.caller.get_module_export(export);
+    let Some(function) = function.and_then(Extern::into_func) else {
         return 1;
     };
     let params = signature.params.len();
@@ -206,7 +255,7 @@ unsafe extern "C" fn call(context: *mut c_void, import: u32, values: *mut u64) -
         *raw = ValRaw::u64(unsafe { *values.add(i) });
     }
     let room = params.max(1);
-    // SAFETY: the function has the type that the outline says, of integers alone, and the slice room for its result.
+    // SAFETY: the function has the type that the module's import has, of integers alone, and the slice room for its result.
     match unsafe { function.call_unchecked(&mut run.caller, &raw mut raw[..room]) } {
         Ok(()) => {
             // SAFETY: as above.

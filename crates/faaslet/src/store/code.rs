@@ -24,6 +24,10 @@ impl Kind {
     pub(super) const FUNCTION: Self = Self("function-");
     /// That of a snapshot of it.
     pub(super) const SNAPSHOT: Self = Self("snapshot-");
+    /// That of the module that stands for its library.
+    pub(super) const ADAPTER: Self = Self("adapter-");
+    /// The same with a snapshot's data.
+    pub(super) const PROTO_ADAPTER: Self = Self("proto-adapter-");
 }
 
 /// Hex digits of each hash in a file name: 128 bits.
@@ -130,7 +134,7 @@ impl Hasher for Sha {
     }
 }
 
-fn hash_file(file: &File) -> io::Result<String> {
+pub(super) fn hash_file(file: &File) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     let mut at = 0;

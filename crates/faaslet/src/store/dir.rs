@@ -35,6 +35,10 @@ const FILE_MODE: Mode = Mode::from_bits_truncate(0o644);
 const LOCK: &str = ".lock";
 /// How long another may take: CPython takes a minute to compile.
 const LOCK_LIMIT: Duration = Duration::from_secs(300);
+/// Whoever compiles by way of C for it has this locked meanwhile, so that others wait for the result and do not make it too.
+const COMPILING: &str = ".compiling";
+/// How long that may take.
+const COMPILING_LIMIT: Duration = Duration::from_secs(1800);
 /// Ending of what is being written.
 const TEMPORARY: &str = ".tmp";
 /// Two threads that install the same file must not write into one.
@@ -107,14 +111,18 @@ impl Dir {
     /// Waits until nobody else replaces what lies in it, and keeps others from it until the lock is
     /// dropped. Readers need none: they see whole files.
     pub(super) fn lock(&self) -> Result<FileLock, FaasletError> {
+        self.lock_file(LOCK, LOCK_LIMIT)
+    }
+
+    /// Waits until nobody else compiles by way of C for it, and keeps others from that.
+    pub(super) fn lock_compiling(&self) -> Result<FileLock, FaasletError> {
+        self.lock_file(COMPILING, COMPILING_LIMIT)
+    }
+
+    fn lock_file(&self, name: &str, limit: Duration) -> Result<FileLock, FaasletError> {
         self.require_trust()?;
-        let path = self.path.join(LOCK);
-        Ok(FileLock::take_at(
-            &self.fd,
-            Path::new(LOCK),
-            &path,
-            LOCK_LIMIT,
-        )?)
+        let path = self.path.join(name);
+        Ok(FileLock::take_at(&self.fd, Path::new(name), &path, limit)?)
     }
 
     /// Removes what writers that are gone left half written.

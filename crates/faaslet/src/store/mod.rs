@@ -13,6 +13,7 @@
 mod code;
 mod dir;
 mod functions;
+mod library;
 mod manifest;
 mod quota;
 mod snapshots;
@@ -228,7 +229,7 @@ impl Store {
     ) -> Result<PathBuf, FaasletError> {
         let is_name = FunctionId::new(id.user(), name).is_ok();
         if !is_name
-            || ["native", ".wasm", ".cwasm", ".json"]
+            || ["native", ".wasm", ".cwasm", ".json", ".so"]
                 .iter()
                 .any(|own| name.ends_with(own))
         {

@@ -77,7 +77,10 @@ impl Store {
                 continue;
             };
             for name in dir.names()? {
-                if !name.ends_with(".wasm") && !name.ends_with(".cwasm") {
+                if ![".wasm", ".cwasm", ".so"]
+                    .iter()
+                    .any(|own| name.ends_with(own))
+                {
                     continue;
                 }
                 usage.functions += u64::from(name == WASM);

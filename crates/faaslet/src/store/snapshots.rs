@@ -51,6 +51,8 @@ impl Default for SnapshotOptions {
 pub struct Snapshots {
     /// As many as were asked for.
     pub modules: Vec<Module>,
+    /// They themselves.
+    pub(crate) wasm: Vec<Vec<u8>>,
     /// Whether they had to be taken or compiled.
     pub codegen: Codegen,
 }
@@ -198,6 +200,7 @@ impl Snapshotted {
     ) -> Result<Option<Snapshots>, FaasletError> {
         let mut found = Snapshots {
             modules: Vec::new(),
+            wasm: Vec::new(),
             codegen: Codegen::Present,
         };
         for content in &index.modules {
@@ -217,6 +220,7 @@ impl Snapshotted {
                 }
             };
             found.modules.push(module);
+            found.wasm.push(wasm);
         }
         Ok(Some(found))
     }
@@ -234,7 +238,7 @@ impl Snapshotted {
             options: options.clone(),
             modules: Vec::new(),
         };
-        let mut modules = Vec::new();
+        let (mut modules, mut taken) = (Vec::new(), Vec::new());
         // What is taken apart below has been found valid by the compiler.
         find_or_compile(engine, &self.dir, &self.what, &self.wasm)?;
         let _lock = self.dir.lock()?;
@@ -245,6 +249,7 @@ impl Snapshotted {
             let what = format!("the snapshot of {}", self.what);
             let module = code::compile(&self.dir, engine, Kind::SNAPSHOT, &what, &wasm)?;
             modules.push(module);
+            taken.push(wasm);
             index.modules.push(content);
         }
         let text = serde_json::to_vec_pretty(&index).map_err(|e| FaasletError::io(INDEX, e))?;
@@ -263,6 +268,7 @@ impl Snapshotted {
         }
         Ok(Snapshots {
             modules,
+            wasm: taken,
             codegen: Codegen::Compiled,
         })
     }

@@ -8,15 +8,13 @@ use std::time::Duration;
 use faaslet::settings::GUARD_BYTES;
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
-use second_engine::{SecondEngineError, Toolchain};
+use second_engine::{COMPILER, Parts, SecondEngineError, Toolchain};
 
 use crate::column::NotReady;
 
 /// The name of a column by this engine.
 pub const WASM2C: &str = "wasm-wasm2c";
 
-/// The compiler of the native programs and of the modules, once more.
-const COMPILER: &str = "clang-19";
 /// What one tool may take for one file, on however slow a host.
 const COMPILE_LIMIT: Duration = Duration::from_secs(1200);
 /// Where libraries are kept, below the home: `<user>-<function>-<hash of all that they depend on>`.
@@ -63,7 +61,12 @@ impl SecondEngine {
     pub fn library(&self, id: &FunctionId, wasm: &[u8]) -> Result<PathBuf, NotReady> {
         let toolchain = self.toolchain()?;
         let stem = format!("{}-{}", id.user(), id.function());
-        let key = toolchain.key(wasm, GUARD_BYTES);
+        let not_compiled = |error: SecondEngineError| NotReady {
+            why: format!("{id} cannot be compiled by way of C: {error}"),
+            mend: "the other columns can do without it".to_owned(),
+        };
+        let parts = Parts::read(wasm).map_err(not_compiled)?;
+        let key = toolchain.key(&parts, GUARD_BYTES);
         let path = self.cache.join(format!("{stem}-{key}"));
         if path.is_file() {
             return Ok(path);
@@ -73,10 +76,7 @@ impl SecondEngine {
         }
         toolchain
             .compile(wasm, &path, GUARD_BYTES, COMPILE_LIMIT)
-            .map_err(|error| NotReady {
-                why: format!("{id} cannot be compiled by way of C: {error}"),
-                mend: "the other columns can do without it".to_owned(),
-            })?;
+            .map_err(not_compiled)?;
         remove_older(&self.cache, &stem, &path);
         Ok(path)
     }

@@ -1,11 +1,13 @@
 //! A store in a temporary directory and the driver on it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use driver_testkit::PATIENCE;
 use driver_testkit::{Ended, Running, skipped};
+use measure_core::base::home;
 use measure_core::contract::Probe;
 use measure_core::contract::protocol::Message;
 use tempfile::TempDir;
@@ -15,7 +17,17 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// With the second engine's tools, where this checkout has them.
     pub fn new() -> Self {
+        let bench = Self::without_tools();
+        let tools = home::root().join("wasm2c");
+        if let Ok(tools) = tools.canonicalize() {
+            symlink(tools, bench.home.path().join("wasm2c")).expect("a link");
+        }
+        bench
+    }
+
+    pub fn without_tools() -> Self {
         let home = TempDir::new().expect("a temporary directory");
         Self { home }
     }

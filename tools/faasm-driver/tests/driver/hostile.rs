@@ -53,8 +53,19 @@ fn each_start_fails_and_the_driver_goes_on() {
     });
 }
 
+/// Words of a message that are names of functions, of which the second engine's code tells none.
+const NAMES: [&str; 2] = ["boom", "early"];
+
 fn each_start_fails(bench: &Bench, rung: &str, (name, _, says): &Case) {
     let function = format!("demo/{name}");
+    let is_llvm = rung.contains("-llvm");
+    if is_llvm && *name == "table-bomb" {
+        let time = format!("time 3 --rung {rung} --function {function}");
+        bench.fails(3, &time, &["unavailable", "grows a table", "without -llvm"]);
+        return;
+    }
+    let mut says = says.to_vec();
+    says.retain(|word| !(is_llvm && NAMES.contains(word)));
     let ran = bench.fails(
         4,
         &format!("time 3 --rung {rung} --function {function} --deadline 0.3 --memory-limit 8"),
@@ -63,10 +74,10 @@ fn each_start_fails(bench: &Bench, rung: &str, (name, _, says): &Case) {
     let samples = ran.samples();
     assert_eq!(samples.len(), STARTS, "{rung} {name}: {ran:?}");
     for sample in samples {
-        assert_mentions(&sample.error.expect("an error"), says);
+        assert_mentions(&sample.error.expect("an error"), &says);
     }
     assert_eq!(ran.batch().failed, STARTS as u64);
-    assert_mentions(&ran.stderr, says);
+    assert_mentions(&ran.stderr, &says);
     assert!(!ran.stderr.contains('\x1b'), "{:?}", ran.stderr);
     assert!(!ran.stderr.contains("panicked"), "{}", ran.stderr);
 }

@@ -7,6 +7,7 @@ mod common;
 mod compile;
 mod crowd;
 mod hostile;
+mod llvm;
 mod modules;
 mod new_seats;
 mod python;

@@ -10,7 +10,12 @@ use measure_core::contract::protocol::Message;
 use crate::common::{Bench, assert_mentions, ready_rungs};
 use crate::modules as m;
 
-const RUNGS: [&str; 2] = ["proto-faaslet", "proto-faaslet-pooled"];
+const RUNGS: [&str; 4] = [
+    "proto-faaslet",
+    "proto-faaslet-pooled",
+    "proto-faaslet-llvm",
+    "proto-faaslet-llvm-pooled",
+];
 
 /// Counts how often it was initialised, and reads standard input to its end. Exits with 9 unless it was
 /// initialised once, and leaves the memory dirty.

@@ -240,6 +240,7 @@ fn module(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
     let _ = wasm_interface::Interface::read(bytes).map(|interface| {
         let _ = second_engine::calls(&interface);
     });
+    let _ = second_engine::Parts::read(bytes);
     let _ = second_engine::without_relaxed(bytes);
     let _ = func_sym::table_of_bytes(bytes, seed!("text/code.elf"));
     match wasm_post_link::rewrite(bytes, wasm_post_link::Passes::default()) {

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod disk;
+mod engines;
 mod programs;
 mod results;
 mod signals;

@@ -38,10 +38,11 @@ impl Side {
     /// The side of the column `name`.
     #[must_use]
     pub fn of_column(name: &str) -> Self {
-        if name == WASM || name.starts_with("wasm-") {
-            Self::Wasm
-        } else {
+        if name == NATIVE || name.starts_with("native-") {
             Self::Native
+        } else {
+            // Ours and other engines'.
+            Self::Wasm
         }
     }
 }
@@ -200,7 +201,8 @@ mod tests {
             ("native-o3", Side::Native),
             ("wasm", Side::Wasm),
             ("wasm-wamr", Side::Wasm),
-            ("wasmer", Side::Native),
+            ("wasmer-llvm", Side::Wasm),
+            ("node", Side::Wasm),
         ] {
             assert_eq!(Side::of_column(name), side, "{name}");
         }

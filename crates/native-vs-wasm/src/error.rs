@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use measure_core::base::exit::{Exit, HasExit};
 use measure_core::contract::run_dir::RunDirError;
 
+use crate::engines::EngineFileError;
+
 /// Why a comparison did not come to a good end.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
@@ -74,6 +76,12 @@ impl From<RunDirError> for CompareError {
             },
             other => Self::RunDir(other),
         }
+    }
+}
+
+impl From<EngineFileError> for CompareError {
+    fn from(error: EngineFileError) -> Self {
+        Self::Usage(error.to_string())
     }
 }
 

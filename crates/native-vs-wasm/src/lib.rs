@@ -17,6 +17,7 @@ pub mod column;
 pub mod columns;
 mod compare_runs;
 pub mod comparison;
+pub mod engines;
 pub mod error;
 pub mod layout;
 mod options;

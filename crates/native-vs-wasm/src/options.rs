@@ -32,7 +32,7 @@ pub struct CommonOptions {
         global = true
     )]
     pub columns: Vec<String>,
-    /// Further columns, separated by commas, each with as many iterations as its side
+    /// Further columns, separated by commas, each with as many iterations as its side; `engines` are all of engines.toml that run here
     #[structopt(
         long,
         value_name = "COLUMN,...",
@@ -40,6 +40,9 @@ pub struct CommonOptions {
         global = true
     )]
     pub also: Vec<String>,
+    /// A file of further engines, as engines.toml (docs/adding-an-engine.md) [default: $FAASM_BENCH_ENGINES, ~/.config/faasm-bench/engines.toml]
+    #[structopt(long, value_name = "FILE", parse(from_os_str), global = true)]
+    pub engines: Option<PathBuf>,
     /// Seed of the order of runs and of the intervals, to repeat a run [default: from the clock]
     #[structopt(long, value_name = "SEED", global = true)]
     pub seed: Option<u64>,

@@ -101,7 +101,7 @@ pub struct Suite {
     /// Run on what each other column writes, before it is timed.
     pub compare: Compare,
     /// What a reader should know of the numbers, in sentences.
-    pub notes: &'static [&'static str],
+    pub notes: Vec<String>,
 }
 
 impl Suite {
@@ -175,11 +175,11 @@ impl Suite {
         });
         let columns: Vec<ColumnInfo> = columns.collect();
         let mut notes = vec![
-            "The kernel's time is by the program's own monotonic clock, after initialisation. Each run is a process of its own on either side. The whole run lasts natively from asked for to reaped (posix_spawn-like, without a shell); of Wasm from the thread asked for to the thread joined, within an engine process that has loaded the code.".to_owned(),
+            "The kernel's time is by the program's own monotonic clock, after initialisation. Each run is a process of its own on either side. The whole run lasts natively from asked for to reaped (posix_spawn-like, without a shell); of Wasm from the thread asked for to the thread joined, within an engine process that has loaded the code; of another engine's column as natively, its start and loading included.".to_owned(),
             "Each replicate is laid out anew in memory, the same in every column: address-space randomisation, padding of 0 to 4096 bytes in the environment, and the secret of string hashes where there is one (comparison.json).".to_owned(),
             "The list of benchmarks is gone through three times, each time for a third of the runs; within a benchmark columns are interleaved in a seeded random order within rounds. A short kernel runs several times in one process (column repeats), initialised anew each time, and counts with its mean there; medians, intervals and ratios are over processes.".to_owned(),
         ];
-        notes.extend(self.notes.iter().map(ToString::to_string));
+        notes.extend(self.notes.iter().cloned());
         ComparisonInfo {
             suite: self.name.to_owned(),
             title: self.title.to_owned(),

@@ -10,6 +10,7 @@ use crate::again;
 use crate::column::{Benchmark, Column, NATIVE, Task, WASM, output_of};
 use crate::columns::replicate;
 use crate::compare_runs::{self, CompareOptions};
+use crate::engines::Engines;
 use crate::error::CompareError;
 use crate::options::{CommonOptions, iterations};
 use crate::output::say;
@@ -51,8 +52,8 @@ pub trait Tool: StructOpt + StructOptInternal + 'static {
     /// Prints what benchmarks there are.
     ///
     /// # Errors
-    /// They cannot be found or printed.
-    fn list(&self) -> Result<Exit, CompareError>;
+    /// They cannot be found or printed, or a file of engines is wrong.
+    fn list(&self, common: &CommonOptions) -> Result<Exit, CompareError>;
 
     /// The benchmarks that `text` means, or those of `quick`.
     ///
@@ -164,7 +165,7 @@ enum Command {
 pub fn run<T: Tool>(options: &Options<T>) -> Result<Exit, CompareError> {
     let Options { tool, common, .. } = options;
     match &options.command {
-        Some(Command::List) => tool.list(),
+        Some(Command::List) => tool.list(common),
         Some(Command::Dump { benchmark, column }) => dump(options, benchmark, column),
         Some(Command::Compare(options)) => compare_runs::run(options),
         Some(Command::Replicate { what }) => replicate::run(what),
@@ -198,6 +199,8 @@ fn compare<T: Tool>(
     let benchmarks = tool.benchmarks(benchmark)?;
     tool.announce(native, wasm)?;
     let make = tool.columns(common)?;
+    let engines = Engines::load(common.engines.as_deref())?;
+    let mut absent = Vec::new();
     let columns = match common.pairs()? {
         Some(pairs) => {
             let (name, iterations) = if native > 0 {
@@ -214,7 +217,9 @@ fn compare<T: Tool>(
             } else {
                 common.columns.clone()
             };
-            let names = own.into_iter().chain(common.also.clone());
+            let names: Vec<String> = own.into_iter().chain(common.also.clone()).collect();
+            let (names, left_out) = engines.expand(&names);
+            absent = left_out;
             entries(names, (native, wasm), make)?
         }
     };
@@ -229,7 +234,11 @@ fn compare<T: Tool>(
         best_build_only: benchmark.is_none() || tool.best_build_only(),
         aa: common.aa.is_some(),
         compare: T::COMPARE,
-        notes: T::NOTES,
+        notes: T::NOTES
+            .iter()
+            .map(ToString::to_string)
+            .chain(absent)
+            .collect(),
     };
     let lacking = suite.lacking();
     if !lacking.is_empty() {

@@ -8,8 +8,10 @@ use faaslet::{EngineSettings, Grants, Profiling, Store};
 use measure_core::base::home;
 use measure_core::base::ids::{self, FunctionId, FunctionIdError};
 use native_vs_wasm::columns::{
-    Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup,
+    EngineColumn, EngineSetup, Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn,
+    WasmProgram, WasmSetup,
 };
+use native_vs_wasm::engines::{Engines, Entry};
 use native_vs_wasm::{About, Benchmark, Column, CompareError, NATIVE, Task, WASM};
 
 use crate::kernels::kernel_of_program;
@@ -20,6 +22,9 @@ pub const USER: &str = "polybench";
 const LINKED_USER: &str = "polybench-linked";
 /// The column of the modules as the compiler links them, which `wasm-post-link` has not rewritten.
 pub(crate) const WASM_LINKED: &str = "wasm-linked";
+
+/// The same modules by the second engine: what other engines' columns are held against, like for like.
+pub(crate) const WASM_LINKED_WASM2C: &str = "wasm-linked-wasm2c";
 
 /// The native builds that a kernel's best one is chosen from.
 pub(crate) const BUILDS: [&str; 5] = [
@@ -41,12 +46,14 @@ pub struct Setup {
     pub timeout: Duration,
     /// Whether compiled code is announced to perf.
     pub profiling: Profiling,
+    /// Other engines.
+    pub engines: Engines,
 }
 
 /// Every column's name.
 #[must_use]
 pub fn names() -> Vec<String> {
-    let others = [DEBUG, WASM, WASM_LINKED, WASM2C];
+    let others = [DEBUG, WASM, WASM_LINKED, WASM2C, WASM_LINKED_WASM2C];
     BUILDS
         .iter()
         .chain(&others)
@@ -63,9 +70,33 @@ pub fn column(name: &str, setup: &Setup) -> Result<Box<dyn Column>, CompareError
         WASM => wasm(WASM, USER, None, setup),
         WASM_LINKED => wasm(WASM_LINKED, LINKED_USER, None, setup),
         WASM2C => wasm(WASM2C, USER, Some(SecondEngine::find()), setup),
+        WASM_LINKED_WASM2C => {
+            let second = Some(SecondEngine::find());
+            wasm(WASM_LINKED_WASM2C, LINKED_USER, second, setup)
+        }
         _ if name == DEBUG || BUILDS.contains(&name) => Ok(Box::new(native(name, setup))),
-        _ => Err(CompareError::Usage(ids::unknown("column", name, &names()))),
+        _ => match setup.engines.entry(name) {
+            Some(entry) => Ok(Box::new(engine(entry, setup))),
+            None => {
+                let known: Vec<String> = names().into_iter().chain(setup.engines.names()).collect();
+                Err(CompareError::Usage(ids::unknown("column", name, &known)))
+            }
+        },
     }
+}
+
+/// The modules as the compiler links them: what `wasm-post-link` does is for our own engines' code.
+fn engine(entry: &Entry, setup: &Setup) -> EngineColumn {
+    EngineColumn::find(EngineSetup {
+        entry: entry.clone(),
+        settings: flags(&home::root().join("wasm").join(LINKED_USER)),
+        store: Store::at(home::store()),
+        timeout: setup.timeout,
+        mend: MAKE_WASM.to_owned(),
+        hash_variable: None,
+        words,
+        locate: Box::new(|benchmark| locate(LINKED_USER, benchmark)),
+    })
 }
 
 pub(crate) fn words(task: Task) -> Vec<String> {

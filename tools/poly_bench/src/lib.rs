@@ -9,6 +9,7 @@ mod list;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
+use native_vs_wasm::engines::Engines;
 use native_vs_wasm::tool::{self, MakeColumn, Tool};
 use native_vs_wasm::{Benchmark, CommonOptions, Compare, CompareError, Lack, Task, WASM};
 use structopt::StructOpt;
@@ -23,6 +24,7 @@ EXAMPLES:
     poly_bench all 10 10 --dataset small,medium --budget 150
     poly_bench 3mm 6 6                                  (every native build, each a column)
     poly_bench all 6 6 --dataset medium --also wasm-wasm2c   (a second engine; `make wasm2c` installs it)
+    poly_bench all 5 5 --dataset medium --best-build --also wasm-wasm2c,engines   (other engines' command lines; `list` names them)
     poly_bench poly_ludcmp 0 5 --profile jitdump        (nothing but Wasm, to be profiled)
     poly_bench dump 3mm wasm --dataset small --type double
     poly_bench report results/latest
@@ -103,8 +105,8 @@ impl Tool for PolyBench {
         checkout.map_or(Ok(()), |checkout| checkout.build(lacking, self.element))
     }
 
-    fn list(&self) -> Result<Exit, CompareError> {
-        list::list(self.element)
+    fn list(&self, common: &CommonOptions) -> Result<Exit, CompareError> {
+        list::list(self.element, Engines::load(common.engines.as_deref())?)
     }
 
     fn benchmarks(&self, text: Option<&str>) -> Result<Vec<Benchmark>, CompareError> {
@@ -129,6 +131,7 @@ impl Tool for PolyBench {
         let setup = Setup {
             timeout: common.timeout()?,
             profiling: common.profiling()?,
+            engines: Engines::load(common.engines.as_deref())?,
         };
         Ok(Box::new(move |name, _| columns::column(name, &setup)))
     }

@@ -1,6 +1,7 @@
 //! `poly_bench list`.
 
 use measure_core::base::exit::Exit;
+use native_vs_wasm::engines::Engines;
 use native_vs_wasm::{Benchmark, Column, CompareError, NATIVE, WASM, say};
 use table::{Align, Table};
 
@@ -8,10 +9,11 @@ use crate::columns::{self, Setup};
 use crate::kernels::{Dataset, ElementChoice, KERNELS, Kernel};
 
 /// A row per kernel: what it computes, and for which datasets it is there in the headline columns.
-pub(crate) fn list(element: ElementChoice) -> Result<Exit, CompareError> {
+pub(crate) fn list(element: ElementChoice, engines: Engines) -> Result<Exit, CompareError> {
     let setup = Setup {
         timeout: std::time::Duration::from_secs(1),
         profiling: faaslet::Profiling::Off,
+        engines,
     };
     let mut columns = Vec::new();
     for name in [NATIVE, WASM] {
@@ -32,8 +34,9 @@ pub(crate) fn list(element: ElementChoice) -> Result<Exit, CompareError> {
     }
     let names = columns::names().join(", ");
     say(format!(
-        "{}columns: {names}\n",
-        table.text(table::terminal_width())
+        "{}columns: {names}\n{}",
+        table.text(table::terminal_width()),
+        setup.engines.list(),
     ))?;
     Ok(Exit::Ok)
 }

@@ -1,5 +1,5 @@
-//! The native rungs of the ladder: `thread`, `thread-pooled`, `process`, and a rung for each command-line
-//! runtime of runtimes.toml. The first two isolate nothing and are the floor that every other rung is compared
+//! The native rungs of the ladder: `thread`, `thread-pooled`, `process`, a rung for each command-line
+//! runtime of runtimes.toml, and workerd's two. The first two isolate nothing and are the floor that every other rung is compared
 //! with.
 //!
 //! One module per kind of rung.
@@ -10,6 +10,7 @@ pub mod process;
 pub mod runtimes;
 pub mod store;
 pub mod thread;
+pub mod workerd;
 
 mod blocked;
 mod parking;
@@ -27,6 +28,7 @@ use crate::process::ProcessRung;
 use crate::runtimes::{Catalogue, RuntimeRung};
 use crate::store::Store;
 use crate::thread::ThreadRung;
+use crate::workerd::WorkerdRung;
 
 const EXAMPLES: &str = "EXAMPLES:
     process-driver info                                  what can run here
@@ -58,6 +60,16 @@ const SCOPE: &str = "process-driver";
 
 /// Rungs that are no entries of a file.
 const NATIVE: [&str; 3] = [thread::ID, pooled::ID, process::ID];
+/// After the entries, as they are slower than most.
+const WORKERD: [&str; 2] = [workerd::PROCESS, workerd::WORKER];
+/// Ids that no entry may have.
+const TAKEN: [&str; 5] = [
+    thread::ID,
+    pooled::ID,
+    process::ID,
+    workerd::PROCESS,
+    workerd::WORKER,
+];
 
 struct Natives {
     store: Store,
@@ -74,6 +86,7 @@ impl Driver for Natives {
         NATIVE
             .into_iter()
             .chain(entries)
+            .chain(WORKERD)
             .map(str::to_owned)
             .collect()
     }
@@ -83,6 +96,9 @@ impl Driver for Natives {
             thread::ID => Box::new(ThreadRung::default()),
             pooled::ID => Box::new(PooledRung::default()),
             process::ID => Box::new(ProcessRung::new(self.store.clone())),
+            workerd::PROCESS | workerd::WORKER => {
+                Box::new(WorkerdRung::new(id, self.store.clone()))
+            }
             _ => match self.catalogue.entry(id) {
                 Some(entry) => Box::new(RuntimeRung::new(entry.clone(), self.store.clone())),
                 None => return Err(DriverError::Usage(ids::unknown("rung", id, &self.rungs()))),
@@ -104,7 +120,7 @@ impl Driver for Natives {
 pub fn run(options: Options) -> Result<Exit, DriverError> {
     let natives = Natives {
         store: Store::at(options.store.unwrap_or_else(home::store)),
-        catalogue: Catalogue::load(options.runtimes.as_deref(), &NATIVE)?,
+        catalogue: Catalogue::load(options.runtimes.as_deref(), &TAKEN)?,
     };
     driver_kit::run(&natives, &options.command)
 }

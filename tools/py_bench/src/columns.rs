@@ -9,8 +9,10 @@ use faaslet::{DirGrant, EngineSettings, Grants, Profiling, Store};
 use measure_core::base::home;
 use measure_core::base::ids::{self, FunctionId};
 use native_vs_wasm::columns::{
-    Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup,
+    EngineColumn, EngineSetup, Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn,
+    WasmProgram, WasmSetup,
 };
+use native_vs_wasm::engines::{Engines, Entry};
 use native_vs_wasm::{About, Benchmark, Column, CompareError, NATIVE, Side, Task, WASM};
 
 use crate::benchmarks::Benchmarks;
@@ -90,6 +92,8 @@ pub(crate) struct Setup {
     pub(crate) scripts: PathBuf,
     /// Where they may put temporary files; removed with the last column.
     pub(crate) scratch: Scratch,
+    /// Other engines.
+    pub(crate) engines: Engines,
 }
 
 /// Every column's name.
@@ -113,8 +117,12 @@ pub(crate) fn column(
     setup: &Rc<Setup>,
     iterations: u32,
 ) -> Result<Box<dyn Column>, CompareError> {
+    if let Some(entry) = setup.engines.entry(name) {
+        return Ok(Box::new(engine(entry, setup)?));
+    }
     if !names().iter().any(|known| known == name) {
-        return Err(CompareError::Usage(ids::unknown("column", name, &names())));
+        let known: Vec<String> = names().into_iter().chain(setup.engines.names()).collect();
+        return Err(CompareError::Usage(ids::unknown("column", name, &known)));
     }
     let reuse = name
         .ends_with(REUSE)
@@ -266,22 +274,44 @@ fn wasm(
         mend: build.mend.to_owned(),
         hash_variable: Some(HASH_VARIABLE),
         words,
-        locate: Box::new(move |benchmark| {
-            let mut args = vec![FUNCTION.to_owned()];
-            args.extend(arguments(&setup, benchmark));
-            Ok(WasmProgram {
-                id: id.clone(),
-                grants: Grants {
-                    args,
-                    env: environment(&setup),
-                    dirs: directories(&setup),
-                    ..Grants::default()
-                },
-            })
-        }),
+        locate: Box::new(move |benchmark| Ok(interpreter(&id, &setup, benchmark))),
     });
     let column = column.map_err(|e| CompareError::Unavailable(e.to_string()))?;
     Ok(Box::new(column))
+}
+
+/// The interpreter as a function, with what `benchmark` is given.
+fn interpreter(id: &FunctionId, setup: &Setup, benchmark: &Benchmark) -> WasmProgram {
+    let mut args = vec![FUNCTION.to_owned()];
+    args.extend(arguments(setup, benchmark));
+    WasmProgram {
+        id: id.clone(),
+        grants: Grants {
+            args,
+            env: environment(setup),
+            dirs: directories(setup),
+            ..Grants::default()
+        },
+    }
+}
+
+/// The module of column wasm under another engine.
+fn engine(entry: &Entry, setup: &Rc<Setup>) -> Result<EngineColumn, CompareError> {
+    let id = FunctionId::new(USER, FUNCTION).map_err(|e| CompareError::Failed(e.to_string()))?;
+    let build = build(WASM);
+    let mut settings = build.flags("wasi");
+    settings.push(kind(None).to_owned());
+    let setup = setup.clone();
+    Ok(EngineColumn::find(EngineSetup {
+        entry: entry.clone(),
+        settings,
+        store: Store::at(home::store()),
+        timeout: setup.timeout,
+        mend: build.mend.to_owned(),
+        hash_variable: Some(HASH_VARIABLE),
+        words,
+        locate: Box::new(move |benchmark| Ok(interpreter(&id, &setup, benchmark))),
+    }))
 }
 
 /// Under the same names as outside, so that both sides see the same paths.

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::range::in_range;
+use native_vs_wasm::engines::Engines;
 use native_vs_wasm::tool::{self, MakeColumn, Tool};
 use native_vs_wasm::{
     Benchmark, CommonOptions, Compare, CompareError, Disagreement, NATIVE, Task, WASM, say,
@@ -27,6 +28,7 @@ EXAMPLES:
     py_bench bench_float.py 200 200
     py_bench all 5 5                                (half an hour)
     py_bench all 3 3 --also wasm-wasm2c             (by LLVM too, after make wasm2c; 45 minutes)
+    py_bench quick --also engines                   (other engines' command lines; `list` names them)
     py_bench nbody 10 10 --reuse                    (also: interpreters that live on, iteration by iteration)
     py_bench richards 0 5 --profile perfmap         (nothing but Wasm, to be profiled)
     py_bench dump nbody wasm                        (its digest, or its traceback)
@@ -90,8 +92,9 @@ impl Tool for Python {
     const QUICK: (u32, u64) = (7, 120);
     const COMPARE: Compare = |_, reference, other| same_digest(reference, other);
 
-    fn list(&self) -> Result<Exit, CompareError> {
-        list::list(&Benchmarks::find()?)
+    fn list(&self, common: &CommonOptions) -> Result<Exit, CompareError> {
+        let engines = Engines::load(common.engines.as_deref())?;
+        list::list(&Benchmarks::find()?, &engines)
     }
 
     fn benchmarks(&self, text: Option<&str>) -> Result<Vec<Benchmark>, CompareError> {
@@ -117,6 +120,7 @@ impl Tool for Python {
             memory_limit_mib: self.memory_limit,
             scripts: Benchmarks::find()?.dir().to_owned(),
             scratch: Scratch::make()?,
+            engines: Engines::load(common.engines.as_deref())?,
         });
         Ok(Box::new(move |name, iterations| {
             columns::column(name, &setup, iterations)

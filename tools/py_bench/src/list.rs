@@ -1,6 +1,7 @@
 //! `py_bench list`.
 
 use measure_core::base::exit::Exit;
+use native_vs_wasm::engines::Engines;
 use native_vs_wasm::{CompareError, say};
 use table::{Align, Table};
 
@@ -8,7 +9,7 @@ use crate::benchmarks::{Benchmarks, PREFIX};
 use crate::columns;
 
 /// A row per benchmark of the suite: whether it runs, what it does, or why it is not run.
-pub(crate) fn list(known: &Benchmarks) -> Result<Exit, CompareError> {
+pub(crate) fn list(known: &Benchmarks, engines: &Engines) -> Result<Exit, CompareError> {
     let mut table = Table::new(&[
         ("benchmark", Align::Left),
         ("status", Align::Left),
@@ -35,8 +36,9 @@ pub(crate) fn list(known: &Benchmarks) -> Result<Exit, CompareError> {
         |version| format!("CPython {version} on both sides"),
     );
     say(format!(
-        "{}{built}\ncolumns: {columns}\n",
-        table.text(table::terminal_width())
+        "{}{built}\ncolumns: {columns}\n{}",
+        table.text(table::terminal_width()),
+        engines.list(),
     ))?;
     Ok(Exit::Ok)
 }

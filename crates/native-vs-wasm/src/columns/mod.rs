@@ -1,11 +1,13 @@
 //! The columns there are.
 
+pub mod engine;
 pub mod native;
-mod process;
+pub(crate) mod process;
 pub(crate) mod replicate;
 pub mod second_engine;
 pub mod wasm;
 
+pub use engine::{EngineColumn, EngineSetup};
 pub use native::NativeColumn;
 pub use process::Executable;
 pub use second_engine::{SecondEngine, WASM2C};

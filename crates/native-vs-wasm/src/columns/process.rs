@@ -36,7 +36,7 @@ pub struct Executable {
 }
 
 /// Runs processes one after another.
-pub(super) struct Runner {
+pub(crate) struct Runner {
     timeout: Duration,
     /// The command that builds the program, for error messages.
     mend: String,
@@ -46,16 +46,16 @@ pub(super) struct Runner {
 }
 
 /// A process that exited with 0.
-pub(super) struct Exited {
+pub(crate) struct Exited {
     /// From asked for to reaped.
-    pub(super) whole: Phases,
-    pub(super) stdout: Vec<u8>,
-    pub(super) stderr: Vec<u8>,
+    pub(crate) whole: Phases,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
 }
 
 impl Runner {
     /// For processes that may take `timeout` each.
-    pub(super) fn new(timeout: Duration, mend: &str) -> io::Result<Self> {
+    pub(crate) fn new(timeout: Duration, mend: &str) -> io::Result<Self> {
         Ok(Self {
             timeout,
             mend: mend.to_owned(),
@@ -69,7 +69,7 @@ impl Runner {
     }
 
     /// One process of `executable` with the further arguments `words`, laid out beforehand.
-    pub(super) fn run(
+    pub(crate) fn run(
         &mut self,
         executable: &Executable,
         words: Vec<OsString>,

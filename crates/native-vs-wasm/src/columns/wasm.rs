@@ -46,7 +46,7 @@ pub struct WasmColumn {
 }
 
 /// What a process may take besides its deadline: it loads its code.
-const LOADING: Duration = Duration::from_secs(60);
+pub(super) const LOADING: Duration = Duration::from_secs(60);
 
 /// Everything that tells one Wasm column from another.
 pub struct WasmSetup {

@@ -152,7 +152,7 @@ impl Setting {
             builds: self.builds,
             best_build_only: self.best_build_only,
             aa: false,
-            notes: &[],
+            notes: Vec::new(),
         };
         let (csv, run_dir) = (self.path("rows.csv"), self.path("run"));
         let paths = [

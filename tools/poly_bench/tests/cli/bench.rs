@@ -163,11 +163,7 @@ impl Bench {
             symlink("polybench_native", other).expect("a link");
         }
         let wasm = self.path(&format!("store/polybench/{program}/function.wasm"));
-        self.put_module(
-            "polybench-linked",
-            program,
-            &fs::read(wasm).expect("a module"),
-        );
+        self.put_linked(program, &fs::read(wasm).expect("a module"));
     }
 
     /// A native program from C source.
@@ -181,6 +177,11 @@ impl Bench {
     /// As an upload leaves it; compiled when it is first run.
     pub fn put_wasm(&self, program: &str, bytes: &[u8]) {
         self.put_module("polybench", program, bytes);
+    }
+
+    /// The module as linked.
+    pub fn put_linked(&self, program: &str, bytes: &[u8]) {
+        self.put_module("polybench-linked", program, bytes);
     }
 
     fn put_module(&self, user: &str, program: &str, bytes: &[u8]) {

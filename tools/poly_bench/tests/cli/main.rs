@@ -4,6 +4,7 @@ mod bench;
 mod closed_pipe;
 mod compare;
 mod disk;
+mod engines;
 mod on_demand;
 mod programs;
 mod results;

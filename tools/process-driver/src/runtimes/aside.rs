@@ -23,7 +23,7 @@ pub(super) fn search_path() -> OsString {
 }
 
 /// The executable `name`: a path, or to be found.
-pub(super) fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     programs::find_in(name, &search_path())
 }
 

@@ -46,6 +46,9 @@ pub struct Entry {
     /// Files made in the state directory beforehand, by name, taken literally.
     #[serde(default)]
     pub files: BTreeMap<String, String>,
+    /// Functions in the runtime's own language: `user/function.ending` and text.
+    #[serde(default)]
+    pub scripts: BTreeMap<String, String>,
     /// Environment of the command, beside PATH and HOME.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -156,6 +159,7 @@ impl Entry {
         if let Some(name) = self.files.keys().find(|name| !is_file_name(name)) {
             return Err(EntryError::FileName(name.clone()));
         }
+        self.check_scripts()?;
         let id = &self.id;
         let fill = |field: &mut String, text: String| {
             if field.is_empty() {
@@ -248,14 +252,14 @@ fn check_uses(
     setup: &[Vec<Template>],
     cleanup: &[Vec<Template>],
 ) -> Result<(), EntryError> {
-    use Placeholder::{Bundle, Function, Name, Program, Root, State, Wasm};
+    use Placeholder::{Bundle, Function, Name, Program, Root, Script, State, Wasm};
     let lacks = |given: Placeholder, missing: Placeholder| EntryError::Missing {
         given: given.word(),
         missing: missing.word(),
     };
     let own = uses(command);
     let with_setup = &own | &uses(setup.iter().flatten());
-    let runs = [Function, Wasm, Program, Bundle];
+    let runs = [Function, Wasm, Script, Program, Bundle];
     if !runs.iter().any(|p| with_setup.contains(p)) {
         return Err(EntryError::RunsNothing);
     }
@@ -335,7 +339,7 @@ mod tests {
         for (rest, words) in [
             (
                 "command = ['runc', 'run']",
-                "{function}, {wasm}, {program} or {bundle}",
+                "{function}, {wasm}, {script}, {program} or {bundle}",
             ),
             ("command = ['runc', '{bundel}']", "did you mean `bundle`?"),
             ("command = ['runc', '{bundle}']", "no {name}"),
@@ -365,6 +369,18 @@ mod tests {
             (
                 "command = ['x', '{function}']\nfiles = { '../y' = '' }",
                 "no plain file name",
+            ),
+            (
+                "command = ['x', '{script}']",
+                "has {script} but there are no `scripts`",
+            ),
+            (
+                "command = ['x', '{function}']\nscripts = { 'demo/noop.js' = '' }",
+                "no {script}",
+            ),
+            (
+                "command = ['x', '{script}']\nscripts = { 'noop.js' = '' }",
+                "no name of a script",
             ),
         ] {
             let error = refusal(&format!("id = 'x'\nisolation = {{}}\n{rest}"));

@@ -47,7 +47,7 @@ pub(super) enum EntryError {
     #[error("files: `{0}` is no plain file name")]
     FileName(String),
     #[error(
-        "command has no placeholder for what it is to run: put {{function}}, {{wasm}}, {{program}} or {{bundle}} into it"
+        "command has no placeholder for what it is to run: put {{function}}, {{wasm}}, {{script}}, {{program}} or {{bundle}} into it"
     )]
     RunsNothing,
     #[error(
@@ -59,6 +59,14 @@ pub(super) enum EntryError {
         given: &'static str,
         missing: &'static str,
     },
+    #[error(
+        "scripts: `{0}` is no name of a script: user/function.ending, for example demo/noop.js"
+    )]
+    ScriptName(String),
+    #[error("command has {{script}} but there are no `scripts`")]
+    NoScripts,
+    #[error("`scripts` are of no use: command has no {{script}}")]
+    ScriptsUnused,
     #[error("setup is run once, before any start: it cannot have {{name}}")]
     NameInSetup,
     #[error("cleanup ends one start, so it needs that start's {{name}}")]

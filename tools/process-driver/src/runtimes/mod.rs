@@ -15,6 +15,7 @@ mod hidden;
 mod parked;
 mod probe;
 mod rung;
+mod scripts;
 mod start;
 pub mod template;
 mod tree;
@@ -33,8 +34,10 @@ use error::CatalogueError;
 
 pub use error::TemplateError;
 
+pub(crate) use aside::find;
+pub(crate) use error_text::ErrorText;
 pub use rung::RuntimeRung;
-pub(crate) use workdir::remove_orphans;
+pub(crate) use workdir::{START_VARIABLE, Workdir, remove_orphans};
 
 /// The entries that come with this driver.
 pub const SHIPPED: &str = include_str!("../../runtimes.toml");
@@ -143,6 +146,10 @@ mod tests {
             ("systemd-nspawn", "root directory"),
             ("wasmtime", "compiled code"),
             ("node", "nothing"),
+            ("wasmer", "compiled code"),
+            ("wamr", "compiled code"),
+            ("bun", "nothing"),
+            ("quickjs", "nothing"),
             ("native", "nothing"),
         ] {
             assert_eq!(warm.get(id), Some(&words), "{id} in {warm:?}");

@@ -35,7 +35,11 @@ pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
     let Ok(function) = FunctionId::new(TRIAL.0, TRIAL.1) else {
         return unavailable("no function to try", "make functions");
     };
-    let there = if entry.uses().contains(&Placeholder::Wasm) {
+    let uses = entry.uses();
+    let there = if uses.contains(&Placeholder::Script) {
+        // The entry brings it.
+        Ok(())
+    } else if uses.contains(&Placeholder::Wasm) {
         store.wasm(&function).map(drop)
     } else {
         store.executable(&function).map(drop)

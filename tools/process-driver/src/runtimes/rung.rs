@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use measure_core::base::clock::Phases;
+use measure_core::base::ids::{self, FunctionId};
 use measure_core::base::interrupt;
 use measure_core::contract::{Description, Probe, Scope};
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
@@ -95,6 +96,12 @@ impl RuntimeRung {
             cgroup: groups.path().unwrap_or_default().to_owned(),
             ..Values::default()
         };
+        if any(&[Placeholder::Script]) {
+            let (name, script) = self.script(&plan.function)?;
+            let path = dir.join(name);
+            fs::write(&path, script).map_err(cannot)?;
+            values.script = text(&path);
+        }
         if any(&[Placeholder::Wasm]) {
             values.wasm = text(&self.store.wasm(&plan.function)?);
         }
@@ -120,6 +127,17 @@ impl RuntimeRung {
             }
         }
         Ok(values)
+    }
+
+    fn script(&self, function: &FunctionId) -> Result<(String, &str), DriverError> {
+        self.entry.script(function).ok_or_else(|| {
+            let known = self.entry.scripted();
+            DriverError::Usage(format!(
+                "runtime `{}` runs its language's own functions: {}",
+                self.entry.id,
+                ids::unknown("function", &function.to_string(), &known)
+            ))
+        })
     }
 
     fn environment(&self, dir: &Path) -> Vec<(String, String)> {

@@ -34,6 +34,7 @@ const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Values {
     pub(super) function: String,
     pub(super) wasm: String,
+    pub(super) script: String,
     pub(super) root: String,
     pub(super) program: String,
     /// One per worker.
@@ -48,6 +49,7 @@ impl Values {
         let value = |placeholder| match placeholder {
             Placeholder::Function => self.function.as_str(),
             Placeholder::Wasm => &self.wasm,
+            Placeholder::Script => &self.script,
             Placeholder::Root => &self.root,
             Placeholder::Program => &self.program,
             Placeholder::Bundle => self.bundles.get(worker).map_or("", String::as_str),

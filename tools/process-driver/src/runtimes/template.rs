@@ -13,6 +13,8 @@ pub enum Placeholder {
     Function,
     /// The function as Wasm, on the host.
     Wasm,
+    /// The function in the runtime's own language, a file in the state directory.
+    Script,
     /// A root directory with the native executable in it.
     Root,
     /// The path of the executable within that root.
@@ -31,9 +33,10 @@ pub enum Placeholder {
 
 impl Placeholder {
     /// Every placeholder.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Function,
         Self::Wasm,
+        Self::Script,
         Self::Root,
         Self::Program,
         Self::Bundle,
@@ -49,6 +52,7 @@ impl Placeholder {
         match self {
             Self::Function => "function",
             Self::Wasm => "wasm",
+            Self::Script => "script",
             Self::Root => "root",
             Self::Program => "program",
             Self::Bundle => "bundle",

@@ -18,14 +18,14 @@ use procfs::process::{Process, all_processes};
 use super::groups;
 
 /// In the environment of every command, with the name of its start.
-pub(super) const START_VARIABLE: &str = "FAASM_BENCH_START";
+pub(crate) const START_VARIABLE: &str = "FAASM_BENCH_START";
 
 /// Where systemd-nspawn keeps what is not in the directory that it is given.
 const NSPAWN: &str = "/run/systemd/nspawn";
 
 /// Removed on drop.
 #[derive(Debug)]
-pub(super) struct Workdir {
+pub(crate) struct Workdir {
     state: PathBuf,
     run: PathBuf,
 }
@@ -44,7 +44,7 @@ fn run_dir(pid: i32) -> PathBuf {
 
 impl Workdir {
     /// Makes the directories of the rung `id`, and removes what killed drivers left.
-    pub(super) fn make(id: &str) -> Result<Self, DriverError> {
+    pub(crate) fn make(id: &str) -> Result<Self, DriverError> {
         remove_orphans();
         let pid = getpid().as_raw();
         let made = Self {
@@ -59,11 +59,11 @@ impl Workdir {
         Ok(made)
     }
 
-    pub(super) fn state(&self) -> &Path {
+    pub(crate) fn state(&self) -> &Path {
         &self.state
     }
 
-    pub(super) fn run(&self) -> &Path {
+    pub(crate) fn run(&self) -> &Path {
         &self.run
     }
 }

@@ -3,6 +3,7 @@
 #[path = "../driver/common.rs"]
 mod common;
 mod faults;
+mod workerd;
 
 use std::fs;
 use std::path::Path;
@@ -33,7 +34,12 @@ fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
         }
         ran += 1;
         let timed = bench.run(&format!("time 3 --workers 2 --rung {rung}"));
-        timed.expect(0).made_starts(3, &["spawn", "run", "reap"]);
+        let phases: &[&str] = match rung {
+            "workerd" => &["spawn", "answer", "reap"],
+            "workerd-worker" => &["answer"],
+            _ => &["spawn", "run", "reap"],
+        };
+        timed.expect(0).made_starts(3, phases);
         timed.left_nothing();
         let mut held = bench.start(&format!("hold 2 --gated --rung {rung}"));
         held.until_ready();
@@ -117,6 +123,7 @@ fn the_page_on_adding_a_runtime_is_true() {
     for word in [
         "{function}",
         "{wasm}",
+        "{script}",
         "{root}",
         "{program}",
         "{bundle}",
@@ -128,6 +135,7 @@ fn the_page_on_adding_a_runtime_is_true() {
         "cleanup",
         "version",
         "files",
+        "scripts",
         "environment",
         "hide_mounts",
         "counts",

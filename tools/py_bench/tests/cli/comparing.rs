@@ -6,6 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::process::Command;
 
 use measure_core::base::home;
+use measure_core::base::programs::on_path;
 
 use crate::common::{Home, Ran};
 
@@ -41,6 +42,21 @@ fn both_sides_run_agree_and_leave_a_row_a_run() {
     let curve = home.run_dir(false).join("pybench-curve.csv");
     let curve = fs::read_to_string(curve).expect("iterations");
     assert_eq!(curve.lines().count(), 1 + 3 * 20, "{curve}");
+}
+
+#[test]
+fn another_engine_runs_the_same_interpreter() {
+    let Some(home) = Home::built() else { return };
+    if on_path("node").is_none() {
+        eprintln!("SKIPPED: Python by node: node is not installed: apt-get install nodejs");
+        return;
+    }
+    home.run("bench_version.py 1 1 --columns native,node --seed 1")
+        .assert_ended(0, &[]);
+    assert!(home.rows().iter().any(|row| row.1 == "node"));
+    let report = home.run_dir(false).join("report.md");
+    let report = fs::read_to_string(report).expect("a report");
+    assert!(report.contains("node has the same digest"), "{report}");
 }
 
 #[test]

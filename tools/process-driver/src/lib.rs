@@ -11,6 +11,7 @@ pub mod runtimes;
 pub mod store;
 pub mod thread;
 
+mod answer;
 mod blocked;
 mod parking;
 

@@ -17,10 +17,10 @@ const MAX_LINE_CHARS: usize = 300;
 /// A file in memory of fixed size. Writing to it costs the command what writing to any file does; a write
 /// beyond its end fails.
 #[derive(Debug)]
-pub(super) struct ErrorText(File);
+pub(crate) struct ErrorText(File);
 
 impl ErrorText {
-    pub(super) fn new() -> Result<Self, DriverError> {
+    pub(crate) fn new() -> Result<Self, DriverError> {
         let make = || -> io::Result<File> {
             let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
             let file = File::from(memfd_create(c"stderr", flags)?);
@@ -35,17 +35,17 @@ impl ErrorText {
     }
 
     /// Makes it ready for another command. The offset is shared with the command, so it says how much is new.
-    pub(super) fn rewind(&mut self) {
+    pub(crate) fn rewind(&mut self) {
         // A memory file can be sought in.
         let _ = self.0.seek(SeekFrom::Start(0));
     }
 
-    pub(super) fn file(&self) -> BorrowedFd<'_> {
+    pub(crate) fn file(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 
     /// All that has been written since it was rewound.
-    pub(super) fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         let mut bytes = Vec::new();
         let length = self.0.stream_position().unwrap_or(0);
         self.rewind();
@@ -55,7 +55,7 @@ impl ErrorText {
     }
 
     /// Its last lines, in one.
-    pub(super) fn last_lines(&mut self) -> String {
+    pub(crate) fn last_lines(&mut self) -> String {
         let text = self.text();
         let lines: Vec<String> = text
             .lines()

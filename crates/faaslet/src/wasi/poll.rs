@@ -72,7 +72,7 @@ fn poll_oneoff(
         Err(errno) => return Ok(Err(errno)),
     };
     let watch = c.data().watch.clone();
-    let stdin = c.data().grants.stdin.clone();
+    let stdin = c.data().stdin.clone();
     let ready = loop {
         let input = stdin.as_ref().is_none_or(|stdin| {
             let mut fds = [PollFd::new(stdin.fd(), PollFlags::POLLIN)];

@@ -27,7 +27,7 @@ NATIVE_CFLAGS := -static -O3
 DEMOS        := noop park sieve
 
 TOOLS := measure-core pss-walker faasm-driver docker-driver process-driver microvm-driver runtime_bench \
-	poly_bench py_bench func_sym
+	poly_bench py_bench function_bench func_sym
 # Whose figures are held against the reference runs in docs/reference.
 PAGES := README.md SECURITY.md CONTRIBUTING.md $(wildcard docs/*.md)
 

@@ -27,7 +27,7 @@ NATIVE_CFLAGS := -static -O3
 DEMOS        := noop park sieve
 
 TOOLS := measure-core pss-walker faasm-driver docker-driver process-driver microvm-driver runtime_bench \
-	poly_bench py_bench func_sym
+	poly_bench py_bench function_bench func_sym
 # Whose figures are held against the reference runs in docs/reference.
 PAGES := README.md SECURITY.md CONTRIBUTING.md $(wildcard docs/*.md)
 
@@ -130,7 +130,7 @@ test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Insta
 
 # What `make check` leaves to `make test`: these test targets start docker, emulators or command-line runtimes, run playbooks,
 # time real kernels, kill at random moments, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
-CHECK_LEAVES_OUT := docker runtimes ansible real profiling sources kills
+CHECK_LEAVES_OUT := docker functions runtimes ansible real profiling sources kills
 TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/tests/*.rs $d/*/tests/*/main.rs)))))
 CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 

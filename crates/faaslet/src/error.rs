@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use measure_core::base::lock::LockError;
 use measure_core::base::trust::TrustError;
+use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::bare_thread::no_thread;
 use second_engine::SecondEngineError;
 
@@ -34,6 +35,9 @@ pub enum FaasletError {
     /// Another changes what lies there, or others could keep us from it for ever.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// What is said of what it is given.
+    #[error(transparent)]
+    Stored(#[from] DriverError),
     /// Not a module that can run here.
     #[error("{what} is refused: {cause}")]
     Refused {
@@ -233,6 +237,9 @@ pub enum SetupError {
     /// A directory that it was given cannot be opened.
     #[error("{0}")]
     Files(#[source] io::Error),
+    /// What it is to read from its standard input cannot be opened.
+    #[error("cannot open its standard input: {0}")]
+    Stdin(#[source] io::Error),
     /// No instance; what the engine said.
     #[error("{0}")]
     Instance(String),

@@ -233,6 +233,9 @@ impl Function {
         if inner.needs_files {
             host.files = Some(Descriptors::open(&inner.grants)?);
         }
+        if inner.grants.stdin_file.is_some() {
+            host.stdin = inner.grants.stdin_of_start().map_err(SetupError::Stdin)?;
+        }
         let mut store = WasmStore::new(inner.engine.wasmtime(), host);
         store.limiter(|host| host);
         // SAFETY: the handler looks at what this thread runs; where it is a library, it changes where it goes on.

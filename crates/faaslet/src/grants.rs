@@ -1,8 +1,11 @@
 //! What a program is given.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use measure_core::driver_kit::stored_function::StdinFile;
 
 use crate::stdin::Stdin;
 
@@ -15,8 +18,10 @@ pub struct Grants {
     pub env: Vec<(String, String)>,
     /// Directories, and whether it may write to them.
     pub dirs: Vec<DirGrant>,
-    /// What it reads; nothing is an empty file.
+    /// What it reads; nothing is an empty file, unless there is a `stdin_file`.
     pub stdin: Option<Arc<Stdin>>,
+    /// A file that each start reads from its beginning, where there is no `stdin`.
+    pub stdin_file: Option<Arc<StdinFile>>,
     /// Where its output goes; nothing is a sink.
     pub stdout: Option<Arc<OwnedFd>>,
     /// Where its standard error goes; nothing keeps the beginning of it for the message of a failure.
@@ -24,6 +29,17 @@ pub struct Grants {
 }
 
 impl Grants {
+    /// What one start reads; `None` is an empty file.
+    ///
+    /// # Errors
+    /// The file cannot be opened once more.
+    pub fn stdin_of_start(&self) -> io::Result<Option<Arc<Stdin>>> {
+        match (&self.stdin, &self.stdin_file) {
+            (None, Some(file)) => Ok(Some(Stdin::new(file.open()?.into()))),
+            (stdin, _) => Ok(stdin.clone()),
+        }
+    }
+
     /// With one more directory: `host`, which the program calls `guest`.
     #[must_use]
     pub fn with_dir(

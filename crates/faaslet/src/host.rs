@@ -14,6 +14,7 @@ use crate::files::descriptors::Descriptors;
 use crate::files::errno::{Answer, Errno};
 use crate::grants::Grants;
 use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
+use crate::stdin::Stdin;
 
 /// The first so many bytes of what a program writes to standard error are kept for its error message.
 const STDERR_KEPT_BYTES: usize = 1024;
@@ -56,6 +57,8 @@ impl Deref for Given {
 pub(crate) struct Host {
     pub(crate) limits: Limits,
     pub(crate) grants: Arc<Given>,
+    /// What it reads; nothing is an empty file.
+    pub(crate) stdin: Option<Arc<Stdin>>,
     /// Linear memory that was counted for it.
     counted_bytes: usize,
     disk_left: DiskLeft,
@@ -79,6 +82,7 @@ impl Host {
                 denied: None,
             },
             grants: grants.clone(),
+            stdin: grants.stdin.clone(),
             counted_bytes: 0,
             disk_left: DiskLeft::new(settings.budget.disk_limit_bytes),
             output_left: DiskLeft::new(settings.budget.disk_limit_bytes),

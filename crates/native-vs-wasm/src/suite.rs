@@ -83,7 +83,7 @@ pub type Compare = fn(&Benchmark, &[u8], &[u8]) -> Result<String, Disagreement>;
 pub struct Suite {
     /// `polybench`, `pybench`: the stem of file names.
     pub name: &'static str,
-    /// The user of the functions in the store.
+    /// The user of the functions in the store; empty where the benchmarks' names are ids.
     pub user: &'static str,
     /// For headings.
     pub title: &'static str,
@@ -96,6 +96,8 @@ pub struct Suite {
     pub builds: &'static [&'static str],
     /// Whether of these only the fastest is timed.
     pub best_build_only: bool,
+    /// Whether its programs have a clock of their own, and so can run their kernels several times.
+    pub own_clock: bool,
     /// Whether the columns are one, measured as if it were several.
     pub aa: bool,
     /// Run on what each other column writes, before it is timed.
@@ -120,6 +122,14 @@ impl Suite {
             })
         });
         lacking.collect()
+    }
+
+    /// The id of `benchmark` in the store.
+    pub(crate) fn function(&self, benchmark: &Benchmark) -> String {
+        match self.user {
+            "" => benchmark.name.clone(),
+            user => format!("{user}/{}", benchmark.name),
+        }
     }
 
     /// Every benchmark in every column, before anything is measured.
@@ -170,7 +180,7 @@ impl Suite {
         let benchmarks = self.benchmarks.iter().map(|benchmark| BenchmarkInfo {
             name: benchmark.name.clone(),
             group: benchmark.group.clone(),
-            function: format!("{}/{}", self.user, benchmark.name),
+            function: self.function(benchmark),
             ..BenchmarkInfo::default()
         });
         let columns: Vec<ColumnInfo> = columns.collect();

@@ -42,6 +42,8 @@ pub trait Tool: StructOpt + StructOptInternal + 'static {
     const NOTES: &'static [&'static str];
     /// Native builds of the same programs: the fastest is what a benchmark's other columns are held against.
     const BUILDS: &'static [&'static str] = &[];
+    /// Whether the programs have a clock of their own.
+    const OWN_CLOCK: bool = true;
     /// What `dump` has a program do.
     const DUMP: Task;
     /// Runs of each column, and seconds, that `quick` takes.
@@ -232,6 +234,7 @@ fn compare<T: Tool>(
         builds: if common.aa.is_some() { &[] } else { T::BUILDS },
         // `quick` has time for no more.
         best_build_only: benchmark.is_none() || tool.best_build_only(),
+        own_clock: T::OWN_CLOCK,
         aa: common.aa.is_some(),
         compare: T::COMPARE,
         notes: T::NOTES

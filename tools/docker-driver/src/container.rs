@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use bollard::container::AttachContainerResults;
 use bollard::errors::Error as BollardError;
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
@@ -29,6 +30,14 @@ pub enum StartError {
         /// The code.
         code: i64,
     },
+    /// The function was asked for its answer and did not end.
+    #[error("{function} did not end within {seconds} s (timeout_s of its function.toml); killed")]
+    NoAnswer {
+        /// The function, as `user/function`.
+        function: String,
+        /// How long it had.
+        seconds: u64,
+    },
     /// The function ended although it was to stay blocked.
     #[error(
         "{function} ended by itself with exit code {code}, it cannot be parked: park demo/park"
@@ -46,8 +55,10 @@ pub enum StartError {
 pub struct Spec {
     /// Image id.
     pub image: String,
-    /// What it runs: a program by its path in the image, and its arguments.
+    /// What it runs: a program by its path in the image, and its arguments; as the image says if nothing.
     pub command: Vec<String>,
+    /// `NAME=VALUE`, beside docker's own.
+    pub environment: Vec<String>,
     /// `none`, `host` or `bridge`.
     pub network: &'static str,
     /// An OCI runtime that the engine knows, where it is not to take its default.
@@ -64,7 +75,8 @@ impl Spec {
     pub fn body(&self) -> ContainerCreateBody {
         ContainerCreateBody {
             image: Some(self.image.clone()),
-            cmd: Some(self.command.clone()),
+            cmd: (!self.command.is_empty()).then(|| self.command.clone()),
+            env: (!self.environment.is_empty()).then(|| self.environment.clone()),
             labels: Some(HashMap::from([(LABEL.to_owned(), self.owner.to_string())])),
             open_stdin: Some(self.open_stdin),
             stdin_once: Some(self.open_stdin),
@@ -158,6 +170,23 @@ pub async fn close_stdin(api: &Api, id: &str) -> Result<(), ApiError> {
     api.call("attach", attach).await
 }
 
+/// Attaches to the standard input of a container that has not been started; what is written there is its function's.
+async fn attach_stdin(api: &Api, id: &str) -> Result<AttachContainerResults, ApiError> {
+    let options = AttachContainerOptionsBuilder::default()
+        .stdin(true)
+        .stream(true)
+        .build();
+    let attached = api.docker.attach_container(id, Some(options));
+    api.call("attach", attached).await
+}
+
+/// Writes all that the function reads. One that reads less ends before, which is its own affair.
+async fn write_stdin(mut attached: AttachContainerResults, bytes: &[u8]) {
+    if attached.input.write_all(bytes).await.is_ok() {
+        let _ = attached.input.shutdown().await;
+    }
+}
+
 /// A cold start: phases `create`, `start`, `run`, `remove`. Nothing of the container is left, whatever
 /// happened, unless the engine cannot be reached.
 ///
@@ -167,12 +196,12 @@ pub async fn cold_start(
     api: &Api,
     body: ContainerCreateBody,
     name: &str,
-    function: &str,
+    (function, stdin): (&str, Option<&[u8]>),
 ) -> Result<Phases, StartError> {
     let mut clock = PhaseClock::start();
     let id = create(api, body, name).await?;
     clock.lap("create");
-    let ran = run_to_end(api, &id, function, &mut clock).await;
+    let ran = run_to_end(api, &id, (function, stdin), &mut clock).await;
     let removed = remove(api, &id, ran.is_err()).await;
     clock.lap("remove");
     // A container that could not be removed is the worse fault.
@@ -185,21 +214,37 @@ pub async fn cold_start(
 ///
 /// # Errors
 /// See [`StartError`].
-pub async fn precreated_start(api: &Api, id: &str, function: &str) -> Result<Phases, StartError> {
+pub async fn precreated_start(
+    api: &Api,
+    id: &str,
+    (function, stdin): (&str, Option<&[u8]>),
+) -> Result<Phases, StartError> {
     let mut clock = PhaseClock::start();
-    run_to_end(api, id, function, &mut clock).await?;
+    run_to_end(api, id, (function, stdin), &mut clock).await?;
     Ok(clock.finish())
 }
 
 async fn run_to_end(
     api: &Api,
     id: &str,
-    function: &str,
+    (function, stdin): (&str, Option<&[u8]>),
     clock: &mut PhaseClock,
 ) -> Result<(), StartError> {
+    let Some(stdin) = stdin else {
+        start(api, id).await?;
+        clock.lap("start");
+        wait_for_end(api, id, function).await?;
+        clock.lap("run");
+        return Ok(());
+    };
+    let attached = attach_stdin(api, id).await?;
     start(api, id).await?;
     clock.lap("start");
-    wait_for_end(api, id, function).await?;
+    let (_, ended) = tokio::join!(
+        write_stdin(attached, stdin),
+        wait_for_end(api, id, function)
+    );
+    ended?;
     clock.lap("run");
     Ok(())
 }

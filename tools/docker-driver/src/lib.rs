@@ -4,6 +4,7 @@
 //! API of a private dockerd that lives in namespaces and cgroups of its own (see [`engine`]), so that
 //! all of docker's work is one scope, and nothing of it outlives the driver.
 
+pub mod answer;
 pub mod api;
 pub mod container;
 pub mod engine;
@@ -16,6 +17,7 @@ pub mod probe;
 pub mod resume;
 pub mod rung;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use measure_core::base::exit::{Exit, after_help};
@@ -26,6 +28,7 @@ use measure_core::driver_kit::{Cleaned, ContractCommand, Driver, DriverError, Ru
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
+use crate::image::archive::Archive;
 use crate::image::build::BaseChoice;
 use crate::kinds::KINDS;
 use crate::rung::DockerRung;
@@ -89,6 +92,15 @@ enum Command {
         #[structopt(long)]
         force: bool,
     },
+    /// Checks that an image can run here, and keeps it as an archive that engines of any version load
+    SaveImage {
+        /// An archive that `docker save` or an OCI tool wrote, or what the host's docker calls the image
+        #[structopt(name = "IMAGE")]
+        image: String,
+        /// Where it is kept
+        #[structopt(name = "FILE", parse(from_os_str))]
+        file: PathBuf,
+    },
     /// Runs as init of an engine's namespaces; for the driver's own use
     #[structopt(name = engine::init::COMMAND, setting = AppSettings::Hidden)]
     EngineInit,
@@ -143,7 +155,33 @@ pub fn run(args: Args) -> Result<Exit, DriverError> {
             measure_core::driver_kit::run(&driver, &command)
         }
         Command::BuildImage { base, force } => build_image(base, force),
+        Command::SaveImage { image, file } => save_image(&args.options, &image, &file),
     }
+}
+
+/// Where the host's own engine listens.
+const HOST_ENGINE: &str = "unix:///var/run/docker.sock";
+
+fn save_image(options: &Options, image: &str, file: &Path) -> Result<Exit, DriverError> {
+    interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))?;
+    let archive = Path::new(image);
+    let id = if archive.exists() {
+        let archive = Archive::examine(archive)?;
+        archive.copy_to(file)?;
+        archive.id
+    } else {
+        let host = options.docker_host.as_deref().unwrap_or(HOST_ENGINE);
+        let client = api::Client::connect(host, options.limit()).map_err(|e| {
+            DriverError::Unavailable {
+                why: format!("`{image}` is no file, and no docker engine answers at {host} that could know it ({e})"),
+                mend: "start that engine, name another by --docker-host, or give an archive that `docker save` wrote".into(),
+            }
+        })?;
+        image::archive::save(&client, image, file)?;
+        Archive::examine(file)?.id
+    };
+    print_lines(&id)?;
+    Ok(Exit::Ok)
 }
 
 fn build_image(base: BaseChoice, force: bool) -> Result<Exit, DriverError> {

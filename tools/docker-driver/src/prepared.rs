@@ -3,14 +3,18 @@
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use measure_core::base::clock::Phases;
 use measure_core::base::interrupt;
 use measure_core::base::label;
 use measure_core::contract::Scope;
+use measure_core::contract::answer::Answer;
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::stored_function::answer_of_run;
 
+use crate::answer::{self, Question};
 use crate::api::{ApiError, Client};
 use crate::container::{self, StartError};
 use crate::engine::Engine;
@@ -36,6 +40,8 @@ pub struct Prepared {
     client: Mutex<Client>,
     backend: Backend,
     function: String,
+    /// What each start reads, if that is not empty.
+    stdin: Option<Vec<u8>>,
     body: ContainerCreateBody,
     way: Way,
     names: AtomicU64,
@@ -70,12 +76,43 @@ impl Prepared {
             client: Mutex::new(client),
             backend,
             function,
+            stdin: None,
             body,
             way,
             names: AtomicU64::new(0),
             parked: Vec::new(),
             image: None,
         }
+    }
+
+    /// Has each start read `stdin`.
+    pub fn give_stdin(&mut self, stdin: Vec<u8>) {
+        self.stdin = Some(stdin);
+    }
+
+    /// What the function answers in one container; where it finds the directory that it may write to, and how long it may take.
+    ///
+    /// # Errors
+    /// It cannot be run.
+    pub fn answer(&self, output_at: Option<&str>, limit: Duration) -> Result<Answer, DriverError> {
+        let client = lock(&self.client);
+        let question = Question {
+            function: &self.function,
+            stdin: self.stdin.as_deref(),
+            limit,
+            output_at,
+        };
+        let (body, name) = (self.body.clone(), self.name());
+        let heard = client.run(answer::ask(&client.api, body, &name, question));
+        drop(client);
+        let heard = heard.map_err(|error| self.driver_error(error.into()))?;
+        let ended = heard.ended.map_err(|error| self.driver_error(error));
+        let mut answer = answer_of_run(ended, heard.stdout, None)?;
+        answer.files = heard.files;
+        if let Some(failure) = answer.failure.as_mut().filter(|_| !heard.said.is_empty()) {
+            *failure = format!("{failure}; it said: {}", heard.said);
+        }
+        Ok(answer)
     }
 
     /// Has the image `id` removed when this is dropped, unless the engine is our own.
@@ -139,7 +176,8 @@ impl Prepared {
                 .resume(&mut worker)
                 .map_err(|error| self.driver_error(error));
         }
-        let (client, function) = (&worker.client, self.function.as_str());
+        let client = &worker.client;
+        let function = (self.function.as_str(), self.stdin.as_deref());
         let outcome = if let Some(id) = &worker.container {
             client.run(container::precreated_start(&client.api, id, function))
         } else {
@@ -247,7 +285,9 @@ impl Prepared {
                     words: error.to_string(),
                 };
             }
-            StartError::EndedByItself { .. } => return DriverError::StartFailed(error.to_string()),
+            StartError::EndedByItself { .. } | StartError::NoAnswer { .. } => {
+                return DriverError::StartFailed(error.to_string());
+            }
         };
         // Whatever call failed, a container may be left.
         self.give_up();

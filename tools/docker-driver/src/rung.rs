@@ -4,7 +4,9 @@ use std::process;
 use std::time::Duration;
 
 use measure_core::base::clock::Phases;
-use measure_core::base::ids;
+use measure_core::base::ids::{self, FunctionId};
+use measure_core::contract::answer::Answer;
+use measure_core::contract::function::FunctionFile;
 use measure_core::contract::{Description, Probe, Scope};
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
@@ -14,7 +16,7 @@ use crate::engine::{Engine, not_interrupted, programs};
 use crate::foreign::Foreign;
 use crate::image::built::{self, Built};
 use crate::image::context::path_in_image;
-use crate::image::script::Script;
+use crate::image::function::FunctionImage;
 use crate::image::{self, build::BaseChoice, extra};
 use crate::kinds::{Content, Kind};
 use crate::prepared::{Backend, Prepared};
@@ -58,6 +60,49 @@ impl DockerRung {
             |built| built.in_words(),
         ));
         settings
+    }
+
+    /// Fails where a start gives its function no standard input, and this one wants some.
+    fn require_can_give(
+        &self,
+        function: &FunctionId,
+        own: Option<&FunctionImage>,
+    ) -> Result<(), DriverError> {
+        if !self.kind.way.resumes() || own.is_none_or(|own| own.stdin.is_none()) {
+            return Ok(());
+        }
+        Err(DriverError::Unavailable {
+            why: format!(
+                "a start of {} lets its container go on by closing its standard input, which {function} is to read",
+                self.kind.id
+            ),
+            mend: "take another rung".into(),
+        })
+    }
+
+    /// The image that is run, in the engine of `client`: its id, and what it is in words.
+    fn provide(
+        &self,
+        client: &Client,
+        own: Option<&FunctionImage>,
+        built: Option<&Built>,
+    ) -> Result<(String, String), DriverError> {
+        if let Some(own) = own {
+            let id = own.provide(client)?;
+            let words = own.in_words(&id);
+            return Ok((id, words));
+        }
+        match built {
+            Some(built) if self.kind.content == Content::Noop => {
+                image::provide(client, built)?;
+                Ok((built.image.clone(), built.in_words()))
+            }
+            _ => {
+                let id = extra::provide(client, self.kind.content)?;
+                let words = format!("image {id}, one layer without a base");
+                Ok((id, words))
+            }
+        }
     }
 
     /// Makes the engine, or connects to the foreign one.
@@ -115,39 +160,42 @@ impl Rung for DockerRung {
             )));
         }
         let function = plan.function.to_string();
-        let script = Script::from_function(&plan.function)?;
-        let built = image::ensure(BaseChoice::Auto, false)?;
-        let mut command = vec![path_in_image(&function)];
-        if script.is_none() {
-            known(&function, &built)?;
+        let own = FunctionImage::from_function(&plan.function)?;
+        self.require_can_give(&plan.function, own.as_ref())?;
+        let built = match &own {
+            Some(_) => None,
+            None => Some(image::ensure(BaseChoice::Auto, false)?),
+        };
+        if let Some(built) = &built {
+            known(&function, built)?;
         }
         let (backend, client) = self.open_backend()?;
-        let (image, words) = if let Some(script) = &script {
-            command.clone_from(&script.command);
-            let id = script.provide(&client)?;
-            let words = format!("image {id}, one layer: {function} and its interpreter");
-            (id, words)
-        } else if self.kind.content == Content::Noop {
-            image::provide(&client, &built)?;
-            (built.image.clone(), built.in_words())
-        } else {
-            let id = extra::provide(&client, self.kind.content)?;
-            let words = format!("image {id}, one layer without a base");
-            (id, words)
-        };
+        let (image, words) = self.provide(&client, own.as_ref(), built.as_ref())?;
         let facts = engine_facts(&client);
         not_interrupted("the engine was prepared")?;
         let spec = Spec {
             image: image.clone(),
-            command,
+            command: match &own {
+                Some(own) => own.command.clone(),
+                None => vec![path_in_image(&function)],
+            },
+            environment: own
+                .as_ref()
+                .map_or_else(Vec::new, |own| own.environment.clone()),
             network: self.kind.network,
             runtime: self.kind.runtime,
-            open_stdin: plan.purpose == Purpose::Hold || self.kind.way.resumes(),
+            open_stdin: plan.purpose == Purpose::Hold
+                || self.kind.way.resumes()
+                || own.as_ref().is_some_and(|own| own.stdin.is_some()),
             owner: process::id().cast_signed(),
         };
         let mut prepared = Prepared::new(backend, client, function, spec.body(), self.kind.way);
-        if self.kind.content != Content::Noop || script.is_some() {
+        let made = own.as_ref().is_some_and(FunctionImage::is_made_here);
+        if self.kind.content != Content::Noop || made {
             prepared.remove_at_end(image);
+        }
+        if let Some(stdin) = own.and_then(|own| own.stdin) {
+            prepared.give_stdin(stdin);
         }
         if plan.purpose == Purpose::Time {
             prepared.make_workers(plan.workers)?;
@@ -171,6 +219,23 @@ impl Rung for DockerRung {
             .as_mut()
             .ok_or_else(not_prepared)?
             .park(count, at_once)
+    }
+
+    fn answer(&mut self, function: &FunctionId) -> Result<Answer, DriverError> {
+        let own = FunctionImage::from_function(function)?;
+        let stored = own.and_then(|own| own.stored);
+        self.prepare(&Plan {
+            function: function.clone(),
+            workers: 0,
+            purpose: Purpose::Time,
+        })?;
+        let default = || Duration::from_secs(FunctionFile::default().timeout_s);
+        let limit = stored
+            .as_ref()
+            .map_or_else(default, |stored| stored.timeout());
+        let output_at = stored.as_ref().and_then(|s| s.file.output_at.as_deref());
+        let prepared = self.prepared.take().ok_or_else(not_prepared)?;
+        prepared.answer(output_at, limit)
     }
 
     fn release(&mut self) -> Result<(), DriverError> {

@@ -17,6 +17,7 @@ pub(crate) fn driver_error(error: FaasletError) -> DriverError {
             mend: CGROUP_MEND.to_owned(),
         },
         FaasletError::Lock(cause) => cause.into(),
+        FaasletError::Stored(cause) => cause,
         FaasletError::Netns(cause) => no_namespaces(&cause),
         why @ FaasletError::SecondEngine { .. } => DriverError::Unavailable {
             why: why.to_string(),

@@ -1,7 +1,9 @@
 //! One rung at work.
 
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use faaslet::park::Parked;
 use faaslet::seat::{self, Found, Seats};
@@ -9,8 +11,12 @@ use faaslet::stdin::Stdin;
 use faaslet::waiting::WaitingThreads;
 use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, thread};
 use measure_core::base::clock::{PhaseClock, Phases};
+use measure_core::base::ids::FunctionId;
+use measure_core::contract::answer::Answer;
 use measure_core::contract::{Description, Probe, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
+use measure_core::driver_kit::collector::Collector;
+use measure_core::driver_kit::stored_function::{StoredFunction, answer_of_run, lacks_side};
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::answers::driver_error;
@@ -22,6 +28,8 @@ pub(crate) struct FaasletRung {
     kind: Kind,
     settings: Settings,
     ready: Option<Ready>,
+    /// Where its function's output goes; nowhere, unless it is asked what it answers.
+    stdout: Option<Arc<OwnedFd>>,
 }
 
 /// What `prepare` made; dropped in this order.
@@ -41,6 +49,7 @@ impl FaasletRung {
             kind,
             settings,
             ready: None,
+            stdout: None,
         }
     }
 
@@ -62,8 +71,18 @@ impl FaasletRung {
             .grants(&plan.function)
             .map_err(driver_error)?;
         limits::check(plan.workers, found, grants.dirs.len())?;
+        let stored = self.stored(&plan.function)?;
+        if let Some(StoredFunction { file, .. }) = &stored
+            && file.wasm.is_none()
+            && file.python.is_none()
+        {
+            return Err(lacks_side(&plan.function, "Wasm side"));
+        }
+        let own_limit = stored.map_or(Duration::ZERO, |stored| stored.timeout());
         let engine = FaasletEngine::new(EngineSettings {
             instances: u32::try_from(plan.workers).unwrap_or(u32::MAX),
+            // A function that was brought may say itself how long it takes.
+            deadline: self.settings.engine.deadline.max(own_limit),
             ..self.settings.engine.clone()
         })
         .map_err(driver_error)?
@@ -78,6 +97,7 @@ impl FaasletRung {
         };
         let grants = Grants {
             stdin: stdin.as_ref().map(|(stdin, _)| stdin.clone()),
+            stdout: self.stdout.clone(),
             ..grants
         };
         let functions = self.load(plan, &engine, grants)?;
@@ -102,6 +122,11 @@ impl FaasletRung {
             seats,
             _scope: scope,
         })
+    }
+
+    /// What is said of a function that somebody brought.
+    fn stored(&self, function: &FunctionId) -> Result<Option<StoredFunction>, DriverError> {
+        StoredFunction::read(&self.settings.store.root().join(function.to_string()))
     }
 
     /// The function, or its snapshots.
@@ -211,6 +236,24 @@ impl Rung for FaasletRung {
         .map_err(park_error)?;
         ready.parked = Some(parked);
         Ok(())
+    }
+
+    fn answer(&mut self, function: &FunctionId) -> Result<Answer, DriverError> {
+        let stored = self.stored(function)?;
+        let (collector, input) =
+            Collector::start().map_err(|e| DriverError::failed("no pipe to be had", e))?;
+        self.stdout = Some(Arc::new(input));
+        let plan = Plan {
+            function: function.clone(),
+            workers: 1,
+            purpose: Purpose::Time,
+        };
+        let started = self.prepare(&plan).map(|_| self.cold_start(0));
+        // What holds the pipe's other end goes before it is read to its end.
+        self.ready = None;
+        self.stdout = None;
+        let stdout = collector.finish();
+        answer_of_run(started?.map(drop), stdout, stored.as_ref())
     }
 
     fn release(&mut self) -> Result<(), DriverError> {

@@ -5,15 +5,18 @@ use std::fmt;
 use std::time::Duration;
 
 use measure_core::base::clock::{PhaseClock, Phases};
+use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
+use measure_core::contract::answer::Answer;
 use measure_core::contract::{Description, Probe, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
+use measure_core::driver_kit::stored_function::answer_of_run;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::firecracker::api::Connection;
 use crate::limit::Limit;
 use crate::shared::{SCOPE, ended_while_held, unprepared};
-use crate::vmm::Vmm;
+use crate::vmm::{Vmm, check_exit_code};
 use crate::{guest, phase, scratch};
 
 /// How long a released guest may take to its end.
@@ -193,6 +196,26 @@ impl<L: Launcher> Rung for VmmRung<L> {
             true => Err(ended_while_held(&function)),
             false => Ok(()),
         }
+    }
+
+    fn answer(&mut self, function: &FunctionId) -> Result<Answer, DriverError> {
+        self.prepare(&Plan {
+            function: function.clone(),
+            workers: 1,
+            purpose: Purpose::Time,
+        })?;
+        let Some(name) = self.launcher.reported_function().map(str::to_owned) else {
+            return Err(DriverError::Unavailable {
+                why: "a guest without a kernel hands back nothing of what it answers".into(),
+                mend: "take a rung with a Linux guest".into(),
+            });
+        };
+        let (mut clock, limit) = (PhaseClock::start(), Limit::after(self.launcher.timeout()));
+        let mut guest = self.launcher.start(&mut clock, 0, false, &limit)?;
+        let (stdout, code) = guest.vmm.hear_answer(&limit)?;
+        drop(guest.api);
+        guest.vmm.finish(&limit)?;
+        answer_of_run(check_exit_code(&name, code), stdout, None)
     }
 
     fn release(&mut self) -> Result<(), DriverError> {

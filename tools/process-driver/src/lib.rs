@@ -12,6 +12,7 @@ pub mod store;
 pub mod thread;
 pub mod workerd;
 
+mod answer;
 mod blocked;
 mod parking;
 

@@ -8,11 +8,14 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use measure_core::base::clock::{PhaseClock, Phases};
+use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
+use measure_core::contract::answer::Answer;
 use measure_core::contract::{Description, Isolation, Probe, Scope};
 use measure_core::driver_kit;
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::spawn::Program;
+use measure_core::driver_kit::stored_function::StdinFile;
 use measure_core::driver_kit::{DriverError, Plan, Rung};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -21,8 +24,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, pipe2};
 
+use crate::answer;
 use crate::parking::Parking;
-use crate::store::Store;
+use crate::store::{NativeFunction, Store};
 use crate::thread::unprepared;
 use crate::{SCOPE, blocked};
 
@@ -57,6 +61,8 @@ struct Ready {
     _watch: Watch,
     running: Arc<[Running]>,
     program: Program,
+    /// What each start reads, if that is not empty.
+    stdin: Option<StdinFile>,
     function: String,
     null: File,
     _scope: OwnScope,
@@ -104,7 +110,7 @@ impl Rung for ProcessRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
-        let program = self.store.program(&plan.function)?;
+        let NativeFunction { program, stdin, .. } = self.store.native_function(&plan.function)?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.map_err(|e| DriverError::failed("/dev/null", e))?;
         let running: Arc<[Running]> = (0..plan.workers).map(|_| Mutex::new(None)).collect();
@@ -116,6 +122,7 @@ impl Rung for ProcessRung {
             _watch: watch,
             running,
             program,
+            stdin,
             function: plan.function.to_string(),
             null,
             _scope: scope,
@@ -127,10 +134,12 @@ impl Rung for ProcessRung {
         let ready = self.ready.as_ref().ok_or_else(unprepared)?;
         let running = ready.running.get(worker).ok_or_else(unprepared)?;
         let null = ready.null.as_fd();
+        let input = opened(ready.stdin.as_ref())?;
+        let stdin = input.as_ref().map_or(null, |input| input.as_fd());
         let mut clock = PhaseClock::start();
         let pid = ready
             .program
-            .spawn_bare(null, null)
+            .spawn_bare(stdin, null)
             .map_err(|e| no_process(&ready.program, e))?;
         clock.lap(phase::SPAWN);
         *lock(running) = Some(pid);
@@ -171,6 +180,10 @@ impl Rung for ProcessRung {
                 Err(error) => Some(format!("cannot be waited for ({error})")),
             },
         )
+    }
+
+    fn answer(&mut self, function: &FunctionId) -> Result<Answer, DriverError> {
+        answer::of_native(&self.store, function)
     }
 
     fn release(&mut self) -> Result<(), DriverError> {
@@ -282,6 +295,12 @@ fn watch(stopped: &OwnedFd, running: &[Running]) {
     }
 }
 
+/// What a start reads, from its beginning.
+pub(crate) fn opened(stdin: Option<&StdinFile>) -> Result<Option<File>, DriverError> {
+    let opened = stdin.map(StdinFile::open).transpose();
+    opened.map_err(|e| DriverError::failed("cannot open the function's standard input", e))
+}
+
 fn wait_for_pid(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
     loop {
         match waitid(Id::Pid(pid), flags) {
@@ -300,7 +319,7 @@ pub(crate) fn in_words(status: WaitStatus) -> String {
     }
 }
 
-fn check_status(function: &str, status: WaitStatus) -> Result<(), DriverError> {
+pub(crate) fn check_status(function: &str, status: WaitStatus) -> Result<(), DriverError> {
     match status {
         WaitStatus::Exited(_, 0) => Ok(()),
         other => Err(ended_badly(
@@ -322,14 +341,14 @@ fn cannot_wait(error: Errno) -> DriverError {
     DriverError::failed("cannot wait for a process", error)
 }
 
-fn no_process(program: &Program, error: io::Error) -> DriverError {
+pub(crate) fn no_process(program: &Program, error: io::Error) -> DriverError {
     let program = program.path().to_string_lossy();
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::ENOMEM) => DriverError::Failed(format!(
             "no process to be had: {error}; ulimit -u, kernel.threads-max, kernel.pid_max and the cgroup's pids.max bound them"
         )),
         Some(libc::ENOEXEC) => DriverError::Failed(format!(
-            "{program} is no executable of this machine: {error}; build it with `make functions`"
+            "{program} is no executable of this machine: {error}; build the demo functions with `make functions`, bring your own anew with `runtime_bench add`"
         )),
         _ => DriverError::failed(format!("cannot execute {program}"), error),
     }

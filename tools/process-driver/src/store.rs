@@ -10,16 +10,32 @@ use measure_core::base::home;
 use measure_core::base::ids::{self, FunctionId};
 use measure_core::base::trust::{self, Trusted};
 use measure_core::contract::Probe;
+use measure_core::contract::function::FILE;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::native_command::{self, NativeCommand};
 use measure_core::driver_kit::spawn::Program;
+use measure_core::driver_kit::stored_function::{
+    GivenTexts, StdinFile, StoredFunction, lacks_side,
+};
 
 /// File name of a function's executable.
 const NATIVE: &str = "native";
 /// File name of a function as Wasm.
 const WASM: &str = "function.wasm";
 /// What builds the demo functions.
-const MEND: &str = "build the demo functions with `make functions`";
+const MEND: &str =
+    "build the demo functions with `make functions`, bring your own with `runtime_bench add`";
+
+/// A function as it runs natively.
+#[derive(Debug)]
+pub struct NativeFunction {
+    /// What is executed, with arguments and environment.
+    pub program: Program,
+    /// What it reads from its standard input, if that is not empty.
+    pub stdin: Option<StdinFile>,
+    /// What is said of it, if somebody brought it.
+    pub stored: Option<StoredFunction>,
+}
 
 /// A function store, as far as native executables go.
 #[derive(Debug, Clone)]
@@ -58,13 +74,34 @@ impl Store {
         ids
     }
 
-    /// The program that is `id` natively: the function's own executable, or what its `command` file says
+    /// The program that is `id` natively, with what it is given: the function's own executable, or what its `command` file says
     /// ([`NativeCommand`]). It executes the very file that was found to be trusted, unless that is a script.
     ///
     /// # Errors
     /// As [`Store::executable`], or the file is no command, or others could have written it or what it names.
-    pub fn program(&self, id: &FunctionId) -> Result<Program, DriverError> {
-        let (executable, words) = match self.command(id)? {
+    pub fn native_function(&self, id: &FunctionId) -> Result<NativeFunction, DriverError> {
+        let stored = self.stored(id)?;
+        let (given, stdin) = match &stored {
+            Some(stored) => (stored.given_on_host()?, stored.stdin()?),
+            None => (GivenTexts::default(), None),
+        };
+        Ok(NativeFunction {
+            program: self.program(id, &given)?,
+            stdin,
+            stored,
+        })
+    }
+
+    /// What is said of a function that somebody brought.
+    ///
+    /// # Errors
+    /// Others could have written it, or it is wrong.
+    pub fn stored(&self, id: &FunctionId) -> Result<Option<StoredFunction>, DriverError> {
+        StoredFunction::read(&self.dir_of(id))
+    }
+
+    fn program(&self, id: &FunctionId, given: &GivenTexts) -> Result<Program, DriverError> {
+        let (executable, mut words) = match self.command(id)? {
             Some(words) => {
                 let program = OsStr::from_bytes(words[0].as_bytes());
                 (trust::open(Path::new(program))?, words)
@@ -75,10 +112,16 @@ impl Store {
                 (executable, vec![path])
             }
         };
+        let failed = |e: std::ffi::NulError| DriverError::failed(id, e);
+        let given_args = given.args.iter().map(|arg| CString::new(arg.as_str()));
+        words.extend(given_args.collect::<Result<Vec<_>, _>>().map_err(failed)?);
         let mut start = [0; 2];
         // What cannot be read is no script either.
         let is_script = executable.file().read_at(&mut start, 0).is_ok() && &start == b"#!";
-        let program = Program::from_words(words).map_err(|e| DriverError::failed(id, e))?;
+        let env = given.env.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+        let program = Program::from_words(words)
+            .and_then(|program| program.with_environment(env))
+            .map_err(|e| DriverError::failed(id, e))?;
         Ok(match is_script {
             // Its name goes to the interpreter; only the trusted could have it name another.
             true => program,
@@ -116,13 +159,7 @@ impl Store {
     pub fn executable(&self, id: &FunctionId) -> Result<Trusted, DriverError> {
         let path = self.path_of(id);
         let executable = match trust::open(&path) {
-            Err(error) if error.is_not_found() => {
-                return Err(DriverError::Usage(format!(
-                    "{} with a native executable in {}; {MEND}",
-                    ids::unknown("function", &id.to_string(), &self.list()),
-                    self.root.display()
-                )));
-            }
+            Err(error) if error.is_not_found() => return Err(self.no_native(id)),
             opened => opened?,
         };
         let metadata = executable.file().metadata();
@@ -136,12 +173,26 @@ impl Store {
         Ok(executable)
     }
 
+    fn no_native(&self, id: &FunctionId) -> DriverError {
+        if self.dir_of(id).join(FILE).is_file() {
+            return lacks_side(id, "native side");
+        }
+        DriverError::Usage(format!(
+            "{} with a native executable in {}; {MEND}",
+            ids::unknown("function", &id.to_string(), &self.list()),
+            self.root.display()
+        ))
+    }
+
     /// The Wasm of `id`.
     ///
     /// # Errors
     /// The function has no module in the store.
     pub fn wasm(&self, id: &FunctionId) -> Result<PathBuf, DriverError> {
         let path = self.root.join(id.user()).join(id.function()).join(WASM);
+        if !path.is_file() && self.dir_of(id).join(FILE).is_file() {
+            return Err(lacks_side(id, "Wasm side"));
+        }
         std::path::absolute(&path)
             .ok()
             .filter(|path| path.is_file())
@@ -164,7 +215,9 @@ impl Store {
         self.dir_of(id).join(NATIVE)
     }
 
-    fn dir_of(&self, id: &FunctionId) -> PathBuf {
+    /// Where the function `id` lies.
+    #[must_use]
+    pub fn dir_of(&self, id: &FunctionId) -> PathBuf {
         self.root.join(id.user()).join(id.function())
     }
 }
@@ -217,7 +270,7 @@ mod tests {
         assert_eq!(command[0].as_bytes(), b"/bin/env");
         assert_eq!(command[2].as_bytes(), file.as_os_str().as_bytes());
         let id = "demo/wasm-only".parse().expect("an id");
-        store.program(&id).expect("a program");
+        store.native_function(&id).expect("a program");
         let plain: FunctionId = "demo/noop".parse().expect("an id");
         let error = store.executable(&plain).expect_err("not executable");
         assert!(error.to_string().contains("no executable file"), "{error}");
@@ -235,14 +288,14 @@ mod tests {
         };
         let refuses = |path: &Path, bits| {
             mode(path, bits | 0o022);
-            let error = store.program(&id).expect_err("refused").to_string();
+            let error = store.native_function(&id).expect_err("refused").to_string();
             let fix = format!("chmod go-w {}", path.display());
             assert!(
                 error.contains("refusing to run code from") && error.ends_with(&fix),
                 "{error}"
             );
             mode(path, bits);
-            store.program(&id).expect("mended");
+            store.native_function(&id).expect("mended");
         };
         let (native, command) = (dir.join(NATIVE), dir.join(native_command::FILE));
         fs::copy("/bin/true", &native).expect("copied");

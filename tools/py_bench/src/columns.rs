@@ -244,7 +244,7 @@ fn native(name: &str, setup: &Rc<Setup>, reuse: Option<u32>) -> NativeColumn {
                     .map(Into::into)
                     .collect(),
                 env,
-                sources: Vec::new(),
+                ..Executable::default()
             }
         }),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use measure_core::base::exit::Exit;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
+use measure_core::base::progress::Progress;
 use measure_core::base::range::in_range;
 use measure_core::base::stdout::print;
 use measure_core::contract::Probe;
@@ -19,7 +20,9 @@ use report::Records;
 use crate::aa::Outcome;
 use crate::compare;
 use crate::drivers::{Ladder, Offer};
-use crate::error::BenchError;
+use crate::error::{BenchError, SessionError};
+use crate::functions;
+use crate::functions::answers::Row;
 use crate::mem::{self, Sweep};
 use crate::options::{
     AaOptions, Common, DEFAULT_IDLE, MemOptions, QUICK_BUDGET_S, QuickOptions, TimeOptions, Which,
@@ -46,6 +49,8 @@ struct Run {
     named: bool,
     function: Option<FunctionId>,
     patience: Duration,
+    /// What the rungs answered, if somebody brought the function.
+    answers: Vec<Row>,
     /// Held until the run is over.
     _lock: HostLock,
 }
@@ -79,6 +84,10 @@ impl Run {
         environment
             .heed(common.strict)
             .map_err(|unfit| BenchError::Unavailable(unfit.to_string()))?;
+        let answers = match &function {
+            Some(function) => answers_of(function, &offers)?,
+            None => Vec::new(),
+        };
         let seed = common
             .seed
             .unwrap_or_else(measure_core::base::clock::now_ns);
@@ -91,6 +100,7 @@ impl Run {
             named: which.rungs.is_some(),
             function,
             patience: Duration::from_secs(common.patience),
+            answers,
             _lock: lock,
         })
     }
@@ -133,13 +143,45 @@ impl Run {
         Ok(())
     }
 
+    /// Those that answer as they should, where that is known.
+    fn offers_to_measure(&self) -> Vec<Offer> {
+        let mut offers = self.offers.clone();
+        offers.retain(|offer| self.not_timed(offer).is_none());
+        offers
+    }
+
+    /// Why nothing of `offer` is measured, and whether that is its fault.
+    fn not_timed(&self, offer: &Offer) -> Option<SessionError> {
+        let row = self.answers.iter().find(|row| row.rung == offer.rung())?;
+        let words = row.outcome.not_timed()?;
+        Some(SessionError::OtherAnswer {
+            words,
+            is_failure: row.outcome.is_failure(),
+        })
+    }
+
+    fn say_who_answers_otherwise(&mut self, trouble: &mut Trouble) -> Result<(), BenchError> {
+        let function = self.function.as_ref().map(ToString::to_string);
+        let mut progress = Progress::begin("answers");
+        for offer in self.offers.iter().filter(|o| o.probe == Probe::Ready) {
+            if let Some(error) = self.not_timed(offer) {
+                let (recorder, function) = (&mut self.recorder, function.clone());
+                trouble.add(recorder, &mut progress, offer, function, error)?;
+            }
+        }
+        progress.clear();
+        Ok(())
+    }
+
     fn time(&mut self, sizes: &Sizes, profile: &str) -> Result<Trouble, BenchError> {
         self.begin("time", profile)?;
         let job = Job {
             function: self.function.as_ref(),
             patience: self.patience,
         };
-        let trouble = time::measure(&mut self.recorder, &self.offers, &job, sizes)?;
+        let offers = self.offers_to_measure();
+        let mut trouble = time::measure(&mut self.recorder, &offers, &job, sizes)?;
+        self.say_who_answers_otherwise(&mut trouble)?;
         self.end_part()?;
         Ok(trouble)
     }
@@ -150,7 +192,9 @@ impl Run {
             function: self.function.as_ref(),
             patience: self.patience,
         };
-        let trouble = mem::measure(&mut self.recorder, &self.offers, &job, sweep)?;
+        let offers = self.offers_to_measure();
+        let mut trouble = mem::measure(&mut self.recorder, &offers, &job, sweep)?;
+        self.say_who_answers_otherwise(&mut trouble)?;
         self.end_part()?;
         Ok(trouble)
     }
@@ -174,11 +218,19 @@ impl Run {
     }
 }
 
+/// What each rung answers before any is measured; nothing for a function that nobody brought.
+fn answers_of(function: &FunctionId, offers: &[Offer]) -> Result<Vec<Row>, BenchError> {
+    match functions::stored_file(function)? {
+        Some(file) => Ok(functions::answers::ask_rungs(offers, function, &file)?),
+        None => Ok(Vec::new()),
+    }
+}
+
 fn stop_if_told() -> Result<(), BenchError> {
     match interrupt::received() {
         Some(exit) => Err(BenchError::Rung {
             rung: "before anything was measured".into(),
-            error: crate::error::SessionError::Interrupted(exit),
+            error: SessionError::Interrupted(exit),
         }),
         None => Ok(()),
     }
@@ -240,7 +292,7 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
     let which = Which {
         rungs: None,
         all: options.all,
-        function: None,
+        function: options.function.clone(),
     };
     let mut sizes = Sizes {
         iterations: None,

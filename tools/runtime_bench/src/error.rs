@@ -10,6 +10,7 @@ use measure_core::contract::run_dir::RunDirError;
 use probes::kernel_memory::KernelMemoryError;
 use probes::memory::MemoryError;
 
+use crate::functions::FunctionError;
 use crate::tune::TuneError;
 
 /// Why a run ended early.
@@ -51,6 +52,9 @@ pub enum BenchError {
     /// Settings of the host could not be changed or put back.
     #[error(transparent)]
     Tune(#[from] TuneError),
+    /// A function is not brought, or not found.
+    #[error(transparent)]
+    Function(#[from] FunctionError),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -70,6 +74,7 @@ impl HasExit for BenchError {
             Self::RunDir(error) => error.exit(),
             Self::Rung { error, .. } => error.exit(),
             Self::Tune(error) => error.exit(),
+            Self::Function(error) => error.exit(),
             Self::Isolation(error) => error.exit(),
             Self::Output(_) => Exit::Output,
             Self::Memory(_) | Self::KernelMemory(_) | Self::Signals(_) | Self::Failed(_) => {
@@ -146,6 +151,14 @@ pub enum SessionError {
         /// When we read of it.
         told_ns: u64,
     },
+    /// The function is not to be measured on this rung.
+    #[error("{words}")]
+    OtherAnswer {
+        /// What it answered, or why it did not.
+        words: String,
+        /// Whether the rung could have run it.
+        is_failure: bool,
+    },
     /// Every one of the first starts failed.
     #[error("every start failed: {0}")]
     AllFailed(String),
@@ -164,7 +177,11 @@ impl HasExit for SessionError {
         match self {
             Self::Interrupted(exit) | Self::Said { exit, .. } => *exit,
             Self::Died { .. } | Self::Stuck { .. } => Exit::EngineLost,
-            Self::AllFailed(_) => Exit::StartFailed,
+            Self::AllFailed(_)
+            | Self::OtherAnswer {
+                is_failure: true, ..
+            } => Exit::StartFailed,
+            Self::OtherAnswer { .. } => Exit::Unavailable,
             Self::Protocol(_)
             | Self::Unexpected(_)
             | Self::Unreadable(_)

@@ -1,4 +1,5 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `isolation`, `aa`, `doctor`, `compare`, `report`, `tune`.
+//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `isolation`, `aa`, `doctor`, `compare`, `report`, `tune`; of functions
+//! that users bring too (`add`, `list`, `show`, `test`, `remove`).
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
 //! and disk I/O are read from here, outside, over the scope that a driver names.
@@ -10,6 +11,7 @@ mod counters;
 mod doctor;
 mod drivers;
 mod error;
+mod functions;
 mod isolation;
 mod link;
 mod mem;
@@ -43,6 +45,12 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
         Command::Quick(options) => cli::quick(&options),
         Command::Isolation(options) => isolation::run(&options),
         Command::Aa(options) => cli::aa(&options),
+        Command::Add(options) => Ok(functions::add(&options)?),
+        Command::List => Ok(functions::list()?),
+        Command::Show(options) => Ok(functions::show(&options)?),
+        Command::Compute(options) => Ok(functions::compute(&options)?),
+        Command::Remove(options) => Ok(functions::remove(&options)?),
+        Command::Test(options) => Ok(functions::test(&options)?),
         Command::Doctor => doctor::run(),
         Command::Compare(options) => {
             options.check()?;

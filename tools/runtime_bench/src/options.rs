@@ -10,6 +10,7 @@ use measure_core::driver_kit::cli::{MAX_COUNT, MAX_WORKERS};
 use structopt::StructOpt;
 
 use crate::error::BenchError;
+use crate::functions::{AddOptions, ComputeOptions, NameOptions, TestOptions};
 use crate::isolation::IsolationOptions;
 use crate::mem::Sweep;
 use crate::plan::Sizes;
@@ -34,6 +35,7 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench time --rungs wasm,faaslet,docker-none  only these
 ///     runtime_bench time --all --iterations 1,10,100 --workers 1,2,4,8 --repetitions 10
 ///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
+///     runtime_bench add mine/hello --source hello.c        brings a function of yours; then time --function mine/hello
 ///     runtime_bench isolation                              what each rung really isolates (root)
 ///     runtime_bench aa --rungs thread,process,faaslet      how often a rung differs from itself
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
@@ -57,6 +59,18 @@ pub enum Command {
     Mem(MemOptions),
     /// Time and memory of the main rungs, a few minutes
     Quick(QuickOptions),
+    /// Brings a function of yours, on every side there is of it, and has each rung run it once
+    Add(AddOptions),
+    /// Lists the functions that were brought
+    List,
+    /// Says what is known of a function that was brought
+    Show(NameOptions),
+    /// Has each rung run a function once, and compares what they answer
+    Test(TestOptions),
+    /// Times a function natively and as Wasm, run by run
+    Compute(ComputeOptions),
+    /// Takes a function that was brought out of the store
+    Remove(NameOptions),
     /// Says what this host can and cannot measure, rung by rung, and how to mend it
     Doctor,
     /// What each rung really isolates, found by probes that it runs (root for all of it)
@@ -178,6 +192,9 @@ pub struct QuickOptions {
     /// Every rung of every driver, within half an hour
     #[structopt(long)]
     pub(crate) all: bool,
+    /// What to run, user/function [default: the no-op, and its parked twin for memory]
+    #[structopt(long, name = "USER/FUNC")]
+    pub(crate) function: Option<String>,
 }
 
 /// Options of `aa`.

@@ -1,10 +1,14 @@
-//! What a function is given at each start, as the file `grants.json` beside its module says.
+//! What a function is given at each start, as the file `grants.json` beside its module says, or, where somebody brought it with
+//! a `function.toml`, that.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use measure_core::base::ids::FunctionId;
+use measure_core::contract::function::FILE as FUNCTION_FILE;
+use measure_core::driver_kit::stored_function::{GivenTexts, StoredFunction};
 use serde::{Deserialize, Serialize};
 
 use super::Store;
@@ -51,7 +55,15 @@ impl Store {
     /// there.
     pub fn grants(&self, id: &FunctionId) -> Result<Grants, FaasletError> {
         let dir = self.dir(id)?;
-        let manifest = read(&dir)?;
+        let stored = StoredFunction::read(dir.path())?;
+        let manifest = match &stored {
+            Some(stored) => from_stored(stored, id)?,
+            None => read(&dir)?,
+        };
+        let stdin_file = match &stored {
+            Some(stored) => stored.stdin()?.map(Arc::new),
+            None => None,
+        };
         let args = if manifest.args.is_empty() {
             vec![id.to_string()]
         } else {
@@ -76,6 +88,7 @@ impl Store {
             args,
             env: manifest.env.into_iter().collect(),
             dirs: dirs.collect::<Result<_, FaasletError>>()?,
+            stdin_file,
             ..Grants::default()
         })
     }
@@ -108,9 +121,54 @@ impl Store {
         }
         let dir = Dir::create(&self.root, id)?;
         dir.require_trust()?;
+        if dir.open(FUNCTION_FILE)?.is_some() {
+            let why = format!(
+                "its {FUNCTION_FILE} says what it is given; bring it anew with `runtime_bench add {id} --replace`"
+            );
+            return Err(FaasletError::refused(id, why));
+        }
         let text = serde_json::to_vec_pretty(manifest).map_err(|e| FaasletError::io(FILE, e))?;
         dir.install(FILE, &text)
     }
+}
+
+/// The interpreter finds its library where the native one has it.
+const PYTHON_LIBRARY: (&str, &str) = ("../../../python/native/lib", "/python/lib");
+/// Where it finds the script.
+const SCRIPT_AT: &str = "/function";
+
+/// What a function that was brought with a `function.toml` is given.
+fn from_stored(stored: &StoredFunction, id: &FunctionId) -> Result<Manifest, FaasletError> {
+    let GivenTexts { args, env } = stored.given_inside();
+    let mut manifest = Manifest {
+        args: vec![id.to_string()],
+        env: env.into_iter().collect(),
+        dirs: Vec::new(),
+    };
+    let dir = |host: PathBuf, guest: &str, writable| ManifestDir {
+        host,
+        guest: guest.to_owned(),
+        writable,
+    };
+    if let Some(script) = &stored.file.python {
+        let name = script.file_name().unwrap_or_default().to_string_lossy();
+        let script_at = format!("{SCRIPT_AT}/{name}");
+        manifest.args = ["python3", "-S", "-E", &script_at]
+            .map(str::to_owned)
+            .into();
+        let (library, at) = PYTHON_LIBRARY;
+        manifest.dirs.push(dir(library.into(), at, false));
+        let scripts = script.parent().unwrap_or(Path::new(""));
+        manifest.dirs.push(dir(scripts.into(), SCRIPT_AT, false));
+    }
+    manifest.args.extend(args);
+    if let Some(files) = stored.files_dir() {
+        manifest.dirs.push(dir(files, &stored.file.files_at, false));
+    }
+    if let (Some(at), Some(host)) = (&stored.file.output_at, stored.output_dir()?) {
+        manifest.dirs.push(dir(host, at, true));
+    }
+    Ok(manifest)
 }
 
 fn read(dir: &Dir) -> Result<Manifest, FaasletError> {

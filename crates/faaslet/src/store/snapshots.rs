@@ -134,7 +134,11 @@ impl Snapshotted {
             what,
             dir,
             wasm,
-            grants: store.grants(id)?,
+            // What a start reads is not there yet when its snapshot is taken.
+            grants: Grants {
+                stdin_file: None,
+                ..store.grants(id)?
+            },
         })
     }
 

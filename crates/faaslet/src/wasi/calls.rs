@@ -117,7 +117,7 @@ pub(super) fn fd_read(c: &mut Call<'_>, fd: u32, list: u32, n: u32, done_at: u32
     if fd != STDIN {
         return Err(Errno::Badf);
     }
-    let stdin = c.data().grants.stdin.clone();
+    let stdin = c.data().stdin.clone();
     let waited = stdin.as_ref().is_some_and(|stdin| must_wait(stdin.fd()));
     let mut guest = Guest::from_caller(c)?;
     let mut got = 0;

@@ -90,7 +90,7 @@ fn until_ready<'a>(
     subscriptions: &'a [Subscription],
 ) -> Result<Vec<&'a Subscription>, Stop> {
     loop {
-        let input = host.grants.stdin.as_ref().is_none_or(|stdin| {
+        let input = host.stdin.as_ref().is_none_or(|stdin| {
             let mut fds = [PollFd::new(stdin.fd(), PollFlags::POLLIN)];
             poll(&mut fds, PollTimeout::ZERO) != Ok(0)
         });

@@ -8,6 +8,7 @@ mod deadline;
 mod descriptors;
 mod hostile;
 mod library;
+mod library_store;
 mod python_snapshot;
 mod races;
 mod script;

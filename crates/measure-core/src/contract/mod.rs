@@ -1,8 +1,10 @@
 //! What passes between a driver and whoever started it, and from a run to its readers.
 
+pub mod answer;
 mod description;
 pub mod environment;
 mod fitness;
+pub mod function;
 pub mod host_lock;
 pub mod protocol;
 pub mod run_dir;

@@ -1,7 +1,7 @@
 //! JSON lines between a driver and whoever started it.
 //!
-//! `time` says `scope`, `ready`, then for each batch its `sample`s and one `batch`; `hold` says `scope`,
-//! `ready`, then `parked`; both end with `ended`. With `--gated` a driver waits after `ready` for one
+//! `run` says one `answer`. `time` says `scope`, `ready`, then for each batch its `sample`s and one `batch`; `hold` says `scope`,
+//! `ready`, then `parked`; all end with `ended`. With `--gated` a driver waits after `ready` for one
 //! [`Go`] per batch (or for the go-ahead to park), so that a sampler can read its counters on both sides
 //! of it. Closing the driver's standard input releases it.
 
@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::answer::Answer;
 use super::{Description, Probe, Scope};
 
 /// Version of this protocol, in every line.
@@ -55,6 +56,8 @@ pub enum Message {
         /// As many as were asked for.
         workers: usize,
     },
+    /// Of `run`: what the function answered.
+    Answer(Answer),
     /// Released, cleaned up; the last line of a good run.
     Ended,
     /// The last line of a bad one.

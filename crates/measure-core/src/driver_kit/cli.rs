@@ -8,9 +8,10 @@ use structopt::StructOpt;
 
 use super::batch::{Batch, run_batch};
 use super::cgroup;
+use super::output_dir;
 use super::{Driver, DriverError, Plan, Purpose, Rung, open};
 use crate::base::exit::{Exit, HasExit};
-use crate::base::ids::FunctionId;
+use crate::base::ids::{FunctionId, FunctionIdError};
 use crate::base::interrupt;
 use crate::base::range::in_range;
 use crate::base::stdout::{Reader, print};
@@ -42,6 +43,8 @@ pub enum ContractCommand {
     Time(TimeOptions),
     /// Parks N workers inside the function's main until standard input closes
     Hold(HoldOptions),
+    /// Runs a function once, untimed, and prints as a JSON line what it answered: exit code, standard output, files written
+    Run(RunOptions),
     /// Removes what killed runs of this driver left behind; touches nothing without our label
     Clean,
 }
@@ -85,6 +88,17 @@ struct What {
     gated: bool,
 }
 
+/// Options of `run`.
+#[derive(Debug, StructOpt)]
+pub struct RunOptions {
+    /// Which rung of the ladder (see `info`)
+    #[structopt(long)]
+    rung: String,
+    /// What to run, user/function
+    #[structopt(long)]
+    function: String,
+}
+
 /// What `hold` parks unless told otherwise.
 pub const PARK_FUNCTION: &str = "demo/park";
 
@@ -94,12 +108,20 @@ pub const PARK_FUNCTION: &str = "demo/park";
 /// Whatever the driver reports; under `time` and `hold` it has been said as [`Message::Failed`] too.
 pub fn run(driver: &dyn Driver, command: &ContractCommand) -> Result<Exit, DriverError> {
     interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))?;
+    let done = carry_out(driver, command);
+    output_dir::remove();
+    done
+}
+
+fn carry_out(driver: &dyn Driver, command: &ContractCommand) -> Result<Exit, DriverError> {
     match command {
         ContractCommand::Info { rung, json } => info(driver, rung.as_deref(), *json),
         ContractCommand::Time(options) => said(time(driver, options)),
         ContractCommand::Hold(options) => said(hold(driver, options)),
+        ContractCommand::Run(options) => said(run_once(driver, options)),
         ContractCommand::Clean => {
-            for removed in driver.clean()?.removed {
+            let removed = driver.clean()?.removed;
+            for removed in removed.into_iter().chain(output_dir::remove_orphans()) {
                 print_lines(&format!("removed {removed}"))?;
             }
             Ok(Exit::Ok)
@@ -158,6 +180,14 @@ fn info(driver: &dyn Driver, only: Option<&str>, json: bool) -> Result<Exit, Dri
     Ok(Exit::Ok)
 }
 
+/// It stays no longer than until the next run.
+fn remove_what_killed_runs_left() {
+    for group in cgroup::remove_orphans() {
+        eprintln!("note: removed cgroup {group}, which a killed run had left");
+    }
+    output_dir::remove_orphans();
+}
+
 /// Opens, probes and prepares a rung, and says its scope and that it is ready.
 fn ready(
     driver: &dyn Driver,
@@ -165,22 +195,14 @@ fn ready(
     workers: usize,
     purpose: Purpose,
 ) -> Result<Box<dyn Rung>, DriverError> {
-    // What a killed run left stays no longer than until the next one.
-    for group in cgroup::remove_orphans() {
-        eprintln!("note: removed cgroup {group}, which a killed run had left");
-    }
+    remove_what_killed_runs_left();
     let mut rung = open(driver, &what.rung)?;
     let description = rung.describe();
     let default = match purpose {
         Purpose::Time => description.default_function.as_str(),
         Purpose::Hold => PARK_FUNCTION,
     };
-    let function: FunctionId = what
-        .function
-        .as_deref()
-        .unwrap_or(default)
-        .parse()
-        .map_err(|e: crate::base::ids::FunctionIdError| DriverError::Usage(e.to_string()))?;
+    let function = parsed(what.function.as_deref().unwrap_or(default))?;
     if let Probe::Unavailable { why, mend } = rung.probe() {
         return Err(DriverError::Unavailable { why, mend });
     }
@@ -196,6 +218,25 @@ fn ready(
     })?;
     say(Message::Ready)?;
     Ok(rung)
+}
+
+fn parsed(function: &str) -> Result<FunctionId, DriverError> {
+    let parsed = function.parse();
+    parsed.map_err(|e: FunctionIdError| DriverError::Usage(e.to_string()))
+}
+
+fn run_once(driver: &dyn Driver, options: &RunOptions) -> Result<Exit, DriverError> {
+    let function = parsed(&options.function)?;
+    remove_what_killed_runs_left();
+    let mut rung = open(driver, &options.rung)?;
+    if let Probe::Unavailable { why, mend } = rung.probe() {
+        return Err(DriverError::Unavailable { why, mend });
+    }
+    let answer = rung.answer(&function)?;
+    drop(rung);
+    say(Message::Answer(answer))?;
+    say(Message::Ended)?;
+    Ok(interrupt::received().unwrap_or(Exit::Ok))
 }
 
 fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError> {

@@ -6,13 +6,17 @@ pub mod bare_thread;
 mod batch;
 pub mod cgroup;
 pub mod cli;
+pub mod collector;
 mod error;
 pub mod hand_off;
 pub mod native_command;
+pub mod output_dir;
 pub mod spawn;
+pub mod stored_function;
 
 use crate::base::clock::Phases;
 use crate::base::ids::{self, FunctionId};
+use crate::contract::answer::Answer;
 use crate::contract::{Description, Probe, Scope};
 
 pub use cli::{ContractCommand, run};
@@ -80,6 +84,18 @@ pub trait Rung: Send + Sync {
     /// # Errors
     /// A worker ended wrongly.
     fn release(&mut self) -> Result<(), DriverError>;
+
+    /// Runs `function` once, untimed, and hands back what it answered, a bad end included. In place of `prepare` and all that comes
+    /// after it.
+    ///
+    /// # Errors
+    /// The function does not exist, has no side for this rung, or the rung cannot see what it answers.
+    fn answer(&mut self, function: &FunctionId) -> Result<Answer, DriverError> {
+        Err(DriverError::Unavailable {
+            why: format!("this rung hands back nothing of what {function} answers"),
+            mend: "compare it on another rung".to_owned(),
+        })
+    }
 }
 
 /// What a rung is asked to do.

@@ -97,6 +97,14 @@ impl NativeCommand {
         Ok(())
     }
 
+    /// Whether its program is written so, places still open.
+    #[must_use]
+    pub fn begins_with(&self, text: &str) -> bool {
+        self.words
+            .first()
+            .is_some_and(|word| word.starts_with(text))
+    }
+
     /// The words as they hold where `home` and `function` lie.
     #[must_use]
     pub fn at(&self, home: &str, function: &str) -> Vec<String> {

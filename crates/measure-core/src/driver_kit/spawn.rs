@@ -74,12 +74,9 @@ impl Program {
         let path = text(path.as_os_str().as_bytes())?;
         let given = arguments.into_iter().map(|word| text(word.as_bytes()));
         let arguments = std::iter::once(Ok(path.clone())).chain(given);
-        let environment = environment
-            .into_iter()
-            .map(|(name, value)| text(format!("{name}={value}").as_bytes()));
         Ok(Self {
             arguments: Strings::new(arguments.collect::<io::Result<_>>()?),
-            environment: Strings::new(environment.collect::<io::Result<_>>()?),
+            environment: variables(environment)?,
             executable: None,
             path,
         })
@@ -96,6 +93,20 @@ impl Program {
             environment: Strings::new(Vec::new()),
             executable: None,
             path,
+        })
+    }
+
+    /// The same with nothing but `environment`.
+    ///
+    /// # Errors
+    /// A text with a NUL byte.
+    pub fn with_environment<'a>(
+        self,
+        environment: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            environment: variables(environment)?,
+            ..self
         })
     }
 
@@ -178,6 +189,13 @@ impl Program {
             }
         }
     }
+}
+
+fn variables<'a>(all: impl IntoIterator<Item = (&'a str, &'a str)>) -> io::Result<Strings> {
+    let texts = all
+        .into_iter()
+        .map(|(name, value)| CString::new(format!("{name}={value}")).map_err(io::Error::from));
+    texts.collect::<io::Result<_>>().map(Strings::new)
 }
 
 /// A process started by [`Program::spawn`]. Dropping it kills its group.

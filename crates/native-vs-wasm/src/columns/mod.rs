@@ -6,12 +6,14 @@ pub(crate) mod process;
 pub(crate) mod replicate;
 pub mod second_engine;
 pub mod wasm;
+mod whole_run;
 
 pub use engine::{EngineColumn, EngineSetup};
 pub use native::NativeColumn;
 pub use process::Executable;
 pub use second_engine::{SecondEngine, WASM2C};
 pub use wasm::{WasmColumn, WasmProgram, WasmSetup};
+pub use whole_run::WholeRun;
 
 use crate::column::Task;
 

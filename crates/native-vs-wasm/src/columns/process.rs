@@ -31,6 +31,8 @@ pub struct Executable {
     pub args: Vec<OsString>,
     /// Its whole environment, but for what differs between replicates.
     pub env: Vec<(String, String)>,
+    /// What it reads from its standard input; nothing is an empty file.
+    pub stdin: Option<PathBuf>,
     /// What it was made from, as far as that is there: it must not be older.
     pub sources: Vec<PathBuf>,
 }
@@ -77,7 +79,10 @@ impl Runner {
     ) -> Result<Exited, RunError> {
         let program = lay_out(executable, &words, &variables);
         let program = program.map_err(|e| RunError::system("cannot start", &e))?;
-        let streams = [self.null.as_fd(), self.stdout.fd(), self.stderr.fd()];
+        let stdin = executable.stdin.as_ref().map(File::open).transpose();
+        let stdin = stdin.map_err(|e| RunError::system("cannot open its standard input", &e))?;
+        let stdin = stdin.as_ref().unwrap_or(&self.null);
+        let streams = [stdin.as_fd(), self.stdout.fd(), self.stderr.fd()];
         let mut clock = PhaseClock::start();
         let spawned = program.spawn(streams);
         clock.lap(phase::SPAWN);

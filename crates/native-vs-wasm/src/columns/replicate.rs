@@ -22,6 +22,7 @@ use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::exit::Exit;
 use measure_core::base::ids::FunctionId;
 use measure_core::driver_kit::bare_thread::no_thread;
+use measure_core::driver_kit::stored_function::StdinFile;
 use serde::{Deserialize, Serialize};
 
 use super::phase;
@@ -46,6 +47,8 @@ pub(super) struct Replicate {
     pub(super) env: Vec<(String, String)>,
     /// On the host, in the guest, writable.
     pub(super) dirs: Vec<(PathBuf, String, bool)>,
+    /// What it reads from its standard input; nothing is an empty file.
+    pub(super) stdin: Option<PathBuf>,
     /// Whether standard error is what is wanted of it.
     pub(super) stderr: bool,
 }
@@ -123,7 +126,10 @@ fn load(replicate: &Replicate) -> Result<Function, FaasletError> {
         guest: guest.clone(),
         writable: *writable,
     };
+    let stdin = replicate.stdin.as_deref().map(StdinFile::open_trusted);
+    let stdin_file = stdin.transpose()?.map(Arc::new);
     let grants = Grants {
+        stdin_file,
         args: replicate.args.clone(),
         env: replicate.env.clone(),
         dirs: replicate.dirs.iter().map(dir).collect(),

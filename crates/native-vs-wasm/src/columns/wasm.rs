@@ -149,6 +149,7 @@ impl WasmColumn {
             args,
             env: grants.env,
             dirs: dirs.map(|d| (d.host, d.guest, d.writable)).collect(),
+            stdin: grants.stdin_file.map(|stdin| stdin.path().to_owned()),
             stderr: false,
         }
     }

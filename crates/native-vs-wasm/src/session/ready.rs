@@ -76,7 +76,7 @@ impl<'a> Session<'a> {
         if self.suite.columns.len() > 1 && !unverified {
             self.verify(&mut ready, benchmark, progress)?;
         }
-        if interrupt::received().is_none() && ready.round < plan::LONG {
+        if self.suite.own_clock && interrupt::received().is_none() && ready.round < plan::LONG {
             self.calibrate(&mut ready)?;
         }
         self.recorder.benchmark(index).repeats = ready.repeats;

@@ -151,6 +151,7 @@ impl Setting {
             },
             builds: self.builds,
             best_build_only: self.best_build_only,
+            own_clock: true,
             aa: false,
             notes: Vec::new(),
         };

@@ -119,7 +119,7 @@ pub fn build(context: &Context, choice: BaseChoice, tar: &Path) -> Result<Built,
 }
 
 /// A build's errors come as lines of a stream that itself ends well.
-async fn check_steps<S>(steps: S) -> Result<(), bollard::errors::Error>
+pub(super) async fn check_steps<S>(steps: S) -> Result<(), bollard::errors::Error>
 where
     S: futures_util::Stream<Item = Result<bollard::models::BuildInfo, bollard::errors::Error>>,
 {

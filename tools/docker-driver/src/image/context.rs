@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
 use measure_core::base::trust::{self, TrustError};
+use measure_core::contract::function::FILE;
 use measure_core::driver_kit::DriverError;
 use object::Endianness;
 use object::elf::{FileHeader64, PT_INTERP, ProgramHeader64};
@@ -79,6 +80,10 @@ impl Context {
         let dir = store.join(USER);
         let mut natives = Vec::new();
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            // What somebody brought has an image of its own.
+            if entry.path().join(FILE).is_file() {
+                continue;
+            }
             let path = entry.path().join("native");
             let name = entry.file_name().to_string_lossy().into();
             match trust::read(&path) {

@@ -1,11 +1,13 @@
 //! The image `faasm/noop`: built once, kept as a tar archive, loaded into each engine that lacks it.
 
+pub mod archive;
 pub mod base;
 pub mod build;
 pub mod built;
 pub mod context;
 pub mod extra;
-pub mod script;
+pub mod function;
+mod layer;
 
 use std::fs;
 use std::io;

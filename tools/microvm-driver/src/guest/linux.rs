@@ -9,6 +9,7 @@ use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::trust::{self, Trusted};
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::stored_function::{StoredFunction, lacks_side};
 
 use super::initrd::Archive;
 use crate::shared::Lack;
@@ -139,6 +140,33 @@ fn missing(path: &Path, cause: &io::Error) -> Lack {
     Lack::new(format!("{}: {cause}", path.display()), MEND)
 }
 
+/// Fails for a function that somebody brought and that a guest cannot have: `/init` gives none anything, and an initrd holds one
+/// executable.
+fn require_nothing_given(function: &FunctionId, dir: &Path) -> Result<(), DriverError> {
+    let Some(stored) = StoredFunction::read(dir)? else {
+        return Ok(());
+    };
+    let file = &stored.file;
+    if file.native.as_deref() != Some(Path::new("native")) {
+        return Err(lacks_side(function, "static executable"));
+    }
+    let given = [
+        ("arguments", !file.args.is_empty()),
+        ("an environment", !file.env.is_empty()),
+        ("a standard input", file.stdin.is_some()),
+        ("files", file.files.is_some() || file.output_at.is_some()),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((what, _)) => Err(DriverError::Unavailable {
+            why: format!(
+                "a guest gives its function nothing, and {function} is to be given {what}"
+            ),
+            mend: "take another rung".into(),
+        }),
+    }
+}
+
 /// Writes an initrd with `/init` and the native executable of `function`.
 ///
 /// # Errors
@@ -146,10 +174,11 @@ fn missing(path: &Path, cause: &io::Error) -> Lack {
 pub fn write_initrd(function: &FunctionId, path: &Path) -> Result<(), DriverError> {
     let init = directory().join("init");
     let init = opened(&init)?.read()?;
-    let native = home::store()
+    let dir = home::store()
         .join(function.user())
-        .join(function.function())
-        .join("native");
+        .join(function.function());
+    require_nothing_given(function, &dir)?;
+    let native = dir.join("native");
     let program = match trust::read(&native) {
         Err(error) if error.is_not_found() => {
             return Err(DriverError::Usage(format!(

@@ -2,12 +2,14 @@
 
 mod console;
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use measure_core::contract::answer::{Content, Taking};
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::spawn::{Child, Program};
 use nix::fcntl::OFlag;
@@ -107,15 +109,27 @@ impl Vmm {
     /// # Errors
     /// As [`Self::hear`], or its exit code is not 0.
     pub fn hear_exit(&mut self, function: &str, limit: &Limit) -> Result<(), DriverError> {
+        let code = self.hear_line(limit, "how the function ended", &exit_code)?;
+        check_exit_code(function, code)
+    }
+
+    /// What the function of a Linux guest writes until it ends, and its exit code. The serial port's line ends are made into the
+    /// function's own again; a function that does not end its last line is not understood.
+    ///
+    /// # Errors
+    /// As [`Self::hear`].
+    pub fn hear_answer(&mut self, limit: &Limit) -> Result<(Content, i32), DriverError> {
+        let said = RefCell::new(Taking::default());
         let code = self.hear_line(limit, "how the function ended", &|line| {
-            let code = line.strip_prefix(guest::EXIT)?.strip_prefix(' ')?;
-            code.parse::<i32>().ok()
+            let code = exit_code(line);
+            if code.is_none() {
+                let mut said = said.borrow_mut();
+                said.take(line.as_bytes());
+                said.take(b"\n");
+            }
+            code
         })?;
-        if code == 0 {
-            return Ok(());
-        }
-        let words = format!("{function} ended with exit code {code}");
-        Err(DriverError::Exited { code, words })
+        Ok((said.into_inner().finish(), code))
     }
 
     fn hear_line<T>(
@@ -199,6 +213,24 @@ impl Vmm {
         let said = self.console.last_words();
         DriverError::StartFailed(format!("{}: {what}: {cause}; {said}", self.name))
     }
+}
+
+/// The exit code that a Linux guest says on this line.
+fn exit_code(line: &str) -> Option<i32> {
+    let code = line.strip_prefix(guest::EXIT)?.strip_prefix(' ')?;
+    code.parse().ok()
+}
+
+/// Fails if `function` ended with another exit code than 0.
+///
+/// # Errors
+/// It did.
+pub fn check_exit_code(function: &str, code: i32) -> Result<(), DriverError> {
+    if code == 0 {
+        return Ok(());
+    }
+    let words = format!("{function} ended with exit code {code}");
+    Err(DriverError::Exited { code, words })
 }
 
 /// Files and directories that a monitor makes for itself, removed on drop.

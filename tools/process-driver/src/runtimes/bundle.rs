@@ -24,11 +24,16 @@ pub(super) fn path_in_root(function: &FunctionId) -> String {
     format!("/function/{function}")
 }
 
-/// Makes the root directory `root` with a copy of the executable `native` in it.
-pub(super) fn make_root(root: &Path, function: &FunctionId, native: &Trusted) -> io::Result<()> {
+/// Makes the root directory `root`, with a copy of the executable `native` in it if there is one.
+pub(super) fn make_root(
+    root: &Path,
+    function: &FunctionId,
+    native: Option<&Trusted>,
+) -> io::Result<()> {
     for dir in DIRS {
         fs::create_dir_all(root.join(dir))?;
     }
+    let Some(native) = native else { return Ok(()) };
     let path = root.join(path_in_root(function).trim_start_matches('/'));
     fs::create_dir_all(path.parent().unwrap_or(root))?;
     io::copy(&mut native.file(), &mut File::create(&path)?)?;
@@ -36,15 +41,34 @@ pub(super) fn make_root(root: &Path, function: &FunctionId, native: &Trusted) ->
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
 }
 
-/// Makes an OCI bundle at `bundle` that runs `program` of `root`, its cgroup at `cgroup`.
+/// What a bundle runs.
+#[derive(Debug)]
+pub(super) struct BundleProcess<'a> {
+    /// The program in the root directory, and its arguments.
+    pub(super) words: Vec<&'a str>,
+    pub(super) environment: &'a [(String, String)],
+    /// A directory of the host that it may write to, and where it finds it.
+    pub(super) output: Option<(&'a Path, &'a str)>,
+}
+
+/// Makes an OCI bundle at `bundle` that runs `process` of `root`, its cgroup at `cgroup`.
 pub(super) fn make_bundle(
     bundle: &Path,
     root: &Path,
-    program: &str,
+    process: &BundleProcess<'_>,
     cgroup: Option<&str>,
 ) -> io::Result<()> {
     fs::create_dir_all(bundle)?;
-    let config = serde_json::to_vec_pretty(&config(root, program, cgroup))?;
+    let mut config = config(root, &process.words, cgroup);
+    let variables = process.environment.iter();
+    let variables = variables.map(|(name, value)| Value::from(format!("{name}={value}")));
+    if let Some(all) = config["process"]["env"].as_array_mut() {
+        all.extend(variables);
+    }
+    if let (Some((host, at)), Some(all)) = (process.output, config["mounts"].as_array_mut()) {
+        all.push(json!({ "destination": at, "type": "bind", "source": host, "options": ["rbind", "rw", "nosuid", "nodev"] }));
+    }
+    let config = serde_json::to_vec_pretty(&config)?;
     fs::write(bundle.join("config.json"), config)
 }
 
@@ -55,14 +79,14 @@ pub(super) fn bundles(dir: &Path, workers: usize) -> Vec<PathBuf> {
         .collect()
 }
 
-fn config(root: &Path, program: &str, cgroup: Option<&str>) -> Value {
+fn config(root: &Path, words: &[&str], cgroup: Option<&str>) -> Value {
     let namespaces = ["pid", "network", "ipc", "uts", "mount"].map(|kind| json!({ "type": kind }));
     let mut config = json!({
         "ociVersion": "1.0.2",
         "process": {
             "terminal": false,
             "user": { "uid": 0, "gid": 0 },
-            "args": [program],
+            "args": words,
             "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
             "cwd": "/",
             "capabilities": {
@@ -175,7 +199,10 @@ mod tests {
         assert!(spec.is_ok_and(|status| status.success()), "runc spec fails");
         let theirs = fs::read(directory.path().join("config.json")).expect("written");
         let theirs = lines("", &serde_json::from_slice(&theirs).expect("JSON"));
-        let ours = lines("", &config(Path::new("/root"), "/function/demo/noop", None));
+        let ours = lines(
+            "",
+            &config(Path::new("/root"), &["/function/demo/noop"], None),
+        );
         let only = |one: &BTreeSet<String>, other: &BTreeSet<String>| -> Vec<String> {
             // The version of the specification is the runtime's own.
             let differ = one.difference(other);

@@ -12,6 +12,7 @@ mod error;
 mod error_text;
 mod groups;
 mod hidden;
+mod native_side;
 mod parked;
 mod probe;
 mod rung;
@@ -33,6 +34,7 @@ use entry::Entry;
 use error::CatalogueError;
 
 pub use error::TemplateError;
+pub(crate) use error_text::ErrorText;
 
 pub(crate) use aside::find;
 pub(crate) use error_text::ErrorText;

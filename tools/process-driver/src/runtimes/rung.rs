@@ -10,21 +10,25 @@ use std::time::Duration;
 use measure_core::base::clock::Phases;
 use measure_core::base::ids::{self, FunctionId};
 use measure_core::base::interrupt;
+use measure_core::contract::answer::Answer;
 use measure_core::contract::{Description, Probe, Scope};
+use measure_core::driver_kit::stored_function::{GivenTexts, StoredFunction, answer_of_run};
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 use procfs::process::all_processes;
 
 use super::aside;
-use super::bundle::{bundles, make_bundle, make_root, path_in_root};
+use super::bundle::{BundleProcess, bundles, make_bundle, path_in_root};
 use super::entry::Entry;
 use super::error_text::ErrorText;
 use super::groups::Groups;
 use super::hidden::HiddenMounts;
+use super::native_side::NativeSide;
 use super::parked::Parked;
 use super::start::{Starter, Values};
 use super::template::Placeholder;
 use super::workdir::Workdir;
 use super::{probe, tree};
+use crate::answer;
 use crate::store::Store;
 use crate::thread::unprepared;
 
@@ -105,26 +109,29 @@ impl RuntimeRung {
         if any(&[Placeholder::Wasm]) {
             values.wasm = text(&self.store.wasm(&plan.function)?);
         }
-        if any(&[
-            Placeholder::Function,
-            Placeholder::Root,
-            Placeholder::Bundle,
-        ]) {
-            let native = self.store.executable(&plan.function)?;
-            values.function = text(native.path());
-            let root = dir.join("root");
-            if any(&[Placeholder::Root, Placeholder::Bundle]) {
-                make_root(&root, &plan.function, &native).map_err(cannot)?;
+        let stored = self.store.stored(&plan.function)?;
+        let own_root = any(&[Placeholder::Root, Placeholder::Bundle]);
+        let given = match &stored {
+            None => GivenTexts::default(),
+            Some(stored) if own_root || any(&[Placeholder::Wasm]) => stored.given_inside(),
+            Some(stored) => stored.given_on_host()?,
+        };
+        if any(&[Placeholder::Function]) || own_root {
+            let native = NativeSide::find(&self.store, &plan.function)?;
+            values.function = text(native.executable.path());
+            values.words.clone_from(&native.words_on_host);
+            if own_root {
+                let root = dir.join("root");
+                native.put_into(&root, stored.as_ref()).map_err(cannot)?;
                 values.root = text(&root);
+                values.program.clone_from(&native.path_inside);
+                values.words.clone_from(&native.words_inside);
             }
-            if any(&[Placeholder::Bundle]) {
-                for (i, bundle) in bundles(dir, plan.workers).iter().enumerate() {
-                    let cgroup = groups.path().map(|path| format!("{path}/worker-{i}"));
-                    make_bundle(bundle, &root, &values.program, cgroup.as_deref())
-                        .map_err(cannot)?;
-                    values.bundles.push(text(bundle));
-                }
-            }
+        }
+        values.words.extend(given.args);
+        values.environment = given.env;
+        if any(&[Placeholder::Bundle]) {
+            Self::make_bundles(plan, made, stored.as_ref(), &mut values)?;
         }
         Ok(values)
     }
@@ -138,6 +145,41 @@ impl RuntimeRung {
                 ids::unknown("function", &function.to_string(), &known)
             ))
         })
+    }
+
+    /// Makes a bundle for each worker, which has in its configuration what the function is given.
+    fn make_bundles(
+        plan: &Plan,
+        made: &Made,
+        stored: Option<&StoredFunction>,
+        values: &mut Values,
+    ) -> Result<(), DriverError> {
+        let output = match stored {
+            Some(stored) => stored.output_dir()?,
+            None => None,
+        };
+        let output_at = stored.and_then(|stored| stored.file.output_at.as_deref());
+        let words = values.words.iter().map(String::as_str);
+        let process = BundleProcess {
+            words: std::iter::once(values.program.as_str())
+                .chain(words)
+                .collect(),
+            environment: &values.environment,
+            output: output.as_deref().zip(output_at),
+        };
+        let bundles = bundles(made.workdir.state(), plan.workers);
+        for (i, bundle) in bundles.iter().enumerate() {
+            let cgroup = made.groups.path();
+            let cgroup = cgroup.map(|path| format!("{path}/worker-{i}"));
+            let root = Path::new(&values.root);
+            make_bundle(bundle, root, &process, cgroup.as_deref())
+                .map_err(|e| DriverError::failed("cannot make a bundle", e))?;
+        }
+        values.words.clear();
+        values.environment.clear();
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        values.bundles = bundles.iter().map(text).collect();
+        Ok(())
     }
 
     fn environment(&self, dir: &Path) -> Vec<(String, String)> {
@@ -168,7 +210,12 @@ impl RuntimeRung {
             fs::write(dir.join(name), text).map_err(|e| cannot(name, e))?;
         }
         let values = self.values(plan, made)?;
-        let environment = self.environment(dir);
+        let mut environment = self.environment(dir);
+        environment.extend(values.environment.iter().cloned());
+        let stdin = match self.store.stored(&plan.function)? {
+            Some(stored) => stored.stdin()?,
+            None => None,
+        };
         for words in &self.entry.setup {
             let words = values.fill(words, 0, "");
             aside::run_aside(&words, &environment, SETUP_LIMIT).map_err(|why| {
@@ -190,6 +237,7 @@ impl RuntimeRung {
             executable: absolute(&executable),
             values,
             environment,
+            stdin,
             null: null.map_err(|e| DriverError::failed("/dev/null", e))?,
             names: AtomicU64::new(0),
         })
@@ -318,6 +366,21 @@ impl Rung for RuntimeRung {
         let ready = self.ready.as_mut().ok_or_else(unprepared)?;
         let starter = Arc::clone(&ready.starter);
         ready.parked.insert(Parked::new(starter)).park(count)
+    }
+
+    fn answer(&mut self, function: &FunctionId) -> Result<Answer, DriverError> {
+        let stored = self.store.stored(function)?;
+        self.prepare(&Plan {
+            function: function.clone(),
+            workers: 1,
+            purpose: Purpose::Time,
+        })?;
+        let ready = self.ready.as_ref().ok_or_else(unprepared)?;
+        let limit = answer::limit(stored.as_ref());
+        let (ended, stdout) = answer::heard(|stdout| ready.starter.run_once(stdout, limit))?;
+        let answer = answer_of_run(ended, stdout, stored.as_ref());
+        self.ready = None;
+        answer
     }
 
     fn release(&mut self) -> Result<(), DriverError> {

@@ -13,6 +13,7 @@ use measure_core::base::interrupt;
 use measure_core::base::label;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::spawn::{Child, Program};
+use measure_core::driver_kit::stored_function::StdinFile;
 use nix::sys::wait::WaitStatus;
 use nix::unistd::getpid;
 
@@ -22,7 +23,8 @@ use super::error_text::ErrorText;
 use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
-use crate::process::{ended_badly, in_words, phase};
+use crate::answer::no_answer;
+use crate::process::{ended_badly, in_words, opened, phase};
 
 /// How long a start under way may go on after SIGINT or SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
@@ -42,6 +44,9 @@ pub(super) struct Values {
     pub(super) state: String,
     pub(super) run: String,
     pub(super) cgroup: String,
+    /// What follows the command: what a brought function is given.
+    pub(super) words: Vec<String>,
+    pub(super) environment: Vec<(String, String)>,
 }
 
 impl Values {
@@ -69,6 +74,7 @@ pub(super) struct Starter {
     pub(super) executable: PathBuf,
     pub(super) values: Values,
     pub(super) environment: Vec<(String, String)>,
+    pub(super) stdin: Option<StdinFile>,
     pub(super) null: File,
     pub(super) names: AtomicU64,
 }
@@ -93,7 +99,8 @@ impl Starter {
     fn program(&self, worker: usize) -> Result<(Program, String), DriverError> {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         let name = label::name(getpid().as_raw(), &number.to_string());
-        let words = self.values.fill(&self.entry.command, worker, &name);
+        let mut words = self.values.fill(&self.entry.command, worker, &name);
+        words.extend(self.values.words.iter().cloned());
         let environment = self
             .environment
             .iter()
@@ -116,9 +123,11 @@ impl Starter {
         let (program, name) = self.program(worker)?;
         errors.rewind();
         let null = self.null.as_fd();
+        let input = opened(self.stdin.as_ref())?;
+        let stdin = input.as_ref().map_or(null, |input| input.as_fd());
         let mut clock = PhaseClock::start();
         let child = program
-            .spawn([null, null, errors.file()])
+            .spawn([stdin, null, errors.file()])
             .map_err(|e| self.not_spawned(e))?;
         clock.lap(phase::SPAWN);
         let mut running = Running {
@@ -145,6 +154,44 @@ impl Starter {
             }
         };
         outcome.map(|()| clock.finish())
+    }
+
+    /// One start, untimed, that writes to `stdout` and may take `limit`.
+    pub(super) fn run_once(
+        &self,
+        stdout: BorrowedFd<'_>,
+        limit: Duration,
+    ) -> Result<(), DriverError> {
+        let mut errors = ErrorText::new()?;
+        let input = opened(self.stdin.as_ref())?;
+        let stdin = input.as_ref().unwrap_or(&self.null).as_fd();
+        let (program, name) = self.program(0)?;
+        let child = program
+            .spawn([stdin, stdout, errors.file()])
+            .map_err(|e| self.not_spawned(e))?;
+        let mut running = Running {
+            child,
+            worker: 0,
+            name,
+        };
+        match wait_for_end(&running.child, limit) {
+            Ok(Waited::Ended) => {
+                let status = running.child.reap();
+                self.check(&running, status, &mut errors)
+            }
+            Ok(Waited::Hung) => {
+                self.remove(&mut running);
+                Err(no_answer("it", limit))
+            }
+            Ok(Waited::Interrupted) => {
+                self.remove(&mut running);
+                Err(DriverError::Failed("interrupted".into()))
+            }
+            Err(error) => {
+                self.remove(&mut running);
+                Err(DriverError::failed("cannot wait for a process", error))
+            }
+        }
     }
 
     /// Starts with `stdin`, to stay.

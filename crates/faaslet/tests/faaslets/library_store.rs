@@ -1,7 +1,5 @@
 //! The second engine's code in the store: found, made, shared by functions of one code, and run on their snapshots.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +13,7 @@ use measure_core::base::ids::FunctionId;
 use second_engine::Toolchain;
 use tempfile::TempDir;
 
-use common::{engine_with, exit_code, toolchain};
+use crate::common::{engine_with, exit_code, toolchain};
 
 /// A store in a directory of its own, and what its functions are compiled and run with.
 struct Bench {

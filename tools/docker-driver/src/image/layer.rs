@@ -1,6 +1,4 @@
-//! The image of a function that is a script: its interpreter from the same native build that runs it in a
-//! process, the libraries that this one needs, its standard library and the function's files. One layer
-//! without a base, made here and imported, as [`super::extra`] does.
+//! One layer of an image, made of files of the host.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
@@ -9,93 +7,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use measure_core::base::home;
-use measure_core::base::ids::FunctionId;
 use measure_core::base::trust;
-use measure_core::driver_kit::DriverError;
-use measure_core::driver_kit::native_command::NativeCommand;
 use sha2::{Digest, Sha256};
 
-use super::build::provide_layer;
-use super::context::{Tar, path_in_image};
-use crate::api::Client;
+use super::context::Tar;
 
-const REPOSITORY: &str = "faasm/script";
 /// Static libraries and object files: nothing that is run.
 const LEFT_OUT: [&str; 2] = ["a", "o"];
-
-/// A function that is a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Script {
-    /// What the container runs.
-    pub command: Vec<String>,
-    function: FunctionId,
-    /// The interpreter on the host.
-    program: PathBuf,
-}
-
-impl Script {
-    /// The function `id`, if it is a script.
-    ///
-    /// # Errors
-    /// Its command cannot be read, or names an interpreter that is not below the home directory's.
-    pub fn from_function(id: &FunctionId) -> Result<Option<Self>, DriverError> {
-        let dir = home::store().join(id.user()).join(id.function());
-        let Some(command) = NativeCommand::read(&dir)? else {
-            return Ok(None);
-        };
-        let home = home::root();
-        let (home_text, dir_text) = (home.to_string_lossy(), dir.to_string_lossy());
-        command.require_trust(&home_text, &dir_text)?;
-        let on_host = command.at(&home_text, &dir_text);
-        let program = PathBuf::from(&on_host[0]);
-        if !program.starts_with(&home) || !program.is_file() {
-            return Err(DriverError::Failed(format!(
-                "{id} runs {}, which is no file below {}: run `make python python-functions`",
-                program.display(),
-                home.display()
-            )));
-        }
-        Ok(Some(Self {
-            command: command.at("", &path_in_image(&id.to_string())),
-            function: id.clone(),
-            program,
-        }))
-    }
-
-    /// Has the engine make its image, unless it has it; returns its id.
-    ///
-    /// # Errors
-    /// A file cannot be read, or the engine refuses.
-    pub fn provide(&self, client: &Client) -> Result<String, DriverError> {
-        let layer = self.layer().map_err(|e| {
-            DriverError::failed(format!("cannot make the image of {}", self.function), e)
-        })?;
-        provide_layer(client, REPOSITORY, &layer.key(), || layer.tar())
-    }
-
-    fn layer(&self) -> io::Result<Layer> {
-        let mut layer = Layer::default();
-        for dir in ["dev", "etc", "proc", "sys", "tmp"] {
-            layer.dir(Path::new(dir));
-        }
-        layer.file(Path::new(&self.command[0]), &self.program)?;
-        for library in libraries(&self.program)? {
-            layer.file(&library, &library)?;
-        }
-        // The interpreter finds its library beside itself: bin/PROGRAM, lib/.
-        if let Some(root) = self.program.parent().and_then(Path::parent) {
-            let inside = Path::new(&self.command[0]);
-            let inside = inside.parent().and_then(Path::parent);
-            let inside = inside.unwrap_or(Path::new("/"));
-            layer.tree(&inside.join("lib"), &root.join("lib"))?;
-        }
-        let id = self.function.to_string();
-        let files = home::store().join(&id).join("files");
-        layer.tree(&Path::new(&path_in_image(&id)).join("files"), &files)?;
-        Ok(layer)
-    }
-}
 
 /// What went wrong with a file of the host.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +29,7 @@ fn of_file(path: &Path, source: io::Error) -> io::Error {
 }
 
 /// Shared libraries that `program` is loaded with, and the loader, as the host's own loader says.
-fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     // `name => /path (address)`, `/path (address)`; the kernel's own has no path.
@@ -124,14 +42,16 @@ fn libraries(program: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// What a layer is made of: each directory once, before what lies in it, and files of the host.
 #[derive(Default)]
-struct Layer {
+pub(super) struct Layer {
     dirs: BTreeSet<PathBuf>,
     /// Where it is in the image; of a file, where it is on the host.
     entries: Vec<(PathBuf, Option<(PathBuf, Metadata)>)>,
+    /// The directory that anyone may write to.
+    open_dir: Option<PathBuf>,
 }
 
 impl Layer {
-    fn dir(&mut self, path: &Path) {
+    pub(super) fn dir(&mut self, path: &Path) {
         let path = path.strip_prefix("/").unwrap_or(path);
         if path.as_os_str().is_empty() || !self.dirs.insert(path.to_owned()) {
             return;
@@ -142,7 +62,13 @@ impl Layer {
         self.entries.push((path.to_owned(), None));
     }
 
-    fn file(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
+    /// A directory that whoever runs there may write to.
+    pub(super) fn open_dir(&mut self, path: &Path) {
+        self.dir(path);
+        self.open_dir = Some(path.strip_prefix("/").unwrap_or(path).to_owned());
+    }
+
+    pub(super) fn file(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
         let inside = inside.strip_prefix("/").unwrap_or(inside);
         if let Some(parent) = inside.parent() {
             self.dir(parent);
@@ -155,8 +81,9 @@ impl Layer {
 
     /// Digest of what is in it, by path and by what changes with a file's content: to read all of an interpreter's
     /// library takes longer than to start an engine.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         let mut hash = Sha256::new();
+        hash.update(format!("{:?}\n", self.open_dir));
         for (inside, host) in &self.entries {
             let stamps = host.as_ref().map(|(path, data)| {
                 let times = [
@@ -172,11 +99,12 @@ impl Layer {
         hex::encode(&hash.finalize()[..6])
     }
 
-    fn tar(&self) -> io::Result<Vec<u8>> {
+    pub(super) fn tar(&self) -> io::Result<Vec<u8>> {
         let mut tar = Tar::new();
         for (inside, host) in &self.entries {
             let name = inside.to_string_lossy();
             match host {
+                None if self.open_dir.as_ref() == Some(inside) => tar.dir(&name, 0o1777)?,
                 None => tar.dir(&name, 0o755)?,
                 Some((path, data)) => {
                     let bytes = trust::read(path).map_err(io::Error::other)?;
@@ -187,7 +115,7 @@ impl Layer {
         tar.finish()
     }
 
-    fn tree(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
+    pub(super) fn tree(&mut self, inside: &Path, host: &Path) -> io::Result<()> {
         self.dir(inside);
         let mut entries = fs::read_dir(host)
             .map_err(|source| of_file(host, source))?

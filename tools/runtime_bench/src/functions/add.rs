@@ -1,0 +1,174 @@
+//! `add`: a function is put together, checked, compiled, and takes its place.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use measure_core::base::exit::Exit;
+use measure_core::base::interrupt;
+use measure_core::base::progress::Line;
+use measure_core::contract::function::{FILE, FunctionFile};
+
+use super::describe::Brought;
+use super::error::FunctionError;
+use super::options::AddOptions;
+use super::paths::{READABLE, copy_dir, copy_file, write_text};
+use super::stage::{Stage, exists, place_of};
+use super::{elf, python, source, stored};
+use crate::drivers;
+
+/// How long compiling a module, or taking its snapshot, may take: CPython takes a minute.
+const COMPILE_LIMIT: Duration = Duration::from_secs(600);
+/// How long an engine may take to hand over an image.
+const IMAGE_LIMIT: Duration = Duration::from_secs(600);
+
+const FUNCTION_WASM: &str = "function.wasm";
+const IMAGE: &str = "image.tar";
+const FILES: &str = "files";
+const STDIN: &str = "stdin";
+
+/// Brings a function, and has rungs run it once.
+///
+/// # Errors
+/// Something that was given is refused, and the store is as it was; or, once it is there, a rung fails with it.
+pub(crate) fn add(options: &AddOptions) -> Result<Exit, FunctionError> {
+    let brought = Brought::from_options(options)?;
+    if !options.replace && place_of(&brought.id).exists() {
+        return Err(exists(&brought.id));
+    }
+    let mut line = Line::default();
+    let stage = Stage::make(&brought.id)?;
+    let mut making = Making {
+        brought: &brought,
+        stage: &stage,
+        notes: Vec::new(),
+        line: &mut line,
+    };
+    let made = making.all();
+    let notes = making.notes;
+    line.clear();
+    // What a signal cut short failed because of it.
+    stop_if_told()?;
+    made?;
+    stage.install(options.replace)?;
+    for note in notes {
+        eprintln!("note: {note}");
+    }
+    stored::try_on_rungs(&brought.id, &options.on)
+}
+
+fn stop_if_told() -> Result<(), FunctionError> {
+    interrupt::received().map_or(Ok(()), |exit| Err(FunctionError::Interrupted(exit)))
+}
+
+/// A function in the making.
+struct Making<'a> {
+    brought: &'a Brought,
+    stage: &'a Stage,
+    notes: Vec<String>,
+    line: &'a mut Line,
+}
+
+impl Making<'_> {
+    fn all(&mut self) -> Result<(), FunctionError> {
+        let file = &self.brought.file;
+        let dir = self.stage.dir();
+        let mut stored = FunctionFile {
+            name: Some(self.brought.id.to_string()),
+            native: None,
+            wasm: None,
+            python: None,
+            image: None,
+            source: None,
+            ..file.clone()
+        };
+        let (native, wasm) = self.sides()?;
+        if let Some(from) = &native {
+            elf::install(from, &dir)?;
+            stored.native = Some(elf::installed(&dir).into());
+        }
+        if let Some(from) = &file.python {
+            python::install(&self.brought.at(from), &dir)?;
+            stored.python = Some(python::SCRIPT.into());
+        }
+        if let Some(image) = &file.image {
+            self.image(image)?;
+            stored.image = Some(IMAGE.to_owned());
+        }
+        if let Some(files) = &file.files {
+            copy_dir(&self.brought.at(files), &dir.join(FILES))?;
+            stored.files = Some(FILES.into());
+        }
+        if let Some(stdin) = &file.stdin {
+            copy_file(&self.brought.at(stdin), &dir.join(STDIN), READABLE)?;
+            stored.stdin = Some(STDIN.into());
+        }
+        if wasm.is_some() && file.python.is_none() {
+            stored.wasm = Some(FUNCTION_WASM.into());
+        }
+        write_text(&dir.join(FILE), &stored.to_toml())?;
+        match wasm {
+            Some(wasm) => self.compile(&wasm),
+            None => Ok(()),
+        }
+    }
+
+    /// Where its native and its Wasm side are to be had from.
+    fn sides(&mut self) -> Result<(Option<PathBuf>, Option<PathBuf>), FunctionError> {
+        let file = &self.brought.file;
+        let at = |path: &PathBuf| self.brought.at(path);
+        let (mut native, mut wasm) = (file.native.as_ref().map(at), file.wasm.as_ref().map(at));
+        if let Some(from) = &file.source {
+            self.line.show(format!("compiling {}", from.display()));
+            let compiled = source::compile(&self.brought.at(from), &self.stage.scratch()?)?;
+            native = Some(compiled.native);
+            wasm = compiled.wasm;
+            self.notes.extend(compiled.note);
+        }
+        if file.python.is_some() {
+            wasm = Some(measure_core::base::home::root().join(python::MODULE));
+        }
+        Ok((native, wasm))
+    }
+
+    /// Compiles the module ahead of time in confinement, and takes its snapshot if it has an initialiser.
+    fn compile(&mut self, wasm: &Path) -> Result<(), FunctionError> {
+        let id = &self.brought.id;
+        let (store, wasm) = (self.stage.root().to_string_lossy(), wasm.to_string_lossy());
+        self.line.show(format!("compiling {id} ahead of time"));
+        let upload = ["--store", &store, "upload", id.user(), id.function(), &wasm];
+        self.driver("faasm-driver", &upload, COMPILE_LIMIT, &wasm)?;
+        self.line.show(format!("taking a snapshot of {id}"));
+        let snapshot = ["--store", &store, "codegen", "--snapshot"];
+        self.driver("faasm-driver", &snapshot, COMPILE_LIMIT, "its snapshot")
+    }
+
+    /// Keeps the image as an archive.
+    fn image(&mut self, image: &str) -> Result<(), FunctionError> {
+        self.line.show(format!("keeping the image {image}"));
+        let there = self.brought.at(Path::new(image));
+        let image = match there.exists() {
+            true => there.to_string_lossy().into_owned(),
+            false => image.to_owned(),
+        };
+        let kept = self.stage.dir().join(IMAGE);
+        let save = ["save-image", &image, &kept.to_string_lossy()];
+        self.driver("docker-driver", &save, IMAGE_LIMIT, &image)
+    }
+
+    fn driver(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        limit: Duration,
+        what: &str,
+    ) -> Result<(), FunctionError> {
+        let failed = |source| FunctionError::Driver {
+            what: what.to_owned(),
+            source: Box::new(source),
+        };
+        let driver = drivers::find(name).ok_or_else(|| failed(drivers::DriverError::Absent))?;
+        drivers::run(&driver, arguments, limit)
+            .map(drop)
+            .map_err(failed)
+    }
+}

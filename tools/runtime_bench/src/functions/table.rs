@@ -1,0 +1,42 @@
+//! What the rungs made of a function, as a table.
+
+use measure_core::base::words::one_line;
+use table::{Align, Table};
+
+use super::answers::{Outcome, Row};
+
+/// So much of what it printed is shown.
+const SHOWN_CHARS: usize = 60;
+
+/// A row for each rung: its name, whether it is ready, what the function printed there.
+pub(super) fn table_of(rows: &[Row]) -> String {
+    let mut table = Table::new(&[
+        ("rung", Align::Left),
+        ("state", Align::Left),
+        ("printed", Align::Left),
+    ]);
+    for Row { rung, outcome } in rows {
+        let (state, answer) = match outcome {
+            Outcome::Same(answer) => match answer.exit_code {
+                Some(0) => ("ready".to_owned(), Some(answer)),
+                code => (
+                    format!("ready, exit code {}", code.unwrap_or(-1)),
+                    Some(answer),
+                ),
+            },
+            Outcome::Other(answer, words) => (format!("another answer: it {words}"), Some(answer)),
+            Outcome::Cannot(why) => (format!("cannot: {why}"), None),
+            Outcome::Failed(why) => (format!("failed: {why}"), None),
+        };
+        let printed = answer.map_or_else(String::new, |answer| {
+            let text = String::from_utf8_lossy(&answer.stdout.kept);
+            let line = one_line(&text, SHOWN_CHARS);
+            match text.chars().count() > SHOWN_CHARS {
+                true => format!("{line}... ({} bytes)", answer.stdout.length_bytes),
+                false => line,
+            }
+        });
+        table.row([rung.clone(), one_line(&state, 400), printed]);
+    }
+    table.text(table::terminal_width())
+}

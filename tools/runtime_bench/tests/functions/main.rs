@@ -1,0 +1,9 @@
+//! `add` and what follows it, as a process over the real drivers, each test in a home of its own. What a host cannot do is said and
+//! skipped.
+
+mod bad;
+mod examples;
+mod given;
+mod home;
+mod sides;
+mod whole;

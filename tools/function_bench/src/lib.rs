@@ -72,7 +72,7 @@ impl Tool for FunctionBench {
     const QUICK: (u32, u64) = (11, 60);
     const COMPARE: Compare = same;
 
-    fn list(&self) -> Result<Exit, CompareError> {
+    fn list(&self, _common: &CommonOptions) -> Result<Exit, CompareError> {
         let store = Store::at(home::store());
         let known = store
             .list()

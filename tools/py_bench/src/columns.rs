@@ -297,7 +297,7 @@ fn interpreter(id: &FunctionId, setup: &Setup, benchmark: &Benchmark) -> WasmPro
 
 /// The module of column wasm under another engine.
 fn engine(entry: &Entry, setup: &Rc<Setup>) -> Result<EngineColumn, CompareError> {
-    let id = FunctionId::new(USER, FUNCTION).map_err(|e| CompareError::Failed(e.to_string()))?;
+    let id = FunctionId::new(USER, FUNCTION).map_err(|e| CompareError::failed(FUNCTION, e))?;
     let build = build(WASM);
     let mut settings = build.flags("wasi");
     settings.push(kind(None).to_owned());

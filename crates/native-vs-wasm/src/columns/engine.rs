@@ -180,6 +180,7 @@ impl EngineColumn {
             args: args.iter().map(Into::into).collect(),
             env: self.setup.entry.process_environment(),
             sources: Vec::new(),
+            stdin: None,
         }
     }
 }

@@ -55,6 +55,7 @@ impl Entry {
             args: arguments.iter().map(Into::into).collect(),
             env: self.process_environment(),
             sources: Vec::new(),
+            stdin: None,
         };
         let runner = Runner::new(VERSION_LIMIT, &self.install);
         let mut runner = runner.map_err(|e| failed(e.to_string()))?;

@@ -34,7 +34,6 @@ use entry::Entry;
 use error::CatalogueError;
 
 pub use error::TemplateError;
-pub(crate) use error_text::ErrorText;
 
 pub(crate) use aside::find;
 pub(crate) use error_text::ErrorText;

@@ -178,9 +178,9 @@ python-if-possible: build
 	+@$(MAKE) --no-print-directory python python-functions || \
 	  echo "make python failed, see above: the Python rows read unavailable, the Python tests skip, all else goes on" >&2
 
-fuzz: build wasm2c-if-possible ## Random modules, calls and damaged files (ARGS='modules --minutes 60 --jobs 2'), else a few minutes of each
+fuzz: build wasm2c-if-possible ## Random modules, calls, damaged files and requests (ARGS='modules --minutes 60 --jobs 2'), else a few minutes of each
 	@if [ -n "$(ARGS)" ]; then $(BIN)/fuzz $(ARGS); else \
-	  status=0; for target in modules calls files; do $(BIN)/fuzz $$target --minutes 3 || status=$$?; done; exit $$status; fi
+	  status=0; for target in modules calls files requests; do $(BIN)/fuzz $$target --minutes 3 || status=$$?; done; exit $$status; fi
 
 soak: build functions ## Kill what runs at 200 random moments, look for what is left (root; ARGS=--quick, or --hour: at full rate, what grows)
 	$(BIN)/soak $(ARGS)

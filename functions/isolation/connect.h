@@ -14,35 +14,86 @@
 
 #define CONNECT_MS 500
 
-/* Connects to `address` (network order) and sends the token; the listener says by its answer that it is ours. */
-static inline int connect_to(uint32_t address)
+/* A socket that is connected to `address` (network order) at the parameter `port` within so many milliseconds; else -1 and errno. */
+static inline int connected(uint32_t address, int milliseconds)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)number("port")), .sin_addr.s_addr = address};
     struct timeval wait = {1, 0};
-    char answer[8] = {0};
     int error = 0, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     socklen_t length = sizeof error;
     if (fd < 0)
-        return by_errno(errno);
+        return -1;
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     fcntl(fd, F_SETFL, O_NONBLOCK);
     if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) {
         struct pollfd poll_fd = {fd, POLLOUT, 0};
-        if (errno != EINPROGRESS || poll(&poll_fd, 1, CONNECT_MS) != 1)
+        if (errno != EINPROGRESS || poll(&poll_fd, 1, milliseconds) != 1)
             error = errno == EINPROGRESS ? ETIMEDOUT : errno;
         else
             getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
     }
-    if (error == 0) {
-        fcntl(fd, F_SETFL, 0);
-        const char *token = parameter("token");
-        if (send(fd, token, strlen(token), MSG_NOSIGNAL) < 0 || recv(fd, answer, 5, MSG_WAITALL) != 5)
-            error = ECONNREFUSED;
-    }
+    fcntl(fd, F_SETFL, 0);
+    if (error == 0)
+        return fd;
     close(fd);
-    if (error != 0)
-        return by_errno(error);
+    errno = error;
+    return -1;
+}
+
+/* Says the token; the listener says by its answer that it is ours. */
+static inline int is_ours(int fd)
+{
+    char answer[8] = {0};
+    const char *token = parameter("token");
+    if (send(fd, token, strlen(token), MSG_NOSIGNAL) < 0 || recv(fd, answer, 5, MSG_WAITALL) != 5)
+        return by_errno(ECONNREFUSED);
     return memcmp(answer, "hello", 5) == 0 ? REACHED : OTHER;
+}
+
+/* Whether the listener at `address` is reached; if so and `kept` is given, the connection stays there. */
+static inline int connect_to(uint32_t address, int *kept)
+{
+    int fd = connected(address, CONNECT_MS);
+    if (fd < 0)
+        return by_errno(errno);
+    int outcome = is_ours(fd);
+    if (kept != NULL && outcome == REACHED)
+        *kept = fd;
+    else
+        close(fd);
+    return outcome;
+}
+
+/* The gateway of the default route, in network order; 0 if there is none. */
+static inline uint32_t gateway(void)
+{
+    char line[256];
+    unsigned destination, found = 0;
+    FILE *routes = fopen("/proc/net/route", "r");
+    if (routes == NULL)
+        return 0;
+    while (fgets(line, sizeof line, routes) != NULL)
+        if (sscanf(line, "%*s %x %x", &destination, &found) == 2 && destination == 0 && found != 0)
+            break;
+        else
+            found = 0;
+    fclose(routes);
+    return found;
+}
+
+/* As `connect_to`, of the first that answers: the gateway, then the addresses of the host in the parameter `addresses`. */
+static inline int connect_to_host(int *kept)
+{
+    static char addresses[512];
+    int outcome = CANNOT_TRY;
+    uint32_t beyond = gateway();
+    if (beyond != 0 && (outcome = connect_to(beyond, kept)) == REACHED)
+        return REACHED;
+    strncpy(addresses, parameter("addresses"), sizeof addresses - 1);
+    for (char *next = strtok(addresses, ","); next != NULL; next = strtok(NULL, ","))
+        if ((outcome = connect_to(inet_addr(next), kept)) == REACHED)
+            return REACHED;
+    return outcome;
 }
 #endif
 

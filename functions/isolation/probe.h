@@ -30,6 +30,7 @@ enum outcome {
     REFUSED = 21,       /* any other error */
     CANNOT_TRY = 22,
     OWN_KERNEL = 23,    /* it works, on a kernel that is not the host's */
+    NO_SOCKET = 24,     /* there is nothing to send by */
 };
 
 /* A number is said by two starts, six bits each: this is 0. */

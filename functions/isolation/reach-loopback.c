@@ -6,6 +6,6 @@ static int probe(void)
 #ifdef __wasm__
     return NOT_OFFERED;
 #else
-    return connect_to(htonl(INADDR_LOOPBACK));
+    return connect_to(htonl(INADDR_LOOPBACK), NULL);
 #endif
 }

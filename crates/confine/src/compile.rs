@@ -57,6 +57,27 @@ impl CompileLimits {
         })
     }
 
+    /// In words, for a compiler of this `scale`.
+    #[must_use]
+    pub fn describe(&self, scale: &Scale) -> String {
+        let cpu = match self.cpu_time {
+            Some(all) => format!("{all:?}"),
+            None => format!(
+                "{:?} and {:?} for each MiB of module",
+                scale.cpu_base, scale.cpu_per_mib
+            ),
+        };
+        let memory = match self.memory_bytes {
+            Some(all) => format!("{} MiB", all / MIB),
+            None => format!(
+                "{} MiB and {} times the module",
+                scale.memory_base_bytes / MIB,
+                scale.memory_per_byte
+            ),
+        };
+        format!("CPU time {cpu}, memory {memory}")
+    }
+
     /// For a module of so many bytes, with a compiler of this `scale`.
     #[must_use]
     pub fn of_module(&self, bytes: u64, scale: &Scale) -> Limits {
@@ -138,6 +159,10 @@ mod tests {
         assert_eq!(large.cpu_time, Duration::from_secs(50));
         assert_eq!(large.memory_bytes, 180 * MIB);
         assert!(large.wall_time > large.cpu_time && large.file_bytes > small.file_bytes);
+        assert_eq!(
+            by_size.describe(&SCALE),
+            "CPU time 10s and 5s for each MiB of module, memory 100 MiB and 10 times the module"
+        );
         let set = CompileLimits {
             cpu_time: Some(Duration::from_secs(1)),
             memory_bytes: Some(MIB),
@@ -147,5 +172,6 @@ mod tests {
             (limits.cpu_time, limits.memory_bytes),
             (Duration::from_secs(1), MIB)
         );
+        assert_eq!(set.describe(&SCALE), "CPU time 1s, memory 1 MiB");
     }
 }

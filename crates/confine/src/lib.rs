@@ -19,6 +19,7 @@ pub use filter::{FilterError, give_up_rights};
 pub use run::{Job, Output, run};
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// What the work may use. All but `wall_time` hold for each of its processes.
@@ -73,6 +74,19 @@ pub enum ConfineError {
         /// The last that it said on standard error, in one line.
         said: String,
     },
+}
+
+/// What of it this kernel lacks, with what follows from that.
+#[must_use]
+pub fn missing_here() -> Vec<&'static str> {
+    let mut missing = Vec::new();
+    if !Path::new("/proc/sys/kernel/seccomp/actions_avail").exists() {
+        missing.push("this kernel has no filters of system calls (CONFIG_SECCOMP_FILTER), so nothing can be compiled");
+    }
+    if !matches!(Files::default().rules(), Ok(Some(_))) {
+        missing.push("this kernel hides no files from a process (Landlock, Linux 5.13), so wasm2c and clang see all that their user may read");
+    }
+    missing
 }
 
 fn quoted(text: &str) -> String {

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use measure_core::base::{home, label};
+use measure_core::base::home;
+use measure_core::base::label::{self, Owner};
 use measure_core::driver_kit::cgroup::MountedHierarchy;
 
 /// Groups this deep below the root of a hierarchy are looked at.
@@ -31,19 +32,25 @@ pub fn behind(pid: i32) -> Vec<String> {
 /// Cgroups of the driver `pid`, outermost only, in every hierarchy.
 #[must_use]
 pub fn cgroups_of(pid: i32) -> Vec<PathBuf> {
+    cgroups_made_by(Owner::of_pid(pid))
+}
+
+/// Cgroups of the driver `owner`, in whatever PID namespace it is, outermost only, in every hierarchy.
+#[must_use]
+pub fn cgroups_made_by(owner: Owner) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for hierarchy in MountedHierarchy::all().expect("hierarchies") {
-        collect_groups(&hierarchy.point, pid, DEPTH, &mut found);
+        collect_groups(&hierarchy.point, owner, DEPTH, &mut found);
     }
     found
 }
 
-fn collect_groups(dir: &Path, pid: i32, depth: usize, found: &mut Vec<PathBuf>) {
+fn collect_groups(dir: &Path, owner: Owner, depth: usize, found: &mut Vec<PathBuf>) {
     for path in entries(dir).filter(|path| path.is_dir()) {
-        if is_of(&path, pid) {
+        if is_of(&path, owner) {
             found.push(path);
         } else if depth > 1 {
-            collect_groups(&path, pid, depth - 1, found);
+            collect_groups(&path, owner, depth - 1, found);
         }
     }
 }
@@ -59,7 +66,7 @@ pub fn directories_of(pid: i32) -> Vec<PathBuf> {
     places
         .iter()
         .flat_map(|place| entries(place))
-        .filter(|path| is_of(path, pid))
+        .filter(|path| is_of(path, Owner::of_pid(pid)))
         .collect()
 }
 
@@ -86,9 +93,9 @@ fn processes_of(pid: i32) -> Vec<String> {
     found
 }
 
-fn is_of(path: &Path, pid: i32) -> bool {
+fn is_of(path: &Path, owner: Owner) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    name.and_then(label::owner) == Some(pid)
+    name.and_then(label::owner) == Some(owner)
 }
 
 fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {

@@ -47,6 +47,8 @@ pub enum Evidence {
     Signalled,
     /// A listener of the host was spoken to.
     Connected,
+    /// So many bytes a second came to a listener of the host.
+    Passed,
 }
 
 /// What a probe's exit code is.
@@ -58,6 +60,8 @@ pub enum Says {
     Number,
     /// A larger one, by two starts.
     LargeNumber,
+    /// How it went; the number is what the host has counted.
+    Counted,
 }
 
 /// A question and who asks it.
@@ -79,6 +83,8 @@ pub struct Probe {
     pub takes: bool,
     /// How often it is started, by one driver; the last start counts.
     pub starts: u64,
+    /// How many of these starts are under way at once; then any of them counts.
+    pub at_once: usize,
 }
 
 const fn probe(
@@ -96,6 +102,7 @@ const fn probe(
         says: Says::Outcome,
         takes: false,
         starts: 1,
+        at_once: 1,
     }
 }
 
@@ -119,6 +126,12 @@ impl Probe {
         self.starts = starts;
         self
     }
+
+    const fn two_at_once(mut self) -> Self {
+        self.starts = 2;
+        self.at_once = 2;
+        self
+    }
 }
 
 use Group::{Files, Network, Privileges, Processes};
@@ -140,6 +153,8 @@ pub const PROBES: &[Probe] = &[
     probe("fork", Processes, None, "has 200 processes at once: no limit below that").takes(),
     probe("reach-loopback", Network, Some(Letter::Network), "speaks to a listener on the host's loopback").seen(Evidence::Connected),
     probe("reach-host", Network, Some(Letter::Network), "speaks to a listener on another address of the host").seen(Evidence::Connected),
+    probe("reach-neighbour", Network, Some(Letter::Network), "speaks to another start of the same rung").two_at_once(),
+    probe("network-rate", Network, None, "Mbit a second that pass to the host, for a second").seen(Evidence::Passed).says(Says::Counted),
     probe("raw-socket", Network, None, "opens a raw socket on the host's kernel"),
     probe("set-user", Privileges, None, "becomes another user"),
     probe("mount", Privileges, Some(Letter::Privileges), "mounts a file system"),

@@ -79,18 +79,39 @@ impl Cell {
     }
 }
 
-/// The verdict on `probe` after `ended`, its last start for each number that it says, and whether the host saw it do what it
-/// tries.
-#[must_use]
-pub fn judge(probe: &Probe, ended: &[Ended], seen: bool) -> Cell {
-    if probe.evidence != Evidence::Told && seen {
-        return Cell::Reached;
+/// What the host saw of a probe at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing.
+    Nothing,
+    /// That it does what it tries.
+    It,
+    /// So much of what it tries to do.
+    Number(u32),
+}
+
+impl From<bool> for Seen {
+    fn from(seen: bool) -> Self {
+        if seen { Self::It } else { Self::Nothing }
     }
-    let Some(last) = ended.last() else {
+}
+
+/// The verdict on `probe` after `ended`, and what the host saw: its last start for each number that it says, or all that were made at
+/// once.
+#[must_use]
+pub fn judge(probe: &Probe, ended: &[Ended], seen: Seen) -> Cell {
+    match seen {
+        Seen::It if probe.evidence != Evidence::Told => return Cell::Reached,
+        Seen::Number(number) => return Cell::Number { number },
+        _ => {}
+    }
+    let reaches = |e: &&Ended| e.exit_code == Some(Outcome::Reached as i32);
+    let reaching = ended.iter().find(|e| probe.at_once > 1 && reaches(e));
+    let Some(last) = reaching.or(ended.last()) else {
         return cannot("it was not started");
     };
     match probe.says {
-        Says::Outcome => outcome(probe, last),
+        Says::Outcome | Says::Counted => outcome(probe, last),
         Says::Number => match last.exit_code.and_then(digit_of) {
             Some(number) => Cell::Number { number },
             None => outcome(probe, last),
@@ -128,6 +149,7 @@ fn outcome(probe: &Probe, last: &Ended) -> Cell {
         // It says so, and the host saw nothing: whatever it reached was not what was aimed at.
         Some((_, Some(Outcome::Reached))) => contained(Outcome::Other.words()),
         Some((_, Some(Outcome::CannotTry))) => cannot("the probe lacks what it needs here"),
+        Some((_, Some(Outcome::NoSocket))) => cannot(Outcome::NoSocket.words()),
         Some((_, Some(how))) => contained(how.words()),
         Some((code, None)) if probe.takes && code > 128 => {
             contained(format!("ended, exit code {code}"))
@@ -169,13 +191,13 @@ mod tests {
         let reached = code(Outcome::Reached as i32);
         let denied = code(Outcome::Denied as i32);
         assert_eq!(
-            judge(signal, std::slice::from_ref(&reached), true),
+            judge(signal, std::slice::from_ref(&reached), Seen::It),
             Cell::Reached
         );
-        assert_eq!(judge(signal, &[denied], true), Cell::Reached);
+        assert_eq!(judge(signal, &[denied], Seen::It), Cell::Reached);
         // Another process has that number there.
         assert_eq!(
-            judge(signal, &[reached], false).to_string(),
+            judge(signal, &[reached], Seen::Nothing).to_string(),
             "contained (its own)"
         );
     }
@@ -183,13 +205,13 @@ mod tests {
     #[test]
     fn a_probe_without_evidence_is_believed() {
         let read = probe("read-planted");
-        assert_eq!(judge(read, &[code(10)], false), Cell::Reached);
+        assert_eq!(judge(read, &[code(10)], Seen::Nothing), Cell::Reached);
         assert_eq!(
-            judge(read, &[code(12)], false).to_string(),
+            judge(read, &[code(12)], Seen::Nothing).to_string(),
             "contained (none there)"
         );
         assert_eq!(
-            judge(read, &[code(12)], true).to_string(),
+            judge(read, &[code(12)], Seen::It).to_string(),
             "contained (none there)"
         );
     }
@@ -200,17 +222,17 @@ mod tests {
             exit_code: Some(1),
             error: Some("runc ended with exit code 1: no such bundle".into()),
         };
-        let cell = judge(probe("read-planted"), &[broken], false);
+        let cell = judge(probe("read-planted"), &[broken], Seen::Nothing);
         assert_eq!(
             cell.to_string(),
             "cannot try: runc ended with exit code 1: no such bundle"
         );
         assert!(matches!(
-            judge(probe("read-planted"), &[code(0)], false),
+            judge(probe("read-planted"), &[code(0)], Seen::Nothing),
             Cell::CannotTry { .. }
         ));
         assert!(matches!(
-            judge(probe("read-planted"), &[], false),
+            judge(probe("read-planted"), &[], Seen::Nothing),
             Cell::CannotTry { .. }
         ));
     }
@@ -222,31 +244,51 @@ mod tests {
             error: Some("it was killed by SIGKILL".into()),
         };
         assert!(matches!(
-            judge(probe("allocate"), &[killed], false),
+            judge(probe("allocate"), &[killed], Seen::Nothing),
             Cell::Contained { .. }
         ));
         assert!(matches!(
-            judge(probe("allocate"), &[code(137)], false),
+            judge(probe("allocate"), &[code(137)], Seen::Nothing),
             Cell::Contained { .. }
         ));
         assert!(matches!(
-            judge(probe("mount"), &[code(137)], false),
+            judge(probe("mount"), &[code(137)], Seen::Nothing),
             Cell::CannotTry { .. }
         ));
+    }
+
+    #[test]
+    fn one_of_two_at_once_that_reaches_the_other_is_enough() {
+        let neighbour = probe("reach-neighbour");
+        let cell = |codes: [i32; 2]| judge(neighbour, &codes.map(code), Seen::Nothing);
+        assert_eq!(cell([10, 12]), Cell::Reached);
+        assert_eq!(cell([12, 17]).to_string(), "contained (no way there)");
+    }
+
+    #[test]
+    fn what_the_host_counted_is_the_number() {
+        let rate = probe("network-rate");
+        let counted = judge(rate, &[code(10)], Seen::Number(940));
+        assert_eq!(counted.number(), Some(940));
+        let cell = |exit: i32| judge(rate, &[code(exit)], Seen::Nothing).to_string();
+        assert_eq!(cell(17), "contained (no way there)");
+        assert_eq!(cell(24), "cannot try: no socket is offered");
+        // It sent somewhere else.
+        assert_eq!(cell(10), "contained (its own)");
     }
 
     #[test]
     fn numbers_are_put_together() {
         let calls = [code(160 + 347 % 64), code(160 + 347 / 32)];
         assert_eq!(
-            judge(probe("system-calls"), &calls, false).number(),
+            judge(probe("system-calls"), &calls, Seen::Nothing).number(),
             Some(347)
         );
         assert_eq!(
-            judge(probe("capabilities"), &[code(200)], false).number(),
+            judge(probe("capabilities"), &[code(200)], Seen::Nothing).number(),
             Some(40)
         );
-        let none = judge(probe("capabilities"), &[code(15)], false);
+        let none = judge(probe("capabilities"), &[code(15)], Seen::Nothing);
         assert_eq!(none.to_string(), "contained (no such call)");
     }
 }

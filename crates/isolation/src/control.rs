@@ -40,7 +40,7 @@ pub fn run(
         plant.before(probe, &[])?;
         let ended: Vec<Ended> = functions(probe)
             .iter()
-            .map(|name| start(home, plant, name))
+            .flat_map(|name| at_once(home, plant, name, probe.at_once))
             .collect();
         cells.insert(
             probe.id.to_owned(),
@@ -50,7 +50,18 @@ pub fn run(
     Ok(cells)
 }
 
-fn start(home: &Home, plant: &Plant, function: &str) -> Ended {
+/// Starts `function` so many times at once.
+fn at_once(home: &Home, plant: &Plant, function: &str, count: usize) -> Vec<Ended> {
+    let lost = || failed("a thread of ours panicked".into());
+    std::thread::scope(|scope| {
+        let one = || scope.spawn(|| start(home, plant, function));
+        let all: Vec<_> = (0..count).map(|_| one()).collect();
+        let ended = all.into_iter().map(|thread| thread.join());
+        ended.map(|end| end.unwrap_or_else(|_| lost())).collect()
+    })
+}
+
+pub(crate) fn start(home: &Home, plant: &Plant, function: &str) -> Ended {
     let child = Command::new(home.native(function))
         .current_dir(plant.place())
         .env_clear()

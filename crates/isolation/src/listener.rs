@@ -5,15 +5,19 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
 
 const POLL: Duration = Duration::from_millis(5);
 /// How long who connects may take to say the token.
 const SAY_LIMIT: Duration = Duration::from_millis(500);
+/// Longer than a probe sends.
+const SEND_LIMIT: Duration = Duration::from_secs(5);
+/// Fewer than these tell of buffers, not of a rate.
+const LEAST_BYTES: usize = 1 << 16;
 const OWN_NAMESPACE: &str = "/proc/self/ns/net";
 
 /// Listens on one port of every address of the host, and in other network namespaces too. It answers nobody who does
@@ -31,6 +35,8 @@ pub(crate) struct Listener {
 struct Shared {
     token: String,
     spoken: AtomicBool,
+    /// Of the last who sent enough after the token to tell, in Mbit a second; 0 for nobody.
+    rate_mbit_per_s: AtomicU32,
 }
 
 /// A thread that serves one socket until this is dropped.
@@ -71,6 +77,7 @@ impl Listener {
         let shared = Arc::new(Shared {
             token: token.to_owned(),
             spoken: AtomicBool::new(false),
+            rate_mbit_per_s: AtomicU32::new(0),
         });
         Ok(Self {
             port,
@@ -115,6 +122,19 @@ impl Listener {
         self.beside.clear();
     }
 
+    /// How fast one who knows the token has sent since this was asked last, in Mbit a second, 1 at least; none if nobody sent more
+    /// than a greeting. What was sent is counted to its end, which may take a while: it is waited for `within` some time.
+    pub(crate) fn take_rate(&self, within: Duration) -> Option<u32> {
+        let until = Instant::now() + within;
+        loop {
+            let rate = self.shared.rate_mbit_per_s.swap(0, Ordering::AcqRel);
+            if rate > 0 || Instant::now() >= until {
+                return (rate > 0).then_some(rate);
+            }
+            thread::sleep(POLL);
+        }
+    }
+
     /// Whether someone who knows the token has spoken to it since this was asked last.
     pub(crate) fn was_spoken_to(&self) -> bool {
         self.shared.spoken.swap(false, Ordering::AcqRel)
@@ -139,8 +159,32 @@ fn hear(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
     if said == shared.token.as_bytes() {
         shared.spoken.store(true, Ordering::Release);
         stream.write_all(b"hello")?;
+        if let Some(rate) = rate_mbit_per_s(&mut stream) {
+            shared.rate_mbit_per_s.store(rate, Ordering::Release);
+        }
     }
     Ok(())
+}
+
+/// How fast bytes come, from the first to the last; none where they are too few to tell.
+fn rate_mbit_per_s(stream: &mut TcpStream) -> Option<u32> {
+    let mut bytes = vec![0; 1 << 16];
+    let (mut received, mut first, mut last) = (0_usize, None, Instant::now());
+    // An end, an error and a silence are all its end.
+    while let Ok(n @ 1..) = stream.read(&mut bytes) {
+        last = Instant::now();
+        if last.duration_since(*first.get_or_insert(last)) > SEND_LIMIT {
+            break;
+        }
+        received += n;
+    }
+    let spent = last.duration_since(first?);
+    if received < LEAST_BYTES || spent.is_zero() {
+        return None;
+    }
+    // Bytes of a few seconds are exact in a double.
+    let rate = received as f64 * 8.0 / 1e6 / spent.as_secs_f64();
+    Some(rate.round().clamp(1.0, f64::from(u32::MAX)) as u32)
 }
 
 #[cfg(test)]
@@ -164,5 +208,24 @@ mod tests {
         assert_eq!(say(b"secret"), "hello");
         assert!(listener.was_spoken_to());
         assert!(!listener.was_spoken_to());
+        assert_eq!(listener.take_rate(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn who_sends_on_is_counted() {
+        let listener = Listener::start("secret").expect("a listener");
+        let mut stream = TcpStream::connect(("127.0.0.1", listener.port())).expect("connected");
+        stream.write_all(b"secret").expect("said");
+        stream.read_exact(&mut [0; 5]).expect("an answer");
+        // About 80 Mbit a second, or less on a busy host.
+        for _ in 0..20 {
+            stream.write_all(&[0; 100_000]).expect("sent");
+            thread::sleep(Duration::from_millis(10));
+        }
+        drop(stream);
+        let most = 2_000_000.0 * 8.0 / 1e6 / 0.19;
+        let rate = listener.take_rate(Duration::from_secs(30));
+        let rate = f64::from(rate.expect("counted"));
+        assert!(rate >= 1.0 && rate <= most, "{rate}");
     }
 }

@@ -61,6 +61,8 @@ outcomes! {
     CannotTry = 22 "CANNOT_TRY" "cannot try",
     /// It works, on a kernel that is not the host's.
     OwnKernel = 23 "OWN_KERNEL" "own kernel",
+    /// There is nothing to send by.
+    NoSocket = 24 "NO_SOCKET" "no socket is offered",
 }
 
 /// The digit that an exit code says.

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,10 +12,11 @@ use measure_core::base::{home, label, trust};
 use tempfile::TempDir;
 
 use crate::catalogue::{Evidence, PROBES, Probe, Says};
-use crate::cell::Ended;
+use crate::cell::{Ended, Seen};
 use crate::error::IsolationError;
 use crate::facts::{HostFacts, digest};
 use crate::home::{Home, built};
+use crate::host_starts::HostStarts;
 use crate::interference::{BURST_MS, Noise};
 use crate::listener::Listener;
 use crate::outcome::Outcome;
@@ -34,12 +36,21 @@ const MADE: &str = "made";
 #[derive(Debug)]
 pub struct Plant {
     directory: TempDir,
+    /// What the victim runs; without its argument it ends at once.
+    program: PathBuf,
     token: String,
     file_digest: u64,
     facts: HostFacts,
     victim: Victim,
     listener: Listener,
+    /// Free on the host when this was planted: neighbours look for one another there.
+    neighbours_port: u16,
     pattern: String,
+}
+
+fn free_port() -> io::Result<u16> {
+    let socket = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    Ok(socket.local_addr()?.port())
 }
 
 fn random_word() -> String {
@@ -97,12 +108,15 @@ impl Plant {
         let victim = Victim::start(program.path(), &token)
             .map_err(IsolationError::plant(program.path().display().to_string()))?;
         let listener = Listener::start(&token).map_err(IsolationError::plant("a listener"))?;
+        let neighbours_port = free_port().map_err(IsolationError::plant("a port"))?;
         Ok(Self {
             file_digest: digest(token.as_bytes()),
             directory,
+            program: program.path().to_owned(),
             facts: facts.clone(),
             victim,
             listener,
+            neighbours_port,
             pattern: random_word(),
             token,
         })
@@ -145,7 +159,10 @@ impl Plant {
                 digest(token.as_bytes())
             ),
             "reach-loopback" => format!("port={port};"),
-            "reach-host" => format!("port={port};addresses={};", self.facts.addresses.join(",")),
+            "reach-neighbour" => format!("port={};", self.neighbours_port),
+            "reach-host" | "network-rate" => {
+                format!("port={port};addresses={};", self.facts.addresses.join(","))
+            }
             "mount" => format!("mount={};", self.place().join("mount").display()),
             _ => format!("digit={digit};"),
         };
@@ -202,7 +219,7 @@ impl Plant {
             Evidence::Told => {}
             Evidence::FileMade => remove(&self.made())?,
             Evidence::Signalled => drop(self.victim.was_signalled(Duration::ZERO)),
-            Evidence::Connected => {
+            Evidence::Connected | Evidence::Passed => {
                 for &pid in scope {
                     let beside = self.listener.listen_beside(pid);
                     beside.map_err(IsolationError::plant(format!(
@@ -210,6 +227,7 @@ impl Plant {
                     )))?;
                 }
                 self.listener.was_spoken_to();
+                self.listener.take_rate(Duration::ZERO);
             }
         }
         Ok(())
@@ -217,21 +235,32 @@ impl Plant {
 
     /// Whether the host has seen `probe`, whose starts ended so, do what it tries. What it says it did may take a while to be
     /// seen.
-    pub fn seen(&mut self, probe: &Probe, ended: &[Ended]) -> bool {
+    pub fn seen(&mut self, probe: &Probe, ended: &[Ended]) -> Seen {
         let says_so = |e: &Ended| e.exit_code == Some(Outcome::Reached as i32);
         let within = match ended.iter().any(says_so) {
             true => SEEN_WITHIN,
             false => Duration::ZERO,
         };
         match probe.evidence {
-            Evidence::Told => false,
-            Evidence::FileMade => self.made().exists(),
-            Evidence::Signalled => self.victim.was_signalled(within),
+            Evidence::Told => Seen::Nothing,
+            Evidence::FileMade => self.made().exists().into(),
+            Evidence::Signalled => self.victim.was_signalled(within).into(),
             Evidence::Connected => {
                 self.listener.end_beside();
-                self.listener.was_spoken_to()
+                self.listener.was_spoken_to().into()
+            }
+            Evidence::Passed => {
+                let rate = self.listener.take_rate(within);
+                self.listener.end_beside();
+                rate.map_or(Seen::Nothing, Seen::Number)
             }
         }
+    }
+
+    /// Watches from now on whether the host still starts processes.
+    #[must_use]
+    pub fn watch_host(&self) -> HostStarts {
+        HostStarts::watch(&self.program)
     }
 
     /// Whether the neighbour on the host still lives.
@@ -244,7 +273,7 @@ impl Plant {
 #[must_use]
 pub fn functions(probe: &Probe) -> Vec<String> {
     match probe.says {
-        Says::Outcome | Says::Number => vec![probe.id.to_owned()],
+        Says::Outcome | Says::Number | Says::Counted => vec![probe.id.to_owned()],
         Says::LargeNumber => vec![probe.id.to_owned(), format!("{}-high", probe.id)],
     }
 }

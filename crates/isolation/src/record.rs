@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
 use crate::error::IsolationError;
+use crate::filters::passing_calls;
 use crate::interference::{Interference, Share};
+use crate::networks::Passed;
 
 /// The file's name.
 pub const FILE: &str = "isolation.json";
+/// `Seccomp` of proc(5) for a process with filters.
+const FILTERED: u32 = 2;
 /// Version of its form.
 pub const SCHEMA: u32 = 1;
 
@@ -57,6 +61,9 @@ pub struct RungFound {
     /// The processes of the host that carry one parked worker, from outside.
     #[serde(default)]
     pub processes: Vec<HostProcess>,
+    /// What passes out of the network of a parked worker, from outside.
+    #[serde(default)]
+    pub passed: Option<Passed>,
     /// What a noisy neighbour did.
     #[serde(default)]
     pub interference: Option<Interference>,
@@ -75,6 +82,9 @@ pub struct HostProcess {
     pub capabilities: u32,
     /// 0 none, 2 a filter.
     pub seccomp: u32,
+    /// How many of the system calls pass its filters ([`passing_calls`]); none where it has none, or they cannot be read.
+    #[serde(default)]
+    pub passing_calls: Option<u32>,
     /// Whether what it executes can gain no privileges.
     pub no_new_privileges: bool,
     /// Whether its root is that of the host.
@@ -151,13 +161,17 @@ fn host_process(pid: i32, own_root: Option<&fs::Metadata>) -> Option<HostProcess
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.strip_prefix(':').map(str::trim)
     };
+    let seccomp = field("Seccomp")?.parse().ok()?;
     let root = fs::metadata(format!("/proc/{pid}/root/.")).ok();
     let place = |root: &fs::Metadata| (root.dev(), root.ino());
     Some(HostProcess {
         name: field("Name")?.to_owned(),
         uid: field("Uid")?.split_whitespace().nth(1)?.parse().ok()?,
         capabilities: u64::from_str_radix(field("CapEff")?, 16).ok()?.count_ones(),
-        seccomp: field("Seccomp")?.parse().ok()?,
+        seccomp,
+        passing_calls: (seccomp == FILTERED)
+            .then(|| passing_calls(pid).ok())
+            .flatten(),
         no_new_privileges: field("NoNewPrivs")? == "1",
         host_root: root.as_ref().map(place) == own_root.map(place),
     })

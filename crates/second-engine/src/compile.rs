@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use confine::{CompileLimits, ConfineError, Files, Job, Limits, Scale};
 use measure_core::base::interrupt;
-use measure_core::base::label::is_gone;
+use measure_core::base::label::Owner;
 use wasm_interface::Interface;
 
 use crate::error::SecondEngineError;
@@ -161,7 +161,7 @@ impl Work {
         made.map_err(SecondEngineError::file(parent))?;
         remove_left_behind(parent);
         let name = to.file_name().unwrap_or_default().to_string_lossy();
-        let dir = parent.join(format!("{WORK_PREFIX}{}-{name}", std::process::id()));
+        let dir = parent.join(format!("{WORK_PREFIX}{}-{name}", Owner::this_process()));
         let made = DirBuilder::new().mode(0o700).create(&dir);
         made.map_err(SecondEngineError::file(&dir))?;
         Ok(Self(dir))
@@ -182,11 +182,11 @@ fn remove_left_behind(parent: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let pid = name
+        let maker = name
             .strip_prefix(WORK_PREFIX)
             .and_then(|rest| rest.split('-').next())
-            .and_then(|pid| pid.parse().ok());
-        if pid.is_some_and(is_gone) {
+            .and_then(|maker| maker.parse::<Owner>().ok());
+        if maker.is_some_and(Owner::is_gone) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -270,7 +270,7 @@ mod tests {
         let dead = dir.path().join(format!("{WORK_PREFIX}4194305-poly_gemm"));
         let alive = dir
             .path()
-            .join(format!("{WORK_PREFIX}{}-poly_gemm", std::process::id()));
+            .join(format!("{WORK_PREFIX}{}-poly_gemm", Owner::this_process()));
         let other = dir.path().join("poly_gemm-0123");
         for path in [&dead, &alive, &other] {
             fs::create_dir(path).expect("a directory");

@@ -11,7 +11,7 @@ use bollard::query_parameters::{
 };
 use futures_util::TryStreamExt;
 use measure_core::base::clock::{PhaseClock, Phases};
-use measure_core::base::label::LABEL;
+use measure_core::base::label::{LABEL, Owner};
 use tokio::io::AsyncWriteExt;
 
 use crate::api::{Api, ApiError};
@@ -65,8 +65,8 @@ pub struct Spec {
     pub runtime: Option<&'static str>,
     /// Its standard input stays open until someone attaches to it and goes.
     pub open_stdin: bool,
-    /// Value of our label: the driver's process id.
-    pub owner: i32,
+    /// Value of our label: the driver.
+    pub owner: Owner,
 }
 
 impl Spec {

@@ -6,7 +6,7 @@ use std::process;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
-use measure_core::base::label::{LABEL, is_gone};
+use measure_core::base::label::{LABEL, Owner};
 use measure_core::contract::Scope;
 use measure_core::driver_kit::DriverError;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
@@ -98,7 +98,7 @@ impl Foreign {
 
 /// The driver that made a container; `None` for one that is not ours. Containers inherit the labels
 /// of their image, so one that someone made of our image has our label too, but not with a process id.
-fn maker(container: &ContainerSummary) -> Option<i32> {
+fn maker(container: &ContainerSummary) -> Option<Owner> {
     container.labels.as_ref()?.get(LABEL)?.parse().ok()
 }
 
@@ -107,7 +107,7 @@ fn maker(container: &ContainerSummary) -> Option<i32> {
 ///
 /// # Errors
 /// The engine does not answer, or refuses.
-pub fn remove_ours(client: &Client, of: Option<i32>) -> Result<Vec<String>, DriverError> {
+pub fn remove_ours(client: &Client, of: Option<Owner>) -> Result<Vec<String>, DriverError> {
     let options = ListContainersOptionsBuilder::default()
         .all(true)
         .filters(&HashMap::from([("label", vec![LABEL])]))
@@ -119,8 +119,8 @@ pub fn remove_ours(client: &Client, of: Option<i32>) -> Result<Vec<String>, Driv
     let mut removed = Vec::new();
     for found in all {
         let wanted = match (of, maker(&found)) {
-            (Some(pid), maker) => maker == Some(pid),
-            (None, Some(pid)) => is_gone(pid),
+            (Some(owner), maker) => maker == Some(owner),
+            (None, Some(owner)) => owner.is_gone(),
             (None, None) => false,
         };
         if let (true, Some(id)) = (wanted, found.id) {

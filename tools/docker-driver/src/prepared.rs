@@ -316,8 +316,8 @@ impl Prepared {
 impl Drop for Prepared {
     fn drop(&mut self) {
         if let Backend::Foreign(_) = &self.backend {
-            let me = process::id().cast_signed();
-            if let Err(error) = foreign::remove_ours(&lock(&self.client), Some(me)) {
+            let me = Some(label::Owner::this_process());
+            if let Err(error) = foreign::remove_ours(&lock(&self.client), me) {
                 eprintln!(
                     "warning: {error}; `docker-driver clean` with the same --docker-host tries again"
                 );

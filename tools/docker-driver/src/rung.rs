@@ -1,10 +1,10 @@
 //! The docker rungs.
 
-use std::process;
 use std::time::Duration;
 
 use measure_core::base::clock::Phases;
 use measure_core::base::ids::{self, FunctionId};
+use measure_core::base::label::Owner;
 use measure_core::contract::answer::Answer;
 use measure_core::contract::function::FunctionFile;
 use measure_core::contract::{Description, Probe, Scope};
@@ -187,7 +187,7 @@ impl Rung for DockerRung {
             open_stdin: plan.purpose == Purpose::Hold
                 || self.kind.way.resumes()
                 || own.as_ref().is_some_and(|own| own.stdin.is_some()),
-            owner: process::id().cast_signed(),
+            owner: Owner::this_process(),
         };
         let mut prepared = Prepared::new(backend, client, function, spec.body(), self.kind.way);
         let made = own.as_ref().is_some_and(FunctionImage::is_made_here);

@@ -246,6 +246,7 @@ impl Kind {
             "stack overflow, traps and exit code checked; no file but of granted directories, no inherited environment"
                 .to_owned(),
         );
+        in_force.push(faaslet::compile::describe(&settings.compile));
         let row = self.row();
         let engine = if row.is_llvm {
             in_force.extend(settings.second_engine.describe());

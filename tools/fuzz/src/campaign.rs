@@ -29,6 +29,8 @@ const WORDS_CHARS: usize = 600;
 struct Round {
     next: u64,
     end: u64,
+    /// The first seed of those that were given out, and not tried to their end.
+    unfinished: Option<u64>,
     counts: Counts,
     findings: u64,
     said: Instant,
@@ -45,6 +47,7 @@ pub fn run(options: &Options) -> Result<Exit, FuzzError> {
     let round = Mutex::new(Round {
         next: first,
         end: first.saturating_add(options.count()),
+        unfinished: None,
         counts: Counts::new(),
         findings: 0,
         said: begun,
@@ -60,17 +63,7 @@ pub fn run(options: &Options) -> Result<Exit, FuzzError> {
     if let Some(error) = round.error {
         return Err(error);
     }
-    let mut text = format!(
-        "{}: seeds {first} to {}, {} s\n",
-        options.target.word(),
-        round.next.saturating_sub(1),
-        begun.elapsed().as_secs()
-    );
-    for (what, n) in &round.counts {
-        text.push_str(&format!("  {what}: {n}\n"));
-    }
-    text.push_str(&format!("  wrong: {}\n", round.findings));
-    print(text).map_err(FuzzError::Output)?;
+    print(round.summary(options, begun.elapsed())).map_err(FuzzError::Output)?;
     Ok(match (interrupt::received(), round.findings) {
         (Some(exit), _) => exit,
         (None, 0) => Exit::Ok,
@@ -103,9 +96,15 @@ fn work(options: &Options, round: &Mutex<Round>, until: Option<Instant>) {
             first..end
         };
         let mut left = cases;
-        while !left.is_empty() && interrupt::received().is_none() {
+        while !left.is_empty() {
             match Process::watch(options, left.clone(), round) {
-                Ok(tried) => left.start = tried,
+                Ok(Some(tried)) => left.start = tried,
+                Ok(None) => {
+                    let mut round = lock(round);
+                    let first = round.unfinished.map_or(left.start, |n| n.min(left.start));
+                    round.unfinished = Some(first);
+                    return;
+                }
                 Err(error) => {
                     lock(round).error.get_or_insert(error);
                     return;
@@ -116,6 +115,28 @@ fn work(options: &Options, round: &Mutex<Round>, until: Option<Instant>) {
 }
 
 impl Round {
+    /// What it came to: all that was counted, the same as a row of a table in the lab notes, and how to go on.
+    fn summary(&self, options: &Options, spent: Duration) -> String {
+        let (target, first) = (options.target.word(), options.first());
+        let next = self.unfinished.unwrap_or(self.next);
+        let last = next.saturating_sub(1);
+        let mut text = format!("{target}: seeds {first} to {last}, {} s\n", spent.as_secs());
+        for (what, n) in &self.counts {
+            text.push_str(&format!("  {what}: {n}\n"));
+        }
+        text.push_str(&format!("  wrong: {}\n", self.findings));
+        let counted = options.target.in_words(&self.counts);
+        text.push_str(&format!(
+            "| {target} | {first} to {last} | {counted}, in {} min | {} |\n",
+            spent.as_secs() / 60,
+            self.findings
+        ));
+        if options.seed.is_none() {
+            text.push_str(&format!("go on: fuzz {target} --first {next}\n"));
+        }
+        text
+    }
+
     fn add(&mut self, counts: Counts) {
         for (what, n) in counts {
             count(&mut self.counts, &what, n);
@@ -150,12 +171,15 @@ struct Process {
 }
 
 impl Process {
-    /// Has `cases` tried by a new process; returns the first seed that was not.
+    /// Has `cases` tried by a new process; returns the first seed that was not, or nothing where a signal came before their end.
     fn watch(
         options: &Options,
         cases: std::ops::Range<u64>,
         round: &Mutex<Round>,
-    ) -> Result<u64, FuzzError> {
+    ) -> Result<Option<u64>, FuzzError> {
+        if interrupt::received().is_some() {
+            return Ok(None);
+        }
         let mut process = Self::start(options, &cases)?;
         let mut current = cases.start;
         loop {
@@ -171,14 +195,14 @@ impl Process {
                 Next::Line(Line::Counts(counts)) => {
                     process.end();
                     lock(round).add(counts);
-                    return Ok(cases.end);
+                    return Ok(Some(cases.end));
                 }
                 Next::Nothing => format!("hangs: nothing for {:?}", options.patience()),
                 Next::End(why) => why,
             };
             let how = process.end();
             if interrupt::received().is_some() {
-                return Ok(cases.end);
+                return Ok(None);
             }
             let said = process.last_words();
             let what = format!("{what}; the process {how}; it said: {said}");
@@ -186,7 +210,7 @@ impl Process {
             let lost = Counts::from([("cases".to_owned(), current + 1 - cases.start)]);
             round.add(lost);
             round.found(options, current, &what)?;
-            return Ok(current + 1);
+            return Ok(Some(current + 1));
         }
     }
 

@@ -1,5 +1,5 @@
 //! Looks for what breaks: random modules by all engines, random calls of WASI, damaged files for every reader of what
-//! others wrote.
+//! others wrote, damaged requests to the upload server.
 //!
 //! A case follows from its seed alone, and is tried in a process of its own kind: one that dies, hangs, panics or takes
 //! too much memory is a finding like any other, named by target and seed.
@@ -12,6 +12,7 @@ mod error;
 mod files;
 mod lines;
 mod modules;
+mod requests;
 mod seed;
 mod target;
 
@@ -42,7 +43,7 @@ const DEFAULT_COUNT: u64 = 200;
 #[derive(Debug, Clone, StructOpt)]
 #[structopt(name = "fuzz", after_help = exit::after_help(EXAMPLES))]
 pub struct Options {
-    /// What to try: modules, calls or files
+    /// What to try: modules, calls, files or requests
     #[structopt(name = "TARGET")]
     target: Name,
     /// Only the case of this seed

@@ -21,6 +21,9 @@ pub fn count(counts: &mut Counts, what: &str, n: u64) {
     }
 }
 
+/// Before how they ended, of modules that were compared.
+pub const COMPARED: &str = "compared: ";
+
 /// What is wrong, in words.
 pub type Finding = String;
 
@@ -53,6 +56,7 @@ pub fn open(name: Name, setting: &Setting) -> Result<Box<dyn Target>, FuzzError>
         Name::Modules => Ok(Box::new(crate::modules::Modules::new(setting)?)),
         Name::Calls => Ok(Box::new(crate::calls::Calls::new(setting)?)),
         Name::Files => Ok(Box::new(crate::files::Files::new(setting)?)),
+        Name::Requests => Ok(Box::new(crate::requests::Requests::new(setting)?)),
         Name::Broken => Ok(Box::new(crate::broken::Broken)),
     }
 }
@@ -66,13 +70,15 @@ pub enum Name {
     Calls,
     /// Damaged files for their readers.
     Files,
+    /// Damaged requests to the upload server.
+    Requests,
     /// Cases that go wrong, for the tests of this tool.
     Broken,
 }
 
 impl Name {
     /// Those that are for users.
-    const ALL: [Self; 3] = [Self::Modules, Self::Calls, Self::Files];
+    const ALL: [Self; 4] = [Self::Modules, Self::Calls, Self::Files, Self::Requests];
 
     /// So many cases are tried in one process.
     #[must_use]
@@ -81,7 +87,35 @@ impl Name {
             Self::Modules => 100,
             Self::Calls => 200,
             Self::Files => 2000,
+            Self::Requests => 500,
             Self::Broken => 8,
+        }
+    }
+
+    /// What was counted of it, as the lab notes have it.
+    #[must_use]
+    pub fn in_words(self, counts: &Counts) -> String {
+        let n = |what: &str| counts.get(what).copied().unwrap_or(0);
+        let cases = n("cases");
+        match self {
+            Self::Modules => {
+                let all = counts.iter();
+                let compared: u64 = all
+                    .filter(|(what, _)| what.starts_with(COMPARED))
+                    .map(|(_, n)| n)
+                    .sum();
+                format!(
+                    "{} modules, {compared} compared, {} by both engines, {} starts, {} of them ended by a deadline",
+                    n("modules"),
+                    n("second engine: modules"),
+                    n("starts"),
+                    n("ended by a deadline")
+                )
+            }
+            Self::Calls => format!("{} calls in {cases} programs", n("calls")),
+            Self::Files => format!("{cases} damaged files"),
+            Self::Requests => format!("{cases} damaged requests"),
+            Self::Broken => format!("{cases} cases"),
         }
     }
 
@@ -92,6 +126,7 @@ impl Name {
             Self::Modules => "modules",
             Self::Calls => "calls",
             Self::Files => "files",
+            Self::Requests => "requests",
             Self::Broken => "broken",
         }
     }

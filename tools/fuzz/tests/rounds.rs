@@ -72,6 +72,18 @@ fn damaged_files_are_read_or_refused() {
 }
 
 #[test]
+fn damaged_requests_are_answered_and_the_server_lives() {
+    let text = round("requests", 1500, 300, &[]);
+    if counted(&text, "not tried") > 0 {
+        return;
+    }
+    for status in [200, 400, 401, 404] {
+        let what = format!("answered {status}");
+        assert!(counted(&text, &what) > 0, "{what}: {text}");
+    }
+}
+
+#[test]
 fn whatever_goes_wrong_is_found_and_the_round_goes_on() {
     let (code, text) = fuzz(&["broken", "--count", "8", "--hang", "1", "--jobs", "2"]);
     assert_eq!(code, Some(1), "{text}");
@@ -97,6 +109,9 @@ fn whatever_goes_wrong_is_found_and_the_round_goes_on() {
     }
     assert_eq!(counted(&text, "wrong"), 6, "{text}");
     assert_eq!(counted(&text, "cases"), 8, "{text}");
+    let row = "| broken | 0 to 7 | 8 cases, in 0 min | 6 |\n";
+    assert!(text.contains(row), "{text}");
+    assert!(text.ends_with("go on: fuzz broken --first 8\n"), "{text}");
     // What fails alone fails again, and nothing else does.
     assert_eq!(fuzz(&["broken", "--seed", "1"]).0, Some(1));
     assert_eq!(fuzz(&["broken", "--seed", "0"]).0, Some(0));

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
 use measure_core::base::interrupt;
+use measure_core::base::label::Owner;
 use native_vs_wasm::CompareError;
-use nix::sys::signal::kill;
-use nix::unistd::Pid;
 
-/// Below the runtime directory: a directory per running `py_bench`, named by its process id.
+/// Below the runtime directory: a directory per running `py_bench`, named by its process.
 const DIR: &str = "py_bench";
 
 /// Removed when dropped; what a killed run left is removed by the next.
@@ -21,15 +20,15 @@ impl Scratch {
         // Before anything is made: a signal then ends a run by its own way out.
         interrupt::install().map_err(|e| CompareError::failed("cannot catch signals", e))?;
         let parent = home::runtime().join(DIR);
-        let mine = parent.join(std::process::id().to_string());
+        let mine = parent.join(Owner::this_process().to_string());
         let failed = |e: std::io::Error| CompareError::failed(mine.display(), e);
         fs::create_dir_all(&parent).map_err(failed)?;
         for entry in fs::read_dir(&parent).map_err(failed)?.flatten() {
-            let pid = entry
+            let owner = entry
                 .file_name()
                 .to_str()
-                .and_then(|name| name.parse().ok());
-            if pid.is_some_and(|pid| !alive(pid)) {
+                .and_then(|name| name.parse::<Owner>().ok());
+            if owner.is_some_and(Owner::is_gone) {
                 // Another run may be removing it as well.
                 let _ = fs::remove_dir_all(entry.path());
             }
@@ -42,10 +41,6 @@ impl Scratch {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
-}
-
-fn alive(pid: i32) -> bool {
-    kill(Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)
 }
 
 impl Drop for Scratch {

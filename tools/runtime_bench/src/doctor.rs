@@ -1,5 +1,6 @@
 //! `doctor`: what this host can and cannot measure, and how to mend it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use isolation::letters::differences;
@@ -27,7 +28,16 @@ const TOOLS: [&str; 4] = ["dockerd", "clang-19", "musl-gcc", "cargo"];
 /// # Errors
 /// It cannot be printed.
 pub(crate) fn run() -> Result<Exit, BenchError> {
-    for part in [rungs, isolation, measurements, tools, fitness] {
+    let ladder = Ladder::discover();
+    let parts: [&dyn Fn() -> String; 6] = [
+        &|| rungs(&ladder),
+        &isolation,
+        &|| bounds(&ladder),
+        &measurements,
+        &tools,
+        &fitness,
+    ];
+    for part in parts {
         if print(part()).map_err(BenchError::Output)? == Reader::Gone {
             break;
         }
@@ -52,9 +62,8 @@ fn line(what: &str, state: Result<&str, &str>) -> String {
     text.trim_start_matches('\n').to_owned()
 }
 
-fn rungs() -> String {
+fn rungs(ladder: &Ladder) -> String {
     let mut text = "Rungs\n".to_owned();
-    let ladder = Ladder::discover();
     for offer in &ladder.offers {
         text += &match &offer.probe {
             Probe::Ready => line(offer.rung(), Ok(&offer.description.engine)),
@@ -84,6 +93,20 @@ fn isolation() -> String {
     }
     for words in differences {
         text += &line("letters", Err(&format!("{words} ({})", dir.display())));
+    }
+    text
+}
+
+/// What strangers' functions may take, as drivers describe it; each once, as most rungs of a driver share it.
+fn bounds(ladder: &Ladder) -> String {
+    let mut text = "\nWhat functions of strangers may take\n".to_owned();
+    let all = ladder.offers.iter().flat_map(|o| o.description.bounds());
+    let all: BTreeSet<(&str, &str)> = all.collect();
+    if all.is_empty() {
+        text += &line("bounds", Err("no driver here says any"));
+    }
+    for (what, words) in all {
+        text += &line(what, Ok(words));
     }
     text
 }

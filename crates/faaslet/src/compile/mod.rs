@@ -65,6 +65,20 @@ impl Compiler {
     }
 }
 
+/// In words, for a description's `settings`: how modules are compiled within `limits`.
+#[must_use]
+pub fn describe(limits: &CompileLimits) -> String {
+    let mut text = format!(
+        "compiling of modules in a process of its own: {}; no network, no files, no other processes (seccomp)",
+        limits.describe(&SCALE)
+    );
+    for missing in confine::missing_here() {
+        text.push_str("; ");
+        text.push_str(missing);
+    }
+    text
+}
+
 /// To be called first thing in the `main` of a tool that compiles modules: compiles one and returns the exit code if this process was
 /// started for that.
 #[must_use]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use measure_core::base::ids::FunctionId;
-use measure_core::base::label::is_gone;
+use measure_core::base::label::Owner;
 use measure_core::base::lock::FileLock;
 use measure_core::base::trust;
 use nix::errno::Errno;
@@ -131,8 +131,8 @@ impl Dir {
             let writer = name
                 .strip_suffix(TEMPORARY)
                 .filter(|rest| rest.starts_with('.'))
-                .and_then(|rest| rest.rsplit('.').next()?.parse().ok());
-            if writer.is_some_and(is_gone) {
+                .and_then(|rest| rest.rsplit('.').next()?.parse::<Owner>().ok());
+            if writer.is_some_and(Owner::is_gone) {
                 self.remove(&name);
             }
         }
@@ -170,7 +170,7 @@ impl Dir {
     /// Writes `bytes` to file `name`, whole or not at all, and on the disk when it returns.
     pub(super) fn install(&self, name: &str, bytes: &[u8]) -> Result<(), FaasletError> {
         let number = INSTALLS.fetch_add(1, Ordering::Relaxed);
-        let temporary = format!(".{name}.{number}.{}{TEMPORARY}", std::process::id());
+        let temporary = format!(".{name}.{number}.{}{TEMPORARY}", Owner::this_process());
         // One that a killed process of our id left.
         self.remove(&temporary);
         let written = self.write_new(&temporary, bytes).and_then(|()| {

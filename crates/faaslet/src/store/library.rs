@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use measure_core::base::ids::FunctionId;
+use measure_core::base::label::Owner;
 use second_engine::{Parts, SecondEngineError, Toolchain};
 use wasmtime::Module;
 
@@ -220,7 +221,7 @@ fn find(dir: &Dir, key: &str) -> Result<Option<File>, FaasletError> {
 /// Compiles `wasm` in `dir`, which the trusted alone can write to.
 fn compile(tools: &Toolchain, what: &str, dir: &Dir, wasm: &[u8]) -> Result<Vec<u8>, FaasletError> {
     let number = COMPILATIONS.fetch_add(1, Ordering::Relaxed);
-    let name = format!(".library.{number}.{}.tmp", std::process::id());
+    let name = format!(".library.{number}.{}.tmp", Owner::this_process());
     let path = dir.path().join(&name);
     let library = tools
         .compile(wasm, &path, GUARD_BYTES, COMPILE_LIMIT)

@@ -45,6 +45,7 @@ pub fn program(more: &str, initialise: &str, resume: &str) -> Vec<u8> {
 }
 
 pub const MEMORY: &str = r#"(memory (export "memory") 1)"#;
+const LARGE_MEMORY: &str = r#"(memory (export "memory") 100)"#;
 
 fn take(engine: &FaasletEngine, wasm: &[u8], grants: &Grants) -> Result<Vec<u8>, FaasletError> {
     let plan = Plan::from_exports("it", wasm, &Names::default())?;
@@ -166,6 +167,21 @@ fn what_cannot_be_snapshotted_is_refused_with_the_reason() {
         ),
         (MEMORY, "unreachable", &["wizer.initialize", "unreachable"]),
         (MEMORY, "(loop $l (br $l))", &["deadline", "--deadline"]),
+        (
+            LARGE_MEMORY,
+            "(loop $l (memory.fill (i32.const 0) (i32.const 7) (i32.const 6000000)) (br $l))",
+            &["deadline", "--deadline"],
+        ),
+        (
+            LARGE_MEMORY,
+            "(loop $l (drop (call $random (i32.const 0) (i32.const 6000000))) (br $l))",
+            &["deadline", "--deadline"],
+        ),
+        (
+            r#"(memory (export "memory") 1) (func $s (loop $l (br $l))) (start $s)"#,
+            "",
+            &["deadline", "--deadline"],
+        ),
         (
             MEMORY,
             "(drop (call $close (i32.const 0)))",

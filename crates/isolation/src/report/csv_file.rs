@@ -80,6 +80,14 @@ fn rung_rows(rung: &RungFound) -> Vec<Row> {
             detail,
         ]);
     }
+    if let Some(passed) = rung.passed {
+        rows.push([
+            name.clone(),
+            "passes out of a worker's network".into(),
+            "number".into(),
+            super::markdown::passed_words(passed),
+        ]);
+    }
     for noise in Noise::ALL {
         for (percentile, q) in [("p50", 0.5), ("p99", 0.99)] {
             let Some(worse) = rung.interference.as_ref().and_then(|i| i.worse(noise, q)) else {

@@ -4,8 +4,10 @@ use table::{Align, Table};
 
 use super::{duration, ratio, tried, untried};
 use crate::catalogue::{Group, PROBES};
+use crate::filters::LAST_CALL;
 use crate::interference::{Noise, Share};
 use crate::letters;
+use crate::networks::Passed;
 use crate::record::{Found, HostProcess};
 
 pub(super) fn markdown(found: &Found) -> String {
@@ -24,6 +26,7 @@ pub(super) fn markdown(found: &Found) -> String {
     }
     parts.push(victim(found));
     parts.push(outside(found));
+    parts.push(passed_out(found));
     parts.push(not_probed(found));
     parts.push(format!(
         "## What each probe tries\n\n{}",
@@ -145,8 +148,11 @@ pub(super) fn process_words(process: &HostProcess) -> String {
     } else {
         "not set"
     };
+    let passing = process.passing_calls.map_or_else(String::new, |calls| {
+        format!(" ({calls} of {} system calls pass)", LAST_CALL + 1)
+    });
     format!(
-        "user {}, {} capabilities, seccomp {}, no_new_privs {gain}, root {root}",
+        "user {}, {} capabilities, seccomp {}{passing}, no_new_privs {gain}, root {root}",
         process.uid, process.capabilities, process.seccomp
     )
 }
@@ -174,6 +180,32 @@ fn outside(found: &Found) -> String {
     }
     format!(
         "## From outside\n\nProcesses of the host that carry a parked worker, the driver's own included.\n\n{}",
+        table.markdown()
+    )
+}
+
+/// What passes out of workers' networks, in words.
+pub(super) fn passed_words(passed: Passed) -> String {
+    let stated = match passed.stated_mbit_per_s {
+        Some(stated) => format!("{stated} Mbit/s are stated"),
+        None => "nothing is stated".to_owned(),
+    };
+    format!("{} Mbit/s pass, {stated}", passed.mbit_per_s)
+}
+
+fn passed_out(found: &Found) -> String {
+    let mut table = Table::new(&[("rung", Align::Left), ("to the host", Align::Left)]);
+    for rung in tried(found) {
+        if let Some(passed) = rung.passed {
+            table.row([rung.rung.clone(), passed_words(passed)]);
+        }
+    }
+    if table.is_empty() {
+        return String::new();
+    }
+    format!(
+        "## Out of a parked worker's network\n\nSent for a second by a program of the host in the worker's network namespace, \
+         where it has one of its own and a way to the host.\n\n{}",
         table.markdown()
     )
 }

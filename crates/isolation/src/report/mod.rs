@@ -88,6 +88,7 @@ mod tests {
     use crate::catalogue::PROBES;
     use crate::cell::Cell;
     use crate::interference::Interference;
+    use crate::networks::Passed;
 
     pub(super) fn found() -> Found {
         let contained = || Cell::Contained {
@@ -107,6 +108,10 @@ mod tests {
                 missing: BTreeMap::from([(Noise::Files, "no file".into())]),
             }),
             slice_ns: 1_400_000,
+            passed: Some(Passed {
+                mbit_per_s: 940,
+                stated_mbit_per_s: Some(1000),
+            }),
             ..RungFound::default()
         };
         one.isolation.files = "mount namespace".into();
@@ -155,6 +160,12 @@ mod tests {
             assert!(content.contains("it is not installed"));
             assert!(content.contains("what that of one does"));
             assert!(content.contains("2.00"), "{content}");
+        }
+        for content in [&markdown, &csv] {
+            assert!(
+                content.contains("940 Mbit/s pass, 1000 Mbit/s are stated"),
+                "{content}"
+            );
         }
         assert!(csv.contains("one,mount,contained,denied"), "{csv}");
         assert!(

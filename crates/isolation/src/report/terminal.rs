@@ -47,12 +47,13 @@ pub fn terminal(found: &Found, width: Option<usize>) -> String {
 }
 
 /// Short names for what is counted, and the probe that counts it.
-fn numbers() -> [(&'static str, &'static str); 4] {
+fn numbers() -> [(&'static str, &'static str); 5] {
     [
         ("caps", "capabilities"),
         ("seccomp", "seccomp-mode"),
         ("no new", "no-new-privileges"),
         ("calls", "system-calls"),
+        ("Mbit/s", "network-rate"),
     ]
 }
 
@@ -83,6 +84,12 @@ fn row(rung: &RungFound) -> Vec<String> {
     cells
 }
 
+/// What the control counted.
+fn counted(found: &Found, id: &str) -> String {
+    let cell = found.control.get(id);
+    cell.map_or_else(|| "not counted".to_owned(), ToString::to_string)
+}
+
 fn legend(found: &Found) -> String {
     let mut text = format!("{SIGNS}; of each group in this order:\n");
     for group in Group::ALL {
@@ -92,13 +99,11 @@ fn legend(found: &Found) -> String {
     let names: Vec<String> = Letter::ALL.iter().map(|l| l.letter().to_string()).collect();
     text += &format!(
         "letters ({}): stated by the entry; found where no probe of the letter reached anything, ? where none could be tried\n\
-         caps, seccomp, no new, calls: capabilities, seccomp mode, no_new_privs, system calls that answer (without any rung {}); p99 \
-         beside spinning: of the no-op's starts beside {} aggressors over alone\n",
+         caps, seccomp, no new, calls: capabilities, seccomp mode, no_new_privs, system calls that answer (without any rung {}); Mbit/s: what \
+         passes to the host (without any rung {}); p99 beside spinning: of the no-op's starts beside {} aggressors over alone\n",
         names.concat(),
-        found
-            .control
-            .get("system-calls")
-            .map_or_else(|| "not counted".to_owned(), ToString::to_string),
+        counted(found, "system-calls"),
+        counted(found, "network-rate"),
         found.cpus
     );
     text

@@ -30,6 +30,21 @@ pub struct Description {
     pub default_function: String,
 }
 
+impl Description {
+    /// First words of settings that bound what strangers' code may take, all starts together or before its first: `doctor` shows
+    /// them.
+    pub const BOUNDS: [&str; 2] = ["budgets", "compiling"];
+
+    /// The settings that begin with one of [`Self::BOUNDS`]: that word, and what follows it.
+    pub fn bounds(&self) -> impl Iterator<Item = (&str, &str)> {
+        let split = self
+            .settings
+            .iter()
+            .filter_map(|words| words.split_once(' '));
+        split.filter(|(first, _)| Self::BOUNDS.contains(first))
+    }
+}
+
 /// How each resource is isolated; empty where it is not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Isolation {

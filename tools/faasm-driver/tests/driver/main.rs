@@ -9,6 +9,7 @@ mod crowd;
 mod hostile;
 mod llvm;
 mod modules;
+mod namespaces;
 mod new_seats;
 mod python;
 mod runs;

@@ -40,6 +40,20 @@ pub const SLEEPER: &str = r#"(module
         (i64.store (i32.const 24) (i64.const 8640000000000000))
         (drop (call $poll (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))))"#;
 
+/// Writes without end.
+pub const TALKER: &str = r#"(module
+    (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 17)
+    (func (export "_start")
+        (i32.store (i32.const 4) (i32.const 0x100000))
+        (loop $l (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))) (br $l))))"#;
+
+/// Fills a memory of 64 MiB again and again.
+pub const FILLER: &str = r#"(module
+    (memory (export "memory") 1024)
+    (func (export "_start")
+        (loop $l (memory.fill (i32.const 0) (i32.const 7) (i32.const 0x4000000)) (br $l))))"#;
+
 /// Sleeps for five milliseconds in the host.
 pub const NAP: &str = r#"(module
     (import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))

@@ -36,7 +36,7 @@ fn can_run(test: &str) -> bool {
 fn devices_of(pid: i32) -> usize {
     let devices = fs::read_dir("/sys/class/net").expect("devices").flatten();
     let aliases = devices.map(|device| fs::read_to_string(device.path().join("ifalias")));
-    let of_pid = |alias: &String| label::owner(alias) == Some(pid);
+    let of_pid = |alias: &String| label::owner(alias) == Some(label::Owner::of_pid(pid));
     aliases.flatten().filter(of_pid).count()
 }
 

@@ -6,7 +6,7 @@ use driver_testkit::left;
 use measure_core::contract::protocol::Message;
 use nix::sys::signal::Signal;
 
-use crate::common::{Bench, ready_rungs};
+use crate::common::{Bench, PATIENCE, ready_rungs};
 use crate::modules as m;
 
 #[test]
@@ -35,18 +35,37 @@ fn a_signal_ends_a_long_run_cleanly_with_its_samples_written() {
 
 #[test]
 fn a_signal_ends_a_program_that_would_not_end() {
-    let bench = Bench::with(&[("endless", m::ENDLESS), ("sleeper", m::SLEEPER)]);
-    for function in ["demo/endless", "demo/sleeper"] {
-        let mut running = bench.start(&format!(
-            "--deadline 3600 time 3 --rung wasm --function {function}"
-        ));
-        running.until(|m| matches!(m, Message::Ready));
-        std::thread::sleep(Duration::from_millis(200));
-        running.signal(Signal::SIGINT);
-        let begun = Instant::now();
-        assert_eq!(running.end().code, Some(130), "{function}");
-        assert!(begun.elapsed() < Duration::from_secs(30), "{function}");
+    let programs = [
+        ("endless", m::ENDLESS),
+        ("sleeper", m::SLEEPER),
+        ("talker", m::TALKER),
+        ("filler", m::FILLER),
+    ];
+    let bench = Bench::with(&programs);
+    for rung in ready_rungs("signals to programs that would not end") {
+        for (function, _) in programs {
+            ends_at_a_signal(&bench, &rung, function);
+        }
     }
+}
+
+fn ends_at_a_signal(bench: &Bench, rung: &str, function: &str) {
+    let mut running = bench.start(&format!(
+        "--deadline 3600 time 3 --workers 2 --rung {rung} --function demo/{function}"
+    ));
+    running.until(|m| matches!(m, Message::Ready));
+    std::thread::sleep(Duration::from_millis(200));
+    running.signal(Signal::SIGINT);
+    let begun = Instant::now();
+    let ended = running.end();
+    println!("{rung}, {function}: {:?} after the signal", begun.elapsed());
+    assert_eq!(ended.code, Some(130), "{rung} {function}: {ended:?}");
+    assert!(begun.elapsed() < PATIENCE, "{rung} {function}");
+    assert_eq!(
+        left::behind(ended.pid),
+        Vec::<String>::new(),
+        "{rung} {function}"
+    );
 }
 
 #[test]

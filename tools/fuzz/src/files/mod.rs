@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::error::FuzzError;
 use crate::seed::Draw;
 use crate::target::{Counts, Finding, Setting, Target, count};
-use mutate::mutate;
+pub use mutate::mutate;
 use readers::{READERS, Read, Reader};
 
 /// No reader takes as long for as little, on whatever host.

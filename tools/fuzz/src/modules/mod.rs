@@ -27,7 +27,7 @@ use wasmtime::Module;
 
 use crate::error::FuzzError;
 use crate::seed::Draw;
-use crate::target::{Counts, Finding, Setting, Target, count};
+use crate::target::{COMPARED, Counts, Finding, Setting, Target, count};
 use end::End;
 use raw::{Outcome, Raw};
 pub use raw::{output_file, written};
@@ -37,16 +37,18 @@ use second::Second;
 const PROGRAM: &str = "program";
 /// Longer than any program that ends takes on a busy host.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of engines whose programs end by themselves: each looks at the clock as often for as long as it is there.
+const PATIENT_TICK: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_millis(1);
 
 /// Deadlines, in microseconds. When in a tick one passes, and so where in the program, is chance besides.
 const LATE_MICROS: [u64; 8] = [1, 20, 100, 300, 700, 1100, 1700, 2500];
 
-fn engine(deadline: Duration) -> Result<FaasletEngine, FaasletError> {
+fn engine(deadline: Duration, tick: Duration) -> Result<FaasletEngine, FaasletError> {
     FaasletEngine::new(EngineSettings {
         instances: 2,
         deadline,
-        tick: TICK,
+        tick,
         ..EngineSettings::default()
     })
 }
@@ -56,8 +58,8 @@ pub struct Modules {
     plain: Raw,
     ours: FaasletEngine,
     ours_raw: Raw,
-    /// Of these deadlines; made when first drawn.
-    late: [Option<FaasletEngine>; LATE_MICROS.len()],
+    /// That of the deadline which was drawn last. Only one: the watchers of all would take more time than everything else.
+    late: Option<(usize, FaasletEngine)>,
     second: Option<Second>,
     setting: Setting,
 }
@@ -68,7 +70,7 @@ impl Modules {
     /// # Errors
     /// One is not to be had.
     pub fn new(setting: &Setting) -> Result<Self, FuzzError> {
-        let ours = engine(PATIENCE)?;
+        let ours = engine(PATIENCE, PATIENT_TICK)?;
         let second = match setting.second_engine_every {
             0 => None,
             _ => Second::find()?,
@@ -77,7 +79,7 @@ impl Modules {
             plain: Raw::plain()?,
             ours_raw: Raw::new(ours.wasmtime(), false)?,
             ours,
-            late: Default::default(),
+            late: None,
             second,
             setting: setting.clone(),
         })
@@ -114,12 +116,17 @@ impl Modules {
             return Ok(());
         }
         let which = draw.index(LATE_MICROS.len());
-        let late = match &mut self.late[which] {
-            Some(late) => late,
-            none => none.insert(
-                engine(Duration::from_micros(LATE_MICROS[which])).map_err(|e| e.to_string())?,
-            ),
+        let late = self.late.take_if(|(deadline, _)| *deadline == which);
+        let late = match late {
+            Some((_, late)) => late,
+            None => {
+                // The one before goes first.
+                self.late = None;
+                let deadline = Duration::from_micros(LATE_MICROS[which]);
+                engine(deadline, TICK).map_err(|e| e.to_string())?
+            }
         };
+        let late = &self.late.insert((which, late)).1;
         let bytes = module.serialize().map_err(|e| format!("{e:#}"))?;
         // SAFETY: these are the bytes that the same engine, but for its deadline, has just made.
         let module = unsafe { Module::deserialize(late.wasmtime(), bytes) }
@@ -170,7 +177,7 @@ impl Modules {
             same(&raw, &start).map_err(|why| format!("{what}, as a Faaslet: {why}"))?;
             count(counts, "starts", 2);
         }
-        count(counts, &format!("compared: {}", word(plain.end)), 1);
+        count(counts, &format!("{COMPARED}{}", word(plain.end)), 1);
         let Some(second) = self
             .second
             .as_mut()

@@ -7,12 +7,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
-use measure_core::base::label;
+use measure_core::base::label::{self, Owner};
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::cgroup;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, getpid};
+use nix::unistd::Pid;
 use procfs::process::{Process, all_processes};
 
 use super::groups;
@@ -36,20 +36,20 @@ fn states() -> PathBuf {
     home::state().join("runtimes")
 }
 
-/// The directory for sockets of process `pid`: a socket's path is at most 107 bytes long, and some runtimes
+/// The directory for sockets of the driver `owner`: a socket's path is at most 107 bytes long, and some runtimes
 /// put long names below.
-fn run_dir(pid: i32) -> PathBuf {
-    home::runtime().join(label::name(pid, "run"))
+fn run_dir(owner: Owner) -> PathBuf {
+    home::runtime().join(label::name_of(owner, "run"))
 }
 
 impl Workdir {
     /// Makes the directories of the rung `id`, and removes what killed drivers left.
     pub(crate) fn make(id: &str) -> Result<Self, DriverError> {
         remove_orphans();
-        let pid = getpid().as_raw();
+        let owner = Owner::this_process();
         let made = Self {
-            state: states().join(label::name(pid, id)),
-            run: run_dir(pid),
+            state: states().join(label::name_of(owner, id)),
+            run: run_dir(owner),
         };
         for path in [&made.state, &made.run] {
             remove(path)?;
@@ -134,7 +134,7 @@ fn remove_nspawn_directories() -> Vec<String> {
 }
 
 /// Directories whose makers are gone, with these.
-fn orphans() -> Vec<(i32, PathBuf)> {
+fn orphans() -> Vec<(Owner, PathBuf)> {
     let below = |dir: PathBuf| fs::read_dir(dir).into_iter().flatten().flatten();
     let all = below(states()).chain(below(home::runtime()));
     all.filter_map(|entry| {
@@ -147,8 +147,8 @@ fn orphans() -> Vec<(i32, PathBuf)> {
 }
 
 /// Kills processes whose environment says that they belong to a start of the directory's maker.
-fn kill_users(owner: i32) {
-    let mark = label::name(owner, "");
+fn kill_users(owner: Owner) {
+    let mark = label::name_of(owner, "");
     for process in all_processes().into_iter().flatten().flatten() {
         let environment = process.environ().unwrap_or_default();
         let start = environment.get(OsStr::new(START_VARIABLE));

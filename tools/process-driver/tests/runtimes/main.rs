@@ -10,8 +10,9 @@ use std::path::Path;
 use std::process::Command;
 
 use common::{Bench, DRIVER};
-use driver_testkit::{functions, skipped};
+use driver_testkit::{eventually, functions, skipped};
 use measure_core::base::exit::Exit;
+use measure_core::base::process_tree::processes_below;
 use measure_core::contract::Probe;
 use measure_core::contract::protocol::Message;
 
@@ -45,9 +46,42 @@ fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
         held.until_ready();
         held.go();
         assert_eq!(held.until_parked(), 2);
+        if OF_A_PROCESS.contains(&rung) {
+            let parked = processes_of_park(held.pid());
+            assert_eq!(parked.len(), 2, "{rung} says so before they are parked");
+            let blocked = || parked.iter().all(|&pid| state_of(pid) == Some('S'));
+            eventually("its workers are blocked", blocked);
+        }
         held.end().expect(0).left_nothing();
     }
     assert!(ran >= 1, "not even `native` runs");
+}
+
+/// Runtimes whose function is a process of the host's kernel, which tells whether it runs. Others are Wasm and scripts, and gVisor,
+/// which has a kernel of its own.
+const OF_A_PROCESS: [&str; 7] = [
+    "native",
+    "unshare",
+    "bubblewrap",
+    "runc",
+    "crun",
+    "podman",
+    "systemd-nspawn",
+];
+
+/// Processes below `driver` that execute the parked function by now, wherever its executable lies for them.
+fn processes_of_park(driver: i32) -> Vec<i32> {
+    let mut all = processes_below(&[driver]);
+    all.retain(|pid| {
+        let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        exe.ends_with("demo/park") || exe.ends_with("demo/park/native")
+    });
+    all
+}
+
+fn state_of(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 #[test]

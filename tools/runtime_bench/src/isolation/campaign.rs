@@ -9,8 +9,10 @@ use isolation::cell::{Cell, Ended, judge};
 use isolation::control::weigh;
 use isolation::facts::HostFacts;
 use isolation::home::{Home, USER};
+use isolation::host_starts::HostStarts;
+use isolation::networks::passed_out;
 use isolation::plant::{Plant, functions};
-use isolation::record::{HostProcess, RungFound, host_processes};
+use isolation::record::{RungFound, host_processes};
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
@@ -23,9 +25,6 @@ use crate::error::SessionError;
 
 /// What tells that a function is a plain process of the host.
 const TELLS_PLAIN: &str = "signal-process";
-
-/// A command-line runtime may read its function's input before the function runs, and so be called parked a little early.
-const SETTLES: Duration = Duration::from_millis(200);
 
 /// Probes that are aimed at what was planted for one driver.
 pub(super) struct Campaign<'a> {
@@ -100,7 +99,7 @@ impl<'a> Campaign<'a> {
             found.cells.insert(probe.id.to_owned(), cell);
         }
         say(format!("{}: from outside", offer.rung()));
-        found.processes = self.processes_outside(offer);
+        self.look_from_outside(offer, &mut found);
         Ok(found)
     }
 
@@ -114,6 +113,11 @@ impl<'a> Campaign<'a> {
             let why = "no containment: it is a plain process of the host".into();
             return Ok(Attempt::Judged(Cell::NotTried { why }));
         }
+        if probe.at_once > offer.description.max_workers {
+            let why = "it makes one start at a time".into();
+            return Ok(Attempt::Judged(Cell::CannotTry { why }));
+        }
+        let host = probe.takes.then(|| self.plant.watch_host());
         let mut ended: Vec<Ended> = Vec::new();
         for function in functions(probe) {
             // Names of probes are names of functions.
@@ -126,15 +130,24 @@ impl<'a> Campaign<'a> {
                 patience: self.patience,
             };
             let plant = &mut self.plant;
-            let started = starts_of(&place, offer, &id, probe.starts, |scope| {
+            let starts = (probe.starts, probe.at_once);
+            let started = starts_of(&place, offer, &id, starts, |scope| {
                 aimed = plant.before(probe, &pids_of(scope));
             });
             match started {
+                Ok(starts) if probe.at_once > 1 => ended.extend(starts),
                 Ok(mut starts) => ended.extend(starts.pop()),
                 Err(SessionError::Interrupted(_)) => return Ok(Attempt::Interrupted),
                 Err(error) => {
-                    let why = error.to_string();
-                    return Ok(Attempt::Broken(Cell::CannotTry { why }));
+                    let cell = Cell::CannotTry {
+                        why: error.to_string(),
+                    };
+                    // Another may be had with one start at a time.
+                    return Ok(if probe.at_once > 1 {
+                        Attempt::Judged(cell)
+                    } else {
+                        Attempt::Broken(cell)
+                    });
                 }
             }
             if let Err(error) = aimed {
@@ -144,7 +157,8 @@ impl<'a> Campaign<'a> {
         }
         let seen = self.plant.seen(probe, &ended);
         let mut cell = judge(probe, &ended, seen);
-        if probe.takes && !self.plant.neighbour_lives() {
+        let host_lives = host.is_none_or(HostStarts::all_ended) && self.plant.neighbour_lives();
+        if probe.takes && !host_lives {
             cell = Cell::Reached;
         }
         Ok(Attempt::Judged(weigh(
@@ -154,22 +168,25 @@ impl<'a> Campaign<'a> {
         )))
     }
 
-    /// The processes of the host that carry one parked worker; none where it cannot be parked.
-    fn processes_outside(&self, offer: &Offer) -> Vec<HostProcess> {
-        let held = || -> Result<Vec<HostProcess>, SessionError> {
+    /// The processes of the host that carry one parked worker, and what passes out of its network; nothing where it cannot be
+    /// parked.
+    fn look_from_outside(&mut self, offer: &Offer, found: &mut RungFound) {
+        let mut look = || -> Result<(), SessionError> {
             let mut session = self.place().open(offer, None, ("hold", 1), None)?;
             session.park(Duration::ZERO)?;
-            std::thread::sleep(SETTLES);
-            let mut pids: Vec<i32> = processes_below(&session.scope.roots).into_iter().collect();
-            pids.extend(&session.scope.roots);
-            pids.sort_unstable();
-            pids.dedup();
-            let processes = host_processes(&pids);
+            let Scope {
+                roots, includes, ..
+            } = &session.scope;
+            let pids = processes_below(roots);
+            found.processes = host_processes(&pids);
+            let passed = passed_out(&mut self.plant, &self.home, (roots, &pids), includes);
+            // Where the listener cannot be, nobody can be heard.
+            found.passed = passed.unwrap_or_default();
             // It has been looked at; how it ends tells nothing of that.
             let _ = session.close();
-            Ok(processes)
+            Ok(())
         };
-        held().unwrap_or_default()
+        look().unwrap_or_default();
     }
 }
 

@@ -48,7 +48,7 @@ impl Where<'_> {
     }
 }
 
-/// Starts `function` as often as `count` says, in one driver; `ready` is called with its scope before the first.
+/// Starts `function` as often as `count` says, so many `at_once`, in one driver; `ready` is called with its scope before the first.
 ///
 /// # Errors
 /// A signal came to us, or the driver could not be made ready.
@@ -56,14 +56,14 @@ pub(super) fn starts_of(
     place: &Where<'_>,
     offer: &Offer,
     function: &FunctionId,
-    count: u64,
+    (count, at_once): (u64, usize),
     ready: impl FnOnce(&Scope),
 ) -> Result<Vec<Ended>, SessionError> {
-    let mut session = place.open(offer, Some(function), ("time", count), Some(1))?;
+    let mut session = place.open(offer, Some(function), ("time", count), Some(at_once))?;
     ready(&session.scope);
     let go = Go {
         starts: Some(count),
-        workers: Some(1),
+        workers: Some(at_once),
         warmup: Some(0),
         quiet: false,
     };

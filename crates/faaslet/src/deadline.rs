@@ -25,10 +25,12 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use futures_util::task::AtomicWaker;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use measure_core::base::clock::now_ns;
 use measure_core::base::interrupt;
@@ -36,7 +38,7 @@ use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use second_engine::abi::Status;
 use slab::Slab;
-use wasmtime::{Engine, Module};
+use wasmtime::{Engine, EngineWeak, Module};
 
 use crate::error::{Stop, WatcherError};
 use crate::escape::Escape;
@@ -114,6 +116,8 @@ pub(crate) struct Watch {
     stack_top: AtomicUsize,
     /// Where it trapped.
     pub(crate) trace: Trace,
+    /// Of a component: what it waits by.
+    waker: Option<Box<AtomicWaker>>,
 }
 
 impl Watch {
@@ -144,6 +148,26 @@ impl Watch {
         let result = blocked();
         self.begin();
         Ok(result)
+    }
+
+    /// As long as what is returned is kept, time does not count; after it the limit goes on where it was. What is late stays so.
+    pub(crate) fn paused(&self) -> Paused<'_> {
+        let remaining_ns = self.remaining().as_nanos();
+        let relaxed = Ordering::Relaxed;
+        // Unless it is late; and one of two at once ends for both.
+        let pause = |ns| (ns != LATE && ns != u64::MAX).then_some(u64::MAX);
+        let paused = self.deadline_ns.fetch_update(relaxed, relaxed, pause);
+        Paused {
+            watch: self,
+            remaining_ns: paused.ok().and_then(|_| u64::try_from(remaining_ns).ok()),
+        }
+    }
+
+    /// Has whoever waits in a component be woken by `waker` when it is late.
+    pub(crate) fn wake_by(&self, waker: &Waker) {
+        if let Some(own) = &self.waker {
+            own.register(waker);
+        }
     }
 
     /// Whether its program was ended because of it.
@@ -180,6 +204,25 @@ impl Watch {
     }
 }
 
+/// Until this is dropped, time does not count.
+pub(crate) struct Paused<'a> {
+    watch: &'a Watch,
+    /// What was left, if it was not late.
+    remaining_ns: Option<u64>,
+}
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        let Some(remaining_ns) = self.remaining_ns else {
+            return;
+        };
+        let relaxed = Ordering::Relaxed;
+        let go_on = |ns| (ns != LATE).then(|| now_ns().saturating_add(remaining_ns));
+        // Late meanwhile: only a signal to the process can be why.
+        let _ = self.watch.deadline_ns.fetch_update(relaxed, relaxed, go_on);
+    }
+}
+
 thread_local! {
     /// The start that runs on this thread. Without a destructor, hence no more than a load for the handler.
     static CURRENT: Cell<*const Watch> = const { Cell::new(ptr::null()) };
@@ -211,6 +254,8 @@ pub(crate) struct Deadlines {
 struct State {
     stop: AtomicBool,
     cut: AtomicBool,
+    /// Whose code looks at the time itself.
+    components: OnceLock<EngineWeak>,
     starts: Mutex<Slab<(Pthread, Arc<Watch>)>>,
 }
 
@@ -233,9 +278,17 @@ impl State {
                 });
             if late.is_ok() {
                 any_late = true;
+                if let Some(waker) = &watch.waker {
+                    waker.wake();
+                    continue;
+                }
                 // The thread lives: it would have to take itself out of the list first.
                 let _ = pthread_kill(*thread, POKE);
             }
+        }
+        if let Some(components) = self.components.get().and_then(EngineWeak::upgrade) {
+            // Those that were marked above are asked next.
+            components.increment_epoch();
         }
         any_late
     }
@@ -287,9 +340,27 @@ impl Deadlines {
         })
     }
 
+    /// Has the code of `components` look at every tick whether its start is late.
+    pub(crate) fn count_epochs(&self, components: &Engine) {
+        // One engine has one of components.
+        let _ = self.state.components.set(components.weak());
+    }
+
     /// A start of `code` that may take `limit` from when it [runs](Self::keep).
     pub(crate) fn watch(code: &Arc<Code>, limit: Duration) -> Arc<Watch> {
+        Arc::new(Self::new_watch(code, limit))
+    }
+
+    /// The same of a component, whose code asks by itself and which is woken where it waits.
+    pub(crate) fn watch_component(code: &Arc<Code>, limit: Duration) -> Arc<Watch> {
         Arc::new(Watch {
+            waker: Some(Box::default()),
+            ..Self::new_watch(code, limit)
+        })
+    }
+
+    fn new_watch(code: &Arc<Code>, limit: Duration) -> Watch {
+        Watch {
             code: code.clone(),
             limit_ns: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
             deadline_ns: AtomicU64::new(u64::MAX),
@@ -297,7 +368,8 @@ impl Deadlines {
             escape: AtomicPtr::default(),
             stack_top: AtomicUsize::new(0),
             trace: Trace::default(),
-        })
+            waker: None,
+        }
     }
 
     /// Keeps the deadline of a start that runs on this thread, from now until the result is dropped.

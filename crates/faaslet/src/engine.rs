@@ -1,6 +1,6 @@
 //! The engine with its watcher of deadlines.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use wasmtime::{Engine, Module};
@@ -8,6 +8,7 @@ use wasmtime::{Engine, Module};
 use crate::budget::Budget;
 use crate::bulk::in_pieces;
 use crate::compile::Compiler;
+use crate::component::Components;
 use crate::deadline::Deadlines;
 use crate::error::FaasletError;
 use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
@@ -21,6 +22,8 @@ pub struct FaasletEngine {
     deadlines: Arc<Deadlines>,
     budget: Arc<Budget>,
     compiler: Compiler,
+    /// Made for the first component.
+    components: Arc<OnceLock<Arc<Components>>>,
 }
 
 impl FaasletEngine {
@@ -42,6 +45,7 @@ impl FaasletEngine {
             deadlines: Arc::new(deadlines),
             budget,
             compiler: Compiler::of_process()?,
+            components: Arc::default(),
         })
     }
 
@@ -75,6 +79,20 @@ impl FaasletEngine {
     #[must_use]
     pub fn settings(&self) -> &EngineSettings {
         &self.settings
+    }
+
+    /// What components run on.
+    ///
+    /// # Errors
+    /// The host refuses their address space.
+    pub(crate) fn components(&self) -> Result<&Arc<Components>, FaasletError> {
+        if let Some(made) = self.components.get() {
+            return Ok(made);
+        }
+        let made = Components::new(&self.settings)?;
+        let components = self.components.get_or_init(|| Arc::new(made));
+        self.deadlines.count_epochs(components.engine());
+        Ok(components)
     }
 
     pub(crate) fn budget(&self) -> &Arc<Budget> {

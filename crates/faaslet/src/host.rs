@@ -116,9 +116,14 @@ impl Host {
         if counted {
             return Ok(());
         }
+        self.deny_disk();
+        Err(Errno::Dquot)
+    }
+
+    /// Notes that more was to be written than may be.
+    pub(crate) fn deny_disk(&mut self) {
         let limit = self.grants.budget.disk_limit_bytes;
         self.limits.denied = Some(Denied::Disk { limit });
-        Err(Errno::Dquot)
     }
 
     /// The same, of what may come to be written; nothing is counted.
@@ -137,7 +142,7 @@ impl Host {
         }
     }
 
-    fn count_memory(&mut self, current: usize, wanted: usize) -> bool {
+    pub(crate) fn count_memory(&mut self, current: usize, wanted: usize) -> bool {
         let counted = current.max(self.grants.aside_bytes);
         let more = wanted.saturating_sub(counted);
         if more > 0

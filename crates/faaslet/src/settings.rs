@@ -1,6 +1,7 @@
 //! Every engine setting that costs or protects something, in one place, so that a record can say what
 //! was in force and a hand-written loop can be given the same.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -125,17 +126,56 @@ pub(crate) const RESERVATION_BYTES: u64 = 4 * GIB;
 /// Inaccessible bytes after each slot, for constant offsets beyond an address.
 pub const GUARD_BYTES: u64 = 32 * MIB;
 
+/// What one component may have: core instances, memories and tables. Those that others' tools make have one memory.
+pub(crate) const COMPONENT_INSTANCES: u32 = 64;
+pub(crate) const COMPONENT_MEMORIES: u32 = 4;
+pub(crate) const COMPONENT_TABLES: u32 = 16;
+/// Of a stack that a component ran on so much is kept, and cleared, for the next.
+const COMPONENT_STACK_KEPT_BYTES: usize = 16 << 10;
+
 impl EngineSettings {
     /// The engine's configuration. The same value yields the same compiled code on the same CPU; slots,
     /// limits and deadline do not change the code.
     #[must_use]
     pub fn config(&self) -> Config {
-        let mut pool = PoolingAllocationConfig::new();
+        let mut pool = self.pool();
         pool.total_core_instances(self.instances)
             .total_memories(self.instances)
             .total_tables(self.instances)
-            .total_stacks(0)
-            .max_memories_per_module(1)
+            .total_stacks(0);
+        let mut config = self.config_with(pool);
+        config
+            // No stack is walked where a deadline interrupts: see `deadline`. What a trap names is found in `trace`.
+            .wasm_backtrace_max_frames(None);
+        config
+    }
+
+    /// The configuration of the engine for components: the same, but code that looks at the time itself, a stack of their own, on which
+    /// they can be left where they wait, and slots for all that one has.
+    pub(crate) fn component_config(&self) -> Config {
+        let all = |each: u32| self.instances.saturating_mul(each);
+        let mut pool = self.pool();
+        pool.total_component_instances(self.instances)
+            .total_core_instances(all(COMPONENT_INSTANCES))
+            .total_memories(all(COMPONENT_MEMORIES))
+            .total_tables(all(COMPONENT_TABLES))
+            .total_stacks(self.instances)
+            .max_core_instances_per_component(COMPONENT_INSTANCES)
+            .max_memories_per_component(COMPONENT_MEMORIES)
+            .max_tables_per_component(COMPONENT_TABLES)
+            .async_stack_keep_resident(COMPONENT_STACK_KEPT_BYTES);
+        let mut config = self.config_with(pool);
+        config
+            .wasm_component_model(true)
+            .epoch_interruption(true)
+            .async_stack_size(STACK_BYTES)
+            .wasm_backtrace_max_frames(NonZeroUsize::new(16));
+        config
+    }
+
+    fn pool(&self) -> PoolingAllocationConfig {
+        let mut pool = PoolingAllocationConfig::new();
+        pool.max_memories_per_module(1)
             .max_tables_per_module(1)
             .table_elements(self.table_limit_elements as usize)
             .max_memory_size(usize::try_from(self.memory_limit_bytes).unwrap_or(usize::MAX))
@@ -143,6 +183,10 @@ impl EngineSettings {
             .table_keep_resident(self.keep_resident_bytes)
             // Resets only the pages that were written, where the kernel (6.7 or newer) can say which.
             .pagemap_scan(Enabled::Auto);
+        pool
+    }
+
+    fn config_with(&self, pool: PoolingAllocationConfig) -> Config {
         let mut config = Config::new();
         config
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
@@ -150,12 +194,10 @@ impl EngineSettings {
             .memory_reservation(RESERVATION_BYTES)
             .memory_guard_size(GUARD_BYTES)
             .max_wasm_stack(self.stack_limit_bytes)
-            // No stack is walked where a deadline interrupts: see `deadline`. What a trap names is found in `trace`.
-            .wasm_backtrace_max_frames(None)
             .cranelift_opt_level(OptLevel::Speed)
             .wasm_memory64(false)
             .wasm_multi_memory(false)
-            // Component-model concurrency, which no core module uses.
+            // Component-model concurrency, which nothing here uses.
             .concurrency_support(false)
             .profiler(match self.profiling {
                 Profiling::Off => ProfilingStrategy::None,

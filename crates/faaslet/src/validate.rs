@@ -4,6 +4,7 @@ use wasm_interface::Interface;
 use wasmparser::{ExternalKind, TypeRef};
 use wasmtime::{Engine, Module};
 
+use crate::component::{self, World, is_component};
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::settings::EngineSettings;
@@ -15,9 +16,11 @@ pub const MAX_MODULE_BYTES: u64 = 128 << 20;
 const SHOWN: usize = 8;
 const PAGE_BYTES: u64 = 64 << 10;
 
-/// Why a valid module is not accepted.
+/// Why a valid module or component is not accepted.
 #[derive(Debug, thiserror::Error)]
 enum Unfit {
+    #[error(transparent)]
+    Component(#[from] component::Unfit),
     #[error(
         "its memory begins with {bytes} bytes and the limit is {limit}; raise it with --memory-limit"
     )]
@@ -31,7 +34,7 @@ enum Unfit {
     )]
     Imports(Vec<String>),
     #[error(
-        "it is not a WASI program: it must export `_start` (no parameters, no results) and `memory`; build it as a command, with a main"
+        "it is not a WASI program: a module must export `_start` (no parameters, no results) and `memory`; build it as a command, with a main"
     )]
     NoProgram,
 }
@@ -46,7 +49,8 @@ fn shown(names: &[String]) -> String {
 }
 
 /// Checks that `wasm`, called `what` in errors, is a valid module, is a WASI program (exports `_start`
-/// and `memory`), and imports nothing but functions of `wasi_snapshot_preview1`.
+/// and `memory`), and imports nothing but functions of `wasi_snapshot_preview1`. Of a component, that it is a program for WASI 0.2; that it
+/// is valid is found when it is compiled.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -62,6 +66,9 @@ pub(crate) fn validate_with(
     wasm: &[u8],
 ) -> Result<(), FaasletError> {
     looks_fit(settings, what, wasm)?;
+    if is_component(wasm) {
+        return Ok(());
+    }
     Module::validate(engine, wasm)
         .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e:#}")))
 }
@@ -81,6 +88,14 @@ pub(crate) fn looks_fit(
             "it is not a WebAssembly binary (no \\0asm at its start)",
         ));
     }
+    if is_component(wasm) {
+        let fits = |world: World| {
+            world.is_program()?;
+            world.is_within(settings)
+        };
+        let fits = World::read(wasm).and_then(fits).map_err(Unfit::from);
+        return fits.map_err(|unfit| FaasletError::refused(what, unfit));
+    }
     let interface = Interface::read(wasm)
         .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e}")))?;
     is_program(&interface)
@@ -95,6 +110,10 @@ pub(crate) fn within_limits(
     what: &str,
     wasm: &[u8],
 ) -> Result<(), FaasletError> {
+    if is_component(wasm) {
+        let within = World::read(wasm).and_then(|world| world.is_within(engine.settings()));
+        return within.map_err(|unfit| FaasletError::refused(what, unfit));
+    }
     let interface = Interface::read(wasm).map_err(|e| FaasletError::refused(what, e))?;
     is_within(&interface, engine.settings()).map_err(|unfit| FaasletError::refused(what, unfit))
 }

@@ -17,6 +17,7 @@ use measure_core::base::interrupt;
 use wasmtime::{Engine, Module};
 
 use crate::bulk::in_pieces;
+use crate::component::is_component;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 
@@ -95,7 +96,7 @@ impl FaasletEngine {
     pub(crate) fn precompile(&self, what: &str, wasm: &[u8]) -> Result<Vec<u8>, FaasletError> {
         match self.compiler() {
             Compiler::Here => {
-                worker::check_and_compile(self.wasmtime(), self.settings(), what, wasm)
+                worker::check_and_compile(self.engine_for(wasm)?, self.settings(), what, wasm)
             }
             Compiler::Process { limits, given_up } => {
                 let given_up = || match given_up {
@@ -105,6 +106,18 @@ impl FaasletEngine {
                 let limits = limits.of_module(wasm.len() as u64, &SCALE);
                 in_process(self, what, wasm, &limits, &given_up)
             }
+        }
+    }
+
+    /// The engine for what `wasm` is: a module or a component.
+    ///
+    /// # Errors
+    /// The host refuses the address space of components.
+    pub(crate) fn engine_for(&self, wasm: &[u8]) -> Result<&Engine, FaasletError> {
+        if is_component(wasm) {
+            Ok(self.components()?.engine())
+        } else {
+            Ok(self.wasmtime())
         }
     }
 
@@ -131,7 +144,7 @@ fn in_process(
     let job = Job {
         // As it runs, even if it has been replaced on the disk since.
         program: Path::new("/proc/self/exe"),
-        arguments: worker::arguments(engine.settings()),
+        arguments: worker::arguments(engine.settings(), is_component(wasm)),
         environment: vec![
             ("RAYON_NUM_THREADS", OsString::from(threads.to_string())),
             ("LC_ALL", "C".into()),
@@ -169,5 +182,8 @@ fn failed(what: &str, error: ConfineError) -> FaasletError {
 
 /// The one place where a compiler is called.
 fn machine_code(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    if is_component(wasm) {
+        return engine.precompile_component(wasm);
+    }
     engine.precompile_module(&in_pieces(wasm)?)
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use wasmtime::{Engine, InstanceAllocationStrategy};
 
 use super::machine_code;
+use crate::component::is_component;
 use crate::error::FaasletError;
 use crate::settings::EngineSettings;
 use crate::validate::validate_with;
@@ -18,8 +19,12 @@ pub(super) const REFUSED: i32 = 65;
 const REFUSED_CODE: u8 = 65;
 const FAILED_CODE: u8 = 1;
 
-/// The arguments by which the process comes to have `settings`, as far as they concern what is compiled.
-pub(super) fn arguments(settings: &EngineSettings) -> Vec<OsString> {
+/// What is compiled, in a word.
+const COMPONENT: &str = "component";
+const MODULE: &str = "module";
+
+/// The arguments by which the process comes to have `settings`, as far as they concern what is compiled, a component or a module.
+pub(super) fn arguments(settings: &EngineSettings, component: bool) -> Vec<OsString> {
     let numbers = [
         settings.memory_limit_bytes,
         settings.table_limit_elements.into(),
@@ -27,24 +32,32 @@ pub(super) fn arguments(settings: &EngineSettings) -> Vec<OsString> {
     ];
     let words = numbers.iter().map(ToString::to_string);
     let profiling = settings.profiling.name().to_owned();
+    let kind = if component { COMPONENT } else { MODULE };
     std::iter::once(ARGUMENT.to_owned())
         .chain(words)
-        .chain([profiling])
+        .chain([profiling, kind.to_owned()])
         .map(OsString::from)
         .collect()
 }
 
-fn settings(arguments: &[String]) -> Option<EngineSettings> {
-    let [memory, table, stack, profiling] = arguments else {
+/// Settings, and whether a component is to be compiled.
+fn settings(arguments: &[String]) -> Option<(EngineSettings, bool)> {
+    let [memory, table, stack, profiling, kind] = arguments else {
         return None;
     };
-    Some(EngineSettings {
+    let component = match kind.as_str() {
+        COMPONENT => true,
+        MODULE => false,
+        _ => return None,
+    };
+    let settings = EngineSettings {
         memory_limit_bytes: memory.parse().ok()?,
         table_limit_elements: table.parse().ok()?,
         stack_limit_bytes: stack.parse().ok()?,
         profiling: profiling.parse().ok()?,
         ..EngineSettings::default()
-    })
+    };
+    Some((settings, component))
 }
 
 /// Compiles what comes on standard input, if the command line asks for it.
@@ -84,8 +97,12 @@ enum WorkerError {
 }
 
 fn run(arguments: &[String]) -> Result<(), WorkerError> {
-    let settings = settings(arguments).ok_or(WorkerError::Usage)?;
-    let mut config = settings.config();
+    let (settings, component) = settings(arguments).ok_or(WorkerError::Usage)?;
+    let mut config = if component {
+        settings.component_config()
+    } else {
+        settings.config()
+    };
     // Slots are for running, and their address space is not to be had under a limit.
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     let engine = Engine::new(&config).map_err(|e| WorkerError::Engine(format!("{e:#}")))?;
@@ -93,6 +110,9 @@ fn run(arguments: &[String]) -> Result<(), WorkerError> {
     confine::give_up_rights()?;
     let mut wasm = Vec::new();
     io::stdin().read_to_end(&mut wasm)?;
+    if is_component(&wasm) != component {
+        return Err(WorkerError::Usage);
+    }
     let code = check_and_compile(&engine, &settings, "it", &wasm).map_err(|e| match e {
         FaasletError::Refused { cause, .. } => WorkerError::Refused(cause),
         other => WorkerError::Refused(other.to_string()),
@@ -124,13 +144,15 @@ mod tests {
             stack_limit_bytes: 1 << 18,
             ..EngineSettings::default()
         };
-        let words: Vec<String> = arguments(&sent)
-            .into_iter()
-            .map(|word| word.into_string().expect("text"))
-            .collect();
-        assert_eq!(words[0], ARGUMENT);
-        assert_eq!(settings(&words[1..]), Some(sent));
-        assert_eq!(settings(&words), None);
+        for component in [false, true] {
+            let words: Vec<String> = arguments(&sent, component)
+                .into_iter()
+                .map(|word| word.into_string().expect("text"))
+                .collect();
+            assert_eq!(words[0], ARGUMENT);
+            assert_eq!(settings(&words[1..]), Some((sent.clone(), component)));
+            assert_eq!(settings(&words), None);
+        }
         assert_eq!(settings(&[]), None);
     }
 

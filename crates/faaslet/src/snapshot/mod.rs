@@ -27,9 +27,9 @@ pub use names::{ENTRIES, INITIALIZERS, Names, Plan};
 
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, ProcExit, StartError};
-use crate::function::Function;
 use crate::grants::Grants;
 use crate::host::Host;
+use crate::program::Program;
 use crate::settings::EngineSettings;
 use state::Initialized;
 
@@ -64,7 +64,7 @@ pub fn take(
     })?
     .with_compiler(engine.compiler().clone());
     let module = engine.compile_module(what, &instrumented)?;
-    let function = Function::new(&engine, what, &module, grants.clone())?;
+    let function = Program::new(&engine, what, &module, grants.clone())?;
     let (mut store, instance) = function.instance().map_err(|e| failed(&e))?;
     let linker = function
         .linker()
@@ -114,7 +114,7 @@ fn said(note: &str) -> String {
 
 /// Calls the function `name`, which must return.
 fn call(
-    function: &Function,
+    function: &Program,
     store: &mut WasmStore<Host>,
     instance: &Instance,
     name: &str,

@@ -3,13 +3,16 @@
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 
 use sha2::{Digest, Sha256};
 use wasmtime::Module;
+use wasmtime::component::Component;
 
 use super::dir::Dir;
 use crate::bulk;
+use crate::component::is_component;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::settings::ENGINE;
@@ -30,17 +33,40 @@ impl Kind {
     pub(super) const PROTO_ADAPTER: Self = Self("proto-adapter-");
 }
 
+/// Code that can be run.
+#[derive(Clone)]
+pub(super) enum Loaded {
+    Module(Module),
+    Component(Component),
+}
+
+impl Loaded {
+    /// The module, where it is to be one.
+    ///
+    /// # Errors
+    /// It is a component.
+    pub(super) fn into_module(self, what: &str) -> Result<Module, FaasletError> {
+        match self {
+            Self::Module(module) => Ok(module),
+            Self::Component(_) => Err(FaasletError::refused(
+                what,
+                "it is a component, and this is for modules: preview-1 programs",
+            )),
+        }
+    }
+}
+
 /// Hex digits of each hash in a file name: 128 bits.
 const HEX: usize = 32;
 
-/// The compiled module for `wasm`, if it is in `dir` and whole.
+/// The compiled code for `wasm`, if it is in `dir` and whole.
 pub(super) fn find(
     dir: &Dir,
     engine: &FaasletEngine,
     kind: Kind,
     wasm: &[u8],
-) -> Result<Option<Module>, FaasletError> {
-    let prefix = prefix(engine, kind, wasm);
+) -> Result<Option<Loaded>, FaasletError> {
+    let prefix = prefix(engine, kind, wasm)?;
     for name in dir.names()? {
         let Some(code_hash) = name
             .strip_prefix(&prefix)
@@ -59,13 +85,34 @@ pub(super) fn find(
         // SAFETY: the file is what `compile` wrote (its name carries the hash of its content, and that
         // content was made by this version with these flags for this CPU), nobody but the trusted can
         // write to it, and the engine checks its own header besides.
-        let module = unsafe { Module::deserialize_open_file(engine.wasmtime(), file) };
-        return module.map(Some).map_err(|e| {
+        let loaded = unsafe { load(engine, wasm, file)? };
+        return loaded.map(Some).map_err(|e| {
             let said = io::Error::other(format!("{e:#}"));
             FaasletError::io_at("cannot load compiled code: ", path, said)
         });
     }
     Ok(None)
+}
+
+/// Code of `wasm` from `file`.
+///
+/// # Safety
+/// The file is what this version compiled.
+unsafe fn load(
+    engine: &FaasletEngine,
+    wasm: &[u8],
+    file: File,
+) -> Result<wasmtime::Result<Loaded>, FaasletError> {
+    let of = engine.engine_for(wasm)?;
+    Ok(if is_component(wasm) {
+        // By the kernel's own name of what is open, which leads to nothing else.
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        // SAFETY: as the caller vouches for.
+        unsafe { Component::deserialize_file(of, path) }.map(Loaded::Component)
+    } else {
+        // SAFETY: as the caller vouches for.
+        unsafe { Module::deserialize_open_file(of, file) }.map(Loaded::Module)
+    })
 }
 
 /// Compiles `wasm`, installs the code in `dir` and loads it from there.
@@ -75,7 +122,7 @@ pub(super) fn compile(
     kind: Kind,
     what: &str,
     wasm: &[u8],
-) -> Result<Module, FaasletError> {
+) -> Result<Loaded, FaasletError> {
     let code = engine.precompile(what, wasm)?;
     install(dir, engine, kind, wasm, &code)
 }
@@ -87,8 +134,8 @@ pub(super) fn install(
     kind: Kind,
     wasm: &[u8],
     code: &[u8],
-) -> Result<Module, FaasletError> {
-    let name = format!("{}{}{SUFFIX}", prefix(engine, kind, wasm), hash(code));
+) -> Result<Loaded, FaasletError> {
+    let name = format!("{}{}{SUFFIX}", prefix(engine, kind, wasm)?, hash(code));
     dir.install(&name, code)?;
     find(dir, engine, kind, wasm)?.ok_or_else(|| {
         let why = "the code just installed is gone: is another program writing to this store?";
@@ -108,16 +155,16 @@ pub(super) fn sweep(dir: &Dir, kind: Kind, kept: &[String]) -> Result<(), Faasle
 }
 
 /// `<kind>-<wasm>-<engine>-`.
-fn prefix(engine: &FaasletEngine, kind: Kind, wasm: &[u8]) -> String {
+fn prefix(engine: &FaasletEngine, kind: Kind, wasm: &[u8]) -> Result<String, FaasletError> {
     let mut hasher = Sha(Sha256::new());
     ENGINE.hash(&mut hasher);
     bulk::VERSION.hash(&mut hasher);
     engine
-        .wasmtime()
+        .engine_for(wasm)?
         .precompile_compatibility_hash()
         .hash(&mut hasher);
     let engine = hex(&hasher.0.finalize());
-    format!("{}{}-{engine}-", kind.0, hash(wasm))
+    Ok(format!("{}{}-{engine}-", kind.0, hash(wasm)))
 }
 
 /// Feeds a strong hash with what `Hash` would feed a weak one.

@@ -3,6 +3,8 @@
 use measure_core::base::ids::FunctionId;
 
 use super::Store;
+use super::code::Loaded;
+use crate::component::World;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::function::Function;
@@ -19,8 +21,14 @@ impl Function {
         id: &FunctionId,
         grants: Grants,
     ) -> Result<Self, FaasletError> {
-        let module = store.load(engine, id)?;
-        Self::new(engine, &id.to_string(), &module, grants)
+        let what = id.to_string();
+        match store.load_code(engine, id)? {
+            (Loaded::Module(module), _) => Self::new(engine, &what, &module, grants),
+            (Loaded::Component(component), wasm) => {
+                let world = World::read(&wasm).map_err(|e| FaasletError::refused(&what, e))?;
+                Self::from_component(engine, &what, &component, world.memory_bytes, grants)
+            }
+        }
     }
 
     /// Loads the snapshots of `id`, taken first if need be: each start is to be one of them.

@@ -18,6 +18,7 @@ use wasmtime::Module;
 use super::code::{self, Kind};
 use super::dir::Dir;
 use super::{Codegen, Store};
+use crate::component::is_component;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::function::Function;
@@ -187,6 +188,10 @@ impl Function {
 }
 
 fn parts<'a>(what: &str, wasm: &'a [u8]) -> Result<Parts<'a>, FaasletError> {
+    if is_component(wasm) {
+        let why = "it is a component, and the second engine compiles modules: preview-1 programs";
+        return Err(FaasletError::refused(what, why));
+    }
     Parts::read(wasm).map_err(|e| failed(what, e))
 }
 
@@ -241,7 +246,8 @@ fn adapter(
 ) -> Result<(Module, String), FaasletError> {
     let wasm = library::adapter(parts);
     let hash = code::hash(&wasm);
-    if let Some(module) = code::find(dir, engine, kind, &wasm)? {
+    if let Some(found) = code::find(dir, engine, kind, &wasm)? {
+        let module = found.into_module(what)?;
         return Ok((module, hash));
     }
     // A module of our own, whatever the data.
@@ -250,5 +256,6 @@ fn adapter(
         .precompile_module(&wasm)
         .map_err(|e| FaasletError::refused(what, format!("{e:#}")))?;
     let _lock = dir.lock()?;
-    Ok((code::install(dir, engine, kind, &wasm, &code)?, hash))
+    let installed = code::install(dir, engine, kind, &wasm, &code)?;
+    Ok((installed.into_module(what)?, hash))
 }

@@ -1,6 +1,7 @@
 //! The function store: `<store>/<user>/<function>/function.wasm` beside its compiled code,
 //! `function-<wasm>-<engine>-<code>.cwasm`, what it is given (`grants.json`) and snapshots of it.
 //!
+//! What is said of modules holds for components too, which lie under the same names.
 //! * `<wasm>` is the hash of the module, `<engine>` that of the engine's version, its flags and the CPU
 //!   features that it compiles for: code that does not match is never found, let alone run.
 //! * `<code>` is the hash of the compiled file, checked before it is mapped.
@@ -28,7 +29,7 @@ use wasmtime::Module;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::validate::{looks_fit, too_large, within_limits};
-use code::Kind;
+use code::{Kind, Loaded};
 use dir::Dir;
 
 pub use crate::validate::{MAX_MODULE_BYTES, validate};
@@ -256,12 +257,22 @@ impl Store {
     /// The compiled module of `id`, mapped from the store; compiled and installed first if need be.
     ///
     /// # Errors
-    /// No such function, a module that is refused, or a store that others can write to.
+    /// No such function, a module that is refused, a component, or a store that others can write to.
     pub fn load(&self, engine: &FaasletEngine, id: &FunctionId) -> Result<Module, FaasletError> {
+        self.load_code(engine, id)?.0.into_module(&id.to_string())
+    }
+
+    /// The compiled code of `id`, as [`Store::load`], and what it was compiled of.
+    fn load_code(
+        &self,
+        engine: &FaasletEngine,
+        id: &FunctionId,
+    ) -> Result<(Loaded, Vec<u8>), FaasletError> {
         let (dir, wasm) = self.trusted(id)?;
         let what = id.to_string();
         within_limits(engine, &what, &wasm)?;
-        Ok(find_or_compile(engine, &dir, &what, &wasm)?.0)
+        let code = find_or_compile(engine, &dir, &what, &wasm)?.0;
+        Ok((code, wasm))
     }
 
     /// The directory of `id`, which only the trusted can change, and its module.
@@ -304,16 +315,16 @@ fn find_or_compile(
     dir: &Dir,
     what: &str,
     wasm: &[u8],
-) -> Result<(Module, Codegen), FaasletError> {
-    if let Some(module) = code::find(dir, engine, Kind::FUNCTION, wasm)? {
-        return Ok((module, Codegen::Present));
+) -> Result<(Loaded, Codegen), FaasletError> {
+    if let Some(found) = code::find(dir, engine, Kind::FUNCTION, wasm)? {
+        return Ok((found, Codegen::Present));
     }
     looks_fit(engine.settings(), what, wasm)?;
     let code = engine.precompile(what, wasm)?;
     let _lock = dir.lock()?;
-    let module = code::install(dir, engine, Kind::FUNCTION, wasm, &code)?;
+    let installed = code::install(dir, engine, Kind::FUNCTION, wasm, &code)?;
     code::sweep(dir, Kind::FUNCTION, &[code::hash(wasm)])?;
-    Ok((module, Codegen::Compiled))
+    Ok((installed, Codegen::Compiled))
 }
 
 fn replace(

@@ -17,6 +17,7 @@ use wasmtime::Module;
 use super::code::{self, Kind};
 use super::dir::Dir;
 use super::{Codegen, Store, find_or_compile, read_module};
+use crate::component::is_component;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::grants::{DirGrant, Grants};
@@ -112,6 +113,9 @@ impl Store {
     /// No such function, or it cannot be read.
     pub fn has_initializer(&self, id: &FunctionId) -> Result<bool, FaasletError> {
         let wasm = self.wasm(id)?;
+        if is_component(&wasm) {
+            return Ok(false);
+        }
         Plan::from_exports(&id.to_string(), &wasm, &Names::default())
             .map(|plan| plan.initializer.is_some())
     }
@@ -159,6 +163,11 @@ impl Snapshotted {
     }
 
     fn key(&self, options: &SnapshotOptions) -> Result<String, FaasletError> {
+        if is_component(&self.wasm) {
+            let why = "it is a component, whose state is more than one module's; a component's initialiser is run where it is built, \
+                       as componentize-py and componentize-js do";
+            return Err(FaasletError::snapshot(&self.what, why));
+        }
         if !(1..=MAX_SNAPSHOTS).contains(&options.count) {
             return Err(FaasletError::snapshot(
                 &self.what,
@@ -216,14 +225,14 @@ impl Snapshotted {
                 return Ok(None);
             }
             within_limits(engine, &self.what, &wasm)?;
-            let module = match code::find(&self.dir, engine, Kind::SNAPSHOT, &wasm)? {
-                Some(module) => module,
+            let found_code = match code::find(&self.dir, engine, Kind::SNAPSHOT, &wasm)? {
+                Some(code) => code,
                 None => {
                     found.codegen = Codegen::Compiled;
                     code::compile(&self.dir, engine, Kind::SNAPSHOT, &self.what, &wasm)?
                 }
             };
-            found.modules.push(module);
+            found.modules.push(found_code.into_module(&self.what)?);
             found.wasm.push(wasm);
         }
         Ok(Some(found))
@@ -251,8 +260,8 @@ impl Snapshotted {
             let content = code::hash(&wasm);
             self.dir.install(&file_name(&content), &wasm)?;
             let what = format!("the snapshot of {}", self.what);
-            let module = code::compile(&self.dir, engine, Kind::SNAPSHOT, &what, &wasm)?;
-            modules.push(module);
+            let code = code::compile(&self.dir, engine, Kind::SNAPSHOT, &what, &wasm)?;
+            modules.push(code.into_module(&what)?);
             taken.push(wasm);
             index.modules.push(content);
         }

@@ -20,6 +20,7 @@ use wasmtime::{Engine, Linker};
 use crate::error::ProcExit;
 use crate::host::Host;
 
+pub(crate) use output::write_some;
 pub(crate) use wasm_interface::WASI as MODULE;
 
 const EXIT: &str = "proc_exit";

@@ -36,7 +36,7 @@ pub(super) fn write_all(fd: BorrowedFd<'_>, bytes: &[u8], watch: &Watch) -> Answ
 }
 
 /// Writes what can be written without waiting for a reader; `AGAIN` if that is nothing.
-fn write_some(fd: BorrowedFd<'_>, piece: &[u8]) -> rustix::io::Result<usize> {
+pub(crate) fn write_some(fd: BorrowedFd<'_>, piece: &[u8]) -> rustix::io::Result<usize> {
     match pwritev2(fd, &[IoSlice::new(piece)], HERE, ReadWriteFlags::NOWAIT) {
         // Files of many kinds, which wait for no reader; terminals; Linux before 4.14.
         Err(Os::OPNOTSUPP | Os::NOSYS | Os::INVAL) => {}

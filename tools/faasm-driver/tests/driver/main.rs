@@ -5,6 +5,7 @@ mod budgets;
 mod closed_pipe;
 mod common;
 mod compile;
+mod components;
 mod crowd;
 mod hostile;
 mod llvm;

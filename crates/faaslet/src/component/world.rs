@@ -1,0 +1,223 @@
+//! What a component says of itself: what it imports and exports, and what its modules begin with. Read before anything of
+//! it is compiled.
+
+use measure_core::base::ids;
+use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
+
+use crate::settings::EngineSettings;
+
+/// Interfaces that are offered, of version 0.2 of WASI. A test loads a component for each.
+pub(crate) const OFFERED: [&str; 27] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// What a program exports.
+const RUN: &str = "wasi:cli/run";
+
+const PAGE_BYTES: u64 = 64 << 10;
+
+/// Whether `wasm` is a component, by its header; whether it is a valid one is not looked at.
+pub(crate) fn is_component(wasm: &[u8]) -> bool {
+    wasm.starts_with(b"\0asm") && wasm.get(6..8) == Some(&[1, 0])
+}
+
+/// A component's own words.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct World {
+    imports: Vec<String>,
+    exports: Vec<String>,
+    /// What the memories of all its modules begin with.
+    pub(crate) memory_bytes: u64,
+    /// The largest table that any of them begins with.
+    table_elements: u64,
+}
+
+/// Why a valid component is not accepted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error("it is not a valid component: {0}")]
+    Broken(String),
+    #[error(
+        "its modules' memories begin with {bytes} bytes and the limit of them together is {limit}; raise it with --memory-limit"
+    )]
+    Memory { bytes: u64, limit: u64 },
+    #[error("a table of its modules begins with {elements} elements and the limit is {limit}")]
+    Table { elements: u64, limit: u32 },
+    #[error(
+        "it imports `{0}`, which is not offered: a component is offered cli, clocks, filesystem, io, random and sockets of WASI 0.2{1}"
+    )]
+    Import(String, String),
+    #[error("it imports `{0}`, but of {1} version 0.2 is offered; build it for WASI 0.2")]
+    Version(String, &'static str),
+    #[error(
+        "it is not a WASI program: a component must export `wasi:cli/run` of version 0.2, and it exports {0}; build it as a command, with a main"
+    )]
+    NoProgram(String),
+}
+
+impl World {
+    /// Reads the component `wasm`.
+    pub(crate) fn read(wasm: &[u8]) -> Result<Self, Unfit> {
+        let broken = |e: wasmparser::BinaryReaderError| Unfit::Broken(e.to_string());
+        let mut world = Self::default();
+        let mut depth = 0_usize;
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload.map_err(broken)? {
+                Payload::Version { encoding, .. } if depth == 0 && encoding == Encoding::Module => {
+                    return Err(Unfit::Broken("it is a module".to_owned()));
+                }
+                Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+                Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::ComponentImportSection(section) if depth == 0 => {
+                    for import in section {
+                        world
+                            .imports
+                            .push(import.map_err(broken)?.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 0 => {
+                    for export in section {
+                        let export = export.map_err(broken)?;
+                        if export.kind == ComponentExternalKind::Instance {
+                            world.exports.push(export.name.name.to_owned());
+                        }
+                    }
+                }
+                Payload::MemorySection(section) => {
+                    for memory in section {
+                        let pages = memory.map_err(broken)?.initial;
+                        let bytes = pages.saturating_mul(PAGE_BYTES);
+                        world.memory_bytes = world.memory_bytes.saturating_add(bytes);
+                    }
+                }
+                Payload::TableSection(section) => {
+                    for table in section {
+                        let elements = table.map_err(broken)?.ty.initial;
+                        world.table_elements = world.table_elements.max(elements);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(world)
+    }
+
+    /// Whether it is a program that imports only what is offered.
+    pub(crate) fn is_program(&self) -> Result<(), Unfit> {
+        self.imports.iter().try_for_each(|name| is_offered(name))?;
+        if self.exports.iter().any(|name| is_of(name, RUN)) {
+            return Ok(());
+        }
+        let exports = match &self.exports[..] {
+            [] => "no interface".to_owned(),
+            names => names.join(", "),
+        };
+        Err(Unfit::NoProgram(exports))
+    }
+
+    /// Whether what it begins with is within the limits.
+    pub(crate) fn is_within(&self, settings: &EngineSettings) -> Result<(), Unfit> {
+        let (bytes, limit) = (self.memory_bytes, settings.memory_limit_bytes);
+        if bytes > limit {
+            return Err(Unfit::Memory { bytes, limit });
+        }
+        let (elements, limit) = (self.table_elements, settings.table_limit_elements);
+        if elements > u64::from(limit) {
+            return Err(Unfit::Table { elements, limit });
+        }
+        Ok(())
+    }
+}
+
+fn is_offered(name: &str) -> Result<(), Unfit> {
+    if OFFERED.iter().any(|offered| is_of(name, offered)) {
+        return Ok(());
+    }
+    let name: String = name.escape_debug().collect();
+    let interface = name.split('@').next().unwrap_or(&name);
+    match OFFERED.into_iter().find(|offered| *offered == interface) {
+        Some(offered) => Err(Unfit::Version(name, offered)),
+        None => {
+            let known = OFFERED.map(str::to_owned);
+            let nearest = ids::nearest(interface, &known);
+            let nearest = nearest.map(|nearest| format!("; the nearest is `{nearest}`"));
+            Err(Unfit::Import(name, nearest.unwrap_or_default()))
+        }
+    }
+}
+
+/// Whether `name` is `interface` in a version 0.2 of it, all of which are linked as one.
+fn is_of(name: &str, interface: &str) -> bool {
+    let version = name
+        .strip_prefix(interface)
+        .and_then(|rest| rest.strip_prefix("@0.2."));
+    version.is_some_and(|patch| !patch.is_empty() && patch.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn versions_are_0_2_and_a_number() {
+        for (name, same) in [
+            ("wasi:cli/run@0.2.0", true),
+            ("wasi:cli/run@0.2.12", true),
+            ("wasi:cli/run@0.3.0", false),
+            ("wasi:cli/run@0.2.0-rc-2023-11-10", false),
+            ("wasi:cli/run@0.2.", false),
+            ("wasi:cli/run", false),
+            ("wasi:cli/runner@0.2.0", false),
+        ] {
+            assert_eq!(is_of(name, RUN), same, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_memories_of_all_modules_count_and_the_largest_table() {
+        let text = r#"(component
+            (core module (memory 3) (table 7 funcref))
+            (component (core module (memory 5) (table 9 funcref))))"#;
+        let world = World::read(&wat::parse_str(text).expect("a component")).expect("read");
+        assert_eq!((world.memory_bytes, world.table_elements), (8 << 16, 9));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_bytes_are_they_are_read_or_refused(bytes: Vec<u8>) {
+            let mut wasm = b"\0asm\x0d\0\x01\0".to_vec();
+            wasm.extend(bytes);
+            if let Ok(world) = World::read(&wasm) {
+                let _ = world.is_program();
+            }
+        }
+    }
+}

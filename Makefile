@@ -149,7 +149,7 @@ cargo test --workspace --locked --no-run --message-format=json-render-diagnostic
 exec {built}>&-; \
 [ $$status != 0 ] || nice cargo clippy --workspace --all-targets --locked -- -D warnings || status=$$?; \
 wait $$tests || status=$$(( status ? status : $$? )); \
-cat $(BUILD)/check/*.log >$(BUILD)/test.log; cat $(BUILD)/test.log; \
+{ cat $(BUILD)/check/*.log 2>/dev/null || true; } | tee $(BUILD)/test.log; \
 echo; tools/count-tests $(BUILD)/test.log || status=$$(( status ? status : $$? )); exit $$status
 endef
 

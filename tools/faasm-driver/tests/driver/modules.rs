@@ -88,8 +88,13 @@ pub const TRAP: &str =
 pub const TRAP_IN_START: &str = r#"(module
     (memory (export "memory") 1) (func $early unreachable) (start $early) (func (export "_start")))"#;
 
+/// No compiler can make a loop of it: it has something to do when it comes back.
 pub const RECURSION: &str = r#"(module
-    (memory (export "memory") 1) (func $deeper (export "_start") (call $deeper)))"#;
+    (memory (export "memory") 1)
+    (func $deeper (param i32) (result i32)
+        (if (result i32) (i32.load (local.get 0)) (then (i32.const 0))
+            (else (i32.add (call $deeper (local.get 0)) (call $deeper (i32.add (local.get 0) (i32.const 4)))))))
+    (func (export "_start") (drop (call $deeper (i32.const 1024)))))"#;
 
 pub const OUT_OF_BOUNDS: &str = r#"(module
     (memory (export "memory") 1)

@@ -124,7 +124,12 @@ impl Toolchain {
         let described = self.describe().join("\n");
         let (guard, cpu) = (guard_bytes.to_string(), cpu());
         // What writes C is known by its own text.
-        let writers = [include_str!("glue.rs"), include_str!("parts.rs")];
+        let writers = [
+            include_str!("glue.rs"),
+            include_str!("parts.rs"),
+            include_str!("relaxed.rs"),
+            include_str!("trampolines.rs"),
+        ];
         let texts = [&*described, env!("CARGO_PKG_VERSION"), &guard, &cpu];
         let texts = texts.into_iter().chain(writers);
         let sources = sources();

@@ -3,6 +3,7 @@
 
 mod budgets;
 mod common;
+mod components;
 mod confinement;
 mod deadline;
 mod descriptors;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::bench::{BOTH, Bench, OUTPUTS, Ran, put_executable};
+use driver_testkit::functions::write_program;
+
+use crate::bench::{BOTH, Bench, OUTPUTS, Ran};
 
 /// A home that is `build` of a checkout, whose Makefile writes down what it is asked for and then does `recipe`; the native
 /// poly_gemm-small lies in `away`.
@@ -22,8 +24,9 @@ fn checkout(recipe: &str) -> Option<Bench> {
     fs::rename(program, bench.path("away")).expect("moved");
     fs::create_dir(bench.path("polybench-src")).expect("a directory");
     fs::write(bench.path("polybench-src/build.mk"), "").expect("written");
+    let programs = bench.path("target/release");
     for tool in ["wasm-post-link", "faasm-driver"] {
-        put_executable(&bench.path("target/release"), tool, b"");
+        write_program(b"", &programs.join(tool));
     }
     let asked = "$(POLYBENCH_KERNELS)/$(POLYBENCH_DATASETS)/$(POLYBENCH_TYPES)/$(POLYBENCH_BUILDS)";
     let makefile = format!("polybench-on-demand:\n\t@echo '{asked}' >>asked\n\t@{recipe}\n");

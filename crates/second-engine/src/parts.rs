@@ -163,7 +163,10 @@ impl<'a> Parts<'a> {
             }
             other => {
                 if let Some((id, range)) = other.as_section() {
-                    let data = &wasm[range];
+                    // A section's length is not looked at before it is read.
+                    let data = wasm.get(range).ok_or_else(|| {
+                        SecondEngineError::Unsupported("its last section is cut short".to_owned())
+                    })?;
                     taken.know(id, data);
                     taken.module.section(&RawSection { id, data });
                 }

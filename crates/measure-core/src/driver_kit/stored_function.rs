@@ -2,7 +2,7 @@
 //! Functions without one (the demo functions) are given nothing, and cost nothing more.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -29,10 +29,11 @@ impl StoredFunction {
     /// Others could have written the file, or it is none.
     pub fn read(dir: &Path) -> Result<Option<Self>, DriverError> {
         let path = dir.join(FILE);
-        let bytes = match trust::read(&path) {
-            Err(error) if error.is_not_found() => return Ok(None),
-            read => read?,
-        };
+        // Where there is none there is nothing to trust; who reads what else lies there asks for itself.
+        if matches!(fs::symlink_metadata(&path), Err(e) if e.kind() == io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        let bytes = trust::read(&path)?;
         let wrong = |e: FunctionFileError| DriverError::failed(path.display(), e);
         let text = String::from_utf8_lossy(&bytes);
         let file = FunctionFile::parse(&text).map_err(wrong)?;

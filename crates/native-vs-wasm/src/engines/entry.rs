@@ -25,7 +25,7 @@ pub(super) const KEYS: [&str; 12] = [
     "install",
 ];
 
-/// An engine: one column. As it stands in the file until [`Entry::check`], which fills in what depends on other fields.
+/// An engine: one column. As it stands in the file until `check`, which fills in what depends on other fields.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {

@@ -15,7 +15,7 @@ use crate::modules as m;
 use crate::server::{Server, answer, put_head, users_file};
 
 /// Loops within loops, each of which carries all locals: 900 of 2000 are 35 KB of module, gigabytes of memory and many seconds of CPU time.
-pub fn dear(loops: usize, locals: usize) -> Vec<u8> {
+fn dear(loops: usize, locals: usize) -> Vec<u8> {
     let mut wat = String::from(r#"(module (memory (export "memory") 1) (func (export "_start")"#);
     wat.push_str(&format!("(local {})", "i32 ".repeat(locals)));
     let sum = |to: usize, a: usize, b: usize| {

@@ -163,7 +163,10 @@ impl<'a> Parts<'a> {
             }
             other => {
                 if let Some((id, range)) = other.as_section() {
-                    let data = &wasm[range];
+                    let Some(data) = wasm.get(range) else {
+                        let why = "it ends within a section".to_owned();
+                        return Err(SecondEngineError::Unsupported(why));
+                    };
                     taken.know(id, data);
                     taken.module.section(&RawSection { id, data });
                 }

@@ -22,7 +22,7 @@ const USER: &str = "polybench";
 const DATASET: &str = "-medium";
 const ROUNDS: usize = 10;
 /// Starts of each side in a process, after one that is not counted.
-const STARTS: usize = 3;
+const STARTS: usize = 5;
 const CHILD: &str = "--child";
 const SIDES: [&str; 2] = ["with", "without"];
 
@@ -81,32 +81,26 @@ fn compare(store: &Store, kernels: &[FunctionId], rounds: usize) -> Outcome<()> 
             fs::write(file, module.serialize()?)?;
         }
     }
-    let mut times = vec![[const { Vec::new() }; 2]; kernels.len()];
+    let mut ratios = vec![Vec::new(); kernels.len()];
     for round in 0..rounds {
-        for (id, times) in kernels.iter().zip(&mut times) {
-            let found = process(scratch.path(), id.function(), round)?;
-            for (all, seconds) in times.iter_mut().zip(found) {
-                all.push(seconds);
-            }
+        for (id, ratios) in kernels.iter().zip(&mut ratios) {
+            ratios.push(process(scratch.path(), id.function(), round)?);
         }
     }
-    print(kernels, &times);
+    print(kernels, &ratios);
     Ok(())
 }
 
-/// Seconds with and without, each the median of a process's starts.
-fn process(scratch: &Path, name: &str, round: usize) -> Outcome<[f64; 2]> {
+/// Time with over time without, each the median of a process's starts: what the host does to that process it does to both.
+fn process(scratch: &Path, name: &str, round: usize) -> Outcome<f64> {
     let output = Command::new(std::env::current_exe()?)
         .arg(CHILD)
         .arg(scratch)
         .args([name, &round.to_string()])
         .output()?;
     let text = String::from_utf8(output.stdout)?;
-    let mut seconds = text.split_whitespace().map(str::parse);
-    match (seconds.next(), seconds.next()) {
-        (Some(Ok(with)), Some(Ok(without))) => Ok([with, without]),
-        _ => Err(format!("{name}: {}", String::from_utf8_lossy(&output.stderr)).into()),
-    }
+    let ratio = text.trim().parse();
+    ratio.map_err(|_| format!("{name}: {}", String::from_utf8_lossy(&output.stderr)).into())
 }
 
 fn child(scratch: &Path, name: &str, turn: usize) -> Outcome<()> {
@@ -135,18 +129,17 @@ fn child(scratch: &Path, name: &str, turn: usize) -> Outcome<()> {
         }
     }
     let [with, without] = seconds.map(|all| median(&all).unwrap_or_default());
-    println!("{with} {without}");
+    println!("{}", with / without);
     Ok(())
 }
 
-fn print(kernels: &[FunctionId], times: &[[Vec<f64>; 2]]) {
-    let levels: Vec<[Levels; 2]> = times
-        .iter()
-        .filter_map(|sides| {
-            let [with, without] = sides.each_ref().map(|side| Levels::one_per_process(side));
-            Some([with?, without?])
-        })
-        .collect();
+fn print(kernels: &[FunctionId], ratios: &[Vec<f64>]) {
+    // A ratio of what is always 1: its interval is Student's of the logarithms.
+    let levels = ratios.iter().filter_map(|ratios| {
+        let ones = Levels::one_per_process(&vec![1.0; ratios.len()])?;
+        Some([Levels::one_per_process(ratios)?, ones])
+    });
+    let levels: Vec<[Levels; 2]> = levels.collect();
     let words = |interval: &Result<Interval, _>| match interval {
         Ok(found) => format!("[{:.4}, {:.4}]", found.lo, found.hi),
         Err(_) => "unchecked".to_owned(),

@@ -163,10 +163,10 @@ impl<'a> Parts<'a> {
             }
             other => {
                 if let Some((id, range)) = other.as_section() {
-                    // A section's length is not looked at before it is read.
-                    let data = wasm.get(range).ok_or_else(|| {
-                        SecondEngineError::Unsupported("its last section is cut short".to_owned())
-                    })?;
+                    let Some(data) = wasm.get(range) else {
+                        let why = "it ends within a section".to_owned();
+                        return Err(SecondEngineError::Unsupported(why));
+                    };
                     taken.know(id, data);
                     taken.module.section(&RawSection { id, data });
                 }

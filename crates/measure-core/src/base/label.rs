@@ -72,10 +72,19 @@ impl Owner {
         let Ok(status) = process.status() else {
             return kill(Pid::from_raw(process.pid), None) != Err(Errno::ESRCH);
         };
-        let innermost = status.nspid.unwrap_or_default().last().copied();
+        // Ended, but for whoever is to ask how; a first thread that has ended may have others that live.
+        if status.state.starts_with(['Z', 'X']) && status.threads <= 1 {
+            return false;
+        }
+        // From the first namespace down to its own; one with a number in the first alone is in no other.
+        let Some(numbers) = status.nspid else {
+            return true;
+        };
         let namespace = || namespace_of(&process.pid.to_string());
         // Whose namespace may not be read may be it.
-        innermost == Some(self.pid) && namespace().is_none_or(|inode| inode == self.namespace)
+        numbers.len() > 1
+            && numbers.last() == Some(&self.pid)
+            && namespace().is_none_or(|inode| inode == self.namespace)
     }
 }
 
@@ -197,6 +206,8 @@ mod tests {
         assert_ne!(owner(&name_of(other, "x")), Some(Owner::this_process()));
         // No namespace has that inode now; who sees them all knows.
         assert_eq!(other.is_gone(), sees_all());
+        // Nor has its first process, whose number the first process of all has too.
+        assert_eq!(elsewhere(1).is_gone(), sees_all());
         let unknown = Owner {
             pid: i32::MAX,
             namespace: NO_NAMESPACE,

@@ -82,10 +82,10 @@ pub fn agree(step: &Step, ours: &Answer, theirs: &Answer) -> Result<(), Finding>
         }
         Same::Stat => {
             let is_dir = ours.out[16] == DIRECTORY;
-            let is_their_link = is_dir && has_slash(step) && theirs.out[16] == SYMBOLIC_LINK;
-            !is_their_link
-                && (ours.out[16..32] != theirs.out[16..32]
-                    || (!is_dir && ours.out[32..40] != theirs.out[32..40]))
+            let at_the_link = forget_slash(step) && is_dir && theirs.out[16] == SYMBOLIC_LINK;
+            let differs = ours.out[16..32] != theirs.out[16..32]
+                || (!is_dir && ours.out[32..40] != theirs.out[32..40]);
+            differs && !at_the_link
         }
         // One that fills the buffer may go on, from whatever the file system has next.
         Same::Entries | Same::EntryCount if ours.used.max(theirs.used) >= BUFFER_BYTES => false,
@@ -107,11 +107,11 @@ fn may_differ(step: &Step, ours: u32, theirs: u32) -> bool {
     // Opening as a directory what turns out to be a link fails one way or the other.
     let either = [LOOP, NOTDIR];
     let link = step.call == "path_open" && either.contains(&ours) && either.contains(&theirs);
-    let slash = has_slash(step) && ours == NOTDIR;
+    let slash = forget_slash(step) && ours == NOTDIR;
     is_unnamed || times || link || slash
 }
 
-/// They forget a slash at the end of a path where no link is followed: to us it always names a directory, as to the kernel.
-fn has_slash(step: &Step) -> bool {
+/// They forget a slash at the end of a path where no link is followed, and tell of the link: to us it always names a directory.
+fn forget_slash(step: &Step) -> bool {
     step.call == "path_filestat_get" && step.told.contains("/\"")
 }

@@ -215,20 +215,33 @@ fn note(life: &mut Life, walk: &Walk, stage: Stage) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
     use super::*;
 
+    /// Of a process of its own, as in this one other tests allocate and free meanwhile: `tail` keeps what it was last sent.
     #[test]
     fn a_life_is_seen_in_its_stages() {
+        let block = vec![1_u8; 64 << 20];
+        let mut child = Command::new("tail")
+            .args(["-c", &block.len().to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("tail starts");
+        let mut input = child.stdin.take().expect("piped");
         let scope = Scope {
-            roots: vec![std::process::id().cast_signed()],
+            roots: vec![child.id().cast_signed()],
             ..Scope::default()
         };
         let watcher = Watcher::start(scope).expect("readable");
         watcher.ready();
-        let block = vec![1_u8; 64 << 20];
-        std::hint::black_box(&block);
+        input.write_all(&block).expect("tail reads");
         watcher.parked();
         let life = watcher.finish();
+        drop(input);
+        child.wait().expect("tail ends");
         assert!(life.parked.len() >= PARKED_WALKS);
         let (ready, parked) = (
             life.ready[0].memory.pss_bytes,

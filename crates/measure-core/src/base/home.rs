@@ -46,6 +46,20 @@ pub fn images() -> PathBuf {
     root().join("image")
 }
 
+/// The user's own file of what a tool knows by a shipped one: that which the environment variable `variable` names, else
+/// `~/.config/faasm-bench/<name>` where that exists.
+#[must_use]
+pub fn users_file(variable: &str, name: &str) -> Option<PathBuf> {
+    let given = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty());
+    if let Some(named) = given(variable) {
+        return Some(named.into());
+    }
+    let config = given("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".config")))?;
+    Some(config.join(LABEL).join(name)).filter(|path| path.is_file())
+}
+
 /// State that outlives a run, such as an engine's data root.
 #[must_use]
 pub fn state() -> PathBuf {

@@ -90,6 +90,15 @@ impl FromStr for FunctionId {
     }
 }
 
+/// Whether `id` may name a row or a column: 1 to 40 of `a-z`, `0-9` and `-`, a letter first.
+#[must_use]
+pub fn is_row_id(id: &str) -> bool {
+    let plain = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    (1..=40).contains(&id.len())
+        && id.starts_with(|c: char| c.is_ascii_lowercase())
+        && id.bytes().all(plain)
+}
+
 /// The one of `known` that `given` was most likely meant to be, if any is near enough.
 #[must_use]
 pub fn nearest<'a>(given: &str, known: &'a [String]) -> Option<&'a str> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use measure_core::base::ids;
 use serde::Deserialize;
 use wasmparser::WasmFeatures;
 
@@ -200,12 +201,7 @@ impl Entry {
 }
 
 fn check_id(id: &str) -> Result<(), EntryError> {
-    let good = (1..=40).contains(&id.len())
-        && id.starts_with(|c: char| c.is_ascii_lowercase())
-        && id
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if !good {
+    if !ids::is_row_id(id) {
         return Err(EntryError::Id(id.to_owned()));
     }
     let side = id.split('-').next().unwrap_or_default();

@@ -10,12 +10,10 @@ pub mod features;
 mod probe;
 pub(crate) mod words;
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use measure_core::base::ids;
-use measure_core::base::label::LABEL;
+use measure_core::base::{home, ids};
 use serde::Deserialize;
 
 pub(crate) use cache::Cache;
@@ -56,7 +54,10 @@ impl Engines {
             path: "the shipped engines.toml".into(),
             why: Box::new(why),
         })?;
-        let Some(path) = file.map(Path::to_path_buf).or_else(users_file) else {
+        let Some(path) = file
+            .map(Path::to_path_buf)
+            .or_else(|| home::users_file(VARIABLE, "engines.toml"))
+        else {
             return Ok(Self { entries });
         };
         let wrong = |why| EngineFileError {
@@ -139,17 +140,6 @@ fn shipped_script(name: &str) -> Result<String, EntryError> {
     let script = SHIPPED_SCRIPTS.iter().find(|(known, _)| *known == name);
     let text = script.map(|(_, text)| (*text).to_owned());
     text.ok_or_else(|| EntryError::NoScript(name.to_owned()))
-}
-
-fn users_file() -> Option<PathBuf> {
-    if let Some(named) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
-        return Some(named.into());
-    }
-    let config = env::var_os("XDG_CONFIG_HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".config")))?;
-    Some(config.join(LABEL).join("engines.toml")).filter(|path| path.is_file())
 }
 
 fn parse(

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use measure_core::base::ids;
 use measure_core::base::range::in_range;
 use measure_core::contract::Isolation;
 use serde::Deserialize;
@@ -210,12 +211,7 @@ impl Entry {
 }
 
 fn check_id(id: &str) -> Result<(), EntryError> {
-    let good = (1..=40).contains(&id.len())
-        && id.starts_with(|c: char| c.is_ascii_lowercase())
-        && id
-            .bytes()
-            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if good {
+    if ids::is_row_id(id) {
         return Ok(());
     }
     Err(EntryError::Id(id.to_owned()))

@@ -22,11 +22,10 @@ pub mod template;
 mod tree;
 mod workdir;
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use measure_core::base::label::LABEL;
+use measure_core::base::home;
 use measure_core::driver_kit::DriverError;
 use serde::Deserialize;
 
@@ -67,7 +66,10 @@ impl Catalogue {
     pub fn load(file: Option<&Path>, taken: &[&str]) -> Result<Self, DriverError> {
         let mut entries = parse(SHIPPED, taken)
             .map_err(|why| DriverError::Failed(format!("the shipped runtimes.toml: {why}")))?;
-        let Some(path) = file.map(Path::to_path_buf).or_else(users_file) else {
+        let Some(path) = file
+            .map(Path::to_path_buf)
+            .or_else(|| home::users_file(VARIABLE, "runtimes.toml"))
+        else {
             return Ok(Self { entries });
         };
         let wrong = |why| DriverError::Usage(format!("{}: {why}", path.display()));
@@ -92,17 +94,6 @@ impl Catalogue {
     pub fn entry(&self, id: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.id == id)
     }
-}
-
-fn users_file() -> Option<PathBuf> {
-    if let Some(named) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
-        return Some(named.into());
-    }
-    let config = env::var_os("XDG_CONFIG_HOME")
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".config")))?;
-    Some(config.join(LABEL).join("runtimes.toml")).filter(|path| path.is_file())
 }
 
 fn parse(text: &str, taken: &[&str]) -> Result<Vec<Entry>, CatalogueError> {

@@ -300,14 +300,6 @@ impl Program for EngineProgram<'_> {
         let exited = self
             .runner
             .run(&executable, Vec::new(), layout.variables(None))?;
-        Ok(Run {
-            process_ns: exited.whole.total_ns,
-            whole: exited.whole,
-            output: if task == Task::Dump {
-                exited.stderr
-            } else {
-                exited.stdout
-            },
-        })
+        Ok(exited.into_run(task))
     }
 }

@@ -144,14 +144,6 @@ impl Program for NativeProgram<'_> {
         let words = words.into_iter().map(OsString::from).collect();
         let variables = layout.variables(self.column.hash_variable);
         let exited = self.runner.run(&self.executable, words, variables)?;
-        Ok(Run {
-            process_ns: exited.whole.total_ns,
-            whole: exited.whole,
-            output: if task == Task::Dump {
-                exited.stderr
-            } else {
-                exited.stdout
-            },
-        })
+        Ok(exited.into_run(task))
     }
 }

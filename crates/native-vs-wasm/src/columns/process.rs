@@ -17,7 +17,7 @@ use nix::sys::wait::WaitStatus;
 
 use super::{OUTPUT_LIMIT_BYTES, phase};
 use crate::capture::Capture;
-use crate::column::RunError;
+use crate::column::{Run, RunError, Task};
 
 /// Kept of what a failed program says.
 const LAST_WORDS_CHARS: usize = 300;
@@ -53,6 +53,21 @@ pub(crate) struct Exited {
     pub(crate) whole: Phases,
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
+}
+
+impl Exited {
+    /// The run of a program that is timed as a whole process.
+    pub(crate) fn into_run(self, task: Task) -> Run {
+        Run {
+            process_ns: self.whole.total_ns,
+            whole: self.whole,
+            output: if task == Task::Dump {
+                self.stderr
+            } else {
+                self.stdout
+            },
+        }
+    }
 }
 
 impl Runner {

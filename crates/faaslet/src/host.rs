@@ -215,6 +215,13 @@ impl Drop for Host {
     }
 }
 
+/// Whether no memory can have `wanted` bytes, or not one that says it has `maximum` at most: that is denied by no limit of ours, and
+/// nothing is counted that the engine refuses after us.
+pub(crate) fn is_beyond_all(wanted: usize, maximum: Option<usize>) -> bool {
+    u64::try_from(wanted).is_ok_and(|wanted| wanted > MAX_MEMORY_LIMIT_BYTES)
+        || maximum.is_some_and(|maximum| wanted > maximum)
+}
+
 /// Whatever grows, or fails to, asks whether its program may go on.
 impl ResourceLimiter for Host {
     fn memory_growing(
@@ -224,10 +231,7 @@ impl ResourceLimiter for Host {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         self.watch.in_time()?;
-        // What no memory can have, or not by its own word, is denied by no limit of ours; and nothing is counted that the engine
-        // refuses after us.
-        let beyond_all = u64::try_from(wanted).is_ok_and(|wanted| wanted > MAX_MEMORY_LIMIT_BYTES);
-        if beyond_all || maximum.is_some_and(|maximum| wanted > maximum) {
+        if is_beyond_all(wanted, maximum) {
             return Ok(false);
         }
         let limit = self.limits.memory_bytes;

@@ -10,11 +10,8 @@ use super::opened::Opened;
 use super::streams::{Input, Output, Shared, StdinOf, Written, lock};
 use crate::deadline::Watch;
 use crate::error::SetupError;
-use crate::host::{Denied, Given, Host};
-use crate::settings::{
-    COMPONENT_INSTANCES, COMPONENT_MEMORIES, COMPONENT_TABLES, EngineSettings,
-    MAX_MEMORY_LIMIT_BYTES,
-};
+use crate::host::{Denied, Given, Host, is_beyond_all};
+use crate::settings::{COMPONENT_INSTANCES, COMPONENT_MEMORIES, COMPONENT_TABLES, EngineSettings};
 
 /// What a component may have of all that it gets a handle for: streams, descriptors, things to wait for.
 pub(super) const RESOURCES_MAX: usize = 8192;
@@ -121,9 +118,7 @@ impl ResourceLimiter for ComponentHost {
         maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         self.host.watch.in_time()?;
-        // What no memory can have, or not by its own word: nothing is counted that the engine refuses after us.
-        let beyond_all = u64::try_from(wanted).is_ok_and(|wanted| wanted > MAX_MEMORY_LIMIT_BYTES);
-        if beyond_all || maximum.is_some_and(|maximum| wanted > maximum) {
+        if is_beyond_all(wanted, maximum) {
             return Ok(false);
         }
         let total = self

@@ -1,13 +1,10 @@
 //! A function, loaded and ready to be started any number of times, each time in a fresh instance.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use measure_core::base::clock::PhaseClock;
-use second_engine::Parts;
 use wasmtime::Module;
-use wasmtime::component::Component;
 
 use crate::budget::Budget;
 use crate::component::ComponentProgram;
@@ -59,6 +56,18 @@ enum Kind {
     Component(Arc<ComponentProgram>),
 }
 
+impl From<Program> for Function {
+    fn from(program: Program) -> Self {
+        Self(Kind::Module(program))
+    }
+}
+
+impl From<ComponentProgram> for Function {
+    fn from(program: ComponentProgram) -> Self {
+        Self(Kind::Component(Arc::new(program)))
+    }
+}
+
 impl Function {
     /// The function that `module`, called `what` in errors, holds.
     ///
@@ -70,22 +79,7 @@ impl Function {
         module: &Module,
         grants: Grants,
     ) -> Result<Self, FaasletError> {
-        Program::new(engine, what, module, grants).map(|program| Self(Kind::Module(program)))
-    }
-
-    /// The function that `component`, called `what` in errors, holds, whose memories begin with `memory_bytes` together.
-    ///
-    /// # Errors
-    /// It imports what is not offered, or is no program.
-    pub(crate) fn from_component(
-        engine: &FaasletEngine,
-        what: &str,
-        component: &Component,
-        memory_bytes: u64,
-        grants: Grants,
-    ) -> Result<Self, FaasletError> {
-        ComponentProgram::new(engine, what, component, memory_bytes, grants)
-            .map(|program| Self(Kind::Component(Arc::new(program))))
+        Program::new(engine, what, module, grants).map(Self::from)
     }
 
     /// The function whose module `wasm`, called `what` in errors, was compiled to the shared library `path` by the crate
@@ -100,22 +94,7 @@ impl Function {
         path: &Path,
         grants: Grants,
     ) -> Result<Self, FaasletError> {
-        Program::from_library(engine, what, wasm, path, grants)
-            .map(|program| Self(Kind::Module(program)))
-    }
-
-    /// The function of which `parts` are, whose library is `file`, which the trusted alone can write to, and whose adapter is
-    /// `module`.
-    pub(crate) fn by_library(
-        engine: &FaasletEngine,
-        what: &str,
-        file: File,
-        parts: &Parts<'_>,
-        module: &Module,
-        grants: Grants,
-    ) -> Result<Self, FaasletError> {
-        Program::by_library(engine, what, file, parts, module, grants)
-            .map(|program| Self(Kind::Module(program)))
+        Program::from_library(engine, what, wasm, path, grants).map(Self::from)
     }
 
     /// Whether it has a table of descriptors, or only its standard streams.

@@ -4,7 +4,7 @@ use measure_core::base::ids::FunctionId;
 
 use super::Store;
 use super::code::Loaded;
-use crate::component::World;
+use crate::component::{ComponentProgram, World};
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
 use crate::function::Function;
@@ -26,7 +26,8 @@ impl Function {
             (Loaded::Module(module), _) => Self::new(engine, &what, &module, grants),
             (Loaded::Component(component), wasm) => {
                 let world = World::read(&wasm).map_err(|e| FaasletError::refused(&what, e))?;
-                Self::from_component(engine, &what, &component, world.memory_bytes, grants)
+                let bytes = world.memory_bytes;
+                ComponentProgram::new(engine, &what, &component, bytes, grants).map(Self::from)
             }
         }
     }

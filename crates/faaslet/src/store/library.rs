@@ -24,6 +24,7 @@ use crate::error::FaasletError;
 use crate::function::Function;
 use crate::grants::Grants;
 use crate::library;
+use crate::program::Program;
 use crate::settings::GUARD_BYTES;
 use crate::validate::{looks_fit, within_limits};
 
@@ -147,7 +148,7 @@ impl Function {
         let file = store.library(tools, id, &dir, &wasm, &tools.key(&parts, GUARD_BYTES))?;
         let (adapter, hash) = adapter(engine, &dir, Kind::ADAPTER, &what, &parts)?;
         code::sweep(&dir, Kind::ADAPTER, &[hash])?;
-        Self::by_library(engine, &what, file, &parts, &adapter, grants)
+        Program::by_library(engine, &what, file, &parts, &adapter, grants).map(Self::from)
     }
 
     /// Loads the snapshots of `id`, taken first if need be, as the second engine's code: each start is to be one of them.
@@ -178,9 +179,8 @@ impl Function {
             let (adapter, hash) = adapter(engine, &dir, Kind::PROTO_ADAPTER, &what, &parts)?;
             hashes.push(hash);
             let grants = grants.clone();
-            functions.push(Self::by_library(
-                engine, &what, file, &parts, &adapter, grants,
-            )?);
+            let program = Program::by_library(engine, &what, file, &parts, &adapter, grants)?;
+            functions.push(Self::from(program));
         }
         code::sweep(&dir, Kind::PROTO_ADAPTER, &hashes)?;
         Ok(functions)

@@ -4,7 +4,7 @@ use std::fs;
 
 use measure_core::base::exit::Exit;
 
-use crate::home::{Home, can_compile};
+use crate::home::Home;
 
 #[track_caller]
 fn refused(home: &Home, code: Exit, arguments: &[&str], words: &str) {
@@ -122,10 +122,9 @@ fn other_loader() -> Vec<u8> {
 #[test]
 fn a_source_that_does_not_compile_says_what_the_compiler_said() {
     const TEST: &str = "a source that does not compile";
-    if !can_compile(TEST) {
+    let Some(home) = Home::with_compilers(TEST) else {
         return;
-    }
-    let home = Home::make();
+    };
     home.write("bad.c", "int main(void) { return undeclared; }\n");
     refused(
         &home,

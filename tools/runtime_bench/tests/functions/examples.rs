@@ -6,7 +6,7 @@ use driver_testkit::skipped;
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 
-use crate::home::{Home, can_compile, rungs_here};
+use crate::home::{Home, rungs_here};
 
 const RUNGS: [(&str, &str); 4] = [
     ("process-driver", "process"),
@@ -42,8 +42,8 @@ fn add(test: &str, home: &Home, name: &str, without: &[&str]) {
 
 #[test]
 fn hello_in_c() {
-    if can_compile("example hello") {
-        add("example hello", &Home::make(), "hello", &[]);
+    if let Some(home) = Home::with_compilers("example hello") {
+        add("example hello", &home, "hello", &[]);
     }
 }
 
@@ -53,8 +53,8 @@ fn resize_in_c() {
     if !Path::new("/usr/include/stb/stb_image.h").is_file() {
         return skipped(TEST, "no stb; apt-get install libstb-dev");
     }
-    if can_compile(TEST) {
-        add(TEST, &Home::make(), "resize", &[]);
+    if let Some(home) = Home::with_compilers(TEST) {
+        add(TEST, &home, "resize", &[]);
     }
 }
 

@@ -1,10 +1,8 @@
 //! What a function is given, on every rung the same, and what it answers.
 
-use std::fs;
-
 use measure_core::base::exit::Exit;
 
-use crate::home::{Home, can_compile, rungs_here};
+use crate::home::{Home, LIGHT, rungs_here};
 
 /// Prints what it was given, and writes a file.
 const TELLS: &str = r#"
@@ -57,10 +55,9 @@ fn directory(home: &Home) {
 #[test]
 fn arguments_environment_input_and_files_are_the_same_everywhere() {
     const TEST: &str = "what a function is given";
-    if !can_compile(TEST) {
+    let Some(home) = Home::with_compilers(TEST) else {
         return;
-    }
-    let home = Home::make();
+    };
     directory(&home);
     let rungs = rungs_here(
         TEST,
@@ -93,15 +90,10 @@ fn arguments_environment_input_and_files_are_the_same_everywhere() {
 #[test]
 fn a_rung_that_answers_otherwise_is_told_and_not_timed() {
     const TEST: &str = "another answer";
-    if !can_compile(TEST) {
+    let Some(home) = Home::with_compilers(TEST) else {
         return;
-    }
-    let home = Home::make();
-    let rungs = rungs_here(
-        TEST,
-        &home,
-        &[("process-driver", "process"), ("faasm-driver", "wasm")],
-    );
+    };
+    let rungs = rungs_here(TEST, &home, &LIGHT);
     if rungs.len() < 2 {
         return;
     }
@@ -121,35 +113,15 @@ fn a_rung_that_answers_otherwise_is_told_and_not_timed() {
         row.contains("in line 2: `wasm` instead of `native` as on process"),
         "{row}"
     );
-    let to = home.place("results");
-    let to = to.to_string_lossy();
-    let time = [
-        "time",
-        "--function",
-        "mine/side",
-        "--rungs",
-        "process,wasm",
-        "--iterations",
-        "1",
-        "--isolated",
-        "1",
-        "--repetitions",
-        "1",
-        "--workers",
-        "1",
-        "--output",
-        &to,
-    ];
-    home.run(&time)
-        .expect(Exit::StartFailed)
+    let (said, samples) = home.time("mine/side", "process,wasm", 1);
+    said.expect(Exit::StartFailed)
         .says("another answer: it wrote in line 2");
-    let samples = fs::read_to_string(home.place("results/samples.jsonl")).expect("samples");
     let starts = |rung: &str| {
-        let of_rung = |l: &&str| {
+        let of_rung = |l: &&String| {
             l.contains(&format!("\"rung\":\"{rung}\""))
                 && l.contains("\"measure\":\"back-to-back\"")
         };
-        samples.lines().filter(of_rung).count()
+        samples.iter().filter(of_rung).count()
     };
     assert!(starts("process") > 0);
     assert_eq!(starts("wasm"), 0);
@@ -158,16 +130,10 @@ fn a_rung_that_answers_otherwise_is_told_and_not_timed() {
 #[test]
 fn what_varies_by_nature_has_to_be_said() {
     const TEST: &str = "what varies";
-    if !can_compile(TEST) {
+    let Some(home) = Home::with_compilers(TEST) else {
         return;
-    }
-    let home = Home::make();
-    let rungs = rungs_here(
-        TEST,
-        &home,
-        &[("process-driver", "process"), ("faasm-driver", "wasm")],
-    )
-    .join(",");
+    };
+    let rungs = rungs_here(TEST, &home, &LIGHT).join(",");
     home.write("now.c", "#include <stdio.h>\n#include <time.h>\nint main(void)\n{\n    struct timespec now;\n    clock_gettime(CLOCK_REALTIME, &now);\n    printf(\"drawn %ld\\n\", now.tv_nsec);\n}\n");
     let said = home.run(&["add", "mine/now", "--source", "now.c", "--rungs", &rungs]);
     said.expect(Exit::StartFailed)
@@ -190,10 +156,9 @@ fn what_varies_by_nature_has_to_be_said() {
 #[test]
 fn one_that_never_answers_forks_or_writes_without_end_is_ended_and_told() {
     const TEST: &str = "hostile functions";
-    if !can_compile(TEST) {
+    let Some(home) = Home::with_compilers(TEST) else {
         return;
-    }
-    let home = Home::make();
+    };
     let rungs = rungs_here(
         TEST,
         &home,

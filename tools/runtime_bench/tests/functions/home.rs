@@ -24,7 +24,20 @@ pub struct Home {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// A rung of either side that costs little.
+pub const LIGHT: [(&str, &str); 2] = [("process-driver", "process"), ("faasm-driver", "wasm")];
+
 impl Home {
+    /// As [`Home::make`], where the compilers of both sides are here; says so if not.
+    pub fn with_compilers(test: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().expect("a directory");
+        if compile_wasm(&demo_source("noop"), &dir.path().join("noop.wasm")) {
+            return Some(Self::make());
+        }
+        skipped(test, NO_WASI);
+        None
+    }
+
     /// One that nothing was brought to.
     pub fn make() -> Self {
         let turn = HOST.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,6 +126,33 @@ impl Home {
         }
     }
 
+    /// `time` of the function `id` on `rungs`, in one process of each with one isolated start and a batch of `iterations`; and the lines of its
+    /// samples, if there are any.
+    pub fn time(&self, id: &str, rungs: &str, iterations: u32) -> (Said, Vec<String>) {
+        let (to, iterations) = (self.place("results"), iterations.to_string());
+        let to = to.to_string_lossy();
+        let line = [
+            "time",
+            "--function",
+            id,
+            "--rungs",
+            rungs,
+            "--iterations",
+            &iterations,
+            "--isolated",
+            "1",
+            "--repetitions",
+            "1",
+            "--workers",
+            "1",
+            "--output",
+            &to,
+        ];
+        let said = self.run(&line);
+        let samples = fs::read_to_string(self.place("results/samples.jsonl")).unwrap_or_default();
+        (said, samples.lines().map(str::to_owned).collect())
+    }
+
     /// What lies in the home beside the store: nothing that `add` should have removed.
     pub fn left(&self) -> Vec<String> {
         let entries = fs::read_dir(self.root()).expect("readable").flatten();
@@ -183,16 +223,6 @@ impl Said {
             self.stderr
         );
     }
-}
-
-/// Whether the compilers of both sides are here; says so if not.
-pub fn can_compile(test: &str) -> bool {
-    let dir = tempfile::tempdir().expect("a directory");
-    let there = compile_wasm(&demo_source("noop"), &dir.path().join("noop.wasm"));
-    if !there {
-        skipped(test, NO_WASI);
-    }
-    there
 }
 
 /// Those of `rungs` that can run here; says of the others that they cannot.

@@ -7,18 +7,16 @@ use driver_testkit::skipped;
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 
-use crate::home::{Home, can_compile, rungs_here};
+use crate::home::{Home, LIGHT, rungs_here};
 
 const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello there\"); return 0; }\n";
-const LIGHT: [(&str, &str); 2] = [("process-driver", "process"), ("faasm-driver", "wasm")];
 
 #[test]
 fn a_c_file_runs_on_both_sides_and_is_timed() {
     const TEST: &str = "a C file";
-    if !can_compile(TEST) {
+    let Some(home) = Home::with_compilers(TEST) else {
         return;
-    }
-    let home = Home::make();
+    };
     let rungs = rungs_here(
         TEST,
         &home,
@@ -50,32 +48,13 @@ fn a_c_file_runs_on_both_sides_and_is_timed() {
     home.run(&["show", "mine/hello"])
         .expect(Exit::Ok)
         .says("wasm = \"function.wasm\"");
-    let to = home.place("results");
-    let to = to.to_string_lossy();
-    let time = [
-        "time",
-        "--function",
-        "mine/hello",
-        "--rungs",
-        &named,
-        "--iterations",
-        "2",
-        "--isolated",
-        "1",
-        "--repetitions",
-        "1",
-        "--workers",
-        "1",
-        "--output",
-        &to,
-    ];
-    home.run(&time).expect(Exit::Ok);
-    let samples = fs::read_to_string(home.place("results/samples.jsonl")).expect("samples");
+    let (said, samples) = home.time("mine/hello", &named, 2);
+    said.expect(Exit::Ok);
     for rung in &rungs {
-        let start = |line: &str| {
+        let start = |line: &String| {
             line.contains(&format!("\"rung\":\"{rung}\"")) && line.contains("mine/hello")
         };
-        assert!(samples.lines().any(start), "no start of {rung}");
+        assert!(samples.iter().any(start), "no start of {rung}");
     }
     home.run(&["remove", "mine/hello"])
         .expect(Exit::Ok)

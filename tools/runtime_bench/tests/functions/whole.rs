@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use measure_core::base::exit::Exit;
 
-use crate::home::{Home, can_compile, rungs_here};
+use crate::home::{Home, LIGHT, rungs_here};
 
 fn version(home: &Home, name: &str) {
     let text = format!("#include <stdio.h>\nint main(void) {{ puts(\"version {name}\"); }}\n");
@@ -16,16 +16,10 @@ fn version(home: &Home, name: &str) {
 #[test]
 fn add_may_be_killed_at_any_moment() {
     const TEST: &str = "add, killed";
-    if !can_compile(TEST) {
+    let Some(home) = Home::with_compilers(TEST) else {
         return;
-    }
-    let home = Home::make();
-    let rungs = rungs_here(
-        TEST,
-        &home,
-        &[("process-driver", "process"), ("faasm-driver", "wasm")],
-    )
-    .join(",");
+    };
+    let rungs = rungs_here(TEST, &home, &LIGHT).join(",");
     version(&home, "a");
     version(&home, "b");
     let add = |name: &str| {
@@ -79,10 +73,9 @@ fn add_may_be_killed_at_any_moment() {
 #[test]
 fn a_second_of_the_same_name_is_refused_or_takes_its_place() {
     const TEST: &str = "a second of the same name";
-    if !can_compile(TEST) {
+    let Some(home) = Home::with_compilers(TEST) else {
         return;
-    }
-    let home = Home::make();
+    };
     let rungs = rungs_here(TEST, &home, &[("process-driver", "process")]).join(",");
     version(&home, "a");
     version(&home, "b");

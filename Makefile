@@ -122,7 +122,7 @@ doctor: build ## Say what this host can and cannot measure, and how to mend it
 overhead: prepare ## Print our own overhead as ratios to bare loops and to peers (idle machine)
 	cargo bench --workspace --locked --bench overhead
 
-slow-down: prepare ## Put a slow-down of 10 % in, see that it is called one (idle machine, ten minutes; ARGS='20 --budget 4')
+slow-down: prepare ## Put a slow-down of 10 % in, see that it is called one (idle machine, half an hour; ARGS='6': fewer comparisons)
 	cargo bench --workspace --locked --bench slow_down -- $(ARGS)
 
 test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Install, build, run every test

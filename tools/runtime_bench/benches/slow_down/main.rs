@@ -23,6 +23,8 @@ const SLOW_DOWN: f64 = 0.10;
 /// So many of all are to be called slower.
 const ASKED_FOR: f64 = 16.0 / 20.0;
 const COMPARISONS: usize = 20;
+/// Processes and starts that tell a tenth on a host whose processes spread by a third; without options of one's own.
+const ENOUGH: [&str; 6] = ["--repetitions", "60", "--isolated", "2", "--workers", "1"];
 
 /// Rung and design.
 type Row = (String, String);
@@ -160,7 +162,7 @@ fn measure(comparisons: usize, options: &[String]) -> Outcome<bool> {
         fs::remove_dir_all(&first)?;
     }
     println!("\nrung, design: put in; called slower; median ratio");
-    let mut enough = true;
+    let (mut called_slower, mut compared) = (0, 0);
     for ((rung, design), found) in &verdicts {
         let slower = found
             .iter()
@@ -173,9 +175,11 @@ fn measure(comparisons: usize, options: &[String]) -> Outcome<bool> {
             found.len(),
             stats::median(&ratios).unwrap_or(f64::NAN),
         );
-        enough &= slower as f64 >= ASKED_FOR * found.len() as f64;
+        called_slower += slower;
+        compared += found.len();
     }
-    Ok(enough)
+    println!("all: {called_slower} of {compared}");
+    Ok(called_slower as f64 >= ASKED_FOR * compared as f64)
 }
 
 fn main() -> ExitCode {
@@ -187,6 +191,9 @@ fn main() -> ExitCode {
     let comparisons = options.first().and_then(|first| first.parse().ok());
     if comparisons.is_some() {
         options.remove(0);
+    }
+    if options.is_empty() {
+        options.extend(ENOUGH.map(str::to_owned));
     }
     match measure(comparisons.unwrap_or(COMPARISONS), &options) {
         Ok(true) => ExitCode::SUCCESS,

@@ -43,7 +43,7 @@ pub enum RunDirError {
         pid: Option<i32>,
     },
     /// Not there or not readable.
-    #[error("cannot read {}: {cause}", path.display())]
+    #[error("cannot read {}: {cause}{}", path.display(), where_runs_are(cause))]
     Read {
         /// What was to be read.
         path: PathBuf,
@@ -79,6 +79,15 @@ fn advice(cause: &io::Error) -> &'static str {
             "free some space (the samples written so far are kept)"
         }
         _ => "choose another directory with --output",
+    }
+}
+
+fn where_runs_are(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        ErrorKind::NotFound => {
+            "; name the directory of a run, such as results/latest, made by the tool that is to read it"
+        }
+        _ => "",
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use wasmparser::{MemArg, Operator, ValType};
 
 use crate::body::{Body, Edits, is_barrier};
+use crate::operators::{local_get, local_tee};
 use crate::stack::{self, Top};
 use crate::sum::{Sum, Terms, Values, access, with_offset};
 
@@ -103,21 +104,17 @@ fn rebase<'a>(
     for base in bases.iter().filter(|base| base.set_by < address.made_by) {
         let offset = u64::from(constant.wrapping_sub(base.constant)) + memarg.offset;
         if offset < u64::from(REACH_BYTES) {
-            let local_index = base.local;
             // The engine drops what the dropped value cost.
-            edits.after(
-                address.made_by,
-                vec![Operator::Drop, Operator::LocalGet { local_index }],
-            );
+            edits.after(address.made_by, vec![Operator::Drop, local_get(base.local)]);
             edits.replace(at, vec![with_offset(op, MemArg { offset, ..memarg })]);
             return true;
         }
     }
-    let local_index = body.local(ValType::I32);
-    edits.after(address.made_by, vec![Operator::LocalTee { local_index }]);
+    let local = body.local(ValType::I32);
+    edits.after(address.made_by, vec![local_tee(local)]);
     bases.push(Base {
         constant: *constant,
-        local: local_index,
+        local,
         set_by: address.made_by,
     });
     false

@@ -7,6 +7,7 @@
 use wasmparser::Operator;
 
 use crate::body::{Body, Edits, is_barrier};
+use crate::operators::{local_get, local_set, local_set_by};
 use crate::stack::{self, Top};
 
 /// A minimum or maximum: where its parts stand among the operators.
@@ -71,7 +72,7 @@ fn extremes(ops: &[Operator<'_>], begin: usize, end: usize) -> Vec<Extreme> {
         if matches!(op, Operator::Select)
             && let (Some(&first), Some(&second)) = (top.peek(2), top.peek(1))
         {
-            found.extend(Extreme::at(ops, at, [first, second]));
+            found.extend(Extreme::at_select(ops, at, [first, second]));
         }
         if is_barrier(op) {
             top.forget();
@@ -85,12 +86,8 @@ fn extremes(ops: &[Operator<'_>], begin: usize, end: usize) -> Vec<Extreme> {
 
 impl Extreme {
     /// What `select` does with the values that `arms` put on the stack, if it compares them and keeps one in its local.
-    fn at(ops: &[Operator<'_>], select: usize, arms: [usize; 2]) -> Option<Self> {
-        let (Operator::LocalSet { local_index: local } | Operator::LocalTee { local_index: local }) =
-            *ops.get(select + 1)?
-        else {
-            return None;
-        };
+    fn at_select(ops: &[Operator<'_>], select: usize, arms: [usize; 2]) -> Option<Self> {
+        let local = local_set_by(ops.get(select + 1)?)?;
         let compared = select.checked_sub(3)?;
         if arms[1] >= compared || !orders(&ops[select - 1]) {
             return None;
@@ -119,15 +116,11 @@ impl Extreme {
 
     /// `T = value; if not (X > T) X = T`, where the arms were on the stack.
     fn write<'a>(&self, ops: &[Operator<'a>], edits: &mut Edits<'a>) {
-        let (get, set) = (
-            |local_index| Operator::LocalGet { local_index },
-            |local_index| Operator::LocalSet { local_index },
-        );
         edits.replace(self.arms[0], Vec::new());
         let other = matches!(ops[self.arms[1]], Operator::LocalTee { .. });
         edits.replace(
             self.arms[1],
-            other.then(|| set(self.other)).into_iter().collect(),
+            other.then(|| local_set(self.other)).into_iter().collect(),
         );
         let blockty = wasmparser::BlockType::Empty;
         let mut new = Vec::new();
@@ -136,12 +129,12 @@ impl Extreme {
         }
         new.extend([
             Operator::If { blockty },
-            get(self.other),
-            set(self.local),
+            local_get(self.other),
+            local_set(self.local),
             Operator::End,
         ]);
         if matches!(ops[self.select + 1], Operator::LocalTee { .. }) {
-            new.push(get(self.local));
+            new.push(local_get(self.local));
         }
         edits.replace(self.select, new);
         edits.replace(self.select + 1, Vec::new());
@@ -156,7 +149,7 @@ fn gotten(op: &Operator<'_>) -> Option<u32> {
 }
 
 fn sets(op: &Operator<'_>, local: u32) -> bool {
-    matches!(op, Operator::LocalSet { local_index } | Operator::LocalTee { local_index } if *local_index == local)
+    local_set_by(op) == Some(local)
 }
 
 /// Whether it compares two integers.

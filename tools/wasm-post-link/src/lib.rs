@@ -18,6 +18,7 @@ mod error;
 mod extreme;
 mod jam;
 mod module;
+mod operators;
 mod stack;
 mod sum;
 mod unroll;

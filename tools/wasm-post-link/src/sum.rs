@@ -1,6 +1,6 @@
 //! What is known of 32-bit values, as far as addresses are made of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use wasmparser::{MemArg, Operator, ValType};
 
@@ -43,7 +43,24 @@ impl Sum {
     pub(crate) fn minus(self, right: &Self) -> Self {
         self.plus(right, u32::MAX)
     }
+
+    /// By how much it grows where each local grows by `step`; none if that is not known.
+    pub(crate) fn growth(&self, step: impl Fn(u32) -> Option<u32>) -> Option<u32> {
+        let mut whole = 0_u32;
+        for &(id, factor) in &self.terms {
+            whole = whole.wrapping_add(factor.wrapping_mul(step(Values::entry_local(id)?)?));
+        }
+        Some(whole)
+    }
+
+    /// By how much it grows from turn to turn of a loop that changes locals by `steps`; none if that is not known.
+    pub(crate) fn stride(&self, steps: &Steps) -> Option<u32> {
+        self.growth(|local| steps.get(&local).copied().unwrap_or(Some(0)))
+    }
 }
+
+/// The locals that a turn of a loop sets, and by how much each has changed at its end, if by a constant.
+pub(crate) type Steps = BTreeMap<u32, Option<u32>>;
 
 /// Unknown values from here on are no locals.
 const FIRST_UNKNOWN: u32 = 1 << 31;
@@ -98,6 +115,15 @@ impl Values {
     pub(crate) fn forget_local(&mut self, index: u32) {
         let unknown = self.unknown();
         self.locals.insert(index, unknown);
+    }
+
+    /// By how much each local of `set` has changed since entry.
+    pub(crate) fn steps(&mut self, set: &BTreeSet<u32>) -> Steps {
+        let step = |&local: &u32| {
+            let grown = self.local(local).minus(&Self::at_entry().local(local));
+            (local, grown.terms.is_empty().then_some(grown.constant))
+        };
+        set.iter().map(step).collect()
     }
 
     /// `sum`, whose terms are locals, with what these hold now in their place; unknown terms stay unknown.

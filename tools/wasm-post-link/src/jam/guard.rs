@@ -6,9 +6,11 @@
 
 use wasmparser::{Operator, ValType};
 
-use super::nest::{Inner, Nest};
+use super::inner::Inner;
+use super::nest::Nest;
 use super::stream::Stream;
 use crate::body::Body;
+use crate::operators::{local_get, local_set, local_tee};
 use crate::sum::Sum;
 
 /// Fewer turns of an inner loop are not worth the checks.
@@ -58,7 +60,7 @@ pub(crate) fn write_guard<'a>(
         Operator::I64ExtendI32U,
         constant(PAGE_BYTES_LOG2),
         Operator::I64Shl,
-        set(memory),
+        local_set(memory),
     ]);
     let mut ranges = Vec::new();
     for stream in &nest.streams {
@@ -81,14 +83,6 @@ fn constant(value: i64) -> Operator<'static> {
     Operator::I64Const { value }
 }
 
-fn get(local_index: u32) -> Operator<'static> {
-    Operator::LocalGet { local_index }
-}
-
-fn set(local_index: u32) -> Operator<'static> {
-    Operator::LocalSet { local_index }
-}
-
 /// Leaves `sum` on the stack, the value of whose term `id` is in local `local(id)`.
 pub(crate) fn write_sum(sum: &Sum, local: impl Fn(u32) -> u32, out: &mut Vec<Operator<'_>>) {
     let constant = |value: u32| Operator::I32Const {
@@ -96,7 +90,7 @@ pub(crate) fn write_sum(sum: &Sum, local: impl Fn(u32) -> u32, out: &mut Vec<Ope
     };
     out.push(constant(sum.constant));
     for &(id, factor) in &sum.terms {
-        out.push(get(local(id)));
+        out.push(local_get(local(id)));
         if factor != 1 {
             out.extend([constant(factor), Operator::I32Mul]);
         }
@@ -119,22 +113,22 @@ fn write_turns<'a>(
     }
     let (bytes, turns) = (body.local(ValType::I32), body.local(ValType::I64));
     write_sum(&left, |local| local, out);
-    out.push(set(bytes));
+    out.push(local_set(bytes));
     if step > 1 {
         let value = (step - 1).cast_signed();
         out.extend([
-            get(bytes),
+            local_get(bytes),
             Operator::I32Const { value },
             Operator::I32And,
             LEAVE,
         ]);
     }
     out.extend([
-        get(bytes),
+        local_get(bytes),
         Operator::I64ExtendI32U,
         constant(step.trailing_zeros().into()),
         Operator::I64ShrU,
-        Operator::LocalTee { local_index: turns },
+        local_tee(turns),
         constant(LEAST_TURNS - 1),
         Operator::I64LtU,
         LEAVE,
@@ -166,7 +160,7 @@ fn write_range<'a>(
         out.extend([Operator::I64ExtendI32U, constant(at), Operator::I64Add]);
         if let (Some(Turns::Local(turns)), true) = (turns, moves) {
             out.extend([
-                get(turns),
+                local_get(turns),
                 constant(stream.sigma),
                 Operator::I64Mul,
                 Operator::I64Add,
@@ -175,30 +169,25 @@ fn write_range<'a>(
     };
     bound(low, stream.sigma < 0, out);
     out.extend([
-        Operator::LocalTee { local_index: first },
+        local_tee(first),
         // An address that wraps is another one than that and an offset, which is not added with wrap-around.
         constant(stream.least - stream.least_address),
         Operator::I64LtS,
         LEAVE,
     ]);
     bound(high, stream.sigma > 0, out);
-    out.extend([
-        Operator::LocalTee { local_index: end },
-        get(memory),
-        Operator::I64GtS,
-        LEAVE,
-    ]);
+    out.extend([local_tee(end), local_get(memory), Operator::I64GtS, LEAVE]);
     (first, end)
 }
 
 /// Leaves the block if the ranges have a byte in common.
 fn write_apart(a: (u32, u32), b: (u32, u32), out: &mut Vec<Operator<'_>>) {
     out.extend([
-        get(a.0),
-        get(b.1),
+        local_get(a.0),
+        local_get(b.1),
         Operator::I64LtS,
-        get(b.0),
-        get(a.1),
+        local_get(b.0),
+        local_get(a.1),
         Operator::I64LtS,
         Operator::I32And,
         LEAVE,

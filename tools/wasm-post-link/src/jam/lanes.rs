@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 
 use wasmparser::{Operator, V128, ValType};
 
-use super::nest::{Access, Inner, Nest};
+use super::inner::Inner;
+use super::nest::Nest;
 use super::path::Segment;
+use super::stream::Access;
 use crate::body::Body;
 use crate::sum::{access, accessed};
 
@@ -19,7 +21,7 @@ const LANE_BYTES: i64 = 8;
 /// How many copies of the inner loop `segment` go into a vector: 2, or 1 if that cannot be or gains nothing.
 pub(crate) fn lanes(nest: &Nest<'_>, segment: usize, inner: &Inner, body: &Body<'_>) -> u32 {
     let (Segment::Loop(ops) | Segment::Straight(ops)) = &nest.segments[segment];
-    let accesses: Vec<&Access> = of_segment(nest, segment).collect();
+    let accesses: Vec<&Access> = accesses_of(nest, segment).collect();
     let known = |local: u32| match body.local_type(local) {
         Some(ValType::F64) => true,
         // Each copy's is made of the first one's.
@@ -46,7 +48,18 @@ pub(crate) fn lanes(nest: &Nest<'_>, segment: usize, inner: &Inner, body: &Body<
     if may { 2 } else { 1 }
 }
 
-pub(crate) fn of_segment<'n>(
+/// Whether two copies of an inner loop go into vectors.
+pub(crate) fn is_paired(nest: &Nest<'_>, body: &Body<'_>) -> bool {
+    let mut inner = (0..).zip(&nest.inner);
+    inner.any(|(n, inner)| {
+        inner
+            .as_ref()
+            .is_some_and(|inner| lanes(nest, n, inner, body) > 1)
+    })
+}
+
+/// The accesses of `segment`, in their order.
+pub(crate) fn accesses_of<'n>(
     nest: &'n Nest<'_>,
     segment: usize,
 ) -> impl Iterator<Item = &'n Access> + Clone {

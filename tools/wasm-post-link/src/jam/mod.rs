@@ -9,6 +9,7 @@
 //! it was. Turns that are the same but for the way they take ([`path`]) are made at once on the ways with the widest loops.
 
 mod guard;
+mod inner;
 mod lanes;
 mod nest;
 mod path;
@@ -16,13 +17,13 @@ mod replace;
 mod stream;
 mod write;
 
-use std::collections::BTreeSet;
-
 use wasmparser::{BlockType, Operator};
 
 use crate::body::Body;
+use crate::operators::locals_set_by;
 use crate::unroll::{copy_nested, moved};
 use guard::write_guard;
+use lanes::is_paired;
 use nest::Nest;
 use path::{Path, Segment, outer_loop, paths};
 use write::Copies;
@@ -61,7 +62,7 @@ pub(crate) fn jam(body: &mut Body<'_>, copies: usize) -> usize {
 
 /// Operators that leave their block unless a way may be taken, and go that way for several turns.
 fn ways<'a>(turn: &[Operator<'a>], copies: usize, body: &mut Body<'a>) -> Vec<Vec<Operator<'a>>> {
-    let written: BTreeSet<u32> = turn.iter().filter_map(set_by).collect();
+    let written = locals_set_by(turn);
     let mut paths = paths(turn, &|local| written.contains(&local));
     paths.sort_by_key(|path| std::cmp::Reverse(vectors(path)));
     let widest = paths.first().is_some_and(|path| vectors(path) > 0);
@@ -75,15 +76,6 @@ fn ways<'a>(turn: &[Operator<'a>], copies: usize, body: &mut Body<'a>) -> Vec<Ve
         ways.extend(found);
     }
     ways
-}
-
-fn set_by(op: &Operator<'_>) -> Option<u32> {
-    match op {
-        Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-            Some(*local_index)
-        }
-        _ => None,
-    }
 }
 
 /// How many vectors the inner loops of `path` load and store.
@@ -107,23 +99,25 @@ fn way<'a>(path: &Path<'a>, copies: usize, body: &mut Body<'a>) -> Vec<Vec<Opera
     counts.dedup();
     let mut found = Vec::new();
     for count in counts {
-        let nest = (count > 1).then(|| Nest::of(path.clone(), count)).flatten();
+        let nest = (count > 1)
+            .then(|| Nest::of_path(path.clone(), count))
+            .flatten();
         let Some(nest) = nest.filter(Nest::gains) else {
             continue;
         };
-        let is_paired = count > 1 && nest.is_paired(body);
-        if (count > most || !found.is_empty()) && !is_paired {
+        let pairs = count > 1 && is_paired(&nest, body);
+        if (count > most || !found.is_empty()) && !pairs {
             continue;
         }
         let mut out = Vec::new();
         if write_guard(&nest, count, body, &mut out).is_none() {
             continue;
         }
-        Copies::of(&nest, count, body).write(body, &mut out);
+        Copies::of_nest(&nest, count, body).write(body, &mut out);
         let again = Operator::BrIf { relative_depth: 1 };
         out.extend([again, Operator::Br { relative_depth: 2 }]);
         found.push(out);
-        if !is_paired {
+        if !pairs {
             break;
         }
     }

@@ -4,59 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wasmparser::Operator;
 
-use super::lanes::lanes;
+use super::inner::Inner;
 use super::path::{Condition, Path, Segment};
-use super::stream::{Stream, Streams};
-use crate::body::Body;
-use crate::carry::{computes, has_memory_operand};
+use super::stream::{Access, Found, Stream, Streams};
+use crate::operators::{computes, has_memory_operand, local_set_by};
 use crate::stack::{self, Top};
-use crate::sum::{Sum, Values, access, accessed};
-
-/// A load or store.
-#[derive(Debug, Clone)]
-pub(crate) struct Access {
-    pub(crate) segment: usize,
-    pub(crate) at: usize,
-    /// Index of its stream, and where in this it lies, in bytes from the stream's base.
-    pub(crate) stream: usize,
-    pub(crate) constant: i64,
-    pub(crate) width: i64,
-    pub(crate) stores: bool,
-    /// Its place by the locals at the beginning of its segment.
-    pub(crate) place: Sum,
-}
-
-/// An inner loop.
-#[derive(Debug)]
-pub(crate) struct Inner {
-    /// Not zero where the first turn is not the last, and by how much it changes from turn to turn.
-    pub(crate) again: Sum,
-    pub(crate) step: u32,
-    /// Locals that are the same in all copies but for a multiple of a constant: this constant.
-    pub(crate) shared: BTreeMap<u32, u32>,
-    /// Locals that are set: by how much they change from turn to turn, if by a constant.
-    pub(crate) steps: BTreeMap<u32, Option<u32>>,
-    /// Locals that a turn reads before it sets them.
-    pub(crate) live_in: BTreeSet<u32>,
-}
-
-impl Inner {
-    /// What is left to go after the first turn, in the direction of the step.
-    pub(crate) fn left(&self) -> Sum {
-        if self.step.cast_signed() > 0 {
-            Sum::default().minus(&self.again)
-        } else {
-            self.again.clone()
-        }
-    }
-
-    /// How often it goes round after its first turn, if that is always the same.
-    pub(crate) fn known_turns(&self) -> Option<i64> {
-        let (left, step) = (self.left(), self.step.cast_signed().unsigned_abs());
-        let known = left.terms.is_empty() && step > 0 && left.constant.is_multiple_of(step);
-        known.then(|| (left.constant / step).into())
-    }
-}
+use crate::sum::{Steps, Sum, Values, access, accessed};
 
 /// An outer loop's turn, several of which can be made at once.
 #[derive(Debug)]
@@ -74,19 +27,6 @@ pub(crate) struct Nest<'a> {
     /// Not zero where the turn is not the last one, and by how much it changes from turn to turn.
     pub(crate) again: Sum,
     pub(crate) again_step: u32,
-}
-
-/// An access whose stream is not known yet.
-pub(crate) struct Found {
-    pub(crate) segment: usize,
-    pub(crate) at: usize,
-    pub(crate) width: i64,
-    /// The operator's own part of the place.
-    pub(crate) offset: i64,
-    pub(crate) stores: bool,
-    /// By the locals at the beginning of the segment, and at the beginning of the outer turn.
-    pub(crate) place: Sum,
-    pub(crate) outer_place: Sum,
 }
 
 struct Reader {
@@ -142,29 +82,76 @@ impl Reader {
         Some((top.len(), tested))
     }
 
+    /// The inner loops of `path`, one or none for each segment, and what is not zero where the turn is not the last one. None if
+    /// a segment is more than [`Self::read`] knows, or leaves something else on the stack.
+    fn read_path(
+        &mut self,
+        path: &Path<'_>,
+        values: &mut Values,
+    ) -> Option<(Vec<Option<Read>>, Sum)> {
+        let mut loops = Vec::new();
+        let mut again = None;
+        for (n, segment) in path.segments.iter().enumerate() {
+            match segment {
+                Segment::Straight(ops) => {
+                    let last = n + 1 == path.segments.len();
+                    let (left, tested) = self.read(ops, n, values)?;
+                    if left != usize::from(last) {
+                        return None;
+                    }
+                    again = last.then_some(tested);
+                    loops.push(None);
+                }
+                Segment::Loop(ops) => loops.push(Some(self.read_loop(ops, n, values)?)),
+            }
+        }
+        Some((loops, again?))
+    }
+
+    fn read_loop(&mut self, ops: &[Operator<'_>], n: usize, values: &mut Values) -> Option<Read> {
+        let mut inside = Values::at_entry();
+        let before = self.found.len();
+        let written_before = std::mem::take(&mut self.written);
+        let live_before = std::mem::take(&mut self.live_in);
+        let (left, tested) = self.read(ops, n, &mut inside)?;
+        if left != 1 {
+            return None;
+        }
+        let set = std::mem::replace(&mut self.written, written_before);
+        // What the loop reads first was written before it, or the outer turn began with it.
+        let live_in = std::mem::replace(&mut self.live_in, live_before);
+        let begun_with = live_in.difference(&self.written);
+        self.live_in.extend(begun_with);
+        let at_entry = self.set.iter();
+        let at_entry = at_entry.map(|&local| (local, values.local(local)));
+        let at_entry = at_entry.collect();
+        self.written.extend(&set);
+        for found in &mut self.found[before..] {
+            found.outer_place = values.substitute(&found.place);
+        }
+        let steps = inside.steps(&set);
+        let step = tested.stride(&steps)?;
+        let again = values.substitute(&tested);
+        for &local in &set {
+            values.forget_local(local);
+        }
+        Some(Read {
+            again,
+            step,
+            steps,
+            live_in,
+            at_entry,
+        })
+    }
+
     fn note_local(&mut self, op: &Operator<'_>) {
         match op {
             Operator::LocalGet { local_index } if !self.written.contains(local_index) => {
                 self.live_in.insert(*local_index);
             }
-            Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-                self.written.insert(*local_index);
-            }
-            _ => {}
+            op => self.written.extend(local_set_by(op)),
         }
     }
-}
-
-/// The locals that `segment` sets.
-fn written(segment: &Segment<'_>) -> Vec<u32> {
-    let (Segment::Straight(ops) | Segment::Loop(ops)) = segment;
-    let set = ops.iter().filter_map(|op| match op {
-        Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-            Some(*local_index)
-        }
-        _ => None,
-    });
-    set.collect()
 }
 
 /// Whether `op` may be made earlier or later than it stands: it only computes, or is an access that is known.
@@ -191,29 +178,11 @@ fn may_be_moved(op: &Operator<'_>, leaves: usize) -> bool {
     access(op).is_some() || (computes(op, leaves) && !has_memory_operand(op) && !traps)
 }
 
-/// By how much each local that was set has changed, if by a constant.
-fn steps(values: &mut Values, set: &BTreeSet<u32>) -> BTreeMap<u32, Option<u32>> {
-    let step = |&local: &u32| {
-        let grown = values.local(local).minus(&Values::at_entry().local(local));
-        (local, grown.terms.is_empty().then_some(grown.constant))
-    };
-    set.iter().map(step).collect()
-}
-
-/// By how much `sum` grows where each local grows by `step`; none if that is not known.
-fn growth(sum: &Sum, step: impl Fn(u32) -> Option<u32>) -> Option<u32> {
-    let mut whole = 0_u32;
-    for &(id, factor) in &sum.terms {
-        whole = whole.wrapping_add(factor.wrapping_mul(step(Values::entry_local(id)?)?));
-    }
-    Some(whole)
-}
-
 /// An inner loop as it is read, before the outer loop's steps are known.
 struct Read {
     again: Sum,
     step: u32,
-    steps: BTreeMap<u32, Option<u32>>,
+    steps: Steps,
     live_in: BTreeSet<u32>,
     /// What each local that the outer turn sets holds where it begins.
     at_entry: BTreeMap<u32, Sum>,
@@ -239,50 +208,22 @@ impl<'a> Nest<'a> {
         sums || in_common
     }
 
-    /// Whether two copies of an inner loop go into vectors.
-    pub(crate) fn is_paired(&self, body: &Body<'_>) -> bool {
-        let mut inner = (0..).zip(&self.inner);
-        inner.any(|(n, inner)| {
-            inner
-                .as_ref()
-                .is_some_and(|inner| lanes(self, n, inner, body) > 1)
-        })
-    }
-
     /// What is known of `path`; none if its turns cannot be made `copies` at once.
-    pub(crate) fn of(path: Path<'a>, copies: u32) -> Option<Self> {
+    pub(crate) fn of_path(path: Path<'a>, copies: u32) -> Option<Self> {
         let mut reader = Reader {
             found: Vec::new(),
-            set: path.segments.iter().flat_map(written).collect(),
+            set: path.segments.iter().flat_map(Segment::locals_set).collect(),
             written: BTreeSet::new(),
             live_in: BTreeSet::new(),
         };
         let mut values = Values::at_entry();
-        let mut loops = Vec::new();
-        let mut again = None;
-        for (n, segment) in path.segments.iter().enumerate() {
-            match segment {
-                Segment::Straight(ops) => {
-                    let last = n + 1 == path.segments.len();
-                    let (left, tested) = reader.read(ops, n, &mut values)?;
-                    if left != usize::from(last) {
-                        return None;
-                    }
-                    again = last.then_some(tested);
-                    loops.push(None);
-                }
-                Segment::Loop(ops) => {
-                    loops.push(Some(read_loop(ops, n, &mut reader, &mut values)?))
-                }
-            }
-        }
+        let (loops, again) = reader.read_path(&path, &mut values)?;
         let steps = outer_steps(&reader, &mut values)?;
         let step = |local: u32| match (steps.get(&local), reader.written.contains(&local)) {
             (Some(step), _) => Some(*step),
             (None, written) => (!written).then_some(0),
         };
-        let again = again?;
-        let again_step = growth(&again, step)?;
+        let again_step = again.growth(step)?;
         let mut inner = Vec::new();
         for read in loops {
             inner.push(match read {
@@ -292,11 +233,9 @@ impl<'a> Nest<'a> {
         }
         let mut streams = Streams::default();
         for found in &reader.found {
-            let delta = growth(&found.outer_place, step)?;
+            let delta = found.outer_place.growth(step)?;
             let sigma = match &inner[found.segment] {
-                Some(inner) => growth(&found.place, |local| {
-                    inner.steps.get(&local).copied().unwrap_or(Some(0))
-                })?,
+                Some(inner) => found.place.stride(&inner.steps)?,
                 None => 0,
             };
             streams.add(found, delta, sigma, &inner)?;
@@ -316,58 +255,15 @@ impl<'a> Nest<'a> {
     }
 }
 
-fn read_loop(
-    ops: &[Operator<'_>],
-    n: usize,
-    reader: &mut Reader,
-    values: &mut Values,
-) -> Option<Read> {
-    let mut inside = Values::at_entry();
-    let before = reader.found.len();
-    let written_before = std::mem::take(&mut reader.written);
-    let live_before = std::mem::take(&mut reader.live_in);
-    let (left, tested) = reader.read(ops, n, &mut inside)?;
-    if left != 1 {
-        return None;
-    }
-    let set = std::mem::replace(&mut reader.written, written_before);
-    // What the loop reads first was written before it, or the outer turn began with it.
-    let live_in = std::mem::replace(&mut reader.live_in, live_before);
-    let begun_with = live_in.difference(&reader.written);
-    reader.live_in.extend(begun_with);
-    let at_entry = reader.set.iter();
-    let at_entry = at_entry.map(|&local| (local, values.local(local)));
-    let at_entry = at_entry.collect();
-    reader.written.extend(&set);
-    for found in &mut reader.found[before..] {
-        found.outer_place = values.substitute(&found.place);
-    }
-    let steps = steps(&mut inside, &set);
-    let step = growth(&tested, |local| {
-        steps.get(&local).copied().unwrap_or(Some(0))
-    })?;
-    let again = values.substitute(&tested);
-    for &local in &set {
-        values.forget_local(local);
-    }
-    Some(Read {
-        again,
-        step,
-        steps,
-        live_in,
-        at_entry,
-    })
-}
-
 impl Read {
     /// None if the number of turns may differ between copies.
     fn finish(self, outer_step: impl Fn(u32) -> Option<u32>) -> Option<Inner> {
-        if growth(&self.again, &outer_step)? != 0 {
+        if self.again.growth(&outer_step)? != 0 {
             return None;
         }
         let moves = |local: &u32| self.steps.get(local).is_none_or(Option::is_some);
         let shared = self.at_entry.iter().filter(|(local, _)| moves(local));
-        let shared = shared.filter_map(|(&local, sum)| Some((local, growth(sum, &outer_step)?)));
+        let shared = shared.filter_map(|(&local, sum)| Some((local, sum.growth(&outer_step)?)));
         Some(Inner {
             shared: shared.collect(),
             again: self.again,
@@ -382,7 +278,8 @@ impl Read {
 fn outer_steps(reader: &Reader, values: &mut Values) -> Option<BTreeMap<u32, u32>> {
     let carried = reader.live_in.intersection(&reader.written);
     let carried: BTreeSet<u32> = carried.copied().collect();
-    steps(values, &carried)
+    let steps = values.steps(&carried);
+    steps
         .into_iter()
         .map(|(local, step)| Some((local, step?)))
         .collect()

@@ -1,8 +1,11 @@
 //! The ways through a turn of an outer loop.
 
+use std::collections::BTreeSet;
+
 use wasmparser::{BlockType, Operator};
 
 use crate::extreme::orders;
+use crate::operators::locals_set_by;
 use crate::stack;
 use crate::unroll::{innermost, only_test};
 
@@ -16,6 +19,13 @@ pub(crate) enum Segment<'a> {
     Straight(Vec<Operator<'a>>),
     /// A turn of an inner loop up to its test, which is left on the stack.
     Loop(Vec<Operator<'a>>),
+}
+
+impl Segment<'_> {
+    pub(crate) fn locals_set(&self) -> BTreeSet<u32> {
+        let (Self::Straight(ops) | Self::Loop(ops)) = self;
+        locals_set_by(ops)
+    }
 }
 
 /// What must be so, or must not be, for a way to be taken: computed from locals that the loop does not set.

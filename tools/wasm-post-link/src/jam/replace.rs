@@ -2,8 +2,9 @@
 
 use wasmparser::Operator;
 
-use super::lanes::{of_segment, widened_access};
-use super::nest::{Access, Nest};
+use super::lanes::{accesses_of, widened_access};
+use super::nest::Nest;
+use super::stream::Access;
 use crate::sum::{access, accessed, like};
 
 /// An access as one copy makes it.
@@ -39,7 +40,7 @@ impl<'n> Made<'n> {
         lanes: u32,
     ) -> Vec<Self> {
         let strand = |n: u32| {
-            of_segment(nest, segment).map(move |access| {
+            accesses_of(nest, segment).map(move |access| {
                 let delta = nest.streams[access.stream].delta;
                 let op = &ops[access.at];
                 let wide = (lanes > 1).then(|| widened_access(op, delta).0);
@@ -62,7 +63,7 @@ impl<'n> Made<'n> {
     }
 
     /// Whether it is the same place and the same kind of value.
-    pub(crate) fn is(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.access.stream == other.access.stream
             && (self.constant, self.kind) == (other.constant, other.kind)
     }
@@ -72,7 +73,7 @@ impl<'n> Made<'n> {
 pub(crate) fn fate(turn: &[Made<'_>], at: usize, sigma: i64) -> Fate {
     let store = &turn[at];
     for later in turn[at + 1..].iter().filter(|later| later.overlaps(store)) {
-        if !later.is(store) {
+        if !later.is_same(store) {
             return Fate::Made;
         }
         if later.access.stores {
@@ -83,7 +84,7 @@ pub(crate) fn fate(turn: &[Made<'_>], at: usize, sigma: i64) -> Fate {
     let mut stored = false;
     for other in turn.iter().filter(|other| other.overlaps(store)) {
         stored |= other.access.stores;
-        if !other.is(store) || !stored {
+        if !other.is_same(store) || !stored {
             return Fate::Made;
         }
     }

@@ -1,12 +1,39 @@
 //! Accesses that move together.
 
-use super::nest::{Access, Found, Inner};
+use super::inner::Inner;
 use crate::sum::Sum;
 
 /// More than these are not worth their comparisons.
 const MOST_STREAMS: usize = 10;
 /// The longest stride, in bytes: a product with a number of turns, and a few sums of these, stay within 64 bits.
 const MOST_STRIDE: u64 = 1 << 24;
+
+/// A load or store.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) segment: usize,
+    pub(crate) at: usize,
+    /// Index of its stream, and where in this it lies, in bytes from the stream's base.
+    pub(crate) stream: usize,
+    pub(crate) constant: i64,
+    pub(crate) width: i64,
+    pub(crate) stores: bool,
+    /// Its place by the locals at the beginning of its segment.
+    pub(crate) place: Sum,
+}
+
+/// An access whose stream is not known yet.
+pub(crate) struct Found {
+    pub(crate) segment: usize,
+    pub(crate) at: usize,
+    pub(crate) width: i64,
+    /// The operator's own part of the place.
+    pub(crate) offset: i64,
+    pub(crate) stores: bool,
+    /// By the locals at the beginning of the segment, and at the beginning of the outer turn.
+    pub(crate) place: Sum,
+    pub(crate) outer_place: Sum,
+}
 
 /// Accesses whose places differ by constants wherever they are in their loops.
 #[derive(Debug)]

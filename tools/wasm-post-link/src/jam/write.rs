@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use wasmparser::{BlockType, Operator, ValType};
 
 use super::guard::write_sum;
+use super::inner::Inner;
 use super::lanes::{lanes, numbers, widened, widened_access};
-use super::nest::{Access, Inner, Nest};
+use super::nest::Nest;
 use super::path::Segment;
 use super::replace::{Fate, Made, fate};
+use super::stream::Access;
 use crate::body::Body;
+use crate::operators::{local_get, local_set, local_tee};
 use crate::sum::{Values, accessed};
 
 /// Copies of a turn, each with locals of its own; those of the last one are the function's, so that these hold in the end what
@@ -18,18 +21,6 @@ pub(crate) struct Copies<'n, 'a> {
     nest: &'n Nest<'a>,
     names: Vec<BTreeMap<u32, u32>>,
     count: u32,
-}
-
-fn get(local_index: u32) -> Operator<'static> {
-    Operator::LocalGet { local_index }
-}
-
-fn set_local(local_index: u32) -> Operator<'static> {
-    Operator::LocalSet { local_index }
-}
-
-fn tee(local_index: u32) -> Operator<'static> {
-    Operator::LocalTee { local_index }
 }
 
 /// Adds `value` to what is on the stack.
@@ -41,7 +32,7 @@ fn write_add(value: u32, out: &mut Vec<Operator<'_>>) {
 }
 
 impl<'n, 'a> Copies<'n, 'a> {
-    pub(crate) fn of(nest: &'n Nest<'a>, count: u32, body: &mut Body<'a>) -> Self {
+    pub(crate) fn of_nest(nest: &'n Nest<'a>, count: u32, body: &mut Body<'a>) -> Self {
         let mut names = Vec::new();
         for _ in 1..count {
             let own = |&local: &u32| Some((local, body.local(body.local_type(local)?)));
@@ -60,16 +51,16 @@ impl<'n, 'a> Copies<'n, 'a> {
     pub(crate) fn write(&self, body: &mut Body<'a>, out: &mut Vec<Operator<'a>>) {
         for (&local, &step) in &self.nest.steps {
             for copy in 0..self.count {
-                out.push(get(local));
+                out.push(local_get(local));
                 write_add(step.wrapping_mul(copy), out);
-                out.push(set_local(self.name(copy, local)));
+                out.push(local_set(self.name(copy, local)));
             }
         }
         let last = self.nest.segments.len() - 1;
         for (n, segment) in self.nest.segments.iter().enumerate() {
             match (segment, &self.nest.inner[n]) {
                 (Segment::Loop(ops), Some(inner)) => {
-                    Loop::of(self, n, inner, ops, body).write(body, out);
+                    Loop::of_copies(self, n, inner, ops, body).write(body, out);
                 }
                 (Segment::Straight(ops) | Segment::Loop(ops), _) => {
                     for copy in 0..self.count {
@@ -85,9 +76,9 @@ impl<'n, 'a> Copies<'n, 'a> {
 
     fn renamed(&self, op: &Operator<'a>, copy: u32) -> Operator<'a> {
         match *op {
-            Operator::LocalGet { local_index } => get(self.name(copy, local_index)),
-            Operator::LocalSet { local_index } => set_local(self.name(copy, local_index)),
-            Operator::LocalTee { local_index } => tee(self.name(copy, local_index)),
+            Operator::LocalGet { local_index } => local_get(self.name(copy, local_index)),
+            Operator::LocalSet { local_index } => local_set(self.name(copy, local_index)),
+            Operator::LocalTee { local_index } => local_tee(self.name(copy, local_index)),
             ref op => op.clone(),
         }
     }
@@ -111,7 +102,7 @@ struct Loop<'n, 'a> {
 }
 
 impl<'n, 'a> Loop<'n, 'a> {
-    fn of(
+    fn of_copies(
         copies: &'n Copies<'n, 'a>,
         segment: usize,
         inner: &'n Inner,
@@ -153,23 +144,23 @@ impl<'n, 'a> Loop<'n, 'a> {
         let moves = |local: &u32| inner.steps.get(local).copied().flatten();
         for &local in inner.shared.keys() {
             if let Some(step) = moves(&local).filter(|step| *step != 0) {
-                out.push(get(copies.name(0, local)));
+                out.push(local_get(copies.name(0, local)));
                 write_add(step, out);
-                out.push(set_local(copies.name(0, local)));
+                out.push(local_set(copies.name(0, local)));
             }
         }
         out.extend([Operator::BrIf { relative_depth: 0 }, Operator::End]);
         for (&local, &delta) in &inner.shared {
             let moved = moves(&local).is_some_and(|step| step != 0);
             for copy in (1..copies.count).filter(|_| moved) {
-                out.push(get(copies.name(0, local)));
+                out.push(local_get(copies.name(0, local)));
                 write_add(delta.wrapping_mul(copy), out);
-                out.push(set_local(copies.name(copy, local)));
+                out.push(local_set(copies.name(copy, local)));
             }
         }
         self.write_unpacking(&set, out);
         for (address, value, store) in self.sunk {
-            out.extend([get(address), get(value), store]);
+            out.extend([local_get(address), local_get(value), store]);
         }
     }
 
@@ -192,11 +183,11 @@ impl<'n, 'a> Loop<'n, 'a> {
                 vectors.insert(local, vector);
                 let [even, odd] = self.pair(strand, local);
                 if !own || self.inner.live_in.contains(&local) {
-                    out.extend([get(even), Operator::F64x2Splat]);
+                    out.extend([local_get(even), Operator::F64x2Splat]);
                     if even != odd {
-                        out.extend([get(odd), Operator::F64x2ReplaceLane { lane: 1 }]);
+                        out.extend([local_get(odd), Operator::F64x2ReplaceLane { lane: 1 }]);
                     }
-                    out.push(set_local(vector));
+                    out.push(local_set(vector));
                 }
             }
             self.vectors.push(vectors);
@@ -209,9 +200,9 @@ impl<'n, 'a> Loop<'n, 'a> {
         for (strand, vectors) in (0..).zip(&self.vectors) {
             for &local in set {
                 for (lane, copy) in (0..).zip(self.pair(strand, local)) {
-                    let vector = get(vectors[&local]);
+                    let vector = local_get(vectors[&local]);
                     let extract = Operator::F64x2ExtractLane { lane };
-                    out.extend([vector, extract, set_local(copy)]);
+                    out.extend([vector, extract, local_set(copy)]);
                 }
             }
         }
@@ -235,7 +226,7 @@ impl<'n, 'a> Loop<'n, 'a> {
         };
         let loads: Vec<Made<'_>> = self.turn.iter().filter(invariant).copied().collect();
         for load in loads {
-            if self.known.iter().any(|(known, _)| known.is(&load)) {
+            if self.known.iter().any(|(known, _)| known.is_same(&load)) {
                 continue;
             }
             let op = &self.ops[load.access.at];
@@ -254,7 +245,7 @@ impl<'n, 'a> Loop<'n, 'a> {
                 ..memarg
             };
             let local = body.local(ty);
-            out.extend([crate::sum::with_offset(&op, memarg), set_local(local)]);
+            out.extend([crate::sum::with_offset(&op, memarg), local_set(local)]);
             self.known.push((load, local));
         }
     }
@@ -283,27 +274,27 @@ impl<'n, 'a> Loop<'n, 'a> {
         for op in self.ops {
             match *op {
                 Operator::LocalGet { local_index } if vectors.contains_key(&local_index) => {
-                    out.push(get(vectors[&local_index]));
+                    out.push(local_get(vectors[&local_index]));
                 }
                 Operator::LocalSet { local_index } if vectors.contains_key(&local_index) => {
-                    out.push(set_local(vectors[&local_index]));
+                    out.push(local_set(vectors[&local_index]));
                 }
                 Operator::LocalTee { local_index } if vectors.contains_key(&local_index) => {
-                    out.push(tee(vectors[&local_index]));
+                    out.push(local_tee(vectors[&local_index]));
                 }
                 Operator::LocalGet { local_index: local } => match self.inner.shared.get(&local) {
-                    _ if temporary.contains_key(&local) => out.push(get(temporary[&local])),
+                    _ if temporary.contains_key(&local) => out.push(local_get(temporary[&local])),
                     Some(delta) => {
-                        out.push(get(copies.name(0, local)));
+                        out.push(local_get(copies.name(0, local)));
                         write_add(delta.wrapping_mul(copy), out);
                     }
-                    None => out.push(get(copies.name(copy, local))),
+                    None => out.push(local_get(copies.name(copy, local))),
                 },
                 Operator::LocalSet { local_index: local } => {
-                    out.push(set_local(self.target(local, copy, &mut temporary, body)));
+                    out.push(local_set(self.target(local, copy, &mut temporary, body)));
                 }
                 Operator::LocalTee { local_index: local } => {
-                    out.push(tee(self.target(local, copy, &mut temporary, body)));
+                    out.push(local_tee(self.target(local, copy, &mut temporary, body)));
                 }
                 ref op if accessed(op).is_some() => {
                     self.write_access(next, op, body, out);
@@ -343,12 +334,12 @@ impl<'n, 'a> Loop<'n, 'a> {
         let made = self.turn[at];
         let (op, ty) = self.access(made.access, op);
         if !made.access.stores {
-            let known = self.known.iter().find(|(known, _)| known.is(&made));
+            let known = self.known.iter().find(|(known, _)| known.is_same(&made));
             if let Some(&(_, local)) = known {
-                out.extend([Operator::Drop, get(local)]);
+                out.extend([Operator::Drop, local_get(local)]);
             } else {
                 let local = body.local(ty);
-                out.extend([op, tee(local)]);
+                out.extend([op, local_tee(local)]);
                 self.known.push((made, local));
             }
             return;
@@ -356,11 +347,11 @@ impl<'n, 'a> Loop<'n, 'a> {
         let value = body.local(ty);
         let sigma = self.copies.nest.streams[made.access.stream].sigma;
         match fate(&self.turn, at, sigma) {
-            Fate::Made => out.extend([tee(value), op]),
-            Fate::Overwritten => out.extend([set_local(value), Operator::Drop]),
+            Fate::Made => out.extend([local_tee(value), op]),
+            Fate::Overwritten => out.extend([local_set(value), Operator::Drop]),
             Fate::Sunk => {
                 let address = body.local(ValType::I32);
-                out.extend([set_local(value), set_local(address)]);
+                out.extend([local_set(value), local_set(address)]);
                 self.sunk.push((address, value, op));
             }
         }

@@ -10,12 +10,15 @@
 //! Nothing of it can be observed. The first turn runs as it was, so the addresses at hand lie inside the memory;
 //! a later turn accesses all it did, except what was accessed already and not stored to since.
 
-use wasmparser::{BlockType, MemArg, Operator, ValType};
+mod write;
 
-use crate::body::{Body, Edits};
+use wasmparser::{MemArg, Operator};
+
+use crate::body::Body;
+use crate::operators::{computes, locals_set_by};
 use crate::stack::{self, Top};
-use crate::sum::{Sum, Values, access};
-use crate::unroll::{innermost, moved, only_test};
+use crate::sum::{Steps, Sum, Values, access};
+use crate::unroll::{innermost, only_test};
 
 const VECTOR_BYTES: u32 = 16;
 /// The longest stride, in vectors.
@@ -33,7 +36,7 @@ pub(crate) fn carry(body: &mut Body<'_>) -> usize {
         let carried = innermost(&old, at).and_then(|end| {
             let inside = &old[at + 1..end];
             let test = only_test(inside)?;
-            let plan = Plan::of(&inside[..test])?;
+            let plan = Plan::of_turn(&inside[..test])?;
             saved += plan.write(body, &mut new, inside, test);
             Some(end + 1)
         });
@@ -62,21 +65,17 @@ struct Access {
 struct Turn {
     vectors: Vec<Access>,
     stores: Vec<Access>,
-    /// By how much each local that is set has changed at the end; none if not by a constant.
-    steps: Vec<(u32, Option<u32>)>,
+    steps: Steps,
 }
 
 impl Turn {
     /// None if it does something else than compute, load and store.
-    fn of(ops: &[Operator<'_>]) -> Option<Self> {
+    fn of_operators(ops: &[Operator<'_>]) -> Option<Self> {
         let mut values = Values::at_entry();
         let mut top: Top<Sum> = Top::new();
-        let (mut vectors, mut stores, mut set) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut vectors, mut stores) = (Vec::new(), Vec::new());
         for (at, op) in ops.iter().enumerate() {
             let (takes, leaves) = stack::effect(op)?;
-            if let Operator::LocalSet { local_index } | Operator::LocalTee { local_index } = op {
-                set.push(*local_index);
-            }
             if let Some((memarg, above)) = access(op) {
                 let base = top.peek(above)?.clone();
                 let mut place = base.clone();
@@ -103,68 +102,13 @@ impl Turn {
                 top.push(sum.take().unwrap_or_else(|| values.unknown()));
             }
         }
-        set.sort_unstable();
-        set.dedup();
-        let step = |local: u32| {
-            let grown = values.local(local).minus(&Values::at_entry().local(local));
-            (local, grown.terms.is_empty().then_some(grown.constant))
-        };
-        let steps = set.into_iter().map(step).collect();
         Some(Self {
             vectors,
             stores,
-            steps,
+            steps: values.steps(&locals_set_by(ops)),
         })
     }
-
-    /// By how much `sum` grows from turn to turn, if by a constant.
-    fn stride(&self, sum: &Sum) -> Option<u32> {
-        let mut stride = 0_u32;
-        for &(id, factor) in &sum.terms {
-            let local = Values::entry_local(id)?;
-            if let Some((_, step)) = self.steps.iter().find(|step| step.0 == local) {
-                stride = stride.wrapping_add(factor.wrapping_mul((*step)?));
-            }
-        }
-        Some(stride)
-    }
 }
-
-/// Whether `op`, which is no access that [`access`] knows, only computes.
-pub(crate) fn computes(op: &Operator<'_>, leaves: usize) -> bool {
-    match op {
-        Operator::Nop
-        | Operator::Drop
-        | Operator::LocalSet { .. }
-        | Operator::LocalGet { .. }
-        | Operator::LocalTee { .. } => true,
-        Operator::MemoryGrow { .. } => false,
-        // What writes to a memory, a table or a global leaves nothing, but for atomic operators.
-        op => leaves == 1 && is_plain(op),
-    }
-}
-
-macro_rules! define_is_plain {
-    ($(@$proposal:ident $op:ident $({ $($payload:tt)* })? => $visit:ident ($($ann:tt)*))*) => {
-        /// Whether `op` belongs to the parts of Wasm that have neither threads nor references.
-        fn is_plain(op: &Operator<'_>) -> bool {
-            let proposal = match op {
-                $(Operator::$op { .. } => stringify!($proposal),)*
-                _ => "",
-            };
-            ["mvp", "sign_extension", "saturating_float_to_int", "simd", "relaxed_simd"].contains(&proposal)
-        }
-
-        /// Whether `op` has a memory operand.
-        pub(crate) fn has_memory_operand(op: &Operator<'_>) -> bool {
-            match op {
-                $(Operator::$op { .. } => stringify!($($($payload)*)?).contains("memarg"),)*
-                _ => false,
-            }
-        }
-    };
-}
-wasmparser::for_each_operator!(define_is_plain);
 
 /// Vectors whose places differ by constants.
 struct Group {
@@ -212,8 +156,8 @@ struct Plan {
 
 impl Plan {
     /// None if there is nothing to be gained.
-    fn of(ops: &[Operator<'_>]) -> Option<Self> {
-        let turn = Turn::of(ops)?;
+    fn of_turn(ops: &[Operator<'_>]) -> Option<Self> {
+        let turn = Turn::of_operators(ops)?;
         let mut plan = Self {
             groups: Vec::new(),
             checks: Vec::new(),
@@ -255,7 +199,7 @@ impl Turn {
     /// A group of `members`, which are sorted by their places; none if nothing can be carried.
     fn group(&self, members: &[usize]) -> Option<Group> {
         let place = |i: usize| &self.vectors[i].place;
-        let stride = self.stride(place(members[0]))?;
+        let stride = place(members[0]).stride(&self.steps)?;
         if stride == 0 || stride % VECTOR_BYTES != 0 || stride / VECTOR_BYTES > MOST_VECTORS {
             return None;
         }
@@ -308,7 +252,7 @@ impl Turn {
             // From the oldest byte that is kept to the store.
             let mut distance = store.place.clone().minus(newest);
             distance.constant = distance.constant.wrapping_add(group.stride);
-            if self.stride(&distance) != Some(0) {
+            if distance.stride(&self.steps) != Some(0) {
                 return None;
             }
             let (least, most) = (group.stride + VECTOR_BYTES, u32::MAX - VECTOR_BYTES + 1);
@@ -320,126 +264,4 @@ impl Turn {
         }
         Some(checks)
     }
-}
-
-impl Plan {
-    /// Writes the loop in both forms; returns how many loads are saved.
-    fn write<'a>(
-        &self,
-        body: &mut Body<'a>,
-        new: &mut Vec<Operator<'a>>,
-        inside: &[Operator<'a>],
-        test: usize,
-    ) -> usize {
-        let turn = &inside[..test];
-        let (mut first, mut later) = (Edits::default(), Edits::default());
-        let mut renew = Vec::new();
-        for group in &self.groups {
-            let local_index = body.local(ValType::V128);
-            let newest = self.turn.vectors[group.leaders[0]].at;
-            first.after(newest, vec![Operator::LocalTee { local_index }]);
-            let now = self.turn.derive(body, &mut later, group, local_index);
-            let newest = Operator::LocalGet { local_index: now };
-            renew.extend([newest, Operator::LocalSet { local_index }]);
-        }
-        let blockty = BlockType::Empty;
-        let block = || Operator::Block { blockty };
-        let branch = |relative_depth| Operator::BrIf { relative_depth };
-        new.extend([block(), block()]);
-        for check in &self.checks {
-            write_check(new, check);
-            new.push(branch(0));
-        }
-        new.extend(first.applied_to(turn.to_vec()));
-        new.extend([Operator::I32Eqz, branch(1), Operator::Loop { blockty }]);
-        new.extend(later.applied_to(turn.to_vec()));
-        new.extend(renew);
-        new.extend([branch(0), Operator::End]);
-        new.extend([Operator::Br { relative_depth: 1 }, Operator::End]);
-        new.push(Operator::Loop { blockty });
-        new.extend(turn.iter().cloned());
-        new.extend([branch(0), Operator::End, Operator::End]);
-        new.extend(inside[test + 1..].iter().map(|op| moved(op, 0, -1)));
-        self.groups.iter().map(|group| group.derived.len()).sum()
-    }
-}
-
-impl Turn {
-    /// Has the loads of `group` made by its leaders alone, where `last` holds what the last turn loaded;
-    /// returns the local that holds the newest vector.
-    fn derive(&self, body: &mut Body<'_>, edits: &mut Edits<'_>, group: &Group, last: u32) -> u32 {
-        let now: Vec<u32> = group
-            .leaders
-            .iter()
-            .map(|_| body.local(ValType::V128))
-            .collect();
-        let get = |source: Option<usize>| Operator::LocalGet {
-            local_index: source.map_or(last, |n| now[n]),
-        };
-        for (n, &leader) in group.leaders.iter().enumerate() {
-            let at = self.vectors[leader].at;
-            if group.needed_at(&self.vectors, n) == at {
-                let local_index = now[n];
-                edits.after(at, vec![Operator::LocalTee { local_index }]);
-            } else {
-                edits.replace(at, vec![Operator::Drop, get(Some(n))]);
-            }
-        }
-        for &(i, byte) in &group.derived {
-            let user = &self.vectors[i];
-            let early: Vec<usize> = (0..group.leaders.len())
-                .filter(|&n| self.vectors[group.leaders[n]].at > user.at)
-                .filter(|&n| group.needed_at(&self.vectors, n) == user.at)
-                .collect();
-            let mut ops = vec![Operator::Drop];
-            if !early.is_empty() {
-                let address = body.local(ValType::I32);
-                ops = vec![Operator::LocalSet {
-                    local_index: address,
-                }];
-                for n in early {
-                    let leader = &self.vectors[group.leaders[n]];
-                    let further = leader.base.constant.wrapping_sub(user.base.constant);
-                    let memarg = MemArg {
-                        offset: leader.memarg.offset + u64::from(further),
-                        ..leader.memarg
-                    };
-                    ops.extend([
-                        Operator::LocalGet {
-                            local_index: address,
-                        },
-                        Operator::V128Load { memarg },
-                        Operator::LocalSet {
-                            local_index: now[n],
-                        },
-                    ]);
-                }
-            }
-            let (first, second) = group.sources(byte);
-            ops.push(get(first));
-            if second.is_some() {
-                let lanes = std::array::from_fn(|lane| (byte % VECTOR_BYTES) as u8 + lane as u8);
-                ops.extend([get(second), Operator::I8x16Shuffle { lanes }]);
-            }
-            edits.replace(user.at, ops);
-        }
-        now[0]
-    }
-}
-
-/// Leaves 1 where the sum does not lie in `least..=most`.
-fn write_check(new: &mut Vec<Operator<'_>>, (sum, least, most): &(Sum, u32, u32)) {
-    let constant = |value: u32| Operator::I32Const {
-        value: value.cast_signed(),
-    };
-    new.push(constant(sum.constant.wrapping_sub(*least)));
-    for &(local_index, factor) in &sum.terms {
-        new.extend([
-            Operator::LocalGet { local_index },
-            constant(factor),
-            Operator::I32Mul,
-            Operator::I32Add,
-        ]);
-    }
-    new.extend([constant(most - least), Operator::I32GtU]);
 }

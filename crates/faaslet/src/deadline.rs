@@ -21,16 +21,17 @@
 //! compiles them ([`bulk`](crate::bulk)). What is left are functions without a loop: the first use of a table's element, and, on a CPU
 //! that lacks the instruction, roundings and multiply-adds; between them lies code of the program, which a poke meets.
 
+pub(crate) mod code;
+pub(crate) mod fault;
+mod watch;
+
 use std::cell::Cell;
-use std::ops::Range;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use futures_util::task::AtomicWaker;
 use libc::{c_int, c_void, siginfo_t, ucontext_t};
 use measure_core::base::clock::now_ns;
 use measure_core::base::interrupt;
@@ -40,11 +41,12 @@ use second_engine::abi::Status;
 use slab::Slab;
 use wasmtime::{Engine, EngineWeak, Module};
 
-use crate::error::{Stop, WatcherError};
-use crate::escape::Escape;
-use crate::library;
+pub(crate) use self::code::Code;
+use self::code::{TRAP_WASM, functions, trap_in};
+use self::watch::LATE;
+pub(crate) use self::watch::Watch;
+use crate::error::WatcherError;
 use crate::registers;
-use crate::trace::Trace;
 
 /// Ignored where nobody handles it, and rarely used for what it was meant for: out-of-band data on a socket.
 const POKE: Signal = Signal::SIGURG;
@@ -54,174 +56,6 @@ const GRACE: Duration = Duration::from_millis(50);
 
 /// How often a late start is poked until it has ended.
 const RETRY: Duration = Duration::from_millis(1);
-
-/// Deadline of a start that was found late, whatever it was before.
-const LATE: u64 = 0;
-
-/// `(module (func unreachable))`
-const TRAP_WASM: &[u8] =
-    b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x05\x01\x03\0\0\x0b";
-
-/// Where a program's own functions lie, and where to go on instead.
-#[derive(Default)]
-pub(crate) struct Code {
-    /// Sorted; functions next to each other are one range.
-    functions: Vec<Range<usize>>,
-    trap_pc: usize,
-    /// Its module and the one that traps, which must stay where they are.
-    modules: Vec<Module>,
-}
-
-impl Code {
-    /// The program's module.
-    pub(crate) fn module(&self) -> Option<&Module> {
-        self.modules.first()
-    }
-
-    pub(crate) fn contains(&self, pc: usize) -> bool {
-        let after = self.functions.partition_point(|range| range.start <= pc);
-        after > 0 && pc < self.functions[after - 1].end
-    }
-}
-
-/// Functions of `module` in memory. Its trampolines, which lie between them and the host, are not among them.
-fn functions(module: &Module) -> Vec<Range<usize>> {
-    let base = module.text().as_ptr().addr();
-    let mut ranges: Vec<Range<usize>> = module
-        .functions()
-        .map(|function| base + function.offset..base + function.offset + function.len)
-        .collect();
-    ranges.sort_unstable_by_key(|range| range.start);
-    ranges.dedup_by(|next, range| {
-        // What lies between is padding: no trampoline is as short.
-        let adjacent = next.start - range.end < 16;
-        if adjacent {
-            range.end = next.end;
-        }
-        adjacent
-    });
-    ranges
-}
-
-/// One start and its deadline.
-pub(crate) struct Watch {
-    pub(crate) code: Arc<Code>,
-    limit_ns: u64,
-    /// By `CLOCK_MONOTONIC`; [`LATE`] once the watcher has found it passed.
-    deadline_ns: AtomicU64,
-    missed: AtomicBool,
-    /// Where a library that runs can be left.
-    escape: AtomicPtr<Escape>,
-    /// The frames of the program lie below this address.
-    stack_top: AtomicUsize,
-    /// Where it trapped.
-    pub(crate) trace: Trace,
-    /// Of a component: what it waits by.
-    waker: Option<Box<AtomicWaker>>,
-}
-
-impl Watch {
-    /// `run` runs a library that can be left by `escape`.
-    pub(crate) fn escapable<T>(&self, escape: &Escape, run: impl FnOnce() -> T) -> T {
-        self.escape
-            .store(ptr::from_ref(escape).cast_mut(), Ordering::Relaxed);
-        let result = run();
-        self.escape.store(ptr::null_mut(), Ordering::Relaxed);
-        result
-    }
-
-    fn escape(&self) -> Option<&Escape> {
-        // SAFETY: it is there as long as `escapable` runs, on the one thread that asks.
-        unsafe { self.escape.load(Ordering::Relaxed).as_ref() }
-    }
-
-    /// Time spent in `blocked` does not count, and after it the limit begins anew.
-    ///
-    /// # Errors
-    /// It is late before.
-    pub(crate) fn pause<T>(&self, blocked: impl FnOnce() -> T) -> Result<T, Stop> {
-        let now = now_ns();
-        let relaxed = Ordering::Relaxed;
-        self.deadline_ns
-            .fetch_update(relaxed, relaxed, |ns| (ns > now).then_some(u64::MAX))
-            .map_err(|_| Stop::Deadline)?;
-        let result = blocked();
-        self.begin();
-        Ok(result)
-    }
-
-    /// As long as what is returned is kept, time does not count; after it the limit goes on where it was. What is late stays so.
-    pub(crate) fn paused(&self) -> Paused<'_> {
-        let remaining_ns = self.remaining().as_nanos();
-        let relaxed = Ordering::Relaxed;
-        // Unless it is late; and one of two at once ends for both.
-        let pause = |ns| (ns != LATE && ns != u64::MAX).then_some(u64::MAX);
-        let paused = self.deadline_ns.fetch_update(relaxed, relaxed, pause);
-        Paused {
-            watch: self,
-            remaining_ns: paused.ok().and_then(|_| u64::try_from(remaining_ns).ok()),
-        }
-    }
-
-    /// Has whoever waits in a component be woken by `waker` when it is late.
-    pub(crate) fn wake_by(&self, waker: &Waker) {
-        if let Some(own) = &self.waker {
-            own.register(waker);
-        }
-    }
-
-    /// Whether its program was ended because of it.
-    pub(crate) fn missed(&self) -> bool {
-        self.missed.load(Ordering::Relaxed)
-    }
-
-    /// Whether its program is to be ended at the next chance.
-    pub(crate) fn is_late(&self) -> bool {
-        self.deadline_ns.load(Ordering::Relaxed) == LATE
-    }
-
-    /// What a call to the host asks before it returns to its program.
-    ///
-    /// # Errors
-    /// It must not return there.
-    pub(crate) fn in_time(&self) -> Result<(), Stop> {
-        if self.is_late() {
-            Err(Stop::Deadline)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// How long it may go on.
-    pub(crate) fn remaining(&self) -> Duration {
-        let deadline_ns = self.deadline_ns.load(Ordering::Relaxed);
-        Duration::from_nanos(deadline_ns.saturating_sub(now_ns()))
-    }
-
-    fn begin(&self) {
-        let deadline_ns = now_ns().saturating_add(self.limit_ns);
-        self.deadline_ns.store(deadline_ns, Ordering::Relaxed);
-    }
-}
-
-/// Until this is dropped, time does not count.
-pub(crate) struct Paused<'a> {
-    watch: &'a Watch,
-    /// What was left, if it was not late.
-    remaining_ns: Option<u64>,
-}
-
-impl Drop for Paused<'_> {
-    fn drop(&mut self) {
-        let Some(remaining_ns) = self.remaining_ns else {
-            return;
-        };
-        let relaxed = Ordering::Relaxed;
-        let go_on = |ns| (ns != LATE).then(|| now_ns().saturating_add(remaining_ns));
-        // Late meanwhile: only a signal to the process can be why.
-        let _ = self.watch.deadline_ns.fetch_update(relaxed, relaxed, go_on);
-    }
-}
 
 thread_local! {
     /// The start that runs on this thread. Without a destructor, hence no more than a load for the handler.
@@ -348,28 +182,12 @@ impl Deadlines {
 
     /// A start of `code` that may take `limit` from when it [runs](Self::keep).
     pub(crate) fn watch(code: &Arc<Code>, limit: Duration) -> Arc<Watch> {
-        Arc::new(Self::new_watch(code, limit))
+        Arc::new(Watch::of_code(code, limit, None))
     }
 
     /// The same of a component, whose code asks by itself and which is woken where it waits.
     pub(crate) fn watch_component(code: &Arc<Code>, limit: Duration) -> Arc<Watch> {
-        Arc::new(Watch {
-            waker: Some(Box::default()),
-            ..Self::new_watch(code, limit)
-        })
-    }
-
-    fn new_watch(code: &Arc<Code>, limit: Duration) -> Watch {
-        Watch {
-            code: code.clone(),
-            limit_ns: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX),
-            deadline_ns: AtomicU64::new(u64::MAX),
-            missed: AtomicBool::new(false),
-            escape: AtomicPtr::default(),
-            stack_top: AtomicUsize::new(0),
-            trace: Trace::default(),
-            waker: None,
-        }
+        Arc::new(Watch::of_code(code, limit, Some(Box::default())))
     }
 
     /// Keeps the deadline of a start that runs on this thread, from now until the result is dropped.
@@ -433,46 +251,4 @@ extern "C" fn poked(_: c_int, _: *mut siginfo_t, context: *mut c_void) {
         watch.missed.store(true, Ordering::Relaxed);
         registers::set_pc(context, watch.code.trap_pc);
     }
-}
-
-/// A fault on this thread, told by the engine's handler before it looks at it: whether it was a library's, which then ends
-/// with a trap. Of one in a program's functions it keeps where it was.
-///
-/// # Safety
-/// `info` and `context` are those of the handler of a signal that this thread caused.
-pub(crate) unsafe fn faulted(
-    signal: c_int,
-    info: *const siginfo_t,
-    context: *const c_void,
-) -> bool {
-    // SAFETY: where it is not null it is the start that runs on this thread, which cannot end meanwhile.
-    let Some(watch) = (unsafe { CURRENT.get().as_ref() }) else {
-        return false;
-    };
-    // SAFETY: the kernel passes the handler what it will restore, the handler's alone.
-    let context = unsafe { &mut *context.cast_mut().cast::<ucontext_t>() };
-    if let Some(escape) = watch.escape() {
-        // SAFETY: as the caller vouches for.
-        return unsafe { library::fault(escape, signal, info, context) };
-    }
-    let code = &watch.code;
-    if code.contains(registers::pc(context)) {
-        let top = watch.stack_top.load(Ordering::Relaxed);
-        // SAFETY: the fault is at a trap of the program's own, below the frame that called it.
-        unsafe { watch.trace.take(context, top, |pc| code.contains(pc)) };
-    }
-    false
-}
-
-/// The trapping instruction of the function `stub`: `ud2`, or `udf` with the engine's mark.
-fn trap_in(module: &Module, stub: &Range<usize>) -> Option<usize> {
-    let trap: &[u8] = if cfg!(target_arch = "x86_64") {
-        &[0x0f, 0x0b]
-    } else {
-        &[0x1f, 0xc1, 0, 0]
-    };
-    let offset = stub.start - module.text().as_ptr().addr();
-    let code = module.text().get(offset..offset + stub.len())?;
-    let at = code.windows(trap.len()).position(|bytes| bytes == trap)?;
-    Some(stub.start + at)
 }

@@ -13,7 +13,7 @@ use wasmtime::{
 };
 
 use crate::budget::Budget;
-use crate::deadline::{self, Code, Deadlines, Watch, Watched};
+use crate::deadline::{Code, Deadlines, Watch, Watched, fault};
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, ProcExit, SetupError, StartError, Stop};
 use crate::files::descriptors::Descriptors;
@@ -206,9 +206,7 @@ impl Program {
         store.limiter(|host| host);
         // SAFETY: the handler looks at what this thread runs; where it is a library, it changes where it goes on.
         unsafe {
-            store.set_signal_handler(|signal, info, context| {
-                deadline::faulted(signal, info, context)
-            })
+            store.set_signal_handler(|signal, info, context| fault::faulted(signal, info, context))
         };
         Ok(store)
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::ucontext_t;
 
-use crate::deadline::Code;
+use crate::deadline::code::Code;
 use crate::registers;
 
 /// So many frames are named.

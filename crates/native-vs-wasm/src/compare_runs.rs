@@ -113,26 +113,14 @@ fn both(first: &Comparison, second: &Comparison, margin: f64) -> Result<TwoRuns,
         let [first, second] = columns.map(|names| some_of(&names));
         return Err(Foreign::Columns { first, second });
     }
-    let (mut notes, mut rows) = (Vec::new(), Vec::new());
-    for (info, which) in sides.into_iter().zip(["first", "second"]) {
-        notes.extend(
-            info.ended
-                .iter()
-                .map(|how| format!("the {which} run {how}")),
-        );
-    }
-    for (names, what) in [(&benchmarks, "benchmarks"), (&columns, "columns")] {
-        for (mine, other, which) in [(0, 1, "first"), (1, 0, "second")] {
-            let only = names[mine]
-                .iter()
-                .filter(|name| !names[other].contains(name));
-            let only: Vec<&str> = only.copied().collect();
-            if !only.is_empty() {
-                let only = some_of(&only);
-                notes.push(format!("{what} of the {which} run alone: {only}"));
-            }
-        }
-    }
+    let mut notes: Vec<String> = sides
+        .iter()
+        .zip(["first", "second"])
+        .filter_map(|(info, which)| Some(format!("the {which} run {}", info.ended.as_ref()?)))
+        .collect();
+    notes.extend(of_one_alone("benchmarks", &benchmarks));
+    notes.extend(of_one_alone("columns", &columns));
+    let mut rows = Vec::new();
     for benchmark in &first.info.benchmarks {
         let Some(other) = second
             .info
@@ -165,6 +153,17 @@ fn both(first: &Comparison, second: &Comparison, margin: f64) -> Result<TwoRuns,
         notes,
         rows: TwoRuns::judge(rows, margin),
     })
+}
+
+/// Which names of `what` only one of two runs has, a note for each that has some.
+fn of_one_alone(what: &str, names: &[Vec<&str>; 2]) -> Vec<String> {
+    let sides = [(0, 1, "first"), (1, 0, "second")];
+    let alone = sides.map(|(mine, other, which)| {
+        let only = names[mine].iter().copied();
+        let only: Vec<&str> = only.filter(|name| !names[other].contains(name)).collect();
+        (!only.is_empty()).then(|| format!("{what} of the {which} run alone: {}", some_of(&only)))
+    });
+    alone.into_iter().flatten().collect()
 }
 
 /// Why one benchmark in one column is not the same twice.

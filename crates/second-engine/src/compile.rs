@@ -54,8 +54,6 @@ impl Toolchain {
         let interface = Interface::read(wasm)?;
         let changes_tables = check(&interface, wasm, guard_bytes)?;
         wasmparser::validate(wasm)?;
-        let parts = Parts::read(wasm)?;
-        let lowered = with_trampolines(without_relaxed(&parts.code)?)?;
         let work = Work::beside(to)?;
         let seen = self.directories();
         let room = Room {
@@ -65,7 +63,37 @@ impl Toolchain {
             module_bytes: wasm.len() as u64,
             limit,
         };
-        let file = |name: &str| work.0.join(name);
+        let translated = self.translate(wasm, changes_tables, &room)?;
+        let objects = side_by_side(&translated.sources, |source| {
+            let object = source.with_extension("o");
+            let arguments = self.arguments(
+                &work.0,
+                translated.has_imports,
+                translated.has_relaxed,
+                source,
+                &object,
+            );
+            self.run_compiler(&arguments, &room)?;
+            Ok(object)
+        })?;
+        let library = work.0.join("library.so");
+        self.run_compiler(&self.link_arguments(&objects, &library), &room)?;
+        // Whatever the umask: a library that others can write to is not loaded.
+        fs::set_permissions(&library, Permissions::from_mode(0o755))
+            .and_then(|()| fs::rename(&library, to))
+            .map_err(SecondEngineError::file(to))
+    }
+
+    /// Makes C of `wasm`, in the directory of `room`, and what a library needs besides.
+    fn translate(
+        &self,
+        wasm: &[u8],
+        changes_tables: bool,
+        room: &Room<'_>,
+    ) -> Result<Translated, SecondEngineError> {
+        let parts = Parts::read(wasm)?;
+        let lowered = with_trampolines(without_relaxed(&parts.code)?)?;
+        let file = |name: &str| room.work.join(name);
         let write = |name: &str, bytes: &[u8]| {
             fs::write(file(name), bytes).map_err(SecondEngineError::file(file(name)))
         };
@@ -76,40 +104,22 @@ impl Toolchain {
         write("glue.c", glue(&parts, changes_tables).as_bytes())?;
         let files = wasm.len().div_ceil(FILE_BYTES).clamp(1, FILES_MAX);
         let outputs = PathBuf::from(format!("--num-outputs={files}"));
-        let (module, c, library) = (file("module.wasm"), file("module.c"), file("library.so"));
-        let name = Path::new("module");
-        let arguments = [
-            Path::new("-n"),
-            name,
-            &module,
-            Path::new("-o"),
-            &c,
-            &outputs,
-        ];
-        run("wasm2c", &self.wasm2c(), &arguments, &room)?;
-
-        let import_count = Interface::read(&lowered)?.imports.len();
-        let has_imports = import_count > 0;
-        // Those that were added are the multiply-adds. That the bytes differ would say nothing: every module is written anew.
-        let has_relaxed = import_count > parts.calls.len();
+        let (module, c) = (file("module.wasm"), file("module.c"));
+        let [name, named, to] = ["-n", "module", "-o"].map(Path::new);
+        let arguments = [name, named, &module, to, &c, &outputs];
+        run("wasm2c", &self.wasm2c(), &arguments, room)?;
         let mut sources: Vec<PathBuf> = match files {
             1 => vec![c],
             n => (0..n).map(|i| file(&format!("module_{i}.c"))).collect(),
         };
         sources.extend(["glue.c", "library.c", "bytes.c"].map(file));
-        let objects = side_by_side(&sources, |source| {
-            let object = work
-                .0
-                .join(source.with_extension("o").file_name().unwrap_or_default());
-            let arguments = self.arguments(&work.0, has_imports, has_relaxed, source, &object);
-            self.run_compiler(&arguments, &room)?;
-            Ok(object)
-        })?;
-        self.run_compiler(&self.link_arguments(&objects, &library), &room)?;
-        // Whatever the umask: a library that others can write to is not loaded.
-        fs::set_permissions(&library, Permissions::from_mode(0o755))
-            .and_then(|()| fs::rename(&library, to))
-            .map_err(SecondEngineError::file(to))
+        let import_count = Interface::read(&lowered)?.imports.len();
+        Ok(Translated {
+            sources,
+            has_imports: import_count > 0,
+            // Those that were added are the multiply-adds. That the bytes differ would say nothing: every module is written anew.
+            has_relaxed: import_count > parts.calls.len(),
+        })
     }
 
     fn run_compiler(
@@ -120,6 +130,13 @@ impl Toolchain {
         let arguments: Vec<&Path> = arguments.iter().map(PathBuf::as_path).collect();
         run("the C compiler", self.compiler(), &arguments, room)
     }
+}
+
+/// A module as C.
+struct Translated {
+    sources: Vec<PathBuf>,
+    has_imports: bool,
+    has_relaxed: bool,
 }
 
 /// `work` on each item, as many at once as there are processors; the results in the order of the items.

@@ -110,24 +110,10 @@ async fn hear(api: &Api, id: &str, question: Question<'_>) -> Result<Heard, ApiE
             }),
         }
     };
-    let ended = {
-        let streams = async {
-            tokio::join!(write, read);
-        };
-        tokio::pin!(streams, wait);
-        let mut all_read = false;
-        let ended = loop {
-            tokio::select! {
-                () = &mut streams, if !all_read => all_read = true,
-                ended = &mut wait => break ended,
-            }
-        };
-        if !all_read {
-            // What it has left running may hold its output for ever.
-            let _ = tokio::time::timeout(GRACE, &mut streams).await;
-        }
-        ended
+    let streams = async {
+        tokio::join!(write, read);
     };
+    let ended = until_ended(streams, wait).await;
     let files = match (question.output_at, &ended) {
         (Some(at), Ok(()) | Err(StartError::ExitCode { .. })) => files_at(api, id, at).await?,
         _ => BTreeMap::new(),
@@ -138,6 +124,23 @@ async fn hear(api: &Api, id: &str, question: Question<'_>) -> Result<Heard, ApiE
         said: one_line(&String::from_utf8_lossy(&stderr), SAID_CHARS),
         files,
     })
+}
+
+/// What `wait` ends with, `streams` carried on beside it and, where they have not ended by then, a little longer.
+async fn until_ended<T>(streams: impl Future<Output = ()>, wait: impl Future<Output = T>) -> T {
+    tokio::pin!(streams, wait);
+    let mut all_read = false;
+    let ended = loop {
+        tokio::select! {
+            () = &mut streams, if !all_read => all_read = true,
+            ended = &mut wait => break ended,
+        }
+    };
+    if !all_read {
+        // What it has left running may hold its output for ever.
+        let _ = tokio::time::timeout(GRACE, &mut streams).await;
+    }
+    ended
 }
 
 /// What lies below `at` in a container that has ended.

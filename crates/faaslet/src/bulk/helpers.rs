@@ -76,6 +76,14 @@ fn piece(code: &mut InstructionSink<'_>) {
     code.local_get(PIECE);
 }
 
+fn vector(code: &mut InstructionSink<'_>) {
+    code.i32_const(VECTOR_BYTES);
+}
+
+fn byte(code: &mut InstructionSink<'_>) {
+    code.i32_const(1);
+}
+
 /// Whether a copy may go upwards: it does not overwrite what it has yet to read.
 fn upwards(code: &mut InstructionSink<'_>) {
     code.local_get(TO).local_get(FROM).i32_sub();
@@ -101,9 +109,6 @@ pub(super) fn copy(pieces: u32) -> Function {
     while_left(&mut code, VECTOR_BYTES, |code| {
         code.local_get(TO).local_get(FROM).v128_load(BYTES);
         code.v128_store(BYTES);
-        let vector = |code: &mut InstructionSink<'_>| {
-            code.i32_const(VECTOR_BYTES);
-        };
         step(code, TO, vector, true);
         step(code, FROM, vector, true);
         step(code, LEFT, vector, false);
@@ -111,9 +116,6 @@ pub(super) fn copy(pieces: u32) -> Function {
     while_left(&mut code, 1, |code| {
         code.local_get(TO).local_get(FROM).i32_load8_u(BYTES);
         code.i32_store8(BYTES);
-        let byte = |code: &mut InstructionSink<'_>| {
-            code.i32_const(1);
-        };
         step(code, TO, byte, true);
         step(code, FROM, byte, true);
         step(code, LEFT, byte, false);
@@ -123,27 +125,13 @@ pub(super) fn copy(pieces: u32) -> Function {
         code.local_get(local).local_get(LEFT).i32_add();
     };
     while_left(&mut code, VECTOR_BYTES, |code| {
-        step(
-            code,
-            LEFT,
-            |code| {
-                code.i32_const(VECTOR_BYTES);
-            },
-            false,
-        );
+        step(code, LEFT, vector, false);
         at(code, TO);
         at(code, FROM);
         code.v128_load(BYTES).v128_store(BYTES);
     });
     while_left(&mut code, 1, |code| {
-        step(
-            code,
-            LEFT,
-            |code| {
-                code.i32_const(1);
-            },
-            false,
-        );
+        step(code, LEFT, byte, false);
         at(code, TO);
         at(code, FROM);
         code.i32_load8_u(BYTES).i32_store8(BYTES);
@@ -182,7 +170,7 @@ pub(super) fn copy_pieces() -> Function {
 
 /// `memory.fill`.
 pub(super) fn fill() -> Function {
-    let vector = 4;
+    let filled = 4;
     let mut function = Function::new([(1, ValType::I32), (1, ValType::V128)]);
     let mut code = function.instructions();
     beyond(&mut code, TO);
@@ -200,44 +188,16 @@ pub(super) fn fill() -> Function {
         step(code, LEFT, piece, false);
     });
     code.end();
-    code.local_get(FROM).i8x16_splat().local_set(vector);
+    code.local_get(FROM).i8x16_splat().local_set(filled);
     while_left(&mut code, VECTOR_BYTES, |code| {
-        code.local_get(TO).local_get(vector).v128_store(BYTES);
-        step(
-            code,
-            TO,
-            |code| {
-                code.i32_const(VECTOR_BYTES);
-            },
-            true,
-        );
-        step(
-            code,
-            LEFT,
-            |code| {
-                code.i32_const(VECTOR_BYTES);
-            },
-            false,
-        );
+        code.local_get(TO).local_get(filled).v128_store(BYTES);
+        step(code, TO, vector, true);
+        step(code, LEFT, vector, false);
     });
     while_left(&mut code, 1, |code| {
         code.local_get(TO).local_get(FROM).i32_store8(BYTES);
-        step(
-            code,
-            TO,
-            |code| {
-                code.i32_const(1);
-            },
-            true,
-        );
-        step(
-            code,
-            LEFT,
-            |code| {
-                code.i32_const(1);
-            },
-            false,
-        );
+        step(code, TO, byte, true);
+        step(code, LEFT, byte, false);
     });
     code.end();
     function

@@ -60,7 +60,7 @@ fn running(body: &str) -> Vec<u8> {
 }
 
 /// The same, installed in a store and loaded from there.
-fn of(engine: &FaasletEngine, body: &str, grants: Grants) -> Function {
+fn function_of(engine: &FaasletEngine, body: &str, grants: Grants) -> Function {
     installed(engine, &running(body), grants)
 }
 
@@ -80,22 +80,22 @@ fn start(function: &Function) -> Result<(), StartError> {
 fn a_component_runs_to_its_end_and_its_exit_is_told() {
     let engine = engine();
     for body in ["", "(call $exit (i32.const 0)) unreachable"] {
-        let function = of(&engine, body, Grants::default());
+        let function = function_of(&engine, body, Grants::default());
         for _ in 0..3 {
             start(&function).expect("well");
         }
     }
     for body in ["(call $fail)", "(return (i32.const 1))"] {
-        match start(&of(&engine, body, Grants::default())) {
+        match start(&function_of(&engine, body, Grants::default())) {
             Err(StartError::ExitCode { code: 1, .. }) => {}
             other => panic!("{other:?}"),
         }
     }
-    match start(&of(&engine, "unreachable", Grants::default())) {
+    match start(&function_of(&engine, "unreachable", Grants::default())) {
         Err(StartError::Trap { cause, .. }) => assert!(cause.contains("unreachable"), "{cause}"),
         other => panic!("{other:?}"),
     }
-    let deep = of(
+    let deep = function_of(
         &engine,
         "(drop (call $deep (i32.const 0)))",
         Grants::default(),
@@ -121,7 +121,7 @@ fn nothing_survives_from_one_start_to_the_next() {
             (i32.store (local.get $at) (i32.const 0x5ca1ab1e))
             (local.set $at (i32.add (local.get $at) (i32.const 4)))
             (br_if $next (i32.lt_u (local.get $at) (i32.const 196608))))";
-    let function = of(&engine(), body, Grants::default());
+    let function = function_of(&engine(), body, Grants::default());
     for _ in 0..5 {
         start(&function).expect("zeroes");
     }
@@ -151,7 +151,7 @@ fn it_has_its_grants_and_no_more() {
         ))),
         ..Grants::default()
     };
-    start(&of(&engine(), body, grants)).expect("well");
+    start(&function_of(&engine(), body, grants)).expect("well");
     assert_eq!(fs::read_to_string(&output).expect("there"), text);
 }
 
@@ -183,7 +183,7 @@ fn a_directory_is_read_only_or_writable_and_has_no_way_out() {
         (call $is (call $open (i32.const 1020) (i32.const 4) {READ}) (i32.const -32))
         (call $is (call $open (i32.const 1030) (i32.const 10) {READ}) (i32.const -32))"
     );
-    start(&of(&engine(), &reads, in_place(&dir, false))).expect("read");
+    start(&function_of(&engine(), &reads, in_place(&dir, false))).expect("read");
     let changes = format!(
         r"(local $fd i32)
         (local.set $fd (call $open (i32.const 1010) (i32.const 4) {TRUNCATE}))
@@ -191,14 +191,14 @@ fn a_directory_is_read_only_or_writable_and_has_no_way_out() {
         (call $is (call $write-file (local.get $fd) (i32.const 3000) (i32.const 3)) (i32.const 0))
         (call $is (call $mkdir (i32.const 1040) (i32.const 3)) (i32.const 0))"
     );
-    let refused = start(&of(&engine(), &changes, in_place(&dir, false)));
+    let refused = start(&function_of(&engine(), &changes, in_place(&dir, false)));
     assert!(
         matches!(refused, Err(StartError::ExitCode { .. })),
         "{refused:?}"
     );
     let file = dir.path().join("granted/file");
     assert_eq!(fs::read(&file).expect("there"), b"inside");
-    start(&of(&engine(), &changes, in_place(&dir, true))).expect("changed");
+    start(&function_of(&engine(), &changes, in_place(&dir, true))).expect("changed");
     assert_eq!(fs::read(&file).expect("there"), [0, 0, 0]);
     assert!(dir.path().join("granted/dir").is_dir());
 }
@@ -212,7 +212,7 @@ fn a_fifo_makes_nobody_wait() {
         (drop (call $open (i32.const 1000) (i32.const 4) {WRITE}))"
     );
     let begun = Instant::now();
-    start(&of(&engine(), &body, in_place(&dir, true))).expect("well");
+    start(&function_of(&engine(), &body, in_place(&dir, true))).expect("well");
     assert!(begun.elapsed() < Duration::from_secs(60), "it waited");
 }
 
@@ -227,7 +227,7 @@ fn memory_files_and_output_have_their_limits() {
         },
         ..EngineSettings::default()
     });
-    let says = |body: &str, grants: Grants| match start(&of(&engine, body, grants)) {
+    let says = |body: &str, grants: Grants| match start(&function_of(&engine, body, grants)) {
         Err(error) => error.to_string(),
         Ok(()) => panic!("it went on: {body}"),
     };
@@ -289,7 +289,7 @@ fn whatever_it_does_its_deadline_ends_it() {
         ),
     ];
     for (what, body, grants) in cases {
-        let function = of(&hasty(), body, grants);
+        let function = function_of(&hasty(), body, grants);
         for _ in 0..3 {
             match start(&function) {
                 Err(StartError::Deadline(_)) => {}
@@ -313,7 +313,7 @@ fn it_waits_for_its_input_as_long_as_that_takes() {
         stdin: Some(stdin.clone()),
         ..Grants::default()
     };
-    let function = of(&engine, body, grants);
+    let function = function_of(&engine, body, grants);
     let mut parked = Parked::park(&[function], &stdin, release, None, 5).expect("blocked");
     std::thread::sleep(Duration::from_millis(200));
     parked.release().expect("to their end");
@@ -336,7 +336,7 @@ fn what_it_writes_is_read_though_the_reader_is_slow() {
         std::thread::sleep(Duration::from_millis(50));
         read.read_to_end(&mut all).map(|_| all.len())
     });
-    let function = of(&engine(), body, grants);
+    let function = function_of(&engine(), body, grants);
     start(&function).expect("well");
     drop(function);
     assert_eq!(reader.join().expect("ended").expect("read"), 300 * 4000);

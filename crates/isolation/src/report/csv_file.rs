@@ -3,7 +3,8 @@
 use crate::catalogue::PROBES;
 use crate::cell::Cell;
 use crate::interference::Noise;
-use crate::letters::{Found as LetterFound, Letter};
+use crate::letter::Letter;
+use crate::letters::Found as LetterFound;
 use crate::record::{Found, RungFound};
 
 type Row = [String; 4];
@@ -41,52 +42,42 @@ fn verdict(rung: &str, what: &str, cell: &Cell) -> Row {
 }
 
 fn rung_rows(rung: &RungFound) -> Vec<Row> {
-    let name = &rung.rung;
+    let row = |what: &str, verdict: &str, detail: String| -> Row {
+        [
+            rung.rung.clone(),
+            what.to_owned(),
+            verdict.to_owned(),
+            detail,
+        ]
+    };
     if let Some(other) = &rung.as_rung {
-        return vec![[name.clone(), String::new(), "as".into(), other.clone()]];
+        return vec![row("", "as", other.clone())];
     }
     if let Some(why) = &rung.unavailable {
-        return vec![[
-            name.clone(),
-            String::new(),
-            "unavailable".into(),
-            why.clone(),
-        ]];
+        return vec![row("", "unavailable", why.clone())];
     }
     let cells = PROBES
         .iter()
         .filter_map(|p| Some((p.id, rung.cells.get(p.id)?)));
-    let mut rows: Vec<Row> = cells.map(|(id, cell)| verdict(name, id, cell)).collect();
+    let mut rows: Vec<Row> = cells
+        .map(|(id, cell)| verdict(&rung.rung, id, cell))
+        .collect();
     for letter in Letter::ALL {
-        let stated = letter.stated(&rung.isolation).to_owned();
         let found = match LetterFound::of_letter(letter, rung) {
             LetterFound::Isolated => "isolated",
             LetterFound::Reached(_) => "reached",
             LetterFound::Unknown => "unknown",
         };
-        rows.push([
-            name.clone(),
-            format!("letter {}", letter.letter()),
-            found.into(),
-            format!("stated: {stated}"),
-        ]);
+        let stated = format!("stated: {}", letter.stated(&rung.isolation));
+        rows.push(row(&format!("letter {}", letter.letter()), found, stated));
     }
     for process in &rung.processes {
         let detail = super::markdown::process_words(process);
-        rows.push([
-            name.clone(),
-            "process of the host".into(),
-            process.name.clone(),
-            detail,
-        ]);
+        rows.push(row("process of the host", &process.name, detail));
     }
     if let Some(passed) = rung.passed {
-        rows.push([
-            name.clone(),
-            "passes out of a worker's network".into(),
-            "number".into(),
-            super::markdown::passed_words(passed),
-        ]);
+        let detail = super::markdown::passed_words(passed);
+        rows.push(row("passes out of a worker's network", "number", detail));
     }
     for noise in Noise::ALL {
         for (percentile, q) in [("p50", 0.5), ("p99", 0.99)] {
@@ -99,7 +90,7 @@ fn rung_rows(rung: &RungFound) -> Vec<Row> {
                 "{ratio}; alone_ns {:.0}; beside_ns {:.0}",
                 worse.alone_ns, worse.beside_ns
             );
-            rows.push([name.clone(), what, "ratio".into(), detail]);
+            rows.push(row(&what, "ratio", detail));
         }
     }
     rows

@@ -196,14 +196,14 @@ fn check_keys(text: &str) -> Result<(), EntryError> {
 mod tests {
     use super::*;
 
-    fn load(text: &str) -> Result<Engines, String> {
+    fn load(text: &str) -> Result<Engines, EngineFileError> {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("engines.toml");
         fs::write(&path, text).expect("written");
         fs::write(dir.path().join("host.js"), "// a script").expect("written");
-        let told = Engines::load(Some(&path)).map_err(|e| e.to_string());
+        let told = Engines::load(Some(&path));
         if let Err(error) = &told {
-            assert!(error.contains("engines.toml"), "{error}");
+            assert!(error.to_string().contains("engines.toml"), "{error}");
         }
         told
     }
@@ -305,7 +305,7 @@ mod tests {
                 "no `script`",
             ),
         ] {
-            let error = load(&text).expect_err(&text);
+            let error = load(&text).expect_err(&text).to_string();
             assert!(error.contains(words), "{text}: {error}");
         }
         let missing = Engines::load(Some(Path::new("/nonexistent"))).expect_err("missing");

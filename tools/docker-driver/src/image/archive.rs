@@ -9,6 +9,7 @@ use bollard::query_parameters::ImportImageOptionsBuilder;
 use futures_util::TryStreamExt;
 use measure_core::base::trust;
 use measure_core::driver_kit::DriverError;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -146,44 +147,33 @@ impl Archive {
             path: path.to_owned(),
             source,
         };
-        let no_image = |why: String| ArchiveError::NoImage {
-            path: path.to_owned(),
-            why,
-        };
         if !file.metadata().map_err(io)?.is_file() {
-            return Err(no_image("it is not a regular file".into()));
+            return Err(no_image(path, "it is not a regular file".into()));
         }
-        let places = places(&file).map_err(|e| no_image(format!("no tar archive ({e})")))?;
-        let json = |name: &str| -> Result<Vec<u8>, ArchiveError> {
-            let place = places.get(name);
-            let &(offset, length) = place.ok_or_else(|| no_image(format!("it lacks {name}")))?;
-            if length > MAX_JSON_BYTES {
-                return Err(no_image(format!("{name} is {length} bytes long")));
-            }
-            read_at(&file, offset, length).map_err(io)
+        let places = places(&file).map_err(|e| no_image(path, format!("no tar archive ({e})")))?;
+        let contents = Contents {
+            path,
+            file: &file,
+            places,
         };
-        let (entry, added_manifest) = if places.contains_key(MANIFEST) {
-            let text = json(MANIFEST)?;
-            let mut all: Vec<ManifestEntry> = parsed(&text, MANIFEST).map_err(no_image)?;
+        let (entry, added_manifest) = if contents.places.contains_key(MANIFEST) {
+            let mut all: Vec<ManifestEntry> = contents.parsed(MANIFEST)?;
             if all.len() != 1 {
                 let why = format!("it holds {} images; save one alone", all.len());
-                return Err(no_image(why));
+                return Err(no_image(path, why));
             }
             (all.remove(0), None)
         } else {
-            let entry = from_oci(&json).map_err(|why| match why {
-                OciError::Archive(error) => error,
-                OciError::Words(why) => no_image(why),
-            })?;
+            let entry = contents.oci_image()?;
             let text = serde_json::to_vec(&[&entry]).map_err(|e| io(e.into()))?;
             (entry, Some(text))
         };
-        if let Some(layer) = entry.layers.iter().find(|l| !places.contains_key(*l)) {
-            return Err(no_image(format!("it lacks its layer {layer}")));
+        let is_lacking = |layer: &&String| !contents.places.contains_key(*layer);
+        if let Some(layer) = entry.layers.iter().find(is_lacking) {
+            return Err(no_image(path, format!("it lacks its layer {layer}")));
         }
-        let config = json(&entry.config)?;
-        let machine: Machine = parsed(&config, &entry.config).map_err(no_image)?;
-        require_own(path, &machine)?;
+        let config = contents.json(&entry.config)?;
+        require_own(path, &contents.parse(&entry.config, &config)?)?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -230,46 +220,76 @@ fn without_end(tar: &[u8]) -> &[u8] {
     &tar[..tar.len() - zeros]
 }
 
-enum OciError {
-    Archive(ArchiveError),
-    Words(String),
-}
-
-/// The image of an OCI layout for this machine, as `docker load` wants it described.
-fn from_oci(
-    json: &dyn Fn(&str) -> Result<Vec<u8>, ArchiveError>,
-) -> Result<ManifestEntry, OciError> {
-    let text = |name: &str| json(name).map_err(OciError::Archive);
-    let index: OciIndex = parsed(&text(INDEX)?, INDEX).map_err(OciError::Words)?;
-    let mut descriptor = ours(index)?;
-    // An index may name another, of one image for several machines.
-    if descriptor.media_type.contains("index") || descriptor.media_type.contains("manifest.list") {
-        let name = blob(&descriptor);
-        let inner: OciIndex = parsed(&text(&name)?, &name).map_err(OciError::Words)?;
-        descriptor = ours(inner)?;
+fn no_image(path: &Path, why: String) -> ArchiveError {
+    ArchiveError::NoImage {
+        path: path.to_owned(),
+        why,
     }
-    let name = blob(&descriptor);
-    let manifest: OciManifest = parsed(&text(&name)?, &name).map_err(OciError::Words)?;
-    Ok(ManifestEntry {
-        config: blob(&manifest.config),
-        layers: manifest.layers.iter().map(blob).collect(),
-        tags: None,
-    })
 }
 
-/// The one of `index` that is for this machine, or the only one.
-fn ours(index: OciIndex) -> Result<Descriptor, OciError> {
-    let mut all = index.manifests;
-    let own = |d: &Descriptor| {
-        let platform = d.platform.as_ref();
-        platform.is_some_and(|m| (m.os.as_str(), m.architecture.as_str()) == OWN)
-    };
-    let at = match all.len() {
-        1 => Some(0),
-        _ => all.iter().position(own),
-    };
-    let found = at.map(|at| all.swap_remove(at));
-    found.ok_or_else(|| OciError::Words(format!("none of its images is for {}/{}", OWN.0, OWN.1)))
+/// What lies in the archive `path`.
+struct Contents<'a> {
+    path: &'a Path,
+    file: &'a File,
+    places: Places,
+}
+
+impl Contents<'_> {
+    fn json(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
+        let no_image = |why| no_image(self.path, why);
+        let place = self.places.get(name);
+        let &(offset, length) = place.ok_or_else(|| no_image(format!("it lacks {name}")))?;
+        if length > MAX_JSON_BYTES {
+            return Err(no_image(format!("{name} is {length} bytes long")));
+        }
+        read_at(self.file, offset, length).map_err(|source| ArchiveError::Io {
+            path: self.path.to_owned(),
+            source,
+        })
+    }
+
+    fn parse<T: DeserializeOwned>(&self, name: &str, json: &[u8]) -> Result<T, ArchiveError> {
+        serde_json::from_slice(json).map_err(|e| no_image(self.path, format!("{name}: {e}")))
+    }
+
+    fn parsed<T: DeserializeOwned>(&self, name: &str) -> Result<T, ArchiveError> {
+        self.parse(name, &self.json(name)?)
+    }
+
+    /// The image of an OCI layout for this machine, as `docker load` wants it described.
+    fn oci_image(&self) -> Result<ManifestEntry, ArchiveError> {
+        let mut descriptor = self.ours(self.parsed(INDEX)?)?;
+        // An index may name another, of one image for several machines.
+        if descriptor.media_type.contains("index")
+            || descriptor.media_type.contains("manifest.list")
+        {
+            descriptor = self.ours(self.parsed(&blob(&descriptor))?)?;
+        }
+        let manifest: OciManifest = self.parsed(&blob(&descriptor))?;
+        Ok(ManifestEntry {
+            config: blob(&manifest.config),
+            layers: manifest.layers.iter().map(blob).collect(),
+            tags: None,
+        })
+    }
+
+    /// The one of `index` that is for this machine, or the only one.
+    fn ours(&self, index: OciIndex) -> Result<Descriptor, ArchiveError> {
+        let mut all = index.manifests;
+        let own = |d: &Descriptor| {
+            let platform = d.platform.as_ref();
+            platform.is_some_and(|m| (m.os.as_str(), m.architecture.as_str()) == OWN)
+        };
+        let at = match all.len() {
+            1 => Some(0),
+            _ => all.iter().position(own),
+        };
+        let found = at.map(|at| all.swap_remove(at));
+        found.ok_or_else(|| {
+            let why = format!("none of its images is for {}/{}", OWN.0, OWN.1);
+            no_image(self.path, why)
+        })
+    }
 }
 
 fn blob(descriptor: &Descriptor) -> String {
@@ -285,10 +305,6 @@ fn require_own(path: &Path, machine: &Machine) -> Result<(), ArchiveError> {
         theirs: format!("{}/{}", machine.os, machine.architecture),
         ours: format!("{}/{}", OWN.0, OWN.1),
     })
-}
-
-fn parsed<T: for<'de> Deserialize<'de>>(text: &[u8], name: &str) -> Result<T, String> {
-    serde_json::from_slice(text).map_err(|e| format!("{name}: {e}"))
 }
 
 /// Where the files of the archive lie. Nothing of their content is read.

@@ -31,6 +31,36 @@ enum Needs {
     Loader(PathBuf),
 }
 
+/// Why an executable does not run here, in words that go on from its name.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error(
+        "is a script, which runs by an interpreter that it does not bring: compile it, or give --python or --image"
+    )]
+    Script,
+    #[error("is WebAssembly: give it as --wasm")]
+    Wasm,
+    #[error("is no executable of this system ({0:?})")]
+    OtherSystem(FileKind),
+    #[error("is no executable of this system (no ELF header)")]
+    NoHeader,
+    #[error("is built for {theirs}, this host is {own}")]
+    OtherMachine { theirs: String, own: String },
+    #[error("is an object file, not linked yet")]
+    Unlinked,
+    #[error("is a library, not a program")]
+    Library,
+    #[error("is damaged: {0}")]
+    Damaged(#[from] object::Error),
+    #[error("is damaged: its loader's name is beyond its end")]
+    LoaderBeyondEnd,
+}
+
+/// A library that a program needs and its loader does not find, by name.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("needs {0}, which is not on this host: install it, or link it statically")]
+struct MissingLibrary(String);
+
 /// Puts the executable `from` into the function's directory `dir`, with all that it runs with.
 ///
 /// # Errors
@@ -80,50 +110,48 @@ fn install_dynamic(from: &Path, loader: &Path, dir: &Path) -> Result<(), Functio
     write_text(&dir.join(COMMAND), &(words.join("\n") + "\n"))
 }
 
-/// What the executable `bytes` needs; or why it is none of this machine, in words that go on from its name.
-fn needs_of(bytes: &[u8]) -> Result<Needs, String> {
+/// What the executable `bytes` needs.
+fn needs_of(bytes: &[u8]) -> Result<Needs, Unfit> {
     if bytes.starts_with(b"#!") {
-        return Err("is a script, which runs by an interpreter that it does not bring: compile it, or give --python or --image".into());
+        return Err(Unfit::Script);
     }
     if bytes.starts_with(b"\0asm") {
-        return Err("is WebAssembly: give it as --wasm".into());
+        return Err(Unfit::Wasm);
     }
     match FileKind::parse(bytes) {
         Ok(FileKind::Elf64) => needs_of_elf::<FileHeader64<Endianness>>(bytes),
         Ok(FileKind::Elf32) => needs_of_elf::<FileHeader32<Endianness>>(bytes),
-        Ok(other) => Err(format!("is no executable of this system ({other:?})")),
-        Err(_) => Err("is no executable of this system (no ELF header)".into()),
+        Ok(other) => Err(Unfit::OtherSystem(other)),
+        Err(_) => Err(Unfit::NoHeader),
     }
 }
 
-fn needs_of_elf<F: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Needs, String> {
-    let damaged = |e: object::Error| format!("is damaged: {e}");
-    let header = F::parse(bytes).map_err(damaged)?;
-    let endian = header.endian().map_err(damaged)?;
+fn needs_of_elf<F: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Needs, Unfit> {
+    let header = F::parse(bytes)?;
+    let endian = header.endian()?;
     let bits = if header.is_type_64() { 64 } else { 32 };
     let theirs = (header.e_machine(endian), bits);
     let own = (elf::EM_X86_64, 64);
     if theirs != own {
-        return Err(format!(
-            "is built for {}, this host is {}",
-            machine(theirs),
-            machine(own)
-        ));
+        return Err(Unfit::OtherMachine {
+            theirs: machine(theirs),
+            own: machine(own),
+        });
     }
     if !matches!(header.e_type(endian), elf::ET_EXEC | elf::ET_DYN) {
-        return Err("is an object file, not linked yet".into());
+        return Err(Unfit::Unlinked);
     }
-    let segments = header.program_headers(endian, bytes).map_err(damaged)?;
+    let segments = header.program_headers(endian, bytes)?;
     let interpreter = segments.iter().find(|s| s.p_type(endian) == PT_INTERP);
     let Some(interpreter) = interpreter else {
         // A library has no entry to speak of.
         return match header.e_entry(endian).into() {
-            0_u64 => Err("is a library, not a program".into()),
+            0_u64 => Err(Unfit::Library),
             _ => Ok(Needs::Nothing),
         };
     };
     let name = interpreter.data(endian, bytes);
-    let name = name.map_err(|()| "is damaged: its loader's name is beyond its end".to_owned())?;
+    let name = name.map_err(|()| Unfit::LoaderBeyondEnd)?;
     let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
     Ok(Needs::Loader(
         String::from_utf8_lossy(name).into_owned().into(),
@@ -157,11 +185,7 @@ fn libraries_of(program: &Path, loader: &Path) -> Result<Vec<(String, PathBuf)>,
     let said = String::from_utf8_lossy(&output.stderr);
     // One that finds a library not says so in its list or on standard error, and ends in either way.
     let list = String::from_utf8_lossy(&output.stdout);
-    let listed = listed(&list).map_err(|library| {
-        refused(format!(
-            "needs {library}, which is not on this host: install it, or link it statically"
-        ))
-    })?;
+    let listed = listed(&list).map_err(|missing| refused(missing.to_string()))?;
     if !output.status.success() {
         return Err(refused(format!(
             "cannot be loaded by {}: {}",
@@ -173,7 +197,7 @@ fn libraries_of(program: &Path, loader: &Path) -> Result<Vec<(String, PathBuf)>,
 }
 
 /// Of lines `name => /path (address)`; one without a path is the kernel's or the loader itself.
-fn listed(list: &str) -> Result<Vec<(String, PathBuf)>, String> {
+fn listed(list: &str) -> Result<Vec<(String, PathBuf)>, MissingLibrary> {
     let mut found = Vec::new();
     for line in list.lines() {
         let Some((name, place)) = line.trim().split_once(" => ") else {
@@ -181,7 +205,7 @@ fn listed(list: &str) -> Result<Vec<(String, PathBuf)>, String> {
         };
         let place = place.rsplit_once(" (").map_or(place, |(path, _)| path);
         if !place.starts_with('/') {
-            return Err(name.to_owned());
+            return Err(MissingLibrary(name.to_owned()));
         }
         // One that is named by a path is looked for there and nowhere else; its loader is started by name.
         if !name.contains('/') {
@@ -207,7 +231,7 @@ mod tests {
         );
         assert_eq!(
             listed("\tlibmine.so => not found\n"),
-            Err("libmine.so".to_owned())
+            Err(MissingLibrary("libmine.so".to_owned()))
         );
     }
 
@@ -228,7 +252,7 @@ mod tests {
             (&own[..70], "damaged"),
             (b"", "no ELF header"),
         ] {
-            let error = needs_of(bytes).expect_err(words);
+            let error = needs_of(bytes).expect_err(words).to_string();
             assert!(error.contains(words), "{error}");
         }
     }

@@ -118,6 +118,38 @@ impl Ended {
         self
     }
 
+    /// Itself, if it ended with `code` and all of `words` are among what it said on standard error.
+    ///
+    /// # Panics
+    /// As [`Self::expect`] and [`Self::says`].
+    #[track_caller]
+    pub fn assert_failed(&self, code: i32, words: &[&str]) -> &Self {
+        self.expect(code);
+        for word in words {
+            self.says(word);
+        }
+        self
+    }
+
+    /// Both its streams, standard error first.
+    #[must_use]
+    pub fn said(&self) -> String {
+        format!("{}{}", self.stderr, self.stdout)
+    }
+
+    /// Itself, if it ended with `code` and all of `words` are among what it [said](Self::said).
+    ///
+    /// # Panics
+    /// It did not, or they are not; the message shows the whole run.
+    #[track_caller]
+    pub fn assert_ended(&self, code: i32, words: &[&str]) -> &Self {
+        self.expect(code);
+        for word in words {
+            assert!(self.said().contains(word), "no `{word}`: {self:?}");
+        }
+        self
+    }
+
     /// Whether nothing of it is left on this host ([`left::behind`]).
     ///
     /// # Panics

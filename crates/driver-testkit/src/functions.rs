@@ -1,9 +1,11 @@
 //! Functions for a driver to run, compiled from C.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// The source of the demo function `name`.
 #[must_use]
@@ -11,12 +13,21 @@ pub fn demo_source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../functions/{name}.c"))
 }
 
-/// Compiles `source` to the static executable `target`; `false` where there is no compiler for it.
+/// Programs by their source, as each test of one process begins with the same ones.
+static COMPILED: Mutex<BTreeMap<Vec<u8>, Vec<u8>>> = Mutex::new(BTreeMap::new());
+
+/// Compiles `source`, once in this process, to the static executable `target`; `false` where there is no compiler for it.
 ///
 /// # Panics
 /// The compiler refuses the source.
 #[must_use]
 pub fn compile_native(source: &Path, target: &Path) -> bool {
+    let text = fs::read(source).expect("a source");
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(program) = compiled.get(&text) {
+        write_program(program, target);
+        return true;
+    }
     make_parent(target);
     let compiler = Command::new("musl-gcc")
         .args(["-static", "-O2", "-o"])
@@ -24,6 +35,7 @@ pub fn compile_native(source: &Path, target: &Path) -> bool {
         .status();
     if let Ok(status) = compiler {
         assert!(status.success(), "musl-gcc fails on {}", source.display());
+        compiled.insert(text, fs::read(target).expect("a program"));
     }
     compiler.is_ok()
 }

@@ -9,12 +9,15 @@ mod components;
 mod ended;
 pub mod functions;
 pub mod left;
+pub mod overhead;
+mod page;
 pub mod playbooks;
 mod process;
 mod running;
 
 pub use components::component;
 pub use ended::{Ended, assert_phases, run};
+pub use page::Page;
 pub use process::{PATIENCE, Started, alive, children, eventually, marked};
 pub use running::Running;
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, Builder};
 
+use driver_testkit::overhead::ratio_row;
 use faaslet::seat::{Found, SCOPE, Seats};
 use faaslet::thread::STACK_BYTES;
 use faaslet::waiting::WaitingThreads;
@@ -18,12 +19,11 @@ use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, Store
 use measure_core::base::clock::{PhaseClock, now_ns};
 use measure_core::base::home;
 use measure_core::driver_kit::cgroup::OwnScope;
-use stats::{median, median_ratio};
+use stats::median;
 use wasmtime::{InstancePre, Linker, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p1::{self, WasiP1Ctx};
 
-const SEED: u64 = 20;
 const ROUNDS: usize = 200;
 /// Starts of one side before the next has its turn.
 const BLOCK: usize = 20;
@@ -107,22 +107,8 @@ fn interleave(sides: &mut [Side<'_>], rounds: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Prints the ratio of the medians, with its interval.
 fn line(what: &str, aim: f64, ours: &[f64], peer: &[f64], of: &str) {
-    let Some(ratio) = median_ratio(ours, peer, SEED) else {
-        return;
-    };
-    let (lo, hi) = ratio
-        .interval
-        .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
-    let us = |values: &[f64]| median(values).unwrap_or(f64::NAN) / 1e3;
-    println!(
-        "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {aim}) ours {:.2} us peer {:.2} us n={}{of}",
-        ratio.ratio,
-        us(ours),
-        us(peer),
-        ours.len()
-    );
+    println!("{}{of}", ratio_row(what, aim, ours, peer));
 }
 
 /// Phases of a start that went well; none of a peer.

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use driver_testkit::Running;
+use driver_testkit::overhead::ratio_row;
 use measure_core::base::clock::now_ns;
 use measure_core::contract::Scope;
 use measure_core::contract::protocol::StartSample;
 use procfs::process::Process;
 
-const SEED: u64 = 20;
 const AIM: f64 = 1.0;
 /// The CLI of the engine's own package comes first: another may be newer and slower.
 const PEERS: [&str; 2] = ["/usr/bin/docker", "/usr/local/bin/docker"];
@@ -155,20 +155,8 @@ fn compare(docker: &Path, rung: &str, network: &str, pairs: usize) -> Outcome<()
 }
 
 fn report(rung: &str, mine: &[f64], theirs: &[f64], phases: &[(String, Vec<f64>)], costs: &Costs) {
-    let ratio = stats::median_ratio(mine, theirs, SEED);
-    let Some((ratio, interval)) = ratio.and_then(|r| Some((r.ratio, r.interval?))) else {
-        eprintln!("SKIPPED: {rung}: too few pairs");
-        return;
-    };
-    println!(
-        "{rung} cold start against docker run --rm: {:.3} [{:.3}, {:.3}] (aim <= {AIM}) ours {:.1} ms peer {:.1} ms n={}",
-        ratio,
-        interval.lo,
-        interval.hi,
-        median_ms(mine),
-        median_ms(theirs),
-        mine.len()
-    );
+    let what = format!("{rung} cold start / docker run --rm");
+    println!("{}", ratio_row(&what, AIM, mine, theirs));
     let phases: Vec<String> = phases
         .iter()
         .map(|(name, values)| format!("{name} {:.1} ms", median_ms(values)))

@@ -11,6 +11,7 @@ use std::ptr;
 use std::thread;
 use std::time::Duration;
 
+use driver_testkit::overhead::{pin_to_one_cpu, ratio_row};
 use kvm_bindings::{kvm_regs, kvm_run, kvm_sregs, kvm_userspace_memory_region};
 use measure_core::base::clock::{Phases, now_ns};
 use measure_core::contract::Probe;
@@ -22,11 +23,8 @@ use microvm_driver::guest::flat::Function;
 use microvm_driver::kvm::FlatRung;
 use microvm_driver::kvm::machine::{CODE, MEMORY_BYTES, TSS, long_mode, page_tables};
 use microvm_driver::limit::Limit;
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-use stats::{median, median_ratio};
+use stats::median;
 
-const SEED: u64 = 7;
 const WARMUP: usize = 50;
 const ROUNDS: usize = 1500;
 const AIM: f64 = 1.05;
@@ -63,15 +61,6 @@ fn main() -> Outcome<()> {
     let mut pooled = FlatRung::new(true, &options);
     pooled.prepare(&plan)?;
     show("kvm-flat-pooled", &pooled)
-}
-
-/// The first CPU that this process may use.
-fn pin_to_one_cpu() -> Outcome<()> {
-    let allowed = sched_getaffinity(Pid::from_raw(0))?;
-    let first = (0..CpuSet::count()).find(|&cpu| allowed.is_set(cpu).unwrap_or(false));
-    let mut one = CpuSet::new();
-    one.set(first.ok_or("no CPU")?)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &one)?)
 }
 
 fn us(values: &[f64]) -> f64 {
@@ -115,16 +104,7 @@ fn compare(
         }
     }
     let [ours, peer] = took;
-    let ratio = median_ratio(&ours, &peer, SEED).ok_or("no ratio")?;
-    let (lo, hi) = ratio
-        .interval
-        .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
-    println!(
-        "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {aim}) ours {:.1} us peer {:.1} us n={ROUNDS}",
-        ratio.ratio,
-        us(&ours),
-        us(&peer)
-    );
+    println!("{}", ratio_row(what, aim, &ours, &peer));
     Ok(())
 }
 

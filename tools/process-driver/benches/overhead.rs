@@ -15,22 +15,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, Thread};
 
+use driver_testkit::overhead::{pin_to_one_cpu, ratio_row};
 use measure_core::base::clock::{Phases, now_ns};
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::label;
 use measure_core::contract::Probe;
 use measure_core::driver_kit::{Plan, Purpose, Rung};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
 use process_driver::pooled::PooledRung;
 use process_driver::process::ProcessRung;
 use process_driver::runtimes::{Catalogue, RuntimeRung};
 use process_driver::store::Store;
 use process_driver::thread::{STACK_BYTES, ThreadRung};
-use stats::{median, median_ratio};
+use stats::median;
 
-const SEED: u64 = 7;
 const WARMUP: usize = 100;
 const AIM: f64 = 1.1;
 
@@ -142,39 +140,8 @@ fn runc(plan: &Plan) -> Outcome<()> {
             peer.extend(seconds.iter().filter_map(|s| Some(s.as_f64()? * 1e9)));
         }
     }
-    print_ratio(WHAT, RUNC_AIM, &ours, &peer, ("ms", 1e6))
-}
-
-/// Prints the ratio of the medians of `ours` and `peer`, which are in nanoseconds, and both in `unit`.
-fn print_ratio(
-    what: &str,
-    aim: f64,
-    ours: &[f64],
-    peer: &[f64],
-    (unit, unit_ns): (&str, f64),
-) -> Outcome<()> {
-    let ratio = median_ratio(ours, peer, SEED).ok_or("no ratio")?;
-    let (lo, hi) = ratio
-        .interval
-        .map_or((f64::NAN, f64::NAN), |i| (i.lo, i.hi));
-    let median = |values: &[f64]| median(values).unwrap_or(f64::NAN) / unit_ns;
-    println!(
-        "{what}: {:.3} [{lo:.3}, {hi:.3}] (aim <= {aim}) ours {:.2} {unit} peer {:.2} {unit} n={}",
-        ratio.ratio,
-        median(ours),
-        median(peer),
-        ours.len()
-    );
+    println!("{}", ratio_row(WHAT, RUNC_AIM, &ours, &peer));
     Ok(())
-}
-
-/// The first CPU that this process may use; threads and processes started from here on inherit it.
-fn pin_to_one_cpu() -> Outcome<()> {
-    let allowed = sched_getaffinity(Pid::from_raw(0))?;
-    let first = (0..CpuSet::count()).find(|&cpu| allowed.is_set(cpu).unwrap_or(false));
-    let mut one = CpuSet::new();
-    one.set(first.ok_or("no CPU")?)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &one)?)
 }
 
 /// Lets both sides take turns, first one, then the other leading, and prints their ratio and the phases.
@@ -208,7 +175,7 @@ fn compare(
             values.push(ns as f64);
         }
     }
-    print_ratio(what, AIM, &ours, &peer, ("us", 1e3))?;
+    println!("{}", ratio_row(what, AIM, &ours, &peer));
     let us = |values: &[f64]| median(values).unwrap_or(f64::NAN) / 1e3;
     let parts: Vec<_> = phases
         .values()

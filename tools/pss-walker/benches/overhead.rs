@@ -7,17 +7,17 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use driver_testkit::overhead::ratio_row;
 use measure_core::base::clock::now_ns;
 use measure_core::base::programs::on_path;
 use probes::memory::Sampler;
 use procfs::process::Process;
-use stats::{median, median_ratio};
+use stats::median;
 
 const PROCESSES: usize = 500;
 const ROUNDS: usize = 41;
 /// The peers are Python and slow: they take part in every eighth round.
 const PEER_EVERY: usize = 8;
-const SEED: u64 = 11;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -76,23 +76,7 @@ fn peer(name: &str, install: &str, args: &[&str]) -> Option<Command> {
 }
 
 fn line(what: &str, aim: f64, ours: &[f64], theirs: &[f64]) {
-    let ms = |values| median(values).unwrap_or(f64::NAN) / 1e6;
-    let Some(ratio) = median_ratio(ours, theirs, SEED) else {
-        println!("{what}: unavailable: no samples");
-        return;
-    };
-    let interval = ratio.interval.map_or_else(
-        || "[too few for an interval]".to_owned(),
-        |interval| format!("[{:.3}, {:.3}]", interval.lo, interval.hi),
-    );
-    println!(
-        "{what}: {:.3} {interval} (aim <= {aim:.3}) ours {:.2} ms peer {:.2} ms n={}/{}",
-        ratio.ratio,
-        ms(ours),
-        ms(theirs),
-        ours.len(),
-        theirs.len()
-    );
+    println!("{}", ratio_row(what, aim, ours, theirs));
 }
 
 #[derive(Default)]

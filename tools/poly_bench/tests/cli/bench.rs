@@ -3,10 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use driver_testkit::functions;
+use driver_testkit::{Ended, functions};
 use tempfile::TempDir;
 
 /// What is compiled: program, kernel, macro.
@@ -24,35 +24,6 @@ const COMPILER: &str = "clang-19";
 
 pub struct Bench {
     pub home: TempDir,
-}
-
-/// What one run of the executable did.
-#[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
-
-impl Ran {
-    /// Ended with `code` and said all of `words` on standard error.
-    #[track_caller]
-    pub fn assert_failed(&self, code: i32, words: &[&str]) {
-        assert_eq!(self.code, Some(code), "{self:?}");
-        for word in words {
-            assert!(self.stderr.contains(word), "no `{word}`: {self:?}");
-        }
-    }
 }
 
 fn sources() -> PathBuf {
@@ -73,8 +44,7 @@ pub fn compile(source: &Path, macro_name: Option<&str>, wasm: bool, to: &Path) {
     } else {
         command.arg("-lm");
     }
-    let ran: Ran = command.output().expect("the compiler").into();
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    driver_testkit::run(command).expect(0);
 }
 
 /// Whether the compiler makes programs for both sides.
@@ -212,12 +182,12 @@ impl Bench {
         command
     }
 
-    pub fn run(&self, line: &str) -> Ran {
-        self.command(line).output().expect("poly_bench").into()
+    pub fn run(&self, line: &str) -> Ended {
+        driver_testkit::run(self.command(line))
     }
 
     /// `run` of two columns, with the results where they can be found.
-    pub fn measure(&self, line: &str) -> Ran {
+    pub fn measure(&self, line: &str) -> Ended {
         self.run(&format!("{line} {BOTH} {OUTPUTS}"))
     }
 

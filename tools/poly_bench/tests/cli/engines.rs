@@ -1,11 +1,11 @@
 //! Other engines' columns: on node, where it is there, and on engines of the tests' own making that fail as engines do.
 
 use std::fs;
-use std::path::Path;
 
+use driver_testkit::{Ended, Page};
 use measure_core::base::programs::on_path;
 
-use crate::bench::{Bench, OUTPUTS, Ran};
+use crate::bench::{Bench, OUTPUTS};
 
 /// A home whose kernels are there as linked, too; none where they cannot be compiled.
 fn bench() -> Option<Bench> {
@@ -15,7 +15,7 @@ fn bench() -> Option<Bench> {
 }
 
 /// gemm, natively and by `engine`.
-fn measure(bench: &Bench, engine: &str, more: &str) -> Ran {
+fn measure(bench: &Bench, engine: &str, more: &str) -> Ended {
     bench.run(&format!(
         "gemm 2 3 --dataset mini --columns native,{engine} {OUTPUTS} {more}"
     ))
@@ -35,7 +35,7 @@ fn mine(bench: &Bench, script: &str, more: &str) {
     fs::write(bench.path("engines.toml"), entry).expect("written");
 }
 
-fn measure_mine(bench: &Bench) -> Ran {
+fn measure_mine(bench: &Bench) -> Ended {
     measure(bench, "mine", "--engines engines.toml")
 }
 
@@ -156,24 +156,14 @@ fn a_wrong_file_and_a_wrong_name_are_usage_errors() {
 
 #[test]
 fn the_page_on_adding_an_engine_is_true() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/adding-an-engine.md");
-    let page = fs::read_to_string(page).expect("the page");
-    let block = page
-        .split("```toml\n")
-        .nth(1)
-        .and_then(|rest| rest.split("```").next())
-        .expect("a block of TOML on the page");
-    assert!(block.lines().count() <= 10, "the page promises ten lines");
+    let page = Page::read("adding-an-engine.md");
+    let (block, id) = page.entry();
     let bench = Bench::empty();
     fs::write(bench.path("engines.toml"), block).expect("written");
     let ran = bench.run("list --engines engines.toml");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let id = block
-        .lines()
-        .find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"'))
-        .expect("an id");
     assert!(ran.stdout.contains(&format!("  {id}: ")), "{ran:?}");
-    for key in [
+    page.explains(&[
         "id",
         "summary",
         "compile",
@@ -196,10 +186,5 @@ fn the_page_on_adding_an_engine_is_true() {
         "{guest}",
         "{name}",
         "{value}",
-    ] {
-        assert!(
-            page.contains(&format!("`{key}`")),
-            "{key} is not on the page"
-        );
-    }
+    ]);
 }

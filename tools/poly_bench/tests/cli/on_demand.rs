@@ -3,9 +3,10 @@
 use std::fs;
 use std::process::Command;
 
+use driver_testkit::Ended;
 use driver_testkit::functions::write_program;
 
-use crate::bench::{BOTH, Bench, OUTPUTS, Ran};
+use crate::bench::{BOTH, Bench, OUTPUTS};
 
 /// A home that is `build` of a checkout, whose Makefile writes down what it is asked for and then does `recipe`; the native
 /// poly_gemm-small lies in `away`.
@@ -34,13 +35,13 @@ fn checkout(recipe: &str) -> Option<Bench> {
     Some(bench)
 }
 
-fn measure(bench: &Bench) -> Ran {
+fn measure(bench: &Bench) -> Ended {
     let line = format!("gemm 1 1 --dataset mini,small {BOTH} {OUTPUTS}");
     let mut command = bench.command(&line);
     command
         .env("FAASM_BENCH_HOME", bench.path("build"))
         .env_remove("CARGO_TARGET_DIR");
-    command.output().expect("poly_bench").into()
+    driver_testkit::run(command)
 }
 
 fn asked(bench: &Bench) -> String {

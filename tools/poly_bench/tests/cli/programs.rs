@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use driver_testkit::eventually;
+use driver_testkit::{Ended, eventually};
 
 use crate::bench::Bench;
 
@@ -18,7 +18,7 @@ const EXIT_3: &str = r#"(module
     (func (export "_start") (call $exit (i32.const 3))))"#;
 
 /// A module or program in place of poly_gemm-mini; poly_gemm-small is sound and comes after it.
-fn measure(bench: &Bench) -> crate::bench::Ran {
+fn measure(bench: &Bench) -> Ended {
     bench.measure("gemm 2 2 --dataset mini,small --timeout 20")
 }
 

@@ -34,11 +34,9 @@ fn wrong_words_are_told() {
     ] {
         bench.run(line).assert_failed(2, words);
     }
-    let ran = bench
-        .command("gemm 1 1")
-        .env("FAASM_BENCH_PROFILE", "x")
-        .output();
-    crate::bench::Ran::from(ran.expect("poly_bench")).assert_failed(2, &["FAASM_BENCH_PROFILE"]);
+    let mut profiled = bench.command("gemm 1 1");
+    profiled.env("FAASM_BENCH_PROFILE", "x");
+    driver_testkit::run(profiled).assert_failed(2, &["FAASM_BENCH_PROFILE"]);
     assert!(!bench.path("results").exists(), "nothing was made");
 }
 

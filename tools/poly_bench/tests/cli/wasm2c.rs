@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use driver_testkit::Ended;
 use measure_core::base::home;
 
-use crate::bench::{Bench, Ran};
+use crate::bench::Bench;
 use crate::programs::{ENDLESS, TRAP};
 
 /// A home with the engine that `make wasm2c` put into this checkout's; none if there is none.
@@ -24,7 +25,7 @@ fn bench(test: &str) -> Option<Bench> {
     Some(bench)
 }
 
-fn measure(bench: &Bench, dataset: &str, timeout: &str) -> Ran {
+fn measure(bench: &Bench, dataset: &str, timeout: &str) -> Ended {
     bench.measure(&format!(
         "gemm 2 3 --dataset {dataset} --also wasm-wasm2c --timeout {timeout}"
     ))

@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use driver_testkit::functions;
+use driver_testkit::{Ended, functions};
 use measure_core::base::label;
 use measure_core::driver_kit::cgroup::{Controller, Group};
 use nix::sys::signal::{Signal, kill};
@@ -22,20 +22,16 @@ fn walker() -> Command {
 }
 
 /// With the words of `args`.
-fn run(args: &str) -> Output {
-    let words = args.split_whitespace();
-    walker().args(words).output().expect("pss-walker starts")
+fn run(args: &str) -> Ended {
+    driver_testkit::run(walker().args(args.split_whitespace()))
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The exit code and the message of a run that must fail.
-fn failure(args: &str) -> (i32, String) {
-    let out = run(args);
-    assert!(out.stdout.is_empty(), "{args}: {}", text(&out.stdout));
-    (out.status.code().expect("no signal"), text(&out.stderr))
+/// It prints nothing, ends with `code` and says `words`.
+#[track_caller]
+fn fails(args: &str, code: i32, words: &[&str]) {
+    let ended = run(args);
+    assert_eq!(ended.stdout, "", "{args}");
+    ended.assert_failed(code, words);
 }
 
 fn json(line: &str) -> serde_json::Value {
@@ -46,8 +42,8 @@ fn json(line: &str) -> serde_json::Value {
 fn the_table_names_every_process_and_adds_them_up() {
     let tree = Sleepers::start(3);
     let out = run(&tree.root().to_string());
-    assert!(out.status.success(), "{}", text(&out.stderr));
-    let table = text(&out.stdout);
+    out.expect(0);
+    let table = out.stdout;
     let rows: Vec<Vec<&str>> = table
         .lines()
         .map(|line| line.split_whitespace().collect())
@@ -73,7 +69,7 @@ fn the_table_names_every_process_and_adds_them_up() {
 fn json_has_the_same_numbers_in_bytes() {
     let tree = Sleepers::start(2);
     let out = run(&format!("--json {} {}", tree.root(), tree.pids[1]));
-    let walk = json(text(&out.stdout).trim());
+    let walk = json(out.stdout.trim());
     assert_eq!(walk["kind"], "walk");
     let processes = walk["processes"].as_array().expect("a list");
     assert_eq!(processes.len(), 3, "a root within a tree counts once");
@@ -89,7 +85,7 @@ fn json_has_the_same_numbers_in_bytes() {
 fn names_find_their_trees() {
     let tree = Sleepers::start(2);
     let out = run("--json --name sleep");
-    let walk = json(text(&out.stdout).trim());
+    let walk = json(out.stdout.trim());
     let found = |pid: i32| {
         let processes = walk["processes"].as_array().expect("a list");
         processes
@@ -120,8 +116,8 @@ fn a_group_is_walked_by_path_and_below_the_mount() {
         .is_some_and(|p| full == format!("{}{below}", p.display()));
     for path in [full, below.as_str()] {
         let out = run(&format!("--json --cgroup {path}"));
-        assert!(out.status.success(), "{}", text(&out.stderr));
-        let walk = json(text(&out.stdout).trim());
+        out.expect(0);
+        let walk = json(out.stdout.trim());
         assert_eq!(
             walk["processes"].as_array().map(Vec::len),
             Some(2),
@@ -140,8 +136,8 @@ fn a_series_ends_with_its_peak() {
         "--json --interval 20ms --duration 200ms {}",
         tree.root()
     ));
-    assert!(out.status.success(), "{}", text(&out.stderr));
-    let stdout = text(&out.stdout);
+    out.expect(0);
+    let stdout = out.stdout;
     let lines: Vec<_> = stdout.lines().map(json).collect();
     let (peak, points) = lines.split_last().expect("lines");
     assert!(points.iter().all(|point| point["kind"] == "point"));
@@ -154,7 +150,7 @@ fn a_series_ends_with_its_peak() {
     let starts: Vec<_> = points.iter().map(|p| p["start_ns"].as_u64()).collect();
     assert!(starts.is_sorted());
     let out = run(&format!("--duration 250ms {}", tree.root()));
-    let table = text(&out.stdout);
+    let table = out.stdout;
     assert!(table.contains("peak PSS at"), "{table}");
 }
 
@@ -216,8 +212,8 @@ fn processes_that_vanish_are_no_error() {
     let out = run(&format!("--json --interval 2ms --duration 500ms {root}"));
     shell.kill().expect("a child");
     shell.wait().expect("a child");
-    assert!(out.status.success(), "{}", text(&out.stderr));
-    let stdout = text(&out.stdout);
+    out.expect(0);
+    let stdout = out.stdout;
     let last = json(stdout.lines().last().expect("lines"));
     assert_eq!(last["denied"], 0, "{last}");
     assert!(last["vanished"].is_u64());
@@ -228,19 +224,15 @@ fn what_is_not_there_is_said() {
     let mut ended = Command::new("true").spawn().expect("true starts");
     let pid = ended.id().to_string();
     ended.wait().expect("a child");
-    let (code, message) = failure(&pid);
-    assert_eq!(code, 1);
-    assert!(message.contains(&format!("no process {pid}")), "{message}");
+    fails(&pid, 1, &[&format!("no process {pid}")]);
 
     let _tree = Sleepers::start(1);
-    let (code, message) = failure("--name slep");
-    assert_eq!(code, 1);
-    assert!(message.contains("no process is called `slep`"), "{message}");
-    assert!(message.contains("did you mean"), "{message}");
-
-    let (code, message) = failure("--cgroup /no/such/group");
-    assert_eq!(code, 1);
-    assert!(message.contains("is no cgroup"), "{message}");
+    fails(
+        "--name slep",
+        1,
+        &["no process is called `slep`", "did you mean"],
+    );
+    fails("--cgroup /no/such/group", 1, &["is no cgroup"]);
 
     // Threads are in /proc too, but have no memory of their own.
     let (go, wait) = std::sync::mpsc::channel::<()>();
@@ -250,11 +242,10 @@ fn what_is_not_there_is_said() {
             .expect("awaited");
         let _ = wait.recv();
     });
-    let (code, message) = failure(&tid.recv().expect("a thread id"));
+    let tid = tid.recv().expect("a thread id");
+    fails(&tid, 1, &["is a thread of process"]);
     drop(go);
     thread.join().expect("no panic");
-    assert_eq!(code, 1);
-    assert!(message.contains("is a thread of process"), "{message}");
 }
 
 #[test]
@@ -267,16 +258,10 @@ fn a_wrong_command_line_ends_with_2() {
         ("1 --duration 0s", "no time at all"),
         ("1 --intervall 1s", "--interval"),
     ] {
-        let (code, message) = failure(args);
-        assert_eq!(code, 2, "{args}: {message}");
-        assert!(message.contains(said), "{args}: {message}");
+        fails(args, 2, &[said]);
     }
-    let help = run("--help");
-    assert!(help.status.success());
-    let help = text(&help.stdout);
-    for part in ["EXAMPLES", "EXIT CODES", "proportional set size"] {
-        assert!(help.contains(part), "{help}");
-    }
+    let parts = ["EXAMPLES", "EXIT CODES", "proportional set size"];
+    run("--help").assert_ended(0, &parts);
 }
 
 #[test]
@@ -290,7 +275,7 @@ fn a_reader_that_goes_away_ends_it_quietly() {
         .expect("pss-walker starts");
     drop(series.stdout.take());
     let out = series.wait_with_output().expect("a child");
-    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(out.status.success(), "{out:?}");
     let full = fs::OpenOptions::new()
         .write(true)
         .open("/dev/full")
@@ -301,7 +286,8 @@ fn a_reader_that_goes_away_ends_it_quietly() {
         .output()
         .expect("starts");
     assert_eq!(out.status.code(), Some(5));
-    assert!(text(&out.stderr).contains("cannot write"));
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(said.contains("cannot write"), "{said}");
 }
 
 #[test]
@@ -317,16 +303,9 @@ fn other_users_processes_are_counted_and_named_as_the_reason() {
     functions::copy_program(env!("CARGO_BIN_EXE_pss-walker"), &copy);
     let as_nobody = |root: i32| {
         let mut command = Command::new(&copy);
-        command.arg(root.to_string()).uid(65534).gid(65534);
-        command.output().expect("starts")
+        driver_testkit::run(command.arg(root.to_string()).uid(65534).gid(65534))
     };
     let denied = as_nobody(tree.root());
     fs::remove_file(&copy).expect("ours");
-    assert_eq!(denied.status.code(), Some(3), "{}", text(&denied.stdout));
-    let message = text(&denied.stderr);
-    assert!(
-        message.contains("none of the 2 processes may be read"),
-        "{message}"
-    );
-    assert!(message.contains("run as root"), "{message}");
+    denied.assert_failed(3, &["none of the 2 processes may be read", "run as root"]);
 }

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use driver_testkit::Ended;
 use measure_core::base::home;
 use tempfile::TempDir;
 
@@ -85,8 +86,8 @@ impl Home {
         self.dir.path().join("rows.csv")
     }
 
-    pub fn run(&self, args: &str) -> Ran {
-        self.command(args).output().expect("it runs").into()
+    pub fn run(&self, args: &str) -> Ended {
+        driver_testkit::run(self.command(args))
     }
 
     /// `args` are words with white space between them.
@@ -112,35 +113,5 @@ impl Home {
             (row[0].to_owned(), row[1].to_owned())
         })
         .collect()
-    }
-}
-
-/// How a run of the tool ended.
-#[derive(Debug)]
-pub struct Ran {
-    code: Option<i32>,
-    /// Both streams.
-    pub said: String,
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        Self {
-            code: output.status.code(),
-            said: text(&output.stderr) + &text(&output.stdout),
-        }
-    }
-}
-
-impl Ran {
-    /// Itself, if it ended with `code` and said all of `words`.
-    #[track_caller]
-    pub fn assert_ended(self, code: i32, words: &[&str]) -> Self {
-        assert_eq!(self.code, Some(code), "{}", self.said);
-        for word in words {
-            assert!(self.said.contains(word), "no `{word}`: {}", self.said);
-        }
-        self
     }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use measure_core::base::home;
 use measure_core::base::programs::on_path;
 
-use crate::common::{Home, Ran};
+use crate::common::Home;
 
 #[test]
 fn both_sides_run_agree_and_leave_a_row_a_run() {
@@ -149,10 +149,7 @@ fn every_benchmark_of_the_suite_is_in_the_list() {
 }
 
 fn list() -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_py_bench"))
-        .arg("list")
-        .env("FAASM_BENCH_HOME", home::root())
-        .output();
-    let ran = Ran::from(output.expect("it runs"));
-    ran.assert_ended(0, &[]).said
+    let mut list = Command::new(env!("CARGO_BIN_EXE_py_bench"));
+    list.arg("list").env("FAASM_BENCH_HOME", home::root());
+    driver_testkit::run(list).assert_ended(0, &[]).said()
 }

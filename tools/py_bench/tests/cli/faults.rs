@@ -67,7 +67,7 @@ fn a_failure_of_either_side_is_shown_with_its_name() {
             "\"\"\"Fails on one side.\"\"\"\nimport sys\nfrom pybench import own\ndef inner():\n    if sys.maxsize {condition} 1 << 32:\n        raise KeyError('only here')\n    return 7\nown('half', inner)\n"
         );
         home.script("bench_half.py", &text);
-        let text = home.run("half 1 1").assert_ended(4, &[]).said;
+        let text = home.run("half 1 1").assert_ended(4, &[]).said();
         let line = text.lines().find(|line| line.contains("only here"));
         let line = line.unwrap_or_else(|| panic!("{text}"));
         assert!(line.contains(&format!("{side}: ")), "{line}");

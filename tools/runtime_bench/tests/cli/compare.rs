@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use driver_testkit::Ended;
 use measure_core::base::exit::Exit;
 
 /// A directory of runs.
@@ -24,13 +25,10 @@ impl Runs {
         fs::write(dir.join("samples.jsonl"), samples).expect("written");
     }
 
-    fn compare(&self, more: &[&str]) -> Output {
+    fn compare(&self, more: &[&str]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_runtime_bench"));
         command.arg("compare").args(["old", "new"]).args(more);
-        command
-            .current_dir(self.0.path())
-            .output()
-            .expect("it starts")
+        driver_testkit::run(command.current_dir(self.0.path()))
     }
 }
 
@@ -58,14 +56,6 @@ fn isolated(rung: &str, ns: u64) -> String {
     starts(2, rung, "demo/noop", "isolated", ns)
 }
 
-fn code(output: &Output) -> i32 {
-    output.status.code().unwrap_or(-1)
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
 #[test]
 fn a_slower_row_is_said_in_three_forms_and_ends_with_a_code_if_asked_to() {
     let runs = Runs::new();
@@ -78,11 +68,7 @@ fn a_slower_row_is_said_in_three_forms_and_ends_with_a_code_if_asked_to() {
         &(isolated("thread", 60_000) + &isolated("wasm", 80_000)),
     );
     let output = runs.compare(&["--csv", "rows.csv", "--json", "rows.json"]);
-    assert_eq!(code(&output), 0, "{}", said(&output));
-    let page = said(&output);
-    for words in ["| thread", "slower", "no difference", "1.20"] {
-        assert!(page.contains(words), "{words}: {page}");
-    }
+    output.assert_ended(0, &["| thread", "slower", "no difference", "1.20"]);
     let csv = fs::read_to_string(runs.path("rows.csv")).expect("a CSV");
     assert_eq!(csv.lines().count(), 3, "{csv}");
     let json = fs::read_to_string(runs.path("rows.json")).expect("JSON");
@@ -90,12 +76,12 @@ fn a_slower_row_is_said_in_three_forms_and_ends_with_a_code_if_asked_to() {
     assert_eq!(json["rows"][0]["verdict"], "slower");
 
     let failed = runs.compare(&["--fail-on", "slower"]);
-    assert_eq!(code(&failed), Exit::Slower as i32, "{}", said(&failed));
+    failed.expect(Exit::Slower as i32);
     // A margin beyond the difference takes it away.
     let wide = runs.compare(&["--fail-on", "slower", "--margin", "50"]);
-    assert_eq!(code(&wide), 0, "{}", said(&wide));
+    wide.expect(0);
     let absurd = runs.compare(&["--margin", "NaN"]);
-    assert_eq!(code(&absurd), Exit::Usage as i32, "{}", said(&absurd));
+    absurd.expect(Exit::Usage as i32);
 }
 
 #[test]
@@ -105,21 +91,11 @@ fn old_runs_are_read_and_not_held_against_a_design() {
     runs.write("old", &pooled(50_000));
     runs.write("new", &isolated("thread", 50_000));
     let refused = runs.compare(&[]);
-    assert_eq!(code(&refused), Exit::Usage as i32, "{}", said(&refused));
-    assert!(
-        said(&refused).contains("schema 1, which pooled"),
-        "{}",
-        said(&refused)
-    );
+    refused.assert_ended(Exit::Usage as i32, &["schema 1, which pooled"]);
     // Two old ones: the same quantity, but of one process each.
     runs.write("new", &pooled(90_000));
     let output = runs.compare(&["--fail-on", "slower"]);
-    assert_eq!(code(&output), 0, "{}", said(&output));
-    let page = said(&output);
-    assert!(
-        page.contains("pooled (schema 1)") && page.contains("cannot tell"),
-        "{page}"
-    );
+    output.assert_ended(0, &["pooled (schema 1)", "cannot tell"]);
 }
 
 #[test]
@@ -148,8 +124,7 @@ fn what_is_not_the_same_is_refused_with_the_reason() {
         runs.write("old", &isolated("thread", 50_000));
         runs.write("new", &samples);
         let output = runs.compare(&[]);
-        assert_eq!(code(&output), Exit::Usage as i32, "{}", said(&output));
-        assert!(said(&output).contains(why), "{why}: {}", said(&output));
+        output.assert_ended(Exit::Usage as i32, &[why]);
     }
 }
 
@@ -160,35 +135,19 @@ fn a_torn_run_is_compared_and_a_broken_a_newer_and_a_missing_one_are_not() {
     let whole = isolated("thread", 50_000);
     runs.write("new", &whole[..whole.len() - 20]);
     let torn = runs.compare(&[]);
-    assert_eq!(code(&torn), 0, "{}", said(&torn));
-    assert!(said(&torn).contains("last line is torn"), "{}", said(&torn));
+    torn.assert_ended(0, &["last line is torn"]);
 
     runs.write("new", &whole.replace(r#""schema":2"#, r#""schema":99"#));
     let newer = runs.compare(&[]);
-    assert_eq!(code(&newer), Exit::Failed as i32, "{}", said(&newer));
-    assert!(
-        said(&newer).contains("use the version that wrote it"),
-        "{}",
-        said(&newer)
-    );
+    newer.assert_ended(Exit::Failed as i32, &["use the version that wrote it"]);
 
     runs.write("new", "what is this\n");
     let foreign = runs.compare(&[]);
-    assert_eq!(code(&foreign), Exit::Failed as i32, "{}", said(&foreign));
-    assert!(
-        said(&foreign).contains("not a sample"),
-        "{}",
-        said(&foreign)
-    );
+    foreign.assert_ended(Exit::Failed as i32, &["not a sample"]);
 
     remove(&runs.path("new"));
     let missing = runs.compare(&[]);
-    assert_eq!(code(&missing), Exit::Failed as i32, "{}", said(&missing));
-    assert!(
-        said(&missing).contains("samples.jsonl"),
-        "{}",
-        said(&missing)
-    );
+    missing.assert_ended(Exit::Failed as i32, &["samples.jsonl"]);
     assert!(!runs.path("new").exists());
 }
 
@@ -207,6 +166,5 @@ fn blocks_that_were_made_again_do_not_count() {
         &format!("{disturbed}{mark}\n{}", isolated("thread", 50_000)),
     );
     let output = runs.compare(&["--fail-on", "slower"]);
-    assert_eq!(code(&output), 0, "{}", said(&output));
-    assert!(said(&output).contains("no difference"), "{}", said(&output));
+    output.assert_ended(0, &["no difference"]);
 }

@@ -7,7 +7,7 @@ use measure_core::base::exit::Exit;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::tool::{Running, can_run, code, host, samples, stderr, stdout, tool, wait_until};
+use crate::tool::{Place, Running, ended, samples, says, stdout, tool, wait_until};
 
 /// Starts a run whose blocks take seconds in all, and waits for its first starts.
 fn start(out: &Path, more: &[&str]) -> Option<Running> {
@@ -56,13 +56,10 @@ fn driver_of(running: &Running, rung: &str) -> i32 {
 #[test]
 fn a_driver_that_dies_costs_its_own_rung_only() {
     let test = "a_driver_that_dies_costs_its_own_rung_only";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
-    let Some(running) = start(&out, &[]) else {
+    };
+    let Some(running) = start(&place.out, &[]) else {
         eprintln!("SKIPPED: {test}: another run is under way on this host");
         return;
     };
@@ -72,18 +69,12 @@ fn a_driver_that_dies_costs_its_own_rung_only() {
     )
     .expect("a living driver");
     let output = running.end();
-    assert_eq!(
-        code(&output),
-        Exit::EngineLost as i32,
-        "{}",
-        stderr(&output)
+    ended(&output, Exit::EngineLost);
+    says(
+        &output,
+        "was lost, its other processes count: the driver died",
     );
-    assert!(
-        stderr(&output).contains("was lost, its other processes count: the driver died"),
-        "{}",
-        stderr(&output)
-    );
-    let samples = samples(&out);
+    let samples = samples(&place.out);
     for rung in ["thread", "thread-pooled"] {
         let whole: Vec<u32> = (1..=21)
             .filter(|&process| {
@@ -96,48 +87,38 @@ fn a_driver_that_dies_costs_its_own_rung_only() {
             .collect();
         assert!(whole.len() >= 20, "{rung}: {whole:?}");
     }
-    let report = std::fs::read_to_string(out.join("report.md")).expect("a report");
+    let report = std::fs::read_to_string(place.out.join("report.md")).expect("a report");
     assert!(report.contains("the driver died"), "{report}");
 }
 
 #[test]
 fn a_driver_that_hangs_is_ended() {
     let test = "a_driver_that_hangs_is_ended";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
-    let Some(running) = start(&out, &["--patience", "2"]) else {
+    };
+    let Some(running) = start(&place.out, &["--patience", "2"]) else {
         eprintln!("SKIPPED: {test}: another run is under way on this host");
         return;
     };
     let driver = driver_of(&running, "thread");
     kill(Pid::from_raw(driver), Signal::SIGSTOP).expect("a living driver");
     let output = running.end();
-    assert_eq!(
-        code(&output),
-        Exit::EngineLost as i32,
-        "{}",
-        stderr(&output)
-    );
-    assert!(stderr(&output).contains("was stuck"), "{}", stderr(&output));
+    ended(&output, Exit::EngineLost);
+    says(&output, "was stuck");
     assert!(!alive(driver));
 }
 
 #[test]
 fn a_disk_that_fills_up_ends_the_run_and_keeps_what_is_there() {
     let test = "a_disk_that_fills_up_ends_the_run_and_keeps_what_is_there";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
+    };
     let flags = nix::mount::MsFlags::empty();
     if let Err(why) = nix::mount::mount(
         Some("tmpfs"),
-        dir.path(),
+        place.dir.path(),
         Some("tmpfs"),
         flags,
         Some("size=512k"),
@@ -145,7 +126,6 @@ fn a_disk_that_fills_up_ends_the_run_and_keeps_what_is_there() {
         eprintln!("SKIPPED: {test}: no small file system: {why}");
         return;
     }
-    let out = dir.path().join("run");
     let outcome = std::panic::catch_unwind(|| {
         let output = crate::tool::run(&[
             "time",
@@ -154,18 +134,17 @@ fn a_disk_that_fills_up_ends_the_run_and_keeps_what_is_there() {
             "--iterations",
             "5000",
             "--output",
-            out.to_str().expect("a path"),
+            place.out_text(),
         ]);
-        assert_eq!(code(&output), Exit::Output as i32, "{}", stderr(&output));
-        assert!(
-            stderr(&output).contains("free some space"),
-            "{}",
-            stderr(&output)
-        );
+        ended(&output, Exit::Output);
+        says(&output, "free some space");
         assert_eq!(stdout(&output), "");
-        assert!(samples(&out).len() > 100, "what was written is readable");
+        assert!(
+            samples(&place.out).len() > 100,
+            "what was written is readable"
+        );
     });
-    let _ = nix::mount::umount2(dir.path(), nix::mount::MntFlags::MNT_DETACH);
+    let _ = nix::mount::umount2(place.dir.path(), nix::mount::MntFlags::MNT_DETACH);
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }

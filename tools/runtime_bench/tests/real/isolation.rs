@@ -12,7 +12,9 @@ use measure_core::base::exit::Exit;
 use measure_core::base::{home, label};
 use nix::sys::signal::Signal;
 
-use crate::tool::{Running, can_run, code, host, run, stderr, stdout, tool, wait_until};
+use crate::tool::{
+    Place, Running, can_run, code, ended, is_busy, run, says, stdout, tool, wait_until,
+};
 
 /// Whether the probes are built and may do what they do; says so if not.
 fn can_probe(test: &str) -> bool {
@@ -52,9 +54,8 @@ fn a_process_reaches_the_host_and_a_faaslet_does_not() {
     {
         return;
     }
-    let _host = host();
-    let dir = tempfile::tempdir().expect("a directory");
-    let to = dir.path().to_string_lossy();
+    let place = Place::new();
+    let to = place.dir.path().to_string_lossy();
     let arguments = [
         "isolation",
         "--rungs",
@@ -64,8 +65,8 @@ fn a_process_reaches_the_host_and_a_faaslet_does_not() {
         &to,
     ];
     let output = run(&arguments);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let found = Found::read(dir.path()).expect("results");
+    ended(&output, Exit::Ok);
+    let found = Found::read(place.dir.path()).expect("results");
     assert_eq!(found.ended, None);
     let process = rung(&found, "process");
     for id in [
@@ -104,14 +105,14 @@ fn a_process_reaches_the_host_and_a_faaslet_does_not() {
         "{text}"
     );
     assert!(
-        fs::read_to_string(dir.path().join("isolation.svg"))
+        fs::read_to_string(place.dir.path().join("isolation.svg"))
             .is_ok_and(|svg| svg.contains("faaslet"))
     );
 
     let again = run(&["report", &to]);
     assert_eq!(stdout(&again), text);
     let twice = run(&arguments);
-    assert_eq!(code(&twice), Exit::Usage as i32, "{}", stderr(&twice));
+    ended(&twice, Exit::Usage);
 }
 
 #[test]
@@ -120,9 +121,8 @@ fn a_container_is_told_from_its_host() {
     if !can_probe(TEST) || !can_run(TEST, "process-driver", "runc") {
         return;
     }
-    let _host = host();
-    let dir = tempfile::tempdir().expect("a directory");
-    let to = dir.path().to_string_lossy();
+    let place = Place::new();
+    let to = place.dir.path().to_string_lossy();
     let output = run(&[
         "isolation",
         "--rungs",
@@ -131,8 +131,8 @@ fn a_container_is_told_from_its_host() {
         "--output",
         &to,
     ]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let found = Found::read(dir.path()).expect("results");
+    ended(&output, Exit::Ok);
+    let found = Found::read(place.dir.path()).expect("results");
     let runc = rung(&found, "runc");
     assert!(differences(runc).is_empty(), "{:?}", differences(runc));
     assert_eq!(runc.cells["capabilities"].number(), Some(3));
@@ -146,13 +146,12 @@ fn an_entry_that_promises_too_much_is_named() {
     if !can_probe(TEST) || !can_run(TEST, "process-driver", "process") {
         return;
     }
-    let _host = host();
-    let dir = tempfile::tempdir().expect("a directory");
-    let entries = dir.path().join("runtimes.toml");
+    let place = Place::new();
+    let entries = place.dir.path().join("runtimes.toml");
     let entry = "[[runtime]]\nid = \"boast\"\nsummary = \"a plain process\"\ncommand = [\"{function}\"]\n\
                  version = []\nwarm = \"nothing\"\ninstall = \"nothing\"\nisolation = { files = \"a promise\" }\n";
     fs::write(&entries, entry).expect("written");
-    let results = dir.path().join("results");
+    let results = place.dir.path().join("results");
     let output = tool()
         .args([
             "isolation",
@@ -167,11 +166,10 @@ fn an_entry_that_promises_too_much_is_named() {
         .env("FAASM_BENCH_RUNTIMES", &entries)
         .output()
         .expect("the tool");
-    if code(&output) == Exit::Busy as i32 {
-        eprintln!("SKIPPED: {TEST}: another run measures on this host, try again");
+    if is_busy(TEST, &output) {
         return;
     }
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     let text = stdout(&output);
     assert!(
         text.contains("boast states F (a promise), but read-planted reached"),
@@ -182,28 +180,19 @@ fn an_entry_that_promises_too_much_is_named() {
 #[test]
 fn what_is_asked_wrongly_is_said() {
     let unknown = run(&["isolation", "--probes", "mound"]);
-    assert_eq!(code(&unknown), Exit::Usage as i32);
-    assert!(
-        stderr(&unknown).contains("did you mean `mount`?"),
-        "{}",
-        stderr(&unknown)
-    );
+    ended(&unknown, Exit::Usage);
+    says(&unknown, "did you mean `mount`?");
 
-    let _host = host();
-    let empty = tempfile::tempdir().expect("a directory");
+    let place = Place::new();
     let output = tool()
         .args(["isolation", "--rungs", "process", "--output"])
-        .arg(empty.path().join("results"))
-        .env(home::HOME_VARIABLE, empty.path())
+        .arg(place.dir.path().join("results"))
+        .env(home::HOME_VARIABLE, place.dir.path())
         .output()
         .expect("the tool");
     if code(&output) != Exit::Busy as i32 {
-        assert_eq!(code(&output), Exit::Unavailable as i32);
-        assert!(
-            stderr(&output).contains("make isolation-probes"),
-            "{}",
-            stderr(&output)
-        );
+        ended(&output, Exit::Unavailable);
+        says(&output, "make isolation-probes");
     }
 }
 
@@ -213,11 +202,10 @@ fn an_interrupt_leaves_nothing_but_what_was_found() {
     if !can_probe(TEST) || !can_run(TEST, "process-driver", "process") {
         return;
     }
-    let _host = host();
-    let dir = tempfile::tempdir().expect("a directory");
+    let place = Place::new();
     let child = tool()
         .args(["isolation", "--rungs", "process,native", "--output"])
-        .arg(dir.path())
+        .arg(place.dir.path())
         .spawn()
         .expect("the tool");
     let child = Running(child);
@@ -233,14 +221,14 @@ fn an_interrupt_leaves_nothing_but_what_was_found() {
     let pid = child.pid();
     child.signal(Signal::SIGINT);
     let output = child.end();
-    assert_eq!(
-        code(&output),
-        Exit::Interrupted as i32,
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::Interrupted);
     assert_eq!(planted_by(pid), 0);
-    assert!(Found::read(dir.path()).expect("results").ended.is_some());
+    assert!(
+        Found::read(place.dir.path())
+            .expect("results")
+            .ended
+            .is_some()
+    );
 }
 
 /// How many directories process `pid` has planted.

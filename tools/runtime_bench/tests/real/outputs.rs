@@ -9,7 +9,7 @@ use measure_core::base::home;
 use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::phase::TOTAL;
 
-use crate::tool::{can_run, code, host, run, samples, stderr, stdout};
+use crate::tool::{Place, can_run, ended, is_busy, prints, run, samples, stderr, stdout};
 
 const NATIVE: &str = "thread,thread-pooled,process";
 
@@ -39,12 +39,9 @@ fn count<'a>(
 #[test]
 fn a_time_run_keeps_every_start_and_makes_its_tables_from_them() {
     let test = "a_time_run_keeps_every_start_and_makes_its_tables_from_them";
-    let _host = host();
-    if !can_run(test, "process-driver", "process") {
+    let Some(place) = Place::for_rung(test, "process-driver", "process") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
+    };
     let output = run(&[
         "time",
         "--rungs",
@@ -60,67 +57,72 @@ fn a_time_run_keeps_every_start_and_makes_its_tables_from_them() {
         "--seed",
         "11",
         "--output",
-        out.to_str().expect("a path"),
+        place.out_text(),
     ]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert!(
-        stdout(&output).contains("thread-pooled"),
-        "{}",
-        stdout(&output)
-    );
+    ended(&output, Exit::Ok);
+    prints(&output, "thread-pooled");
     assert!(
         !stderr(&output).contains('\r'),
         "quiet where there is no terminal"
     );
 
-    let samples = samples(&out);
+    let samples = samples(&place.out);
     for rung in NATIVE.split(',') {
-        let made = |measure| -> Vec<&Sample> {
-            count(&samples, rung, measure)
-                .filter(|s| s.phase == TOTAL && s.workers == 1 && !s.warmup)
-                .collect()
-        };
-        let starts = made("back-to-back");
-        assert_eq!(starts.len(), 2 * (3 + 7), "{rung}");
-        assert_eq!(made("isolated").len(), 2 * 2, "{rung}");
-        for process in [1, 2] {
-            let of_process = starts.iter().filter(|s| s.process == process);
-            assert_eq!(of_process.count(), 3 + 7, "{rung}, process {process}");
-        }
-        assert!(
-            starts
-                .iter()
-                .all(|s| s.value.number().is_some_and(|ns| ns > 0) && s.seed == 11)
-        );
-        let phases: i64 = count(&samples, rung, "back-to-back")
-            .filter(|s| s.phase != TOTAL && s.workers == 1 && !s.warmup)
-            .filter_map(|s| s.value.number())
-            .sum();
-        assert_eq!(
-            phases,
-            starts.iter().filter_map(|s| s.value.number()).sum::<i64>(),
-            "phases sum to the totals"
-        );
-        assert_eq!(
-            made("calibrate").len(),
-            2,
-            "the first start of each process"
-        );
-        for measure in ["cpu", "disk", "drop-caches"] {
-            assert!(
-                count(&samples, rung, measure).any(|s| s.phase == TOTAL),
-                "{rung} {measure}"
-            );
-        }
+        assert_every_start(&samples, rung);
     }
     interleaved(&samples);
-    csv(&out);
+    csv(&place.out);
 
-    let before = files(&out);
-    let again = run(&["report", out.to_str().expect("a path")]);
-    assert_eq!(code(&again), 0, "{}", stderr(&again));
-    assert_eq!(files(&out), before, "the same records give the same bytes");
+    let before = files(&place.out);
+    let again = run(&["report", place.out_text()]);
+    ended(&again, Exit::Ok);
+    assert_eq!(
+        files(&place.out),
+        before,
+        "the same records give the same bytes"
+    );
     assert_eq!(stdout(&again), stdout(&output));
+}
+
+/// Two processes of `rung` made 2 isolated starts each, and batches of 3 and 7.
+fn assert_every_start(samples: &[Sample], rung: &str) {
+    let made = |measure| -> Vec<&Sample> {
+        count(samples, rung, measure)
+            .filter(|s| s.phase == TOTAL && s.workers == 1 && !s.warmup)
+            .collect()
+    };
+    let starts = made("back-to-back");
+    assert_eq!(starts.len(), 2 * (3 + 7), "{rung}");
+    assert_eq!(made("isolated").len(), 2 * 2, "{rung}");
+    for process in [1, 2] {
+        let of_process = starts.iter().filter(|s| s.process == process);
+        assert_eq!(of_process.count(), 3 + 7, "{rung}, process {process}");
+    }
+    assert!(
+        starts
+            .iter()
+            .all(|s| s.value.number().is_some_and(|ns| ns > 0) && s.seed == 11)
+    );
+    let phases: i64 = count(samples, rung, "back-to-back")
+        .filter(|s| s.phase != TOTAL && s.workers == 1 && !s.warmup)
+        .filter_map(|s| s.value.number())
+        .sum();
+    assert_eq!(
+        phases,
+        starts.iter().filter_map(|s| s.value.number()).sum::<i64>(),
+        "phases sum to the totals"
+    );
+    assert_eq!(
+        made("calibrate").len(),
+        2,
+        "the first start of each process"
+    );
+    for measure in ["cpu", "disk", "drop-caches"] {
+        assert!(
+            count(samples, rung, measure).any(|s| s.phase == TOTAL),
+            "{rung} {measure}"
+        );
+    }
 }
 
 /// Blocks of several rungs alternate: no rung has all of its blocks in a row.
@@ -175,11 +177,9 @@ fn csv(out: &Path) {
 #[test]
 fn results_latest_points_to_the_run() {
     let test = "results_latest_points_to_the_run";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
+    };
     let output = crate::tool::tool()
         .args([
             "time",
@@ -192,37 +192,29 @@ fn results_latest_points_to_the_run() {
             "--workers",
             "1",
         ])
-        .current_dir(dir.path())
+        .current_dir(place.dir.path())
         .output()
         .expect("it starts");
-    if code(&output) == Exit::Busy as i32 {
-        eprintln!("SKIPPED: {test}: another run is under way on this host");
+    if is_busy(test, &output) {
         return;
     }
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let latest = dir.path().join("results/latest");
+    ended(&output, Exit::Ok);
+    let latest = place.dir.path().join("results/latest");
     assert!(latest.join("report.md").is_file());
     let name = fs::read_link(&latest).expect("a link");
-    assert!(
-        stdout(&output).contains(name.to_str().expect("a name")),
-        "{}",
-        stdout(&output)
-    );
+    prints(&output, name.to_str().expect("a name"));
 }
 
 #[test]
 fn a_mem_run_sweeps_and_fits() {
     let test = "a_mem_run_sweeps_and_fits";
-    let _host = host();
     if !nix::unistd::geteuid().is_root() {
         eprintln!("SKIPPED: {test}: needs root");
         return;
     }
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
+    };
     let output = run(&[
         "mem",
         "--rungs",
@@ -232,10 +224,10 @@ fn a_mem_run_sweeps_and_fits() {
         "--repetitions",
         "1",
         "--output",
-        out.to_str().expect("a path"),
+        place.out_text(),
     ]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let fit = fs::read_to_string(out.join("runtime-bench-mem-fit.csv")).expect("a CSV");
+    ended(&output, Exit::Ok);
+    let fit = fs::read_to_string(place.out.join("runtime-bench-mem-fit.csv")).expect("a CSV");
     for rung in ["thread", "process"] {
         let row = fit
             .lines()
@@ -250,9 +242,9 @@ fn a_mem_run_sweeps_and_fits() {
         // A parked thread touches a few pages of its stack, a static process a few more.
         assert!((1_000.0..200_000.0).contains(&slope), "{row}");
     }
-    let mem = fs::read_to_string(out.join("runtime-bench-mem.csv")).expect("a CSV");
+    let mem = fs::read_to_string(place.out.join("runtime-bench-mem.csv")).expect("a CSV");
     assert!(mem.starts_with("Runtime,Measure,Value,Workers,ValuePerWorker\n"));
-    let samples = samples(&out);
+    let samples = samples(&place.out);
     let parked = |n| {
         samples.iter().filter(move |s| {
             s.rung == "process"
@@ -283,7 +275,6 @@ fn a_mem_run_sweeps_and_fits() {
 #[test]
 fn wasm_and_docker_stand_in_one_table() {
     let test = "wasm_and_docker_stand_in_one_table";
-    let _host = host();
     if !can_run(test, "faasm-driver", "wasm") || !can_run(test, "docker-driver", "docker-none") {
         return;
     }
@@ -296,8 +287,7 @@ fn wasm_and_docker_stand_in_one_table() {
         );
         return;
     }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
+    let place = Place::new();
     let output = run(&[
         "time",
         "--rungs",
@@ -311,15 +301,15 @@ fn wasm_and_docker_stand_in_one_table() {
         "--budget",
         "5",
         "--output",
-        out.to_str().expect("a path"),
+        place.out_text(),
     ]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let report = fs::read_to_string(out.join("report.md")).expect("a report");
+    ended(&output, Exit::Ok);
+    let report = fs::read_to_string(place.out.join("report.md")).expect("a report");
     assert!(
         report.contains("docker-none / this") && !report.contains("There is no ratio to docker"),
         "{report}"
     );
-    let samples = samples(&out);
+    let samples = samples(&place.out);
     let client = count(&samples, "docker-none", "cpu")
         .find(|s| s.metric.as_str() == "client_cpu_ns")
         .expect("the client is apart");

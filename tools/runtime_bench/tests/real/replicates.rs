@@ -9,7 +9,10 @@ use std::time::Duration;
 use measure_core::base::exit::Exit;
 use measure_core::contract::run_info::{ProcessInfo, RunInfo};
 
-use crate::tool::{Running, can_run, code, host, run, samples, stderr, stdout, tool, wait_until};
+use crate::tool::{
+    Place, Running, code, ended, is_busy, prints, run, samples, says, stderr, stdout, tool,
+    wait_until,
+};
 
 /// A copy of the tool beside a `process-driver` that counts its `time` commands and does `script` (in which `$n` is that number) before it becomes
 /// the real one.
@@ -74,39 +77,26 @@ fn measured(out: &Path) -> Vec<u32> {
 #[test]
 fn a_process_that_dies_is_replaced_and_said() {
     let test = "a_process_that_dies_is_replaced_and_said";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
+    };
     let alone = with_double(
-        dir.path(),
+        place.dir.path(),
         "if [ $n = 2 ]; then echo 'double: gives up' >&2; exit 9; fi",
     );
-    let out = dir.path().join("run");
-    let output = four_processes(&alone, &out);
-    if code(&output) == Exit::Busy as i32 {
-        eprintln!("SKIPPED: {test}: another run is under way on this host");
+    let output = four_processes(&alone, &place.out);
+    if is_busy(test, &output) {
         return;
     }
+    ended(&output, Exit::EngineLost);
+    says(&output, "driver process 2 was lost");
+    says(&output, "double: gives up");
     assert_eq!(
-        code(&output),
-        Exit::EngineLost as i32,
-        "{}",
-        stderr(&output)
-    );
-    assert!(
-        stderr(&output).contains("driver process 2 was lost")
-            && stderr(&output).contains("double: gives up"),
-        "{}",
-        stderr(&output)
-    );
-    assert_eq!(
-        measured(&out),
+        measured(&place.out),
         [1, 3, 4, 5],
         "the others count, and there are as many"
     );
-    let processes = processes(&out);
+    let processes = processes(&place.out);
     assert_eq!(
         processes.iter().map(|p| p.process).collect::<Vec<_>>(),
         [1, 2, 3, 4, 5]
@@ -125,69 +115,53 @@ fn a_process_that_dies_is_replaced_and_said() {
         .map(|p| p.environment_padding_bytes)
         .collect();
     assert!(paddings.len() > 1, "environments differ: {paddings:?}");
-    let report = fs::read_to_string(out.join("report.md")).expect("a report");
+    let report = fs::read_to_string(place.out.join("report.md")).expect("a report");
     assert!(report.contains("driver process 2 was lost"), "{report}");
 }
 
 #[test]
 fn a_rung_that_keeps_dying_is_given_up() {
     let test = "a_rung_that_keeps_dying_is_given_up";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
+        return;
+    };
+    let alone = with_double(place.dir.path(), "if [ $n -ge 2 ]; then exit 9; fi");
+    let output = four_processes(&alone, &place.out);
+    if is_busy(test, &output) {
         return;
     }
-    let dir = tempfile::tempdir().expect("a directory");
-    let alone = with_double(dir.path(), "if [ $n -ge 2 ]; then exit 9; fi");
-    let out = dir.path().join("run");
-    let output = four_processes(&alone, &out);
-    if code(&output) == Exit::Busy as i32 {
-        eprintln!("SKIPPED: {test}: another run is under way on this host");
-        return;
-    }
+    ended(&output, Exit::EngineLost);
     assert_eq!(
-        code(&output),
-        Exit::EngineLost as i32,
-        "{}",
-        stderr(&output)
+        processes(&place.out).len(),
+        3,
+        "one, and two that were lost"
     );
-    assert_eq!(processes(&out).len(), 3, "one, and two that were lost");
-    assert_eq!(measured(&out), [1], "what was measured is kept");
+    assert_eq!(measured(&place.out), [1], "what was measured is kept");
 }
 
 #[test]
 fn a_clock_that_is_not_ours_is_said() {
     let test = "a_clock_that_is_not_ours_is_said";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
+    };
     let steps =
         "if [ $n -ge 1 ]; then REAL \"$@\" | sed -u 's/\"start_ns\":/\"start_ns\":9/'; exit; fi";
-    let alone = with_double(dir.path(), steps);
-    let out = dir.path().join("run");
-    let output = four_processes(&alone, &out);
-    if code(&output) == Exit::Busy as i32 {
-        eprintln!("SKIPPED: {test}: another run is under way on this host");
+    let alone = with_double(place.dir.path(), steps);
+    let output = four_processes(&alone, &place.out);
+    if is_busy(test, &output) {
         return;
     }
-    assert_eq!(code(&output), Exit::Failed as i32, "{}", stderr(&output));
-    assert!(
-        stderr(&output).contains("CLOCK_MONOTONIC stepped"),
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::Failed);
+    says(&output, "CLOCK_MONOTONIC stepped");
 }
 
 #[test]
 fn a_rung_is_compared_with_itself() {
     let test = "a_rung_is_compared_with_itself";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
+    };
     let output = run(&[
         "aa",
         "--rungs",
@@ -195,28 +169,21 @@ fn a_rung_is_compared_with_itself() {
         "--repetitions",
         "1",
         "--output",
-        out.to_str().expect("a path"),
+        place.out_text(),
     ]);
     // Two comparisons cannot be too many that differ by chance: both do with a probability of 0.0025.
     let differ = stdout(&output).contains("2 of 2 comparisons");
     assert_eq!(code(&output), i32::from(differ), "{}", stderr(&output));
-    assert!(
-        stdout(&output).contains("of 2 comparisons"),
-        "{}",
-        stdout(&output)
-    );
-    assert_eq!(processes(&out).len(), 20, "ten on either side");
+    prints(&output, "of 2 comparisons");
+    assert_eq!(processes(&place.out).len(), 20, "ten on either side");
 }
 
 #[test]
 fn what_is_made_while_the_host_is_disturbed_is_made_again() {
     let test = "what_is_made_while_the_host_is_disturbed_is_made_again";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
+    };
     let child = tool()
         .args([
             "time",
@@ -229,12 +196,12 @@ fn what_is_made_while_the_host_is_disturbed_is_made_again() {
             "10",
         ])
         .args(["--workers", "1", "--repetitions", "3", "--output"])
-        .arg(&out)
+        .arg(&place.out)
         .spawn()
         .expect("the tool starts");
     let mut running = Running(child);
     let begun = wait_until(Duration::from_secs(60), || {
-        let text = fs::read_to_string(out.join("samples.jsonl")).unwrap_or_default();
+        let text = fs::read_to_string(place.out.join("samples.jsonl")).unwrap_or_default();
         text.contains("\"isolated\"") || running.0.try_wait().is_ok_and(|s| s.is_some())
     });
     if !begun || running.0.try_wait().is_ok_and(|s| s.is_some()) {
@@ -252,12 +219,12 @@ fn what_is_made_while_the_host_is_disturbed_is_made_again() {
     );
     let output = running.end();
     drop(burner);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let samples = samples(&out);
+    ended(&output, Exit::Ok);
+    let samples = samples(&place.out);
     let repeated = samples
         .iter()
         .filter(|s| s.measure.as_str() == "host" && s.phase == "repeated");
     assert!(repeated.count() > 0, "no block was marked");
-    let text = fs::read_to_string(out.join("run.json")).expect("run.json");
+    let text = fs::read_to_string(place.out.join("run.json")).expect("run.json");
     assert!(text.contains("the host was disturbed in"), "{text}");
 }

@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
+use driver_testkit::left::cgroups_of;
 use driver_testkit::{alive, children};
 use measure_core::base::exit::Exit;
 use nix::sys::signal::Signal;
 
 use crate::tool::{
-    Running, can_run, cgroups_of, code, host, long_run, run, samples, stderr, tool, wait_until,
+    Place, Running, can_run, ended, host, long_run, run, samples, says, tool, wait_until,
 };
 
 fn end_by(test: &str, signal: Signal, exit: Exit) {
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
-    let running = long_run(&out);
+    };
+    let running = long_run(&place.out);
     let mut drivers = Vec::new();
     let both = wait_until(Duration::from_secs(60), || {
         drivers = running.drivers();
@@ -26,7 +24,7 @@ fn end_by(test: &str, signal: Signal, exit: Exit) {
     assert!(both, "one per rung: {drivers:?}");
     running.signal(signal);
     let output = running.end();
-    assert_eq!(code(&output), exit as i32, "{}", stderr(&output));
+    ended(&output, exit);
     assert!(
         drivers.iter().all(|&pid| !alive(pid)),
         "the drivers have ended"
@@ -36,11 +34,11 @@ fn end_by(test: &str, signal: Signal, exit: Exit) {
         "their cgroups are gone"
     );
     assert!(
-        samples(&out)
+        samples(&place.out)
             .iter()
             .any(|s| s.measure.as_str() == "back-to-back")
     );
-    let report = std::fs::read_to_string(out.join("report.md")).expect("a partial report");
+    let report = std::fs::read_to_string(place.out.join("report.md")).expect("a partial report");
     assert!(report.contains("ended early by"), "{report}");
 }
 
@@ -65,13 +63,10 @@ fn sigterm_keeps_the_samples_and_leaves_nothing() {
 #[test]
 fn sigkill_is_noticed_by_the_drivers_and_the_records_are_readable() {
     let test = "sigkill_is_noticed_by_the_drivers_and_the_records_are_readable";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
-    let running = long_run(&out);
+    };
+    let running = long_run(&place.out);
     let drivers = running.drivers();
     running.signal(Signal::SIGKILL);
     let _ = running.end();
@@ -85,9 +80,9 @@ fn sigkill_is_noticed_by_the_drivers_and_the_records_are_readable() {
         drivers.iter().all(|&pid| cgroups_of(pid).is_empty()),
         "their cgroups are gone"
     );
-    let report = run(&["report", out.to_str().expect("a path")]);
-    assert_eq!(code(&report), 0, "{}", stderr(&report));
-    let text = std::fs::read_to_string(out.join("report.md")).expect("a report");
+    let report = run(&["report", place.out_text()]);
+    ended(&report, Exit::Ok);
+    let text = std::fs::read_to_string(place.out.join("report.md")).expect("a report");
     assert!(text.contains("it was killed before its end"), "{text}");
     // And the next run is not held up.
     let next = run(&[
@@ -99,37 +94,34 @@ fn sigkill_is_noticed_by_the_drivers_and_the_records_are_readable() {
         "--repetitions",
         "1",
         "--output",
-        dir.path().join("next").to_str().expect("a path"),
+        place.dir.path().join("next").to_str().expect("a path"),
     ]);
-    assert_eq!(code(&next), 0, "{}", stderr(&next));
+    ended(&next, Exit::Ok);
 }
 
 #[test]
 fn a_second_run_is_told_who_is_measuring() {
     let test = "a_second_run_is_told_who_is_measuring";
-    let _host = host();
-    if !can_run(test, "process-driver", "thread") {
+    let Some(place) = Place::for_rung(test, "process-driver", "thread") else {
         return;
-    }
-    let dir = tempfile::tempdir().expect("a directory");
-    let out = dir.path().join("run");
-    let running = long_run(&out);
-    let other = dir.path().join("other");
+    };
+    let running = long_run(&place.out);
+    let other = place.dir.path().join("other");
     let second = tool()
         .args(["time", "--rungs", "thread", "--output"])
         .arg(&other)
         .output()
         .expect("it starts");
-    assert_eq!(code(&second), Exit::Busy as i32, "{}", stderr(&second));
-    assert!(
-        stderr(&second).contains(&format!("pid {}", running.pid())),
-        "{}",
-        stderr(&second)
-    );
+    ended(&second, Exit::Busy);
+    says(&second, &format!("pid {}", running.pid()));
     assert!(!other.exists());
     // Nor may the tables of a run under way be made over its head.
-    let report = tool().arg("report").arg(&out).output().expect("it starts");
-    assert_eq!(code(&report), Exit::Busy as i32, "{}", stderr(&report));
+    let report = tool()
+        .arg("report")
+        .arg(&place.out)
+        .output()
+        .expect("it starts");
+    ended(&report, Exit::Busy);
     running.signal(Signal::SIGTERM);
     let _ = running.end();
 }
@@ -169,7 +161,7 @@ fn end_engines_by(test: &str, command: &str, signal: Signal, exit: Exit, after_s
         let all = descendants(running.pid());
         running.signal(signal);
         let output = running.end();
-        assert_eq!(code(&output), exit as i32, "{}", stderr(&output));
+        ended(&output, exit);
         let gone = wait_until(Duration::from_secs(5), || {
             !all.iter().any(|&pid| alive(pid))
         });

@@ -11,6 +11,7 @@ use driver_testkit::children;
 use measure_core::base::exit::Exit;
 use measure_core::contract::run_dir::read_samples;
 use measure_core::contract::sample::Sample;
+use tempfile::TempDir;
 
 static HOST: Mutex<()> = Mutex::new(());
 /// How long to wait for another run on this host to end.
@@ -52,6 +53,64 @@ pub fn stderr(output: &Output) -> String {
 
 pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Checks that the tool ended with `exit`.
+#[track_caller]
+pub fn ended(output: &Output, exit: Exit) {
+    assert_eq!(code(output), exit as i32, "{output:?}");
+}
+
+/// Checks that `words` are among what it said on standard error.
+#[track_caller]
+pub fn says(output: &Output, words: &str) {
+    let said = stderr(output);
+    assert!(said.contains(words), "no `{words}`: {said}");
+}
+
+/// Checks that `words` are among what it printed on standard output.
+#[track_caller]
+pub fn prints(output: &Output, words: &str) {
+    let printed = stdout(output);
+    assert!(printed.contains(words), "no `{words}`: {printed}");
+}
+
+/// Whether it made no run because another one is under way; says so if it did not.
+pub fn is_busy(test: &str, output: &Output) -> bool {
+    let busy = code(output) == Exit::Busy as i32;
+    if busy {
+        eprintln!("SKIPPED: {test}: another run is under way on this host");
+    }
+    busy
+}
+
+/// Where a test of this file has a run made, apart from all others.
+pub struct Place {
+    pub dir: TempDir,
+    /// The run's directory, which is not there yet.
+    pub out: PathBuf,
+    _host: MutexGuard<'static, ()>,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let host = host();
+        let dir = tempfile::tempdir().expect("a directory");
+        Self {
+            out: dir.path().join("run"),
+            dir,
+            _host: host,
+        }
+    }
+
+    /// If `rung` can run; says so if not.
+    pub fn for_rung(test: &str, driver: &str, rung: &str) -> Option<Self> {
+        can_run(test, driver, rung).then(Self::new)
+    }
+
+    pub fn out_text(&self) -> &str {
+        self.out.to_str().expect("a path")
+    }
 }
 
 /// Whether the driver of `rung` is built and the rung can run; says so if not.
@@ -154,26 +213,4 @@ pub fn wait_until(limit: Duration, done: impl FnMut() -> bool) -> bool {
 
 pub fn samples(dir: &Path) -> Vec<Sample> {
     read_samples(dir).expect("readable samples").samples
-}
-
-/// Cgroups of process `pid` by our naming, anywhere.
-pub fn cgroups_of(pid: i32) -> Vec<PathBuf> {
-    let prefix = format!("{}.{pid}.", measure_core::base::label::LABEL);
-    let hierarchies = fs::read_dir("/sys/fs/cgroup")
-        .into_iter()
-        .flatten()
-        .flatten();
-    hierarchies
-        .flat_map(|hierarchy| {
-            fs::read_dir(hierarchy.path())
-                .into_iter()
-                .flatten()
-                .flatten()
-        })
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|n| n.to_string_lossy().starts_with(&prefix))
-        })
-        .collect()
 }

@@ -6,12 +6,12 @@ use std::process::Command;
 
 use measure_core::base::exit::Exit;
 
-use crate::tool::{code, host, run, stderr, stdout, tool};
+use crate::tool::{Place, code, ended, host, prints, run, says, stderr, stdout, tool};
 
 #[test]
 fn help_teaches() {
     let output = run(&["--help"]);
-    assert_eq!(code(&output), 0);
+    ended(&output, Exit::Ok);
     for word in [
         "EXAMPLES",
         "EXIT CODES",
@@ -19,7 +19,7 @@ fn help_teaches() {
         "doctor",
         "results/latest",
     ] {
-        assert!(stdout(&output).contains(word), "{word}");
+        prints(&output, word);
     }
 }
 
@@ -40,17 +40,8 @@ fn unknown_names_and_absurd_numbers_are_refused_with_advice() {
     ];
     for (arguments, advice) in cases {
         let output = run(arguments);
-        assert_eq!(
-            code(&output),
-            Exit::Usage as i32,
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
-        assert!(
-            stderr(&output).contains(advice),
-            "{arguments:?}: {}",
-            stderr(&output)
-        );
+        ended(&output, Exit::Usage);
+        says(&output, advice);
         assert!(
             !stderr(&output).contains('\x1b'),
             "no colours where there is no terminal"
@@ -60,39 +51,33 @@ fn unknown_names_and_absurd_numbers_are_refused_with_advice() {
 
 #[test]
 fn an_output_that_cannot_be_written_is_found_out_first() {
-    let _host = host();
-    let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("file");
+    let place = Place::new();
+    let file = place.dir.path().join("file");
     fs::write(&file, "").expect("write");
     let below = file.join("run");
     for bad in [below.to_str().expect("a path"), "/proc/run"] {
         let output = run(&["time", "--rungs", "thread", "--output", bad]);
-        assert_eq!(code(&output), Exit::Output as i32, "{}", stderr(&output));
-        assert!(stderr(&output).contains("--output"), "{}", stderr(&output));
+        ended(&output, Exit::Output);
+        says(&output, "--output");
         assert_eq!(stdout(&output), "");
     }
 }
 
 #[test]
 fn a_directory_belongs_to_one_run() {
-    let _host = host();
-    let dir = tempfile::tempdir().expect("a directory");
-    fs::write(dir.path().join("samples.jsonl"), "{}\n").expect("write");
+    let place = Place::new();
+    fs::write(place.dir.path().join("samples.jsonl"), "{}\n").expect("write");
     let output = run(&[
         "time",
         "--rungs",
         "thread",
         "--output",
-        dir.path().to_str().expect("a path"),
+        place.dir.path().to_str().expect("a path"),
     ]);
-    assert_eq!(code(&output), Exit::Usage as i32, "{}", stderr(&output));
-    assert!(
-        stderr(&output).contains("another run"),
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::Usage);
+    says(&output, "another run");
     assert_eq!(
-        fs::read_to_string(dir.path().join("samples.jsonl")).expect("kept"),
+        fs::read_to_string(place.dir.path().join("samples.jsonl")).expect("kept"),
         "{}\n"
     );
 }
@@ -102,36 +87,27 @@ fn a_report_of_nothing_makes_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let missing = dir.path().join("missing");
     let output = run(&["report", missing.to_str().expect("a path")]);
-    assert_eq!(code(&output), Exit::Failed as i32);
-    assert!(
-        stderr(&output).contains("samples.jsonl"),
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::Failed);
+    says(&output, "samples.jsonl");
     assert!(!missing.exists());
 }
 
 #[test]
 fn without_drivers_it_says_where_they_should_be() {
-    let _host = host();
-    let dir = tempfile::tempdir().expect("a directory");
-    let alone = dir.path().join("runtime_bench");
+    let place = Place::new();
+    let alone = place.dir.path().join("runtime_bench");
     fs::copy(env!("CARGO_BIN_EXE_runtime_bench"), &alone).expect("copy");
     let doctor = Command::new(&alone)
         .arg("doctor")
-        .env("PATH", dir.path())
+        .env("PATH", place.dir.path())
         .output()
         .expect("it starts");
-    assert_eq!(code(&doctor), 0);
-    assert!(
-        stdout(&doctor).contains("neither beside this program nor on PATH"),
-        "{}",
-        stdout(&doctor)
-    );
+    ended(&doctor, Exit::Ok);
+    prints(&doctor, "neither beside this program nor on PATH");
     let time = Command::new(&alone)
         .args(["time", "--output"])
-        .arg(dir.path().join("run"))
-        .env("PATH", dir.path())
+        .arg(&place.out)
+        .env("PATH", place.dir.path())
         .output();
     let time = time.expect("it starts");
     assert!(
@@ -145,12 +121,8 @@ fn without_drivers_it_says_where_they_should_be() {
 fn mem_says_that_it_needs_root() {
     if !nix::unistd::geteuid().is_root() {
         let output = run(&["mem", "--rungs", "thread"]);
-        assert_eq!(code(&output), Exit::Unavailable as i32);
-        assert!(
-            stderr(&output).contains("needs root"),
-            "{}",
-            stderr(&output)
-        );
+        ended(&output, Exit::Unavailable);
+        says(&output, "needs root");
         return;
     }
     // As nobody, from a place that nobody can read.
@@ -171,23 +143,13 @@ fn mem_says_that_it_needs_root() {
         .gid(65534)
         .output()
         .expect("it starts");
-    assert_eq!(
-        code(&output),
-        Exit::Unavailable as i32,
-        "{}",
-        stderr(&output)
-    );
-    assert!(
-        stderr(&output).contains("needs root"),
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::Unavailable);
+    says(&output, "needs root");
 }
 
 #[test]
 fn strict_refuses_a_busy_host_and_the_default_warns() {
-    let _host = host();
-    let dir = tempfile::tempdir().expect("a directory");
+    let place = Place::new();
     let cpus = std::thread::available_parallelism().map_or(2, usize::from);
     let burners: Vec<_> = (0..cpus)
         .map(|_| {
@@ -205,20 +167,12 @@ fn strict_refuses_a_busy_host_and_the_default_warns() {
         "--rungs",
         "thread",
         "--output",
-        dir.path().join("run").to_str().expect("a path"),
+        place.out_text(),
     ]);
     drop(burners);
-    assert_eq!(
-        code(&output),
-        Exit::Unavailable as i32,
-        "{}",
-        stderr(&output)
-    );
-    assert!(
-        stderr(&output).contains("--strict") && stderr(&output).contains("CPUs busy"),
-        "{}",
-        stderr(&output)
-    );
-    assert!(!dir.path().join("run").exists(), "nothing is measured");
+    ended(&output, Exit::Unavailable);
+    says(&output, "--strict");
+    says(&output, "CPUs busy");
+    assert!(!place.out.exists(), "nothing is measured");
     let _ = tool();
 }

@@ -1,6 +1,6 @@
 //! The probes. One more is a file `functions/isolation/<id>.c` and a line here.
 
-use crate::letters::Letter;
+use crate::letter::Letter;
 
 /// What a probe is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,7 +27,7 @@ const LOG: u32 = libc::SECCOMP_RET_LOG;
 /// # Errors
 /// We may not trace it, or the kernel does not tell its filters (`CONFIG_CHECKPOINT_RESTORE`).
 pub fn passing_calls(pid: i32) -> io::Result<u32> {
-    let filters = Tracing::of(pid)?.filters()?;
+    let filters = Tracing::seize(pid)?.filters()?;
     let passes = |call: &u32| filters.iter().all(|filter| lets_pass(filter, *call));
     Ok((0..=LAST_CALL)
         .filter(passes)
@@ -40,7 +40,7 @@ pub fn passing_calls(pid: i32) -> io::Result<u32> {
 struct Tracing(Pid);
 
 impl Tracing {
-    fn of(pid: i32) -> io::Result<Self> {
+    fn seize(pid: i32) -> io::Result<Self> {
         request(libc::PTRACE_SEIZE, pid, ptr::null_mut(), ptr::null_mut())?;
         let traced = Self(Pid::from_raw(pid));
         request(

@@ -16,6 +16,7 @@ pub mod filters;
 pub mod home;
 pub mod host_starts;
 pub mod interference;
+pub mod letter;
 pub mod letters;
 mod listener;
 pub mod networks;

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use crate::Options;
 use crate::error::FuzzError;
 use crate::lines::Line;
-use crate::target::{Counts, Finding, Target, count, open};
+use crate::target::{Counts, Finding, Name, Setting, Target, count};
 
 /// More memory than any case should take; what takes more is ended by it.
 const DATA_BYTES: u64 = 3 << 30;
@@ -38,6 +38,17 @@ pub fn run(options: &Options) -> Result<Exit, FuzzError> {
     }
     tell(&Line::Counts(counts))?;
     Ok(Exit::Ok)
+}
+
+/// Makes the target of this name; an error if something it needs is not to be had here.
+fn open(name: Name, setting: &Setting) -> Result<Box<dyn Target>, FuzzError> {
+    match name {
+        Name::Modules => Ok(Box::new(crate::modules::Modules::new(setting)?)),
+        Name::Calls => Ok(Box::new(crate::calls::Calls::new(setting)?)),
+        Name::Files => Ok(Box::new(crate::files::Files::new(setting)?)),
+        Name::Requests => Ok(Box::new(crate::requests::Requests::new(setting)?)),
+        Name::Broken => Ok(Box::new(crate::broken::Broken)),
+    }
 }
 
 /// Ends with whoever started it, and before the host is out of memory. What cannot be had is done without.

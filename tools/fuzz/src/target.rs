@@ -6,8 +6,6 @@ use std::str::FromStr;
 
 use measure_core::base::ids;
 
-use crate::error::FuzzError;
-
 /// How often what happened.
 pub type Counts = BTreeMap<String, u64>;
 
@@ -45,20 +43,6 @@ pub struct Setting {
     pub second_engine_every: u64,
     /// Starts of each module under deadlines.
     pub deadline_starts: u64,
-}
-
-/// Makes the target of this name.
-///
-/// # Errors
-/// Something it needs is not to be had here.
-pub fn open(name: Name, setting: &Setting) -> Result<Box<dyn Target>, FuzzError> {
-    match name {
-        Name::Modules => Ok(Box::new(crate::modules::Modules::new(setting)?)),
-        Name::Calls => Ok(Box::new(crate::calls::Calls::new(setting)?)),
-        Name::Files => Ok(Box::new(crate::files::Files::new(setting)?)),
-        Name::Requests => Ok(Box::new(crate::requests::Requests::new(setting)?)),
-        Name::Broken => Ok(Box::new(crate::broken::Broken)),
-    }
 }
 
 /// The targets.

@@ -5,7 +5,8 @@ use table::{Align, Table};
 use super::{ratio, tried, untried};
 use crate::catalogue::{Group, PROBES, Probe, Says};
 use crate::interference::Noise;
-use crate::letters::{self, Letter};
+use crate::letter::Letter;
+use crate::letters;
 use crate::record::{Found, RungFound};
 
 const SIGNS: &str = ". contained, R reached, ? cannot try, - not tried: nothing contains it";

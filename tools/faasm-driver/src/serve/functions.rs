@@ -258,7 +258,7 @@ impl App {
         Ok((id, bytes, upload))
     }
 
-    async fn get(
+    async fn send_module(
         self: &Arc<Self>,
         headers: &HeaderMap,
         peer: &Peer,
@@ -341,5 +341,5 @@ async fn get_function(
     path: FunctionPath,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    app.get(&headers, &peer, path).await
+    app.send_module(&headers, &peer, path).await
 }

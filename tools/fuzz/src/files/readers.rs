@@ -28,7 +28,7 @@ pub enum Read {
 }
 
 impl Read {
-    fn of<T, E: Display>(result: Result<T, E>) -> Self {
+    fn from_result<T, E: Display>(result: Result<T, E>) -> Self {
         match result {
             Ok(_) => Self::Well,
             Err(error) => Self::Refused(error.to_string()),
@@ -158,7 +158,7 @@ fn comparison(dir: &Path, _: &[u8]) -> Result<Read, Finding> {
 }
 
 fn runtimes(dir: &Path, _: &[u8]) -> Result<Read, Finding> {
-    Ok(Read::of(Catalogue::load(
+    Ok(Read::from_result(Catalogue::load(
         Some(&dir.join("file")),
         &["process"],
     )))
@@ -195,21 +195,21 @@ fn store(dir: &Path, name: &str, bytes: &[u8]) -> Result<Store, Finding> {
 }
 
 fn grants(dir: &Path, bytes: &[u8]) -> Result<Read, Finding> {
-    Ok(Read::of(
+    Ok(Read::from_result(
         store(dir, "grants.json", bytes)?.grants(&function()?),
     ))
 }
 
 fn snapshots(dir: &Path, bytes: &[u8]) -> Result<Read, Finding> {
-    Ok(Read::of(
+    Ok(Read::from_result(
         store(dir, "snapshots.json", bytes)?.snapshot_options(&function()?),
     ))
 }
 
 fn command(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
-    Ok(Read::of(NativeCommand::parse(&String::from_utf8_lossy(
-        bytes,
-    ))))
+    Ok(Read::from_result(NativeCommand::parse(
+        &String::from_utf8_lossy(bytes),
+    )))
 }
 
 fn mountinfo(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
@@ -245,12 +245,12 @@ fn module(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
     let _ = func_sym::table_of_bytes(bytes, seed!("text/code.elf"));
     match wasm_post_link::rewrite(bytes, wasm_post_link::Passes::default()) {
         Err(error) if valid.is_ok() => Err(format!("a valid module cannot be rewritten: {error}")),
-        _ => Ok(Read::of(valid)),
+        _ => Ok(Read::from_result(valid)),
     }
 }
 
 fn compiled(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
-    Ok(Read::of(func_sym::table_of_bytes(
+    Ok(Read::from_result(func_sym::table_of_bytes(
         seed!("text/program.wasm"),
         bytes,
     )))
@@ -277,9 +277,11 @@ fn names(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
 }
 
 fn arrays(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
-    Ok(Read::of(poly_bench::arrays::parse(bytes)))
+    Ok(Read::from_result(poly_bench::arrays::parse(bytes)))
 }
 
 fn times(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
-    Ok(Read::of(native_vs_wasm::times::parse_each(bytes, 3)))
+    Ok(Read::from_result(native_vs_wasm::times::parse_each(
+        bytes, 3,
+    )))
 }

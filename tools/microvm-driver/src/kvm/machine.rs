@@ -9,7 +9,6 @@ use measure_core::driver_kit::DriverError;
 use nix::errno::Errno;
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap};
 
-use super::start_failed;
 use crate::guest::{DATA_READY, HELLO, KEYBOARD, RESET, SERIAL, SERIAL_STATUS};
 
 /// The guest's memory: page tables, code, and room to be touched.
@@ -198,6 +197,11 @@ impl Machine {
 
 fn unexpected(what: &str) -> DriverError {
     start_failed("the guest does what its machine is not for", what)
+}
+
+/// A failure of one start.
+pub(super) fn start_failed(what: &str, cause: impl std::fmt::Display) -> DriverError {
+    DriverError::StartFailed(format!("{what}: {cause}"))
 }
 
 /// What the guest says, as far as it is a line.

@@ -104,11 +104,6 @@ pub fn in_hardware() -> bool {
     })
 }
 
-/// A failure of one start.
-pub(crate) fn start_failed(what: &str, cause: impl std::fmt::Display) -> DriverError {
-    DriverError::StartFailed(format!("{what}: {cause}"))
-}
-
 impl Shell {
     fn new(kvm: &Kvm) -> Result<Self, DriverError> {
         let machine = Machine::new(kvm)?;

@@ -7,8 +7,7 @@ use kvm_bindings::{
 use kvm_ioctls::{Kvm, VcpuFd};
 use measure_core::driver_kit::DriverError;
 
-use super::machine::Machine;
-use super::start_failed;
+use super::machine::{Machine, start_failed};
 
 /// The time stamp counter goes on: it is no one's secret, and setting it is slow.
 const TIME_STAMP_COUNTER: u32 = 0x10;

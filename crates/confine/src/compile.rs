@@ -34,7 +34,6 @@ pub struct Scale {
 /// What a user sets of it; the rest goes by the module's size ([`Scale`]).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// CPU time.
     pub cpu_time: Option<Duration>,
     /// Memory in bytes.
     pub memory_bytes: Option<u64>,

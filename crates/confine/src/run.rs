@@ -39,7 +39,6 @@ const OUT_OF_MEMORY: [&str; 4] = [
 pub struct Job<'a> {
     /// The executable.
     pub program: &'a Path,
-    /// Its arguments.
     pub arguments: Vec<OsString>,
     /// All of its environment.
     pub environment: Vec<(&'static str, OsString)>,

@@ -36,7 +36,6 @@ pub struct HostFacts {
 pub struct Device {
     /// Its node.
     pub path: String,
-    /// Its numbers.
     pub numbers: (u64, u64),
     /// Digest of its beginning.
     pub digest: u64,

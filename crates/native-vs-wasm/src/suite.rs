@@ -15,7 +15,6 @@ const NAMED: usize = 3;
 /// A benchmark that a column cannot run.
 #[derive(Debug)]
 pub struct Lack<'a> {
-    /// The benchmark.
     pub benchmark: &'a Benchmark,
     /// The column's name.
     pub column: &'a str,
@@ -32,7 +31,6 @@ impl fmt::Display for Lack<'_> {
 
 /// A column and how often it runs.
 pub struct Entry {
-    /// The column.
     pub column: Box<dyn Column>,
     /// Timed runs of each benchmark; 0 for a column that the others are only verified against.
     pub iterations: u32,

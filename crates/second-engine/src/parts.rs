@@ -60,7 +60,6 @@ pub struct Parts<'a> {
 pub struct Segment<'a> {
     /// Address of the first.
     pub offset: u32,
-    /// The bytes.
     pub bytes: &'a [u8],
 }
 

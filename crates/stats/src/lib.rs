@@ -23,9 +23,6 @@ pub use flags::{Flag, flags};
 /// Confidence of every interval in this module.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Fewest values for an interval of a median.
-pub const MIN_INTERVAL_N: usize = levels::MIN_PROCESSES;
-
 /// Fewest values for a 90th percentile.
 pub const MIN_P90_N: usize = 10;
 
@@ -60,7 +57,6 @@ pub struct Summary {
     pub max: f64,
     /// Arithmetic mean.
     pub mean: f64,
-    /// Median.
     pub median: f64,
     /// Median absolute deviation from the median, not scaled (times 1.4826 it estimates the standard
     /// deviation of a normal sample).
@@ -69,7 +65,7 @@ pub struct Summary {
     pub p90: Option<f64>,
     /// 99th percentile, from [`MIN_P99_N`] values on.
     pub p99: Option<f64>,
-    /// Interval of the median between order statistics of the values, as of [`levels::median`], from [`MIN_INTERVAL_N`] values on.
+    /// Interval of the median between order statistics of the values, as of [`levels::median`], from [`levels::MIN_PROCESSES`] values on.
     pub interval: Option<Interval>,
 }
 

@@ -54,6 +54,7 @@ const BY_C: &str = "of the program only its code is a library's: memory and its 
 const TAKEN_BY: &str = "the snapshot was taken by the other engine's code";
 
 /// What a rung is, and what is said of it.
+#[derive(Default)]
 struct Row {
     id: &'static str,
     /// What of its seat a timed start finds made; nothing if it has none.
@@ -114,80 +115,67 @@ impl Kind {
         match self {
             Self::Wasm => Row {
                 id: "wasm",
-                found: None,
-                waits: false,
-                is_proto: false,
-                is_llvm: false,
                 summary: "a fresh Wasm instance on the calling thread",
                 cold: "code mapped, slot reserved; the instance and its memory are new, every dirty page of the slot's last use was reset",
                 warm: "engine, code, slot",
                 in_force: &[LUCET],
+                ..Row::default()
             },
             Self::Faaslet => Row {
                 id: "faaslet",
                 found: Some(Found::Seat),
-                waits: false,
-                is_proto: false,
-                is_llvm: false,
                 summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh Wasm instance",
                 cold: "code mapped, slot reserved, cgroup and namespace made; thread, instance and memory are new",
                 warm: "engine, code, slot, seat (cgroup, namespace)",
-                in_force: &[],
+                ..Row::default()
             },
             Self::New => Row {
                 id: "faaslet-new",
                 found: Some(Found::Nothing),
-                waits: false,
-                is_proto: false,
-                is_llvm: false,
                 summary: "a new CPU cgroup, a new thread that joins it, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance; all of it is removed again",
                 cold: "code mapped, slot reserved; cgroup, namespace, thread, instance and memory are new",
                 warm: "engine, code, slot",
                 in_force: &[NAMESPACE_LEFT],
+                ..Row::default()
             },
             Self::NetnsNew => Row {
                 id: "faaslet-netns-new",
                 found: Some(Found::Cgroup),
-                waits: false,
-                is_proto: false,
-                is_llvm: false,
                 summary: "a new thread that joins a CPU cgroup, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance",
                 cold: "code mapped, slot reserved, cgroup made; thread, namespace, instance and memory are new",
                 warm: "engine, code, slot, cgroup",
                 in_force: &[NAMESPACE_LEFT],
+                ..Row::default()
             },
             Self::Pooled => Row {
                 id: "faaslet-pooled",
                 found: Some(Found::Seat),
                 waits: true,
-                is_proto: false,
-                is_llvm: false,
                 summary: "a fresh Wasm instance on a thread that waits in its CPU cgroup and network namespace",
                 cold: "code mapped, slot reserved, thread waiting in cgroup and namespace; instance and memory are new",
                 warm: "engine, code, slot, seat, thread in it",
-                in_force: &[],
+                ..Row::default()
             },
             Self::Proto => Row {
                 id: "proto-faaslet",
                 found: Some(Found::Seat),
-                waits: false,
                 is_proto: true,
-                is_llvm: false,
                 summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of a snapshot taken after the program's initialisation",
                 cold: "snapshot taken, code and memory image mapped, slot reserved, cgroup and namespace made; thread, instance and its copy-on-write memory are new",
                 warm: "engine, snapshot, slot, seat (cgroup, namespace)",
                 in_force: &[DRAWN_BEFORE],
+                ..Row::default()
             },
             Self::ProtoPooled => Row {
                 id: "proto-faaslet-pooled",
                 found: Some(Found::Seat),
                 waits: true,
                 is_proto: true,
-                is_llvm: false,
                 summary: "a fresh instance of a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace",
                 cold: "snapshot taken, code and memory image mapped, slot reserved, thread waiting in cgroup and namespace; instance and its copy-on-write memory are new",
                 warm: "engine, snapshot, slot, seat, thread in it",
                 in_force: &[DRAWN_BEFORE],
+                ..Row::default()
             },
             Self::Llvm => Row {
                 id: "faaslet-llvm",

@@ -11,7 +11,6 @@ use crate::error::FaasletError;
 pub struct Quota {
     /// Of modules and their code, snapshots too; files that functions wrote do not count.
     pub bytes: u64,
-    /// Functions.
     pub functions: u64,
 }
 
@@ -20,7 +19,6 @@ pub struct Quota {
 pub struct Usage {
     /// Of modules and their code.
     pub bytes: u64,
-    /// Functions.
     pub functions: u64,
 }
 

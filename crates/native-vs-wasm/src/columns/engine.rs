@@ -32,7 +32,6 @@ pub struct EngineSetup {
     pub entry: Entry,
     /// Flags of the compiler that made the modules; what is known of the engine is added.
     pub settings: Vec<String>,
-    /// The store.
     pub store: Store,
     /// How long one run may take.
     pub timeout: Duration,

@@ -52,7 +52,6 @@ pub(super) const LOADING: Duration = Duration::from_secs(60);
 pub struct WasmSetup {
     /// What it is; its settings are the flags of the compiler that made the modules. The engine adds its own, and the summary.
     pub about: About,
-    /// The store.
     pub store: Store,
     /// The engine's settings; memory limit, number of instances and deadline are set here.
     pub settings: EngineSettings,

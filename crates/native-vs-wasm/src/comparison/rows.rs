@@ -25,7 +25,6 @@ pub struct Row<'a> {
 /// A benchmark in a column.
 #[derive(Debug, Clone)]
 pub struct Cell<'a> {
-    /// The column.
     pub column: &'a str,
     /// The column that it is divided by; `None` for the one that it would be itself.
     pub against: Option<&'a str>,
@@ -168,9 +167,7 @@ fn per_run(sample: &Sample) -> Option<f64> {
 /// The geometric mean of a column over what it is held against in a group.
 #[derive(Debug, Clone)]
 pub struct Mean<'a> {
-    /// The group.
     pub group: &'a str,
-    /// The column.
     pub column: &'a str,
     /// What it is held against, or [`BEST_NATIVE`].
     pub against: &'a str,

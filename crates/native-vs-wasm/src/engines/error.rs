@@ -32,7 +32,6 @@ pub enum EntryError {
     /// An entry, by its id.
     #[error("engine `{id}`: {why}")]
     Entry {
-        /// Its id.
         id: String,
         /// What is wrong with it.
         #[source]
@@ -52,7 +51,6 @@ pub enum EntryError {
     /// A placeholder that does not exist there; the text suggests the nearest.
     #[error("{field}: {why}")]
     Placeholder {
-        /// The field.
         field: &'static str,
         /// The message.
         why: String,
@@ -62,7 +60,6 @@ pub enum EntryError {
         "{field}: a brace without its partner in `{text}`; write {{{{ or }}}} for the character itself"
     )]
     LoneBrace {
-        /// The field.
         field: &'static str,
         /// The whole word.
         text: String,
@@ -72,7 +69,6 @@ pub enum EntryError {
         "{field}: {{{name}}} stands for several words: it has to be a word of its own, not `{text}`"
     )]
     NoWord {
-        /// The field.
         field: &'static str,
         /// The placeholder.
         name: &'static str,
@@ -85,7 +81,6 @@ pub enum EntryError {
     /// A placeholder that a command needs.
     #[error("{field} has no {{{name}}}: {why}")]
     Missing {
-        /// The field.
         field: &'static str,
         /// The placeholder.
         name: &'static str,

@@ -9,7 +9,6 @@ use crate::{CONFIDENCE, Interval, mean};
 pub struct GeometricMeans {
     /// How many benchmarks.
     pub n: usize,
-    /// The mean.
     pub mean: f64,
     /// Where the mean lies were these very benchmarks measured again: each ratio's own standard error, by
     /// process, carried on. `Err` if one of them has none.

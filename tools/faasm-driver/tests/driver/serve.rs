@@ -201,25 +201,27 @@ fn clients_that_stall_are_sent_away() {
     let noop = module(m::NOOP);
     let mut half = put_head("/f/demo/half", "", noop.len());
     half.extend_from_slice(&noop[..noop.len() / 2]);
-    for said in [
-        &b""[..],
-        b"PUT /f/demo",
-        &put_head("/f/demo/none", "", 5),
-        &half,
-    ] {
-        let refused = server.raw(said);
-        assert_eq!(refused.status, 408, "{}", said.escape_ascii());
-    }
-    // A byte now and then is no progress.
-    let mut stream = server.connect();
-    stream
-        .write_all(&put_head("/f/demo/drip", "", 1_000_000))
-        .expect("sent");
-    let begun = Instant::now();
-    while stream.write_all(b"\0").is_ok() {
-        assert!(begun.elapsed() < PATIENCE, "it still listens");
-        thread::sleep(Duration::from_millis(20));
-    }
+    let nothing_sent = put_head("/f/demo/none", "", 5);
+    let (server, half) = (&server, &half);
+    // Side by side, as each waits for its timeout.
+    thread::scope(|scope| {
+        for said in [&b""[..], b"PUT /f/demo", &nothing_sent, half] {
+            scope.spawn(move || {
+                let refused = server.raw(said);
+                assert_eq!(refused.status, 408, "{}", said.escape_ascii());
+            });
+        }
+        // A byte now and then is no progress.
+        let mut stream = server.connect();
+        stream
+            .write_all(&put_head("/f/demo/drip", "", 1_000_000))
+            .expect("sent");
+        let begun = Instant::now();
+        while stream.write_all(b"\0").is_ok() {
+            assert!(begun.elapsed() < PATIENCE, "it still listens");
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
     assert_eq!(server.store().len(), 0, "{:?}", server.store());
 }
 

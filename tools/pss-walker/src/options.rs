@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use measure_core::base::duration::{DurationError, parse_duration};
 use measure_core::base::exit::after_help;
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
@@ -78,10 +79,8 @@ impl Options {
 pub(crate) enum ArgumentError {
     #[error("`{0}` is no process id (a number above 0); for a name use --name {0}")]
     NoPid(String),
-    #[error("`{0}` is no duration: a number and us, ms, s, m or h, as in 100ms")]
-    NoDuration(String),
-    #[error("`{0}` is no time at all")]
-    NoTime(String),
+    #[error(transparent)]
+    Duration(#[from] DurationError),
     #[error("`{0}` is too short, the least is 100us")]
     TooShort(String),
 }
@@ -99,59 +98,14 @@ fn parse_interval(text: &str) -> Result<Duration, ArgumentError> {
     Ok(interval)
 }
 
-/// A number with one of the units us, ms, s, m, h.
-fn parse_duration(text: &str) -> Result<Duration, ArgumentError> {
-    const UNITS: [(&str, f64); 5] = [
-        ("us", 1e-6),
-        ("ms", 1e-3),
-        ("s", 1.0),
-        ("m", 60.0),
-        ("h", 3600.0),
-    ];
-    let refused = || ArgumentError::NoDuration(text.to_owned());
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let (_, seconds) = UNITS
-        .iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or_else(refused)?;
-    let number: f64 = number.parse().map_err(|_| refused())?;
-    let duration = Duration::try_from_secs_f64(number * seconds).map_err(|_| refused())?;
-    if duration.is_zero() {
-        return Err(ArgumentError::NoTime(text.to_owned()));
-    }
-    Ok(duration)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
     #[test]
-    fn durations_have_units() {
-        let parsed = |text| parse_duration(text).ok();
-        assert_eq!(parsed("100ms"), Some(Duration::from_millis(100)));
-        assert_eq!(parsed("1.5s"), Some(Duration::from_millis(1500)));
-        assert_eq!(parsed("2m"), Some(Duration::from_secs(120)));
-        assert_eq!(parsed("1h"), Some(Duration::from_secs(3600)));
-        assert_eq!(parsed("250us"), Some(Duration::from_micros(250)));
-        for bad in [
-            "",
-            "10",
-            "s",
-            "-1s",
-            "0s",
-            "1d",
-            "1..2s",
-            "1e400s",
-            "99999999999999999999h",
-            "1 s",
-        ] {
-            assert_eq!(parsed(bad), None, "{bad}");
-        }
+    fn an_interval_has_a_least() {
+        assert_eq!(parse_interval("100us"), Ok(MIN_INTERVAL));
         assert!(parse_interval("1us").is_err());
     }
 
@@ -166,12 +120,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC{0,20}") {
-            let _ = (parse_duration(&text), parse_pid(&text));
-        }
-
-        #[test]
-        fn whole_milliseconds_are_exact(ms in 1u64..10_000_000) {
-            prop_assert_eq!(parse_duration(&format!("{ms}ms")), Ok(Duration::from_millis(ms)));
+            let _ = (parse_interval(&text), parse_pid(&text));
         }
     }
 }

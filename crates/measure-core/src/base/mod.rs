@@ -1,6 +1,7 @@
 //! What every tool has in common; knows nothing of measuring.
 
 pub mod clock;
+pub mod duration;
 pub mod exit;
 pub mod files;
 pub mod home;

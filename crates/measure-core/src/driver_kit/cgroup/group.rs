@@ -16,6 +16,9 @@ use crate::base::label;
 /// the same id (another container's, say) left under the same name.
 static HELD: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 
+/// What a v1 memory group says that has no limit: the largest number of whole pages, whatever their size.
+const UNBOUNDED_BYTES: u64 = 1 << 62;
+
 /// A group of our own; removed on drop.
 #[derive(Debug)]
 pub struct Group {
@@ -27,7 +30,8 @@ pub struct Group {
 
 impl Group {
     /// Makes the group `name` (see [`label::name`]; parts after a `/` are groups within it) in the
-    /// hierarchy of each controller: at its root on v1, as the module says on v2.
+    /// hierarchy of each controller: at its root on v1 (of memory below the caller's own group where that is limited), as the
+    /// module says on v2.
     ///
     /// # Errors
     /// `name` is not ours or in use, a controller is not mounted or not delegated, or no permission;
@@ -67,7 +71,11 @@ impl Group {
                 .ok_or(CgroupError::NotMounted { controller })
                 .and_then(|mount| {
                     let origin = hierarchies.group_in(&own, controller);
-                    group.make(mount.join(name), origin.unwrap_or_else(|| mount.into()))
+                    let origin = origin.unwrap_or_else(|| mount.into());
+                    // What bounds our memory bounds what is started in the new group too.
+                    let bounded = controller == Controller::Memory && is_bounded(&origin, mount);
+                    let parent = if bounded { &origin } else { mount };
+                    group.make(parent.join(name), origin.clone())
                 });
             group.record(&[controller], made);
         }
@@ -267,6 +275,18 @@ fn check_name(name: &str) -> Result<(), CgroupError> {
     Err(CgroupError::Name(name.to_owned()))
 }
 
+/// Whether the v1 memory group `dir`, or one above it up to `mount`, has a limit.
+fn is_bounded(dir: &Path, mount: &Path) -> bool {
+    let within = dir.ancestors().take_while(|dir| dir.starts_with(mount));
+    let limit = |dir: &Path| {
+        let text = fs::read_to_string(dir.join("memory.limit_in_bytes")).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    within
+        .filter_map(limit)
+        .any(|bytes| bytes < UNBOUNDED_BYTES)
+}
+
 /// Hands the v2 controllers `wanted` to the children of `parent`.
 fn enable(parent: &Path, wanted: &[&str]) -> Result<(), CgroupError> {
     let file = parent.join("cgroup.subtree_control");
@@ -281,5 +301,26 @@ fn not_delegated(wanted: &[&str], error: &CgroupError) -> CgroupError {
     CgroupError::NotDelegated {
         wanted: wanted.join(" "),
         why: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_anywhere_above_bounds_a_group() {
+        let mount = tempfile::tempdir().expect("a directory");
+        let inner = mount.path().join("outer/inner");
+        fs::create_dir_all(&inner).expect("made");
+        let set = |dir: &Path, text: &str| {
+            fs::write(dir.join("memory.limit_in_bytes"), text).expect("written");
+        };
+        set(mount.path(), "9223372036854771712\n");
+        set(&inner, "9223372036854771712\n");
+        assert!(!is_bounded(&inner, mount.path()));
+        set(&mount.path().join("outer"), "1073741824\n");
+        assert!(is_bounded(&inner, mount.path()));
+        assert!(!is_bounded(mount.path(), mount.path()));
     }
 }

@@ -1,6 +1,7 @@
 //! Cgroups of either version: making, joining and removing our own.
 //!
-//! On v1 (and hybrid) hosts each controller has a hierarchy and our groups lie at its root. On v2
+//! On v1 (and hybrid) hosts each controller has a hierarchy and our groups lie at its root; those of memory below the caller's
+//! group where that, or one above it, has a limit. On v2
 //! there is one tree in which a group with processes cannot hand controllers to children ("no
 //! internal processes"), except in threaded mode; so a group of controllers that know threads (cpu,
 //! pids) lies below the caller's own group, any other beside it.

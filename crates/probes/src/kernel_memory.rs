@@ -17,7 +17,11 @@ pub struct KernelMemory(BTreeMap<Metric, u64>);
 /// Why there is no snapshot.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read /proc/meminfo: {0}, mount /proc")]
-pub struct KernelMemoryError(#[source] ProcError);
+pub struct KernelMemoryError(
+    #[from]
+    #[source]
+    ProcError,
+);
 
 impl KernelMemory {
     /// Reads /proc/meminfo.

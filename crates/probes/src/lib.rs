@@ -7,8 +7,10 @@ pub mod disk_io;
 pub mod environment;
 mod host;
 pub mod host_watch;
+pub mod kernel_limits;
 pub mod kernel_memory;
 pub mod memory;
+pub mod memory_room;
 pub mod perf;
 pub mod wall_clock;
 

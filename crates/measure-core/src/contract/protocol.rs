@@ -51,9 +51,9 @@ pub enum Message {
     Sample(StartSample),
     /// A batch is over.
     Batch(BatchEnd),
-    /// All workers are blocked inside the function.
+    /// All workers that were asked for are blocked inside the function.
     Parked {
-        /// As many as were asked for.
+        /// How many, those of earlier go-aheads among them.
         workers: usize,
     },
     /// Of `run`: what the function answered.
@@ -121,7 +121,8 @@ pub struct BatchEnd {
 pub struct Go {
     /// Measured starts of this batch.
     pub starts: Option<u64>,
-    /// Workers of this batch, at most `--workers`.
+    /// Workers of this batch, at most `--workers`; under `hold` how many to park now, all that are left if it is not said. Where the scope
+    /// names a client (its engine holds what is parked) further lines park more of the N, elsewhere one line parks all.
     pub workers: Option<usize>,
     /// Starts per worker before the measured ones.
     pub warmup: Option<u64>,

@@ -15,8 +15,8 @@ use crate::base::ids::{FunctionId, FunctionIdError};
 use crate::base::interrupt;
 use crate::base::range::in_range;
 use crate::base::stdout::{Reader, print};
-use crate::contract::Probe;
 use crate::contract::protocol::{Go, Message, StartSample, to_line};
+use crate::contract::{Probe, Scope};
 
 /// The most starts or parked workers one command accepts; beyond it a number is a typing error.
 pub const MAX_COUNT: u64 = 10_000_000;
@@ -194,7 +194,7 @@ fn ready(
     what: &What,
     workers: usize,
     purpose: Purpose,
-) -> Result<Box<dyn Rung>, DriverError> {
+) -> Result<(Box<dyn Rung>, Scope), DriverError> {
     remove_what_killed_runs_left();
     let mut rung = open(driver, &what.rung)?;
     let description = rung.describe();
@@ -214,10 +214,10 @@ fn ready(
     say(Message::Scope {
         description,
         function: function.to_string(),
-        scope,
+        scope: scope.clone(),
     })?;
     say(Message::Ready)?;
-    Ok(rung)
+    Ok((rung, scope))
 }
 
 fn parsed(function: &str) -> Result<FunctionId, DriverError> {
@@ -242,7 +242,7 @@ fn run_once(driver: &dyn Driver, options: &RunOptions) -> Result<Exit, DriverErr
 fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError> {
     in_range("N", options.starts, 1..=MAX_COUNT)?;
     in_range("--workers", options.workers, 1..=MAX_WORKERS)?;
-    let rung = ready(driver, &options.what, options.workers, Purpose::Time)?;
+    let (rung, _) = ready(driver, &options.what, options.workers, Purpose::Time)?;
     let mut gate = Gate::new(options.what.gated)?;
     let (mut any_failed, mut first_error) = (false, None);
     for number in 0.. {
@@ -281,16 +281,33 @@ fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError>
 
 fn hold(driver: &dyn Driver, options: &HoldOptions) -> Result<Exit, DriverError> {
     in_range("N", options.count, 1..=MAX_WORKERS)?;
-    let mut rung = ready(driver, &options.what, options.count, Purpose::Hold)?;
+    let (mut rung, scope) = ready(driver, &options.what, options.count, Purpose::Hold)?;
     let mut gate = Gate::new(options.what.gated)?;
-    if gate.next()?.is_some() {
-        rung.park(options.count)?;
-        say(Message::Parked {
-            workers: options.count,
-        })?;
-        // Held until standard input closes or a signal comes; further lines change nothing.
+    let mut parked = 0;
+    while let Some(go) = gate.next()? {
+        // Held until standard input closes or a signal comes; lines that ask for nothing more change nothing.
         gate.gated = true;
-        while gate.next()?.is_some() {}
+        let left = options.count - parked;
+        let more = match go.workers {
+            None => left,
+            Some(more) => {
+                in_range("workers", more, 1..=left)?;
+                more
+            }
+        };
+        if more == 0 {
+            continue;
+        }
+        if parked > 0 && scope.client.is_none() {
+            return Err(DriverError::Usage(
+                "this rung parks all its workers at once: start another `hold` for more".into(),
+            ));
+        }
+        rung.park(more)?;
+        parked += more;
+        say(Message::Parked { workers: parked })?;
+    }
+    if parked > 0 {
         rung.release()?;
     }
     drop(rung);

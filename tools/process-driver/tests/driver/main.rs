@@ -118,6 +118,27 @@ fn held_workers_are_blocked_until_standard_input_closes() {
 }
 
 #[test]
+fn what_holds_no_engine_parks_all_at_once() {
+    let Some(bench) = Bench::new() else { return };
+    let mut driver = bench.start("hold 5 --gated --rung thread");
+    driver.until_ready();
+    driver.say(r#"{"workers":3}"#);
+    assert_eq!(driver.until_parked(), 3);
+    driver.say(r#"{"workers":2}"#);
+    let ended = driver.end();
+    ended
+        .expect(Exit::Usage as i32)
+        .says("start another `hold` for more");
+    let mut driver = bench.start("hold 2 --gated --rung thread");
+    driver.until_ready();
+    driver.say(r#"{"workers":3}"#);
+    driver
+        .end()
+        .expect(Exit::Usage as i32)
+        .says("it must be 1 to 2");
+}
+
+#[test]
 fn unknown_names_and_absurd_numbers_are_usage_errors() {
     let Some(bench) = Bench::new() else { return };
     let missing = "time 1 --rung process --function demo/nop";

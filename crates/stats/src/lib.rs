@@ -11,6 +11,7 @@ mod bootstrap;
 mod fit;
 mod flags;
 pub mod levels;
+mod scalability;
 pub mod schedule;
 pub mod verdict;
 
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use bootstrap::median_ratio;
 pub use fit::{LinearFit, linear_fit};
 pub use flags::{Flag, flags};
+pub use scalability::{MIN_SCALABILITY_POINTS, ScalabilityFit, scalability_fit};
 
 /// Confidence of every interval in this module.
 pub const CONFIDENCE: f64 = 0.95;

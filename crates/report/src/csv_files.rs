@@ -8,6 +8,7 @@ use stats::Interval;
 use stats::levels::{Estimate, Unchecked};
 
 use crate::Rendered;
+use crate::capacity;
 use crate::summary::RunSummary;
 use crate::time::{Design, DesignRow, TimeRow};
 
@@ -31,6 +32,10 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
     if summary.has_memories() {
         files.push(file("runtime-bench-mem.csv", &mem(summary)));
         files.push(file("runtime-bench-mem-fit.csv", &fit(summary)));
+    }
+    if summary.ramps().next().is_some() {
+        let rows = capacity::csv_rows(summary.ramps());
+        files.push(file("runtime-bench-capacity.csv", &rows));
     }
     files
 }

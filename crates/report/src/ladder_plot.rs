@@ -28,7 +28,7 @@ const LETTER_PIXELS: i32 = 7;
 const LABEL_GAP_PIXELS: i32 = 7;
 const POINT_PIXELS: i32 = 4;
 /// Colour-blind safe (Okabe and Ito), by driver.
-const COLOURS: [RGBColor; 6] = [
+pub(crate) const COLOURS: [RGBColor; 6] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -100,7 +100,7 @@ type Drawn = Result<(), Box<dyn std::error::Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Whole decades around `values`.
-fn decades(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
+pub(crate) fn decades(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
     let least = values.clone().fold(f64::INFINITY, f64::min);
     let most = values.fold(f64::NEG_INFINITY, f64::max);
     let (lo, hi) = (

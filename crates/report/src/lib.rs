@@ -2,7 +2,9 @@
 //! terminal tables comes out. Nothing here measures, looks at the host or reads a clock, so the same
 //! records give the same bytes.
 
+mod capacity;
 mod csv_files;
+mod curves;
 pub mod differences;
 mod format;
 mod host;
@@ -10,12 +12,14 @@ mod ladder_plot;
 mod markdown;
 mod memory;
 mod records;
+mod scaling_plot;
 mod summary;
 mod summary_file;
 mod terminal;
 mod time;
 pub mod two_runs;
 
+pub use capacity::{CapacityPoint, CapacityRow, GaveWay};
 pub use format::{bytes, count, duration_ns, ratio};
 pub use host::Disturbance;
 pub use markdown::environment;
@@ -25,7 +29,7 @@ pub use records::{Records, read_json};
 pub use summary::{RunSummary, RungSummary};
 pub use summary_file::{as_typed, cpu, measured_on};
 pub use terminal::terminal;
-pub use time::{Design, DesignRow, PerStart, PhaseRow, Throughput, TimeRow};
+pub use time::{Design, DesignRow, PerStart, PhaseRow, Throughput, TimeRow, scalability};
 
 /// A file of the run directory that is made from its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,17 +44,25 @@ pub struct Rendered {
 #[must_use]
 pub fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
     let mut files = csv_files::render(summary);
-    let plot = ladder_plot::svg(summary);
+    let plots = [
+        (ladder_plot::FILE, ladder_plot::svg(summary)),
+        (capacity::FILE, capacity::svg(summary)),
+        (scaling_plot::FILE, scaling_plot::svg(summary)),
+    ];
+    let drawn = plots.into_iter();
+    let drawn = drawn.filter_map(|(name, content)| {
+        Some(Rendered {
+            name,
+            content: content?,
+        })
+    });
+    let plots: Vec<Rendered> = drawn.collect();
+    let has_plot = |name: &str| plots.iter().any(|plot| plot.name == name);
     files.push(Rendered {
         name: "report.md",
-        content: markdown::render(summary, plot.is_some()),
+        content: markdown::render(summary, &has_plot),
     });
     files.extend(summary_file::render(summary));
-    if let Some(content) = plot {
-        files.push(Rendered {
-            name: ladder_plot::FILE,
-            content,
-        });
-    }
+    files.extend(plots);
     files
 }

@@ -6,6 +6,7 @@ mod memory;
 mod odd;
 mod passes;
 mod reasons;
+pub(crate) mod scaling;
 mod time;
 
 use std::fmt::Write;
@@ -13,14 +14,15 @@ use std::fmt::Write;
 use measure_core::contract::{Isolation, Probe};
 use stats::{Interval, LinearFit};
 
+use crate::capacity;
 use crate::format::{UNCHECKED, bytes, unavailable_because};
 use crate::memory::slope_interval;
 use crate::records::Records;
 use crate::summary::{RunSummary, RungSummary};
 use table::{Align, Table};
 
-/// The whole report; `has_plot` if the ladder is drawn beside it.
-pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {
+/// The whole report; `has_plot` says of a file's name whether that plot lies beside it.
+pub(crate) fn render(summary: &RunSummary<'_>, has_plot: &dyn Fn(&str) -> bool) -> String {
     let records = summary.records;
     let mut text = String::from("# What isolation costs\n\n");
     if !records.info.run.is_empty() {
@@ -47,14 +49,15 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {
     text += &unavailable(summary);
     if summary.has_times() {
         text += &time::section(summary);
-        text += &passes::section(summary);
+        text += &passes::section(summary, has_plot(crate::scaling_plot::FILE));
         text += &odd::section(summary);
     }
     if summary.has_memories() {
         text += &memory::section(summary);
     }
     text += &host::section("Runtime", &summary.disturbances());
-    if has_plot {
+    text += &capacity::section(summary, has_plot(capacity::FILE));
+    if has_plot(crate::ladder_plot::FILE) {
         let file = crate::ladder_plot::FILE;
         let _ = write!(
             text,
@@ -74,6 +77,8 @@ pub(crate) fn tables_by_name(summary: &RunSummary<'_>) -> Vec<(String, Table)> {
     let mut tables = vec![("ladder".to_owned(), crate::terminal::ladder(summary))];
     tables.extend(time::tables_by_name(summary));
     tables.push(("memory".to_owned(), memory::headline(summary)));
+    tables.push(("scaling".to_owned(), scaling::table(summary)));
+    tables.push(("capacity".to_owned(), capacity::headline(summary)));
     tables.retain(|(_, table)| !table.is_empty());
     tables
 }

@@ -26,6 +26,15 @@ pub struct MemoryRow {
     pub unavailable: Option<String>,
 }
 
+/// The host's counters that add up to what one more worker costs beyond PSS.
+pub(crate) const BEYOND_PSS: [Metric; 5] = [
+    Metric::PageTablesBytes,
+    Metric::KernelStacksBytes,
+    Metric::SlabReclaimableBytes,
+    Metric::SlabUnreclaimableBytes,
+    Metric::PercpuBytes,
+];
+
 /// How a quantity is read from the samples of one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reading {

@@ -6,6 +6,7 @@ use measure_core::contract::run_info::RungInfo;
 use measure_core::contract::sample::{Sample, Value};
 use measure_core::contract::vocabulary::Measure;
 
+use crate::capacity::{CapacityRow, capacity_row};
 use crate::host::Disturbance;
 use crate::memory::{MemoryRow, memory_rows};
 use crate::records::Records;
@@ -33,6 +34,8 @@ pub struct RungSummary<'a> {
     pub time: Option<TimeRow>,
     /// What parked workers weigh, a row per quantity in the order in which they were recorded.
     pub memory: Vec<MemoryRow>,
+    /// How many parked workers the host held.
+    pub capacity: Option<CapacityRow>,
     /// What all this was made from.
     pub(crate) samples: RungSamples<'a>,
 }
@@ -84,6 +87,7 @@ impl<'a> RunSummary<'a> {
                 unavailable: samples.unavailable(),
                 time: time_row(rung, &samples, &reference),
                 memory: memory_rows(rung, &samples),
+                capacity: capacity_row(rung, &samples),
                 samples,
             }
         });
@@ -102,6 +106,12 @@ impl<'a> RunSummary<'a> {
     /// The rows of the time part.
     pub fn times(&self) -> impl Iterator<Item = &TimeRow> {
         self.rungs.iter().filter_map(|rung| rung.time.as_ref())
+    }
+
+    /// The ramps.
+    pub fn ramps(&self) -> impl Iterator<Item = &CapacityRow> {
+        let rungs = self.rungs.iter();
+        rungs.filter_map(|rung| rung.capacity.as_ref())
     }
 
     /// The rows of the mem part.

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use stats::levels::{Estimate, MIN_PROCESSES};
 
+use crate::capacity;
 use crate::format::{count, duration_ns, ratio, unavailable_because, value_off_by, wrapped};
-use crate::markdown::{KINDS, isolates};
+use crate::markdown::{KINDS, isolates, scaling};
 use crate::memory::{Quantity, fit_off_by};
 use crate::summary::{RunSummary, RungSummary};
 use crate::time::{Design, DesignRow, REFERENCE, TimeRow};
@@ -33,6 +34,19 @@ pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
             text.push('\n');
         }
         let _ = writeln!(text, "{POOLED}:\n{}", pooled.text(width).trim_end());
+    }
+    let scaling = scaling::table(summary);
+    if !scaling.is_empty() {
+        let _ = writeln!(text, "\n{}", scaling.text(width).trim_end());
+    }
+    let ramps = capacity::headline(summary);
+    if !ramps.is_empty() {
+        text += &ramps.text(width);
+        let wide = width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS);
+        text += &wrapped(capacity::COLUMNS, wide);
+        for line in capacity::sentences(summary) {
+            text += &wrapped(&line, wide);
+        }
     }
     text += &missing(summary);
     for note in summary.records.info.parts.iter().flat_map(|p| &p.notes) {
@@ -231,7 +245,9 @@ fn missing(summary: &RunSummary<'_>) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for rung in &summary.rungs {
         let time = rung.time.as_ref();
-        if time.is_some_and(TimeRow::has_starts) || rung.fit(&Quantity::PSS).is_some() {
+        let has_starts = time.is_some_and(TimeRow::has_starts);
+        let is_weighed = rung.fit(&Quantity::PSS).is_some();
+        if has_starts || is_weighed || rung.capacity.is_some() {
             continue;
         }
         let why = rung

@@ -42,13 +42,13 @@ const ALL_WITHIN: Duration = Duration::from_secs(560);
 const LEAST_BUDGET: Duration = Duration::from_secs(3);
 
 /// What the parts of a run share.
-struct Run {
-    recorder: Recorder,
+pub(crate) struct Run {
+    pub(crate) recorder: Recorder,
     offers: Vec<Offer>,
     /// Named one by one on the command line.
     named: bool,
-    function: Option<FunctionId>,
-    patience: Duration,
+    pub(crate) function: Option<FunctionId>,
+    pub(crate) patience: Duration,
     /// What the rungs answered, if somebody brought the function.
     answers: Vec<Row>,
     /// Held until the run is over.
@@ -58,7 +58,7 @@ struct Run {
 impl Run {
     /// Checks everything that can be checked before anything is measured: function, rungs, whether another
     /// run is under way, whether the output can be written, whether the host is fit.
-    fn prepare(common: &Common, which: &Which) -> Result<Self, BenchError> {
+    pub(crate) fn prepare(common: &Common, which: &Which) -> Result<Self, BenchError> {
         let function = which.function.as_deref().map(str::parse::<FunctionId>);
         let function = function
             .transpose()
@@ -105,7 +105,7 @@ impl Run {
         })
     }
 
-    fn begin(&mut self, name: &str, profile: &str) -> Result<(), BenchError> {
+    pub(crate) fn begin(&mut self, name: &str, profile: &str) -> Result<(), BenchError> {
         let rungs = self.offers.iter().map(|offer| RungInfo {
             driver: offer.driver_name(),
             description: offer.description.clone(),
@@ -137,14 +137,14 @@ impl Run {
         Ok(())
     }
 
-    fn end_part(&mut self) -> Result<(), BenchError> {
+    pub(crate) fn end_part(&mut self) -> Result<(), BenchError> {
         self.recorder.part().ended = interrupt::ended_early();
         self.recorder.save()?;
         Ok(())
     }
 
     /// Those that answer as they should, where that is known.
-    fn offers_to_measure(&self) -> Vec<Offer> {
+    pub(crate) fn offers_to_measure(&self) -> Vec<Offer> {
         let mut offers = self.offers.clone();
         offers.retain(|offer| self.not_timed(offer).is_none());
         offers
@@ -160,7 +160,10 @@ impl Run {
         })
     }
 
-    fn say_who_answers_otherwise(&mut self, trouble: &mut Trouble) -> Result<(), BenchError> {
+    pub(crate) fn say_who_answers_otherwise(
+        &mut self,
+        trouble: &mut Trouble,
+    ) -> Result<(), BenchError> {
         let function = self.function.as_ref().map(ToString::to_string);
         let mut progress = Progress::begin("answers");
         for offer in self.offers.iter().filter(|o| o.probe == Probe::Ready) {
@@ -173,7 +176,7 @@ impl Run {
         Ok(())
     }
 
-    fn time(&mut self, sizes: &Sizes, profile: &str) -> Result<Trouble, BenchError> {
+    pub(crate) fn time(&mut self, sizes: &Sizes, profile: &str) -> Result<Trouble, BenchError> {
         self.begin("time", profile)?;
         let job = Job {
             function: self.function.as_ref(),
@@ -200,7 +203,7 @@ impl Run {
     }
 
     /// Writes and prints the tables, and ends with what went wrong first.
-    fn finish(self, troubles: Vec<Trouble>) -> Result<Exit, BenchError> {
+    pub(crate) fn finish(self, troubles: Vec<Trouble>) -> Result<Exit, BenchError> {
         let nothing_can_run = self.offers.iter().all(|o| o.probe != Probe::Ready);
         let path = self.recorder.path().to_owned();
         let table = self.recorder.finish()?;
@@ -304,6 +307,7 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         strict: options.common.strict,
         budget: Duration::from_secs(QUICK_BUDGET_S),
         within: None,
+        is_scaling: false,
     };
     let mut run = Run::prepare(&options.common, &which)?;
     if options.all {

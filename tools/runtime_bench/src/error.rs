@@ -159,6 +159,9 @@ pub enum SessionError {
         /// Whether the rung could have run it.
         is_failure: bool,
     },
+    /// It was not waited for, so that the host keeps what it needs.
+    #[error("{0}")]
+    GivenUp(String),
     /// Every one of the first starts failed.
     #[error("every start failed: {0}")]
     AllFailed(String),
@@ -186,6 +189,7 @@ impl HasExit for SessionError {
             | Self::Unexpected(_)
             | Self::Unreadable(_)
             | Self::Start { .. }
+            | Self::GivenUp(_)
             | Self::Clock { .. } => Exit::Failed,
         }
     }

@@ -1,10 +1,11 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `isolation`, `aa`, `doctor`, `compare`, `report`, `tune`; of functions
+//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `scaling`, `capacity`, `isolation`, `aa`, `doctor`, `compare`, `report`, `tune`; of functions
 //! that users bring too (`add`, `list`, `show`, `test`, `remove`).
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
 //! and disk I/O are read from here, outside, over the scope that a driver names.
 
 mod aa;
+mod capacity;
 mod cli;
 mod compare;
 mod counters;
@@ -20,6 +21,7 @@ mod plan;
 mod recorder;
 mod rounds;
 mod sampler;
+mod scaling;
 mod session;
 mod time;
 mod trouble;
@@ -43,6 +45,8 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
         Command::Time(options) => cli::time(&options),
         Command::Mem(options) => cli::mem(&options),
         Command::Quick(options) => cli::quick(&options),
+        Command::Scaling(options) => scaling::run(&options),
+        Command::Capacity(options) => capacity::run(&options),
         Command::Isolation(options) => isolation::run(&options),
         Command::Aa(options) => cli::aa(&options),
         Command::Add(options) => Ok(functions::add(&options)?),

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ const SHORT: Duration = Duration::from_secs(1);
 const SLICE: Duration = Duration::from_millis(50);
 /// How much of a driver's standard error an error message repeats.
 const LAST_WORDS: usize = 600;
+/// What the kernel is told of processes that hold parked workers: if memory runs out they are to go, not whoever measures them.
+const FIRST_TO_GO: &str = "900";
 /// A variable that nobody reads, so that stacks do not begin at one address in all processes.
 const PADDING: &str = "FAASM_BENCH_PADDING";
 
@@ -39,6 +42,8 @@ pub(crate) struct Link {
     log: PathBuf,
     pub(crate) patience: Duration,
     reaped: bool,
+    /// Whether it was told to end: a second signal would have it end at once, without cleaning up.
+    told: AtomicBool,
 }
 
 impl Link {
@@ -72,6 +77,10 @@ impl Link {
             command.args(["--workers", &workers.to_string()]);
         }
         let mut child = command.spawn().map_err(cannot)?;
+        if start.command == "hold" {
+            // Whoever may not say so is no worse off.
+            let _ = fs::write(format!("/proc/{}/oom_score_adj", child.id()), FIRST_TO_GO);
+        }
         let stdin = child.stdin.take();
         let (sender, lines) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
@@ -84,6 +93,7 @@ impl Link {
             log: start.log,
             patience: start.patience,
             reaped: false,
+            told: AtomicBool::new(false),
         })
     }
 
@@ -98,7 +108,7 @@ impl Link {
 
     /// The next message, or why there is none.
     pub(crate) fn next(&mut self, until: Instant, doing: &str) -> Result<Message, SessionError> {
-        self.receive(until, doing, true)
+        self.next_unless(until, doing, &mut interrupted)
     }
 
     /// The same for a driver that is being ended because of a signal.
@@ -107,19 +117,20 @@ impl Link {
         until: Instant,
         doing: &str,
     ) -> Result<Message, SessionError> {
-        self.receive(until, doing, false)
+        self.next_unless(until, doing, &mut || None)
     }
 
-    fn receive(
+    /// The next message, unless `stop`, which is asked now and then, says why not to wait for it.
+    pub(crate) fn next_unless(
         &mut self,
         until: Instant,
         doing: &str,
-        heed_signals: bool,
+        stop: &mut dyn FnMut() -> Option<SessionError>,
     ) -> Result<Message, SessionError> {
         let begun = Instant::now();
         loop {
-            if heed_signals && let Some(exit) = interrupt::received() {
-                return Err(SessionError::Interrupted(exit));
+            if let Some(why) = stop() {
+                return Err(why);
             }
             match self.lines.recv_timeout(SLICE) {
                 Ok(Ok(Message::Failed { error, exit })) => {
@@ -178,6 +189,7 @@ impl Link {
 
     pub(crate) fn signal(&self, signal: Signal) {
         if !self.reaped {
+            self.told.store(true, Ordering::Relaxed);
             let _ = kill(self.pid(), signal);
         }
     }
@@ -211,12 +223,28 @@ impl Link {
         let begun = Instant::now();
         let mut status = self.wait(begun + SHORT);
         if status.is_none() {
-            if interrupt::received().is_some() {
+            if interrupt::received().is_some() && !self.told.load(Ordering::Relaxed) {
                 // It may be preparing, or in the middle of a batch, and not look at its input.
                 self.signal(Signal::SIGTERM);
             }
             status = self.wait(begun + CLOSE_LIMIT);
         }
+        self.ended(status, begun)
+    }
+
+    /// Closes its input and waits until `until` for it to end by itself, whatever signal came to us.
+    pub(crate) fn close_by(&mut self, until: Instant) -> Result<(), SessionError> {
+        if self.reaped {
+            return Ok(());
+        }
+        self.stdin = None;
+        let begun = Instant::now();
+        let status = self.wait(until);
+        self.ended(status, begun)
+    }
+
+    /// What is to be said of its having ended with `status`; it is ended if it has not, since `begun`.
+    fn ended(&mut self, status: Option<ExitStatus>, begun: Instant) -> Result<(), SessionError> {
         let Some(status) = status else {
             self.end();
             return Err(SessionError::Stuck {
@@ -262,6 +290,11 @@ impl Drop for Link {
             let _ = fs::remove_file(&self.log);
         }
     }
+}
+
+/// That a signal came to us, if one did.
+pub(crate) fn interrupted() -> Option<SessionError> {
+    interrupt::received().map(SessionError::Interrupted)
 }
 
 fn read_lines(stdout: ChildStdout, sender: &mpsc::Sender<Result<Message, SessionError>>) {

@@ -9,11 +9,13 @@ use measure_core::base::range::{OutOfRange, in_range};
 use measure_core::driver_kit::cli::{MAX_COUNT, MAX_WORKERS};
 use structopt::StructOpt;
 
+use crate::capacity::CapacityOptions;
 use crate::error::BenchError;
 use crate::functions::{AddOptions, ComputeOptions, NameOptions, TestOptions};
 use crate::isolation::IsolationOptions;
 use crate::mem::Sweep;
 use crate::plan::Sizes;
+use crate::scaling::ScalingOptions;
 use crate::tune::TuneOptions;
 
 /// What a rung of the time part may take, by default.
@@ -35,6 +37,8 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench time --rungs wasm,faaslet,docker-none  only these
 ///     runtime_bench time --all --iterations 1,10,100 --workers 1,2,4,8 --repetitions 10
 ///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
+///     runtime_bench scaling --rungs wasm,faaslet           starts per second by 1, 2, 4, ... workers
+///     runtime_bench capacity --rungs wasm,faaslet          how many fit, and what gives first (root)
 ///     runtime_bench add mine/hello --source hello.c        brings a function of yours; then time --function mine/hello
 ///     runtime_bench isolation                              what each rung really isolates (root)
 ///     runtime_bench aa --rungs thread,process,faaslet      how often a rung differs from itself
@@ -59,6 +63,10 @@ pub enum Command {
     Mem(MemOptions),
     /// Time and memory of the main rungs, a few minutes
     Quick(QuickOptions),
+    /// How starts per second grow with workers, and what holds them back
+    Scaling(ScalingOptions),
+    /// How many parked workers a host holds, what gives first, and what one more start takes beside them
+    Capacity(CapacityOptions),
     /// Brings a function of yours, on every side there is of it, and has each rung run it once
     Add(AddOptions),
     /// Lists the functions that were brought
@@ -223,6 +231,7 @@ impl AaOptions {
             strict: self.common.strict,
             budget: Duration::from_secs(QUICK_BUDGET_S),
             within: None,
+            is_scaling: false,
         })
     }
 }
@@ -265,7 +274,7 @@ impl CompareOptions {
     }
 }
 
-fn all_in_range<T>(name: &str, values: &[T], max: T) -> Result<(), OutOfRange>
+pub(crate) fn all_in_range<T>(name: &str, values: &[T], max: T) -> Result<(), OutOfRange>
 where
     T: PartialOrd + Display + Copy + From<u8>,
 {
@@ -275,7 +284,7 @@ where
 }
 
 /// Sorted, each once.
-fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {
+pub(crate) fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {
     let mut values = values.to_vec();
     values.sort_unstable();
     values.dedup();
@@ -303,6 +312,7 @@ impl TimeOptions {
             strict: self.common.strict,
             budget: Duration::from_secs(budget),
             within: None,
+            is_scaling: false,
         })
     }
 }

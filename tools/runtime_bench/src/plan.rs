@@ -28,6 +28,8 @@ pub struct Sizes {
     pub budget: Duration,
     /// Time for all rungs together, if they may not take longer whatever that costs.
     pub within: Option<Duration>,
+    /// Whether nearly all of the time goes to batches of one worker and of several, for how starts per second grow with workers.
+    pub is_scaling: bool,
 }
 
 impl Sizes {
@@ -45,7 +47,8 @@ impl Sizes {
     /// Whether more processes than the least may be spent on a rung, and work moved between its levels.
     #[must_use]
     pub fn may_adapt(&self) -> bool {
-        self.iterations.is_none() && self.processes.is_none() && !self.is_aa()
+        let is_chosen = self.iterations.is_some() || self.processes.is_some();
+        !is_chosen && !self.is_aa() && !self.is_scaling
     }
 
     /// Whether rungs are compared with themselves.
@@ -177,6 +180,10 @@ const DISK_SHARE: f64 = 0.04;
 const MAX_ISOLATED: u64 = 5;
 const MAX_BACK_TO_BACK: u64 = 25;
 const MAX_THROUGHPUT_PER_WORKER: u64 = 500;
+/// For scaling more, and several batches: what one worker does is to be known as well as what all do, and a batch to be long beside its ends.
+const MAX_SCALING_PER_WORKER: u64 = 10_000;
+const SCALING_BATCHES: u32 = 3;
+const SCALING_SHARE: f64 = 0.9;
 const MAX_CPU: u64 = 1000;
 const MAX_DISK: u64 = 50;
 /// Back-to-back batches of a process, where starts are not slow. On which processor a closed loop's threads meet is settled anew at
@@ -209,6 +216,7 @@ pub fn work(sizes: &Sizes, start_ns: u64, opening: Duration, max_workers: usize)
             .iter()
             .map(|&starts| one_worker(Pass::BackToBack, starts, 1))
             .collect(),
+        None if sizes.is_scaling => vec![one_worker(Pass::BackToBack, least, 1)],
         None => {
             let batches = if is_slow { 1 } else { FAST_BATCHES };
             let all = affordable(BACK_TO_BACK_SHARE) / u64::from(batches);
@@ -217,7 +225,7 @@ pub fn work(sizes: &Sizes, start_ns: u64, opening: Duration, max_workers: usize)
         }
     };
     tasks.extend(throughput(sizes, max_workers, warmup, is_slow, &affordable));
-    if !is_slow {
+    if !is_slow && !sizes.is_scaling {
         let cpu = affordable(CPU_SHARE).clamp(1, MAX_CPU);
         let disk = affordable(DISK_SHARE).clamp(1, MAX_DISK);
         tasks.push(one_worker(Pass::Cpu, cpu, 1));
@@ -229,7 +237,8 @@ pub fn work(sizes: &Sizes, start_ns: u64, opening: Duration, max_workers: usize)
     }
 }
 
-/// A batch for each number of workers above one. Slow rungs have no warm-up here: it would be half of the batch.
+/// A batch for each number of workers above one, for scaling several, and of one worker too. Slow rungs have no warm-up here: it would
+/// be half of the batch.
 fn throughput(
     sizes: &Sizes,
     max_workers: usize,
@@ -241,17 +250,24 @@ fn throughput(
         .workers
         .iter()
         .copied()
-        .filter(|&w| w > 1 && w <= max_workers)
+        .filter(|&w| (w > 1 || sizes.is_scaling) && w <= max_workers)
         .collect();
-    let share = THROUGHPUT_SHARE / several.len().max(1) as f64;
+    let (share, repetitions, most) = match sizes.is_scaling {
+        true => (
+            SCALING_SHARE / f64::from(SCALING_BATCHES),
+            SCALING_BATCHES,
+            MAX_SCALING_PER_WORKER,
+        ),
+        false => (THROUGHPUT_SHARE, 1, MAX_THROUGHPUT_PER_WORKER),
+    };
+    let share = share / several.len().max(1) as f64;
     let batch = |workers: usize| Task {
         pass: Pass::Throughput,
         // As many by each, so that none works on alone at the end.
-        starts: (affordable(share) / workers as u64).clamp(1, MAX_THROUGHPUT_PER_WORKER)
-            * workers as u64,
+        starts: (affordable(share) / workers as u64).clamp(1, most) * workers as u64,
         workers,
         warmup: if is_slow { 0 } else { warmup },
-        repetitions: 1,
+        repetitions,
         metered: false,
     };
     several.into_iter().map(batch).collect()

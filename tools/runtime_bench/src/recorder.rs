@@ -244,6 +244,22 @@ impl Recorder {
         Ok(())
     }
 
+    /// Appends what ended a ramp, as a word and in a sentence, and how many workers were parked then.
+    ///
+    /// # Errors
+    /// As of [`Recorder::value`].
+    pub fn gave(
+        &mut self,
+        about: About<'_>,
+        word: &str,
+        resident: u64,
+        words: String,
+    ) -> Result<(), RunDirError> {
+        let mut sample = self.sample(about, word, Metric::Resident, resident.into());
+        sample.error = Some(words);
+        self.dir.append(&sample)
+    }
+
     /// Appends that a rung has no numbers, and why.
     ///
     /// # Errors

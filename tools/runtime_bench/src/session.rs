@@ -11,7 +11,7 @@ use measure_core::contract::{Description, Scope};
 use nix::sys::signal::Signal;
 
 use crate::error::{BenchError, SessionError, StepError};
-use crate::link::Link;
+use crate::link::{Link, interrupted};
 
 /// How long a driver may take to make everything ready: a container engine that loads its image.
 const READY_LIMIT: Duration = Duration::from_secs(180);
@@ -81,12 +81,31 @@ impl Session {
     /// # Errors
     /// It cannot be started, fails, dies or takes too long, or a signal came to us; it is gone then.
     pub fn start(start: Start<'_>) -> Result<Self, SessionError> {
+        Self::start_unless(start, &mut interrupted)
+    }
+
+    /// The same, unless `stop`, which is asked now and then, says why not to wait for it.
+    ///
+    /// # Errors
+    /// As of [`Session::start`], or what `stop` says.
+    pub fn start_unless(
+        start: Start<'_>,
+        stop: &mut dyn FnMut() -> Option<SessionError>,
+    ) -> Result<Self, SessionError> {
         let begun = Instant::now();
         let mut link = Link::spawn(start)?;
         let mut scope = None;
         let limit = begun + READY_LIMIT;
         loop {
-            match link.next(limit, "getting ready")? {
+            let message = match link.next_unless(limit, "getting ready", stop) {
+                Ok(message) => message,
+                Err(error) => {
+                    // It does not look at its input while it prepares.
+                    link.signal(Signal::SIGTERM);
+                    return Err(error);
+                }
+            };
+            match message {
                 Message::Scope {
                     description,
                     function,
@@ -176,11 +195,28 @@ impl Session {
     /// # Errors
     /// As of [`Session::start`].
     pub fn park(&mut self, expected: Duration) -> Result<(), SessionError> {
-        self.link.go(&Go::default())?;
+        self.park_unless(&Go::default(), expected, &mut interrupted)
+    }
+
+    /// The same as `go` has it, unless `stop`, which is asked now and then, says why not to wait for it; the driver is told to end then.
+    ///
+    /// # Errors
+    /// As of [`Session::start`], or what `stop` says.
+    pub fn park_unless(
+        &mut self,
+        go: &Go,
+        expected: Duration,
+        stop: &mut dyn FnMut() -> Option<SessionError>,
+    ) -> Result<(), SessionError> {
+        self.link.go(go)?;
         let until = Instant::now() + self.link.patience + expected * SLOWER_THAN_EXPECTED;
-        match self.link.next(until, "parking its workers")? {
-            Message::Parked { .. } => Ok(()),
-            other => Err(unexpected(&other)),
+        match self.link.next_unless(until, "parking its workers", stop) {
+            Ok(Message::Parked { .. }) => Ok(()),
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) => {
+                self.link.signal(Signal::SIGTERM);
+                Err(error)
+            }
         }
     }
 
@@ -190,6 +226,25 @@ impl Session {
         if interrupt::received().is_some() {
             self.link.signal(Signal::SIGTERM);
         }
+    }
+
+    /// Closes the driver's input, so that what it has parked runs to its end.
+    pub fn let_go(&mut self) {
+        self.link.stdin = None;
+    }
+
+    /// Tells the driver to end at once.
+    pub fn terminate(&mut self) {
+        self.link.stdin = None;
+        self.link.signal(Signal::SIGTERM);
+    }
+
+    /// Waits until `until` for the driver, which was let go, to end by itself.
+    ///
+    /// # Errors
+    /// It failed, or had to be ended.
+    pub fn close_by(mut self, until: Instant) -> Result<(), SessionError> {
+        self.link.close_by(until)
     }
 
     /// Releases the driver and waits until it has cleaned up.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use measure_core::base::exit::{Exit, HasExit};
 use measure_core::base::progress::Progress;
 
-use crate::drivers::{self, Offer};
+use crate::drivers::{self, DriverError, Offer};
 use crate::error::{BenchError, SessionError};
 use crate::recorder::Recorder;
 
@@ -76,7 +76,7 @@ impl Trouble {
             SessionError::Died { .. } | SessionError::Stuck { .. }
         ) {
             // It could not clean up after itself; its own `clean` removes only what it left.
-            if let Err(why) = drivers::run(&offer.driver, &["clean"], CLEAN_LIMIT) {
+            if let Err(why) = clean_up_after(offer) {
                 progress.warn(&format!("{}: cleaning up after it: {why}", offer.rung()));
             }
         }
@@ -96,4 +96,12 @@ impl Trouble {
             None => Ok(()),
         }
     }
+}
+
+/// Has the driver of `offer` remove what a killed one left.
+///
+/// # Errors
+/// It cannot.
+pub fn clean_up_after(offer: &Offer) -> Result<(), DriverError> {
+    drivers::run(&offer.driver, &["clean"], CLEAN_LIMIT).map(drop)
 }

@@ -80,6 +80,10 @@ words! {
         Hold = "hold",
         /// A few parked workers, by which the sizes of the sweep are chosen; not in its fit.
         Trial = "trial",
+        /// One start beside so many parked workers (`workers`), asked for after a rest.
+        OneMore = "one-more",
+        /// So many parked workers (`n`), of a ramp that goes on until something gives.
+        Capacity = "capacity",
         /// Whether the rung can run.
         Probe = "probe",
         /// What the host did besides during a block.
@@ -96,6 +100,10 @@ words! {
     Metric {
         /// Of [`Measure::Probe`], never with a number: why the rung cannot run.
         Ready = "ready",
+        /// Of [`Measure::Capacity`]: how many workers were parked when the ramp ended; the phase says what gave.
+        Resident = "resident",
+        /// Of [`Measure::Capacity`]: tasks (processes and threads) of the whole host.
+        Tasks = "tasks",
         /// Wall time.
         WallNs = "wall_ns",
         /// Phase [`phase::KERNEL`], by the program's own clock.
@@ -232,13 +240,15 @@ pub mod phase {
     pub const ITERATION: &str = "iteration";
     /// Of a comparison: the process of a Wasm run with its engine, from asked for to reaped; no part of `total`.
     pub const PROCESS: &str = "process";
-    /// Of `hold`: before the driver was started.
+    /// Of `capacity`: parking the `n` workers that came since the last point.
+    pub const PARKING: &str = "parking";
+    /// Of `hold`: before the driver was started; of `capacity`: no worker is parked yet.
     pub const BEFORE: &str = "before";
     /// Of `hold`: everything is ready, no worker yet.
     pub const READY: &str = "ready";
-    /// Of `hold`: all workers are blocked inside the function.
+    /// Of `hold` and `capacity`: all workers are blocked inside the function.
     pub const PARKED: &str = "parked";
-    /// Of `hold`: the driver has ended.
+    /// Of `hold` and `capacity`: the drivers have ended.
     pub const AFTER: &str = "after";
     /// Of `hold`: the largest value seen over the scope's whole life.
     pub const PEAK: &str = "peak";

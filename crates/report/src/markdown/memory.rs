@@ -5,21 +5,12 @@ use std::fmt::Write;
 
 use super::{fit_bytes, with_range};
 use crate::format::bytes;
-use crate::memory::{MIN_FIT_POINTS, MemoryRow, Quantity};
+use crate::memory::{BEYOND_PSS, MIN_FIT_POINTS, MemoryRow, Quantity};
 use crate::records::Records;
 use crate::summary::RunSummary;
 use measure_core::contract::vocabulary::Metric;
 use stats::{Interval, LinearFit};
 use table::{Align, Table};
-
-/// The host's, whose slopes add up to what one more worker costs beyond PSS.
-const BEYOND_PSS: [Metric; 5] = [
-    Metric::PageTablesBytes,
-    Metric::KernelStacksBytes,
-    Metric::SlabReclaimableBytes,
-    Metric::SlabUnreclaimableBytes,
-    Metric::PercpuBytes,
-];
 
 pub(super) fn section(summary: &RunSummary<'_>) -> String {
     let mut text = format!(

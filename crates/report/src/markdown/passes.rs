@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use super::scaling;
 use crate::format::{bytes, count, duration_ns, with_interval};
 use crate::summary::RunSummary;
 use crate::time::{PerStart, Throughput, TimeRow};
 use table::{Align, Table};
 
-pub(super) fn section(summary: &RunSummary<'_>) -> String {
+pub(super) fn section(summary: &RunSummary<'_>, has_plot: bool) -> String {
     let rows: &[&TimeRow] = &summary.times().collect::<Vec<_>>();
-    throughput(rows) + &cpu(rows) + &disk(rows)
+    throughput(rows) + &scaling::section(summary, has_plot) + &cpu(rows) + &disk(rows)
 }
 
 fn throughput(rows: &[&TimeRow]) -> String {

@@ -15,7 +15,7 @@ use crate::summary::RungSamples;
 
 pub use design::{Design, DesignRow, PhaseRow};
 pub(crate) use design::{design_row, levels_of};
-pub use passes::{PerStart, Throughput};
+pub use passes::{PerStart, Throughput, scalability};
 
 /// The row that ratios are taken to.
 pub(crate) const REFERENCE: &str = "docker-none";

@@ -6,6 +6,7 @@ use measure_core::contract::sample::{Sample, Value};
 use measure_core::contract::vocabulary::Metric;
 use measure_core::contract::vocabulary::phase::TOTAL;
 use stats::levels::{Estimate, mean_by_process};
+use stats::{ScalabilityFit, scalability_fit};
 
 /// Starts per second.
 #[derive(Debug, Clone)]
@@ -18,6 +19,18 @@ pub struct Throughput {
     pub batches: usize,
     /// Mean of the processes' rates.
     pub rate: Estimate,
+    /// Mean over the processes of each one's rate over its rate by one worker; `None` of one worker, and where no process has both.
+    pub over_one: Option<Estimate>,
+}
+
+/// The fit of the universal scalability law to the mean rates; `None` with fewer than three numbers of workers.
+#[must_use]
+pub fn scalability(throughput: &[Throughput]) -> Option<ScalabilityFit> {
+    let points: Vec<(f64, f64)> = throughput
+        .iter()
+        .map(|t| (f64::from(t.workers), t.rate.value))
+        .collect();
+    scalability_fit(&points)
 }
 
 /// A quantity per start, from batch totals.
@@ -44,38 +57,57 @@ pub(super) fn throughput(batches: &[&Sample]) -> Vec<Throughput> {
         let by_process = by_workers.entry(sample.workers).or_default();
         by_process.entry(sample.process).or_default().push(sample);
     }
-    by_workers
-        .into_iter()
-        .filter_map(|(workers, by_process)| throughput_of(workers, by_process.values()))
-        .collect()
+    let ones = by_workers.get(&1).map(rates_by_process).unwrap_or_default();
+    let throughput = by_workers.iter().filter_map(|(&workers, by_process)| {
+        let found = rates_by_process(by_process);
+        let rates: Vec<f64> = found.values().map(|rate| rate.per_second).collect();
+        let starts: u64 = found.values().map(|rate| rate.starts).sum();
+        let starts = usize::try_from(starts).unwrap_or(usize::MAX);
+        let over_one =
+            |(process, rate): (&u32, &Rate)| Some(rate.per_second / ones.get(process)?.per_second);
+        let ratios: Vec<f64> = found.iter().filter_map(over_one).collect();
+        Some(Throughput {
+            workers,
+            n: found.values().map(|rate| rate.n).max()?,
+            batches: found.values().map(|rate| rate.batches).sum(),
+            rate: mean_by_process(&rates, starts)?,
+            over_one: mean_by_process(&ratios, starts).filter(|_| workers > 1),
+        })
+    });
+    throughput.collect()
 }
 
-fn throughput_of<'a>(
-    workers: u32,
-    by_process: impl Iterator<Item = &'a Vec<&'a Sample>>,
-) -> Option<Throughput> {
-    let (mut rates, mut most, mut count, mut starts) = (Vec::new(), 0, 0, 0);
-    for batches in by_process {
-        let n = batches.iter().map(|s| s.n).max()?;
-        let largest = batches.iter().filter(|s| s.n == n);
-        let elapsed_ns: Vec<i64> = largest
-            .filter_map(|s| s.value.number().filter(|&ns| ns > 0))
-            .collect();
-        if elapsed_ns.is_empty() {
-            continue;
-        }
-        let made = n * elapsed_ns.len() as u64;
-        rates.push(made as f64 * 1e9 / elapsed_ns.iter().sum::<i64>() as f64);
-        most = most.max(n);
-        count += elapsed_ns.len();
-        starts += made;
+/// What the largest batches of a process did.
+struct Rate {
+    per_second: f64,
+    /// Starts of one of them, and of all.
+    n: u64,
+    starts: u64,
+    batches: usize,
+}
+
+fn rates_by_process(by_process: &BTreeMap<u32, Vec<&Sample>>) -> BTreeMap<u32, Rate> {
+    let rates = by_process
+        .iter()
+        .filter_map(|(&process, batches)| Some((process, rate_of(batches)?)));
+    rates.collect()
+}
+
+fn rate_of(batches: &[&Sample]) -> Option<Rate> {
+    let n = batches.iter().map(|s| s.n).max()?;
+    let largest = batches.iter().filter(|s| s.n == n);
+    let elapsed_ns: Vec<i64> = largest
+        .filter_map(|s| s.value.number().filter(|&ns| ns > 0))
+        .collect();
+    if elapsed_ns.is_empty() {
+        return None;
     }
-    let starts = usize::try_from(starts).unwrap_or(usize::MAX);
-    Some(Throughput {
-        workers,
-        n: most,
-        batches: count,
-        rate: mean_by_process(&rates, starts)?,
+    let starts = n * elapsed_ns.len() as u64;
+    Some(Rate {
+        per_second: starts as f64 * 1e9 / elapsed_ns.iter().sum::<i64>() as f64,
+        n,
+        starts,
+        batches: elapsed_ns.len(),
     })
 }
 

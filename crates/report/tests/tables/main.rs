@@ -1,6 +1,8 @@
 //! Tables of made-up records whose numbers are known.
 
+mod capacity;
 mod made;
+mod scaling;
 mod time;
 
 use measure_core::contract::Probe;

@@ -12,6 +12,7 @@ fn sizes(iterations: Option<Vec<u64>>) -> Sizes {
         strict: false,
         budget: Duration::from_secs(15),
         within: None,
+        is_scaling: false,
     }
 }
 
@@ -112,4 +113,36 @@ proptest! {
         let least = Duration::from_nanos(start_ns * (1 + 2 + 4 * (10 + 2) + 6 * 11 + 2 * 11));
         prop_assert!(work.estimate(start_ns) * processes <= sizes.budget + least * processes);
     }
+}
+
+#[test]
+fn scaling_spends_its_time_on_one_worker_and_on_several() {
+    let scaling = Sizes {
+        is_scaling: true,
+        isolated: Some(1),
+        ..sizes(None)
+    };
+    assert!(!scaling.may_adapt());
+    let fast = work(&scaling, 50_000, NO_OPENING, 64);
+    let batches: Vec<(usize, u32)> = fast
+        .tasks
+        .iter()
+        .filter(|t| t.pass == Pass::Throughput)
+        .map(|t| (t.workers, t.repetitions))
+        .collect();
+    assert_eq!(batches, [1, 2, 4].map(|w| (w, SCALING_BATCHES)));
+    assert!(
+        fast.tasks
+            .iter()
+            .all(|t| t.pass != Pass::Cpu && t.pass != Pass::Disk)
+    );
+    // Of 1.5 s for a process nine tenths are theirs, a start taken to last as long whoever else is at it.
+    let starts: u64 = fast
+        .tasks
+        .iter()
+        .map(|t| t.starts * u64::from(t.repetitions))
+        .sum();
+    assert!((24_000..30_000).contains(&starts), "{starts}");
+    let bounded = work(&scaling, 50_000, NO_OPENING, 2);
+    assert!(bounded.tasks.iter().all(|t| t.workers <= 2));
 }

@@ -10,6 +10,14 @@ use serde::{Deserialize, Serialize};
 const CPU: &str = "sys/devices/system/cpu";
 const HUGE_PAGES: &str = "sys/kernel/mm/transparent_hugepage/enabled";
 const IRQ: &str = "proc/irq";
+/// Limits, and what they are raised to: the most that the kernel takes of the first two, of the others more than memory would fill.
+pub(super) const LIMITS: [(&str, u64); 5] = [
+    ("proc/sys/kernel/pid_max", 4_194_304),
+    ("proc/sys/kernel/threads-max", 4_194_304),
+    ("proc/sys/vm/max_map_count", 16_777_216),
+    ("proc/sys/user/max_net_namespaces", 1_000_000),
+    ("proc/sys/fs/file-max", 100_000_000),
+];
 const ASLR: &str = "proc/sys/kernel/randomize_va_space";
 
 /// What is set. In the order in which it is; what was found is put back in the opposite one, as a core without its sibling
@@ -27,6 +35,8 @@ pub(super) enum Setting {
     Interrupts,
     /// The second thread of each core, which takes from the first: off.
     Smt,
+    /// How many tasks, mappings, namespaces there may be: as many as can be. Set by `capacity --raise-limits` alone.
+    Limits,
 }
 
 impl fmt::Display for Setting {
@@ -37,6 +47,7 @@ impl fmt::Display for Setting {
             Self::HugePages => "huge pages",
             Self::Interrupts => "interrupts",
             Self::Smt => "SMT siblings",
+            Self::Limits => "limits",
         })
     }
 }
@@ -54,13 +65,15 @@ pub(super) struct Knob {
 }
 
 impl Knob {
-    /// Whether its file may be one of those that [`Host::offers`] finds.
+    /// Whether its file may be one of those that [`Host::offers`] finds, or a limit.
     pub(super) fn is_known(&self) -> bool {
         let plain = |part| matches!(part, Component::Normal(_));
-        self.file.components().all(plain)
-            && [CPU, HUGE_PAGES, IRQ]
-                .iter()
-                .any(|dir| self.file.starts_with(dir))
+        let is_limit = LIMITS.iter().any(|(file, _)| self.file == Path::new(file));
+        is_limit
+            || self.file.components().all(plain)
+                && [CPU, HUGE_PAGES, IRQ]
+                    .iter()
+                    .any(|dir| self.file.starts_with(dir))
     }
 }
 
@@ -314,10 +327,12 @@ mod tests {
         };
         assert!(is_known("proc/irq/24/smp_affinity_list"));
         assert!(is_known("sys/devices/system/cpu/smt/control"));
+        assert!(is_known("proc/sys/kernel/pid_max"));
         for foreign in [
             "/proc/irq/24/smp_affinity_list",
             "etc/passwd",
             "proc/irq/../sysrq-trigger",
+            "proc/sys/kernel/core_pattern",
             "sys/kernel/mm/transparent_hugepage/enabled/../../../uevent_helper",
             "",
         ] {

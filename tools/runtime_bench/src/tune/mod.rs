@@ -1,11 +1,13 @@
 //! `tune`: sets what makes a host quiet for measurements, and puts back exactly what it found.
 //!
 //! What was found is in a file of its own before anything is changed ([`state`]), so that a `tune` that is killed anywhere,
-//! or a run under it, leaves a host that `tune off` restores. Which settings there are is [`knobs`]'s.
+//! or a run under it, leaves a host that `tune off` restores. Which settings there are is [`knobs`]'s. [`limits`] raises others, for
+//! `capacity`, and keeps what it found in the same file.
 
 mod apply;
 mod error;
 mod knobs;
+pub(crate) mod limits;
 mod state;
 
 use std::ffi::OsString;

@@ -53,6 +53,17 @@ impl Found {
         }
     }
 
+    /// Those of `setting`, and the others.
+    pub(super) fn parted(self, setting: Setting) -> (Self, Self) {
+        let (its, others) = self.knobs.into_iter().partition(|k| k.setting == setting);
+        let with = |knobs| Self {
+            schema: self.schema,
+            boot: self.boot.clone(),
+            knobs,
+        };
+        (with(its), with(others))
+    }
+
     pub(super) fn knobs_for(&self, setting: Setting) -> Vec<&Knob> {
         let knobs = self.knobs.iter();
         knobs.filter(|knob| knob.setting == setting).collect()

@@ -4,6 +4,7 @@
 //! whose host cannot do what it needs, says so and is skipped. Runs on one host exclude each other, so
 //! do these tests.
 
+mod capacity;
 mod faults;
 mod isolation;
 mod outputs;

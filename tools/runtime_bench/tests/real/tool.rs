@@ -33,9 +33,18 @@ pub fn tool() -> Command {
 
 /// Runs the tool to its end; waits while someone else measures on this host.
 pub fn run(arguments: &[&str]) -> Output {
+    run_by(|| {
+        let mut tool = tool();
+        tool.args(arguments);
+        tool
+    })
+}
+
+/// The same by what `command` makes.
+pub fn run_by(command: impl Fn() -> Command) -> Output {
     let until = Instant::now() + BUSY_LIMIT;
     loop {
-        let output = tool().args(arguments).output().expect("the tool starts");
+        let output = command().output().expect("the tool starts");
         if code(&output) != Exit::Busy as i32 || Instant::now() > until {
             return output;
         }

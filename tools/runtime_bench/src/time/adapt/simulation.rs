@@ -43,6 +43,7 @@ fn sizes() -> Sizes {
         strict: false,
         budget: Duration::from_secs(12),
         within: None,
+        is_scaling: false,
     }
 }
 

@@ -7,6 +7,7 @@
 //! from the processes, and is held to its coverage by simulation (tests/coverage.rs). Below [`MIN_PROCESSES`]
 //! there is none, and [`Unchecked`] says why.
 
+mod counted;
 mod flag_words;
 mod flags;
 mod geometric;
@@ -17,6 +18,7 @@ mod variance;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use counted::{Counted, CountedProcess};
 pub use flags::{Findings, Level, LevelFlag, Place, flags};
 pub use geometric::{GeometricMeans, geometric_mean};
 pub(crate) use intervals::{LogRatio, exponential, log_ratio_of_same, order_statistics};

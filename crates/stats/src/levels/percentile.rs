@@ -38,42 +38,49 @@ fn quantile_interval(
     q: f64,
     value: f64,
 ) -> Result<Interval, Unchecked> {
-    let (starts, needed) = (sorted.len(), starts_needed(q));
-    if starts < needed {
-        return Err(Unchecked::TooFewStarts {
-            quantile: q,
-            starts,
-            needed,
-        });
-    }
-    enough_processes(levels.processes.len())?;
-    let worth = effective_starts(levels, q, value);
-    let tail = (1.0 - CONFIDENCE) / 2.0;
-    let below = worth * q;
-    let limit = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(q, |beta| beta.inverse_cdf(p));
-    let (lo, hi) = (
-        limit(below, worth - below + 1.0, tail),
-        limit(below + 1.0, worth - below, 1.0 - tail),
-    );
+    let below = levels.processes.iter().map(|process| {
+        let values = process.values();
+        (values.len() as f64, share_below(&values, value))
+    });
+    let (lo, hi) = shares(below, q)?;
     Ok(Interval {
         lo: at_expected_share(sorted, lo),
         hi: at_expected_share(sorted, hi),
     })
 }
 
-/// As many independent starts would tell the share below `value` as well as these do, with the t distribution's
+/// Between which shares of all starts the `q` quantile lies, from how many starts each process made and how many of them lie
+/// below the estimate.
+pub(super) fn shares(
+    below: impl Iterator<Item = (f64, f64)> + Clone,
+    q: f64,
+) -> Result<(f64, f64), Unchecked> {
+    let starts: f64 = below.clone().map(|(n, _)| n).sum();
+    let needed = starts_needed(q);
+    if (starts as usize) < needed {
+        return Err(Unchecked::TooFewStarts {
+            quantile: q,
+            starts: starts as usize,
+            needed,
+        });
+    }
+    enough_processes(below.clone().count())?;
+    let worth = effective_starts(below, q, starts);
+    let tail = (1.0 - CONFIDENCE) / 2.0;
+    let successes = worth * q;
+    let limit = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(q, |beta| beta.inverse_cdf(p));
+    Ok((
+        limit(successes, worth - successes + 1.0, tail),
+        limit(successes + 1.0, worth - successes, 1.0 - tail),
+    ))
+}
+
+/// As many independent starts would tell the share below the estimate as well as these `n` do, with the t distribution's
 /// allowance for a variance from few processes. By chance processes may be more alike than independent starts are; that is
 /// believed up to twice their number.
-fn effective_starts(levels: &Levels, q: f64, value: f64) -> f64 {
-    let (n, processes) = (levels.starts() as f64, levels.processes.len() as f64);
-    let squares: f64 = levels
-        .processes
-        .iter()
-        .map(|process| {
-            let values = process.values();
-            (share_below(&values, value) - q * values.len() as f64).powi(2)
-        })
-        .sum();
+fn effective_starts(below: impl Iterator<Item = (f64, f64)> + Clone, q: f64, n: f64) -> f64 {
+    let processes = below.clone().count() as f64;
+    let squares: f64 = below.map(|(made, below)| (below - q * made).powi(2)).sum();
     let between = squares / n.powi(2) * processes / (processes - 1.0);
     let allowance = t_quantile_at(n - 1.0, CONFIDENCE)
         .zip(t_quantile_at(processes - 1.0, CONFIDENCE))

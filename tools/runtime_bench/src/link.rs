@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -14,8 +15,10 @@ use measure_core::base::exit::Exit;
 use measure_core::base::home::HOME_VARIABLE;
 use measure_core::base::interrupt;
 use measure_core::contract::protocol::{Go, Message, parse_line};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, pipe2};
 
 use crate::error::{SessionError, exit_of};
 use crate::session::Start;
@@ -30,6 +33,8 @@ const SLICE: Duration = Duration::from_millis(50);
 const LAST_WORDS: usize = 600;
 /// What the kernel is told of processes that hold parked workers: if memory runs out they are to go, not whoever measures them.
 const FIRST_TO_GO: &str = "900";
+/// A mebibyte, the largest pipe that a user may have: more than a loop has arrivals.
+const RELEASES_BYTES: i32 = 1 << 20;
 /// A variable that nobody reads, so that stacks do not begin at one address in all processes.
 const PADDING: &str = "FAASM_BENCH_PADDING";
 
@@ -37,7 +42,9 @@ const PADDING: &str = "FAASM_BENCH_PADDING";
 #[derive(Debug)]
 pub(crate) struct Link {
     child: Child,
-    pub(crate) stdin: Option<ChildStdin>,
+    stdin: Option<ChildStdin>,
+    /// Lets arrivals of open loops go.
+    releases: Option<OwnedFd>,
     lines: Receiver<Result<Message, SessionError>>,
     log: PathBuf,
     pub(crate) patience: Duration,
@@ -76,7 +83,10 @@ impl Link {
         if let Some(workers) = start.workers {
             command.args(["--workers", &workers.to_string()]);
         }
+        let pipe = start.takes_releases.then(|| releases_pipe(&mut command));
+        let pipe = pipe.transpose().map_err(|e| cannot(e.into()))?;
         let mut child = command.spawn().map_err(cannot)?;
+        let releases = pipe.map(|(_theirs, ours)| ours);
         if start.command == "hold" {
             // Whoever may not say so is no worse off.
             let _ = fs::write(format!("/proc/{}/oom_score_adj", child.id()), FIRST_TO_GO);
@@ -89,12 +99,27 @@ impl Link {
         Ok(Self {
             child,
             stdin,
+            releases,
             lines,
             log: start.log,
             patience: start.patience,
             reaped: false,
             told: AtomicBool::new(false),
         })
+    }
+
+    /// See [`crate::session::Session::releases`].
+    pub(crate) fn releases(&self) -> Result<OwnedFd, SessionError> {
+        let ours = self.releases.as_ref().ok_or_else(|| {
+            SessionError::Unexpected("an open loop of a driver without a pipe for it".into())
+        })?;
+        ours.try_clone().map_err(SessionError::Unreadable)
+    }
+
+    /// Releases the driver: its input, and whatever waits for arrivals, comes to an end.
+    pub(crate) fn close_pipes(&mut self) {
+        self.stdin = None;
+        self.releases = None;
     }
 
     pub(crate) fn go(&mut self, go: &Go) -> Result<(), SessionError> {
@@ -219,7 +244,7 @@ impl Link {
         if self.reaped {
             return Ok(());
         }
-        self.stdin = None;
+        self.close_pipes();
         let begun = Instant::now();
         let mut status = self.wait(begun + SHORT);
         if status.is_none() {
@@ -273,7 +298,7 @@ impl Link {
     }
 
     fn end(&mut self) {
-        self.stdin = None;
+        self.close_pipes();
         self.signal(Signal::SIGTERM);
         if self.wait(Instant::now() + self.patience).is_none() {
             // The whole group: children of a driver that is stuck would be orphans.
@@ -295,6 +320,25 @@ impl Drop for Link {
 /// That a signal came to us, if one did.
 pub(crate) fn interrupted() -> Option<SessionError> {
     interrupt::received().map(SessionError::Interrupted)
+}
+
+/// A pipe that holds a byte for every arrival of an open loop, so that writing never waits: the end that `command` is to have, and is
+/// told of, and ours.
+fn releases_pipe(command: &mut Command) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (theirs, ours) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&ours, FcntlArg::F_SETPIPE_SZ(RELEASES_BYTES))?;
+    fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let fd = theirs.as_raw_fd();
+    command.args(["--releases", &fd.to_string()]);
+    let keep = move || {
+        // SAFETY: the descriptor is open in the child, a copy of ours, until it executes the driver.
+        let theirs = unsafe { BorrowedFd::borrow_raw(fd) };
+        fcntl(theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(())
+    };
+    // SAFETY: one system call, which is async-signal-safe; nothing is allocated.
+    unsafe { command.pre_exec(keep) };
+    Ok((theirs, ours))
 }
 
 fn read_lines(stdout: ChildStdout, sender: &mpsc::Sender<Result<Message, SessionError>>) {

@@ -224,6 +224,7 @@ fn point(
         patience: job.patience,
         environment_padding_bytes: 0,
         home: None,
+        takes_releases: false,
     })?;
     let (scope, function) = (session.scope.clone(), session.function.clone());
     recorder.about_rung(offer.rung(), |info| {

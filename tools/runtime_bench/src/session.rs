@@ -1,11 +1,13 @@
 //! One driver at work as a child process, spoken to by JSON lines.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use measure_core::base::clock::now_ns;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
+use measure_core::contract::open_loop::{Arrivals, OpenLoop};
 use measure_core::contract::protocol::{BatchEnd, Go, Message, StartSample};
 use measure_core::contract::{Description, Scope};
 use nix::sys::signal::Signal;
@@ -56,6 +58,8 @@ pub struct Start<'a> {
     pub environment_padding_bytes: u32,
     /// `$FAASM_BENCH_HOME` in its environment; ours if `None`.
     pub home: Option<&'a Path>,
+    /// Whether it is asked for open loops: it then gets the pipe of [`Session::releases`].
+    pub takes_releases: bool,
     /// How long it may be silent beyond what its work should take, and how long it may take to end when
     /// told by a signal.
     pub patience: Duration,
@@ -190,6 +194,81 @@ impl Session {
         }
     }
 
+    /// Where a byte lets an arrival of an open loop go.
+    ///
+    /// # Errors
+    /// The driver was not started for open loops, or no descriptor is to be had.
+    pub fn releases(&self) -> Result<OwnedFd, SessionError> {
+        self.link.releases()
+    }
+
+    /// Has the driver make ready for `open` with `workers`.
+    ///
+    /// # Errors
+    /// As of [`Session::start`].
+    pub fn arm(&mut self, open: OpenLoop, workers: usize) -> Result<(), SessionError> {
+        self.link.go(&Go {
+            workers: Some(workers),
+            open_loop: Some(open),
+            ..Go::default()
+        })?;
+        let until = Instant::now() + self.link.patience;
+        match self.link.next(until, "making ready for arrivals")? {
+            Message::Armed => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Tells an armed driver when its loop begins.
+    ///
+    /// # Errors
+    /// The driver is gone.
+    pub fn begin(&mut self, begin_ns: u64) -> Result<(), SessionError> {
+        self.link.go(&Go {
+            begin_ns: Some(begin_ns),
+            ..Go::default()
+        })
+    }
+
+    /// What became of the arrivals of a loop that has begun and should take `expected`; `on_end` is called once it is over, before all
+    /// of them have been told: telling is no work of the rung's. If a signal comes to us the driver is told
+    /// to stop.
+    ///
+    /// # Errors
+    /// As of [`Session::start`].
+    pub fn arrivals(
+        &mut self,
+        expected: Duration,
+        on_end: &mut dyn FnMut(),
+    ) -> Result<(Vec<Arrivals>, BatchEnd), SessionError> {
+        let mut until = Instant::now() + self.link.patience + expected * SLOWER_THAN_EXPECTED;
+        let (mut told, mut interrupted) = (Vec::new(), None);
+        loop {
+            let message = match interrupted {
+                None => self.link.next(until, "under load"),
+                Some(_) => self.link.next_regardless(until, "stopping"),
+            };
+            match message {
+                Ok(Message::Arrivals(arrivals)) => {
+                    if told.is_empty() {
+                        on_end();
+                    }
+                    told.push(arrivals);
+                }
+                Ok(Message::Batch(end)) => {
+                    return interrupted.map_or(Ok((told, end)), Err);
+                }
+                Ok(other) => return Err(unexpected(&other)),
+                Err(error @ SessionError::Interrupted(_)) if interrupted.is_none() => {
+                    interrupted = Some(error);
+                    until = Instant::now() + self.link.patience;
+                    self.link.signal(Signal::SIGTERM);
+                }
+                Err(error) => return Err(interrupted.unwrap_or(error)),
+            }
+        }
+    }
+
     /// Lets a `hold` park its workers, which should take `expected`, and waits until all are.
     ///
     /// # Errors
@@ -222,7 +301,7 @@ impl Session {
 
     /// Lets the driver go; it cleans up while others are let go too.
     pub fn release(&mut self) {
-        self.link.stdin = None;
+        self.link.close_pipes();
         if interrupt::received().is_some() {
             self.link.signal(Signal::SIGTERM);
         }

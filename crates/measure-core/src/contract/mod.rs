@@ -6,6 +6,8 @@ pub mod environment;
 mod fitness;
 pub mod function;
 pub mod host_lock;
+pub mod load_point;
+pub mod open_loop;
 pub mod protocol;
 pub mod run_dir;
 pub mod run_info;

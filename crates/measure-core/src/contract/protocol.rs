@@ -3,13 +3,14 @@
 //! `run` says one `answer`. `time` says `scope`, `ready`, then for each batch its `sample`s and one `batch`; `hold` says `scope`,
 //! `ready`, then `parked`; all end with `ended`. With `--gated` a driver waits after `ready` for one
 //! [`Go`] per batch (or for the go-ahead to park), so that a sampler can read its counters on both sides
-//! of it. Closing the driver's standard input releases it.
+//! of it. A batch may be an open loop ([`super::open_loop`]). Closing the driver's standard input releases it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
+use super::open_loop::{Arrivals, OpenLoop};
 use super::{Description, Probe, Scope};
 
 /// Version of this protocol, in every line.
@@ -49,6 +50,10 @@ pub enum Message {
     Ready,
     /// One start.
     Sample(StartSample),
+    /// The workers of an open loop wait; the driver reads when it begins.
+    Armed,
+    /// What became of a part of an open loop's arrivals, once all is over.
+    Arrivals(Arrivals),
     /// A batch is over.
     Batch(BatchEnd),
     /// All workers that were asked for are blocked inside the function.
@@ -129,6 +134,12 @@ pub struct Go {
     /// Say nothing of starts that go well: for counters over the whole batch, in which writing lines
     /// would count as the rung's work.
     pub quiet: bool,
+    /// In place of a closed loop of `starts`: arrivals at times drawn beforehand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_loop: Option<OpenLoop>,
+    /// After [`Message::Armed`]: when the open loop begins, `CLOCK_MONOTONIC`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begin_ns: Option<u64>,
 }
 
 /// What is wrong with a driver's line.
@@ -192,6 +203,15 @@ mod tests {
         let messages = [
             Message::Ready,
             Message::Parked { workers: 3 },
+            Message::Armed,
+            Message::Arrivals(Arrivals {
+                batch: 2,
+                first: 10,
+                waited_ns: vec![Some(4), None],
+                took_ns: vec![90, 0],
+                failed: vec![10],
+                error: Some("exit code 3".into()),
+            }),
             Message::Sample(StartSample {
                 batch: 1,
                 worker: 0,

@@ -84,6 +84,8 @@ words! {
         OneMore = "one-more",
         /// So many parked workers (`n`), of a ramp that goes on until something gives.
         Capacity = "capacity",
+        /// A closed loop of as many workers as the open loops after it have, which are in `load.jsonl`.
+        ClosedLoop = "closed-loop",
         /// Whether the rung can run.
         Probe = "probe",
         /// What the host did besides during a block.

@@ -1,13 +1,13 @@
 //! The command line that every driver has, and what its commands do.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
-use std::os::fd::AsFd;
+use std::os::fd::RawFd;
 
 use structopt::StructOpt;
 
 use super::batch::{Batch, run_batch};
 use super::cgroup;
+use super::gate::Gate;
+use super::open_loop::{Caller, Loop, Releases, run_open_loop};
 use super::output_dir;
 use super::{Driver, DriverError, Plan, Purpose, Rung, open};
 use crate::base::exit::{Exit, HasExit};
@@ -15,7 +15,8 @@ use crate::base::ids::{FunctionId, FunctionIdError};
 use crate::base::interrupt;
 use crate::base::range::in_range;
 use crate::base::stdout::{Reader, print};
-use crate::contract::protocol::{Go, Message, StartSample, to_line};
+use crate::contract::open_loop::Arrivals;
+use crate::contract::protocol::{BatchEnd, Go, Message, StartSample, to_line};
 use crate::contract::{Probe, Scope};
 
 /// The most starts or parked workers one command accepts; beyond it a number is a typing error.
@@ -63,6 +64,10 @@ pub struct TimeOptions {
     /// Unmeasured starts per worker beforehand (kept in the output, marked)
     #[structopt(long, default_value = "0")]
     pub warmup: u64,
+    /// A pipe that this process was started with, through which arrivals of open loops are let go: how `runtime_bench load`
+    /// asks for starts
+    #[structopt(long, name = "FD")]
+    releases: Option<RawFd>,
 }
 
 /// Options of `hold`.
@@ -240,6 +245,8 @@ fn run_once(driver: &dyn Driver, options: &RunOptions) -> Result<Exit, DriverErr
 }
 
 fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError> {
+    // First of all: what is opened from here on may get the number of a descriptor that was not passed.
+    let releases = options.releases.map(Releases::take).transpose()?;
     in_range("N", options.starts, 1..=MAX_COUNT)?;
     in_range("--workers", options.workers, 1..=MAX_WORKERS)?;
     let (rung, _) = ready(driver, &options.what, options.workers, Purpose::Time)?;
@@ -247,22 +254,15 @@ fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError>
     let (mut any_failed, mut first_error) = (false, None);
     for number in 0.. {
         let Some(go) = gate.next()? else { break };
-        let batch = Batch {
-            number,
-            starts: go.starts.unwrap_or(options.starts),
-            workers: go.workers.unwrap_or(options.workers),
-            warmup: go.warmup.unwrap_or(options.warmup),
-            quiet: go.quiet,
+        let end = if go.open_loop.is_some() {
+            let end = open_batch(&*rung, options, releases.as_ref(), number, &go, &mut gate)?;
+            let Some(end) = end else { break };
+            end
+        } else {
+            closed_batch(&*rung, options, number, &go, &mut first_error)?
         };
-        in_range("starts", batch.starts, 1..=MAX_COUNT)?;
-        in_range("workers", batch.workers, 1..=options.workers)?;
-        let end = run_batch(&*rung, batch, &mut |sample: StartSample| {
-            if first_error.is_none() {
-                first_error.clone_from(&sample.error);
-            }
-            say(Message::Sample(sample))
-        })?;
-        any_failed |= end.failed > 0;
+        // Failures of an open loop are its caller's to judge.
+        any_failed |= end.failed > 0 && go.open_loop.is_none();
         say(Message::Batch(end))?;
         if interrupt::received().is_some() {
             break;
@@ -279,6 +279,82 @@ fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError>
     }
 }
 
+fn workers_of(go: &Go, options: &TimeOptions) -> Result<usize, DriverError> {
+    let workers = go.workers.unwrap_or(options.workers);
+    in_range("workers", workers, 1..=options.workers)?;
+    Ok(workers)
+}
+
+/// One batch in a closed loop; keeps the first reason why a start failed.
+fn closed_batch(
+    rung: &dyn Rung,
+    options: &TimeOptions,
+    number: u32,
+    go: &Go,
+    first_error: &mut Option<String>,
+) -> Result<BatchEnd, DriverError> {
+    let batch = Batch {
+        number,
+        starts: go.starts.unwrap_or(options.starts),
+        workers: workers_of(go, options)?,
+        warmup: go.warmup.unwrap_or(options.warmup),
+        quiet: go.quiet,
+    };
+    in_range("starts", batch.starts, 1..=MAX_COUNT)?;
+    run_batch(rung, batch, &mut |sample: StartSample| {
+        if first_error.is_none() {
+            first_error.clone_from(&sample.error);
+        }
+        say(Message::Sample(sample))
+    })
+}
+
+/// One open loop; `None` if it was called off.
+fn open_batch(
+    rung: &dyn Rung,
+    options: &TimeOptions,
+    releases: Option<&Releases>,
+    number: u32,
+    go: &Go,
+    gate: &mut Gate,
+) -> Result<Option<BatchEnd>, DriverError> {
+    let (Some(open), Some(releases)) = (&go.open_loop, releases) else {
+        let why = "an open loop needs a pipe, which --releases names";
+        return Err(DriverError::Usage(why.to_owned()));
+    };
+    let what = Loop {
+        rung,
+        batch: number,
+        workers: workers_of(go, options)?,
+        open,
+        releases,
+    };
+    run_open_loop(&what, &mut OnStreams(gate))
+}
+
+/// Whoever asks for an open loop, at the other end of standard input and output.
+struct OnStreams<'a>(&'a mut Gate);
+
+impl Caller for OnStreams<'_> {
+    fn armed(&mut self) -> Result<Option<u64>, DriverError> {
+        say(Message::Armed)?;
+        match self.0.next()? {
+            None => Ok(None),
+            Some(Go {
+                begin_ns: Some(begin_ns),
+                ..
+            }) => Ok(Some(begin_ns)),
+            Some(_) => Err(DriverError::Usage(
+                "an armed open loop waits for a line that says begin_ns".to_owned(),
+            )),
+        }
+    }
+
+    fn arrivals(&mut self, arrivals: Arrivals) -> Result<(), DriverError> {
+        say(Message::Arrivals(arrivals))
+    }
+}
+
 fn hold(driver: &dyn Driver, options: &HoldOptions) -> Result<Exit, DriverError> {
     in_range("N", options.count, 1..=MAX_WORKERS)?;
     let (mut rung, scope) = ready(driver, &options.what, options.count, Purpose::Hold)?;
@@ -286,7 +362,7 @@ fn hold(driver: &dyn Driver, options: &HoldOptions) -> Result<Exit, DriverError>
     let mut parked = 0;
     while let Some(go) = gate.next()? {
         // Held until standard input closes or a signal comes; lines that ask for nothing more change nothing.
-        gate.gated = true;
+        gate.hold();
         let left = options.count - parked;
         let more = match go.workers {
             None => left,
@@ -313,55 +389,4 @@ fn hold(driver: &dyn Driver, options: &HoldOptions) -> Result<Exit, DriverError>
     drop(rung);
     say(Message::Ended)?;
     Ok(interrupt::received().unwrap_or(Exit::Ok))
-}
-
-/// The go-aheads: lines of standard input under `--gated`, else a single one.
-struct Gate {
-    gated: bool,
-    given: bool,
-    input: BufReader<File>,
-}
-
-impl Gate {
-    fn new(gated: bool) -> Result<Self, DriverError> {
-        // A reader of our own: one must know whether a line already waits in the buffer before polling.
-        let input = io::stdin()
-            .as_fd()
-            .try_clone_to_owned()
-            .map_err(|e| DriverError::failed("no standard input", e))?;
-        Ok(Self {
-            gated,
-            given: false,
-            input: BufReader::new(input.into()),
-        })
-    }
-
-    /// The next go-ahead; `None` once standard input has closed or a signal came.
-    fn next(&mut self) -> Result<Option<Go>, DriverError> {
-        if !self.gated {
-            let first = !std::mem::replace(&mut self.given, true);
-            return Ok((first && interrupt::received().is_none()).then(Go::default));
-        }
-        let failed = |e| DriverError::failed("cannot read standard input", e);
-        while self.input.buffer().is_empty()
-            && !interrupt::wait_readable(self.input.get_ref().as_fd(), None).map_err(failed)?
-        {
-            if interrupt::received().is_some() {
-                return Ok(None);
-            }
-        }
-        if interrupt::received().is_some() {
-            return Ok(None);
-        }
-        let mut line = String::new();
-        if self.input.read_line(&mut line).map_err(failed)? == 0 {
-            return Ok(None);
-        }
-        if line.trim().is_empty() {
-            return Ok(Some(Go::default()));
-        }
-        serde_json::from_str(&line)
-            .map(Some)
-            .map_err(|e| DriverError::Usage(format!("not a go-ahead ({e}): {}", line.trim())))
-    }
 }

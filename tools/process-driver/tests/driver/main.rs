@@ -102,6 +102,20 @@ fn gated_batches_take_their_size_from_the_line() {
 }
 
 #[test]
+fn an_open_loop_needs_a_pipe_that_was_passed() {
+    let Some(bench) = Bench::new() else { return };
+    for (fd, why) in [("1", "standard stream"), ("77", "not open")] {
+        let ended = bench.run(&format!("time 1 --rung thread --releases {fd}"));
+        ended.expect(Exit::Usage as i32).says(why);
+    }
+    let mut driver = bench.start("time 1 --gated --rung thread");
+    driver.until_ready();
+    driver.say(r#"{"open_loop":{"gaps_ns":[5],"drain_ns":0}}"#);
+    let ended = driver.end();
+    ended.expect(Exit::Usage as i32).says("--releases");
+}
+
+#[test]
 fn held_workers_are_blocked_until_standard_input_closes() {
     let Some(bench) = Bench::new() else { return };
     for rung in RUNGS {

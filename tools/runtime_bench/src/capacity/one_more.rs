@@ -72,6 +72,7 @@ impl OneMore {
             log: recorder.log("capacity", &format!("{}-one-more", offer.rung()), 1),
             environment_padding_bytes: 0,
             home: None,
+            takes_releases: false,
             patience: job.patience,
         })?;
         let mut one_more = Self {
@@ -128,7 +129,7 @@ impl OneMore {
             starts: Some(1),
             workers: Some(1),
             warmup: Some(0),
-            quiet: false,
+            ..Go::default()
         };
         for order in 0..starts {
             if !interrupt::sleep(REST) {

@@ -151,6 +151,7 @@ impl<'a> Residents<'a> {
             log: recorder.log("capacity", self.offer.rung(), self.started),
             environment_padding_bytes: 0,
             home: None,
+            takes_releases: false,
             patience: self.patience,
         };
         let session = Session::start_unless(start, stop)?;

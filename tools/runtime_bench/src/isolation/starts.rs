@@ -44,6 +44,7 @@ impl Where<'_> {
             patience: self.patience,
             environment_padding_bytes: 0,
             home: Some(self.home),
+            takes_releases: false,
         })
     }
 }
@@ -65,7 +66,7 @@ pub(super) fn starts_of(
         starts: Some(count),
         workers: Some(at_once),
         warmup: Some(0),
-        quiet: false,
+        ..Go::default()
     };
     let mut ended = Vec::new();
     let batch = session.batch(&go, Duration::ZERO, &mut |sample| {

@@ -164,6 +164,7 @@ fn measured(
         workers: Some(task.workers),
         warmup: Some(task.warmup),
         quiet: task.pass != Pass::BackToBack,
+        ..Go::default()
     };
     let one = About {
         measure: match task.pass {

@@ -85,6 +85,7 @@ impl Bench<'_> {
             workers: Some(workers.max().unwrap_or(1)),
             log: self.recorder.log("time", rung.offer.rung(), rung.process),
             home: None,
+            takes_releases: false,
             patience: self.job.patience,
             environment_padding_bytes,
         }

@@ -1,0 +1,377 @@
+//! The driver's side of an open loop ([`crate::contract::open_loop`]): workers that take up what is due.
+//!
+//! A worker reads a byte of the pipe, takes the next arrival, makes its start and notes when it began and how long it took; nothing is
+//! allocated, written or said meanwhile. Arrivals wait in the order in which they are due for the first worker that is free. A byte says only
+//! "one more": which arrival it is for, and whether it is due, a worker sees for itself, so one too many does no harm.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::read;
+
+use super::{DriverError, Rung};
+use crate::base::clock::now_ns;
+use crate::base::interrupt;
+use crate::contract::open_loop::{Arrivals, CHUNK, MAX_ARRIVALS, OpenLoop};
+use crate::contract::protocol::BatchEnd;
+
+/// How often the first thread looks after things while the loop runs.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often a worker looks whether the beginning has been said, should a byte arrive before that.
+const GLANCE: Duration = Duration::from_micros(50);
+
+/// The pipe through which arrivals are let go.
+#[derive(Debug)]
+pub(super) struct Releases(OwnedFd);
+
+impl Releases {
+    /// Takes descriptor `fd`, which whoever started us left open for us; before anything else is opened.
+    ///
+    /// # Errors
+    /// It is no pipe.
+    pub fn take(fd: RawFd) -> Result<Self, DriverError> {
+        let refused = |why: &str| {
+            DriverError::Usage(format!(
+                "--releases {fd}: {why}; it is for `runtime_bench load`, which passes a pipe"
+            ))
+        };
+        if fd <= 2 {
+            return Err(refused("is a standard stream"));
+        }
+        // SAFETY: used for the call alone, which refuses a descriptor that is not open.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        let stat = fstat(borrowed).map_err(|_| refused("is not open"))?;
+        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFIFO {
+            return Err(refused("is no pipe"));
+        }
+        // SAFETY: it is open, and a pipe: nothing in this process opens one before this.
+        let owned = unsafe { OwnedFd::from_raw_fd(fd) };
+        // What is started is not to have it.
+        fcntl(&owned, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
+            .map_err(|e| DriverError::failed("--releases", e))?;
+        Ok(Self(owned))
+    }
+
+    /// Waits for a byte; `false` if the other side is gone.
+    fn next(&self) -> Result<bool, Errno> {
+        loop {
+            match read(&self.0, &mut [0]) {
+                Ok(n) => return Ok(n == 1),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Puts in `count` bytes ourselves, so that workers who wait for one see that the loop is over, whatever the other side does.
+    /// The writing end is open only meanwhile: else nobody would see that the other side is gone.
+    fn wake(&self, count: usize) {
+        let ours = OpenOptions::new()
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
+        // Without, or where it is full, they are woken by what is in it, or by the other side.
+        if let Ok(mut ours) = ours {
+            let _ = ours.write(&vec![0; count]);
+        }
+    }
+
+    /// Takes out what nobody waits for any more.
+    fn drain(&self) {
+        let mut waiting: libc::c_int = 0;
+        // SAFETY: FIONREAD writes an int, which `waiting` is.
+        let told =
+            unsafe { libc::ioctl(self.0.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
+        let mut left = if told == 0 {
+            waiting.unsigned_abs() as usize
+        } else {
+            0
+        };
+        let mut bytes = [0; 4096];
+        while left > 0 {
+            let most = left.min(bytes.len());
+            match read(&self.0, &mut bytes[..most]) {
+                Ok(n) if n > 0 => left -= n,
+                Err(Errno::EINTR) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
+}
+
+/// What a loop is made with.
+pub(super) struct Loop<'a> {
+    pub rung: &'a dyn Rung,
+    pub batch: u32,
+    pub workers: usize,
+    pub open: &'a OpenLoop,
+    pub releases: &'a Releases,
+}
+
+/// What passes between the loop and whoever asked for it.
+pub(super) trait Caller {
+    /// Says that the workers wait, and returns when the loop begins; `None` if it is not to.
+    fn armed(&mut self) -> Result<Option<u64>, DriverError>;
+    /// Takes what became of arrivals.
+    fn arrivals(&mut self, arrivals: Arrivals) -> Result<(), DriverError>;
+}
+
+struct Shared<'a> {
+    rung: &'a dyn Rung,
+    releases: &'a Releases,
+    /// When each arrival is due, from the beginning.
+    due_ns: Vec<u64>,
+    /// 0 until it has been said.
+    begin_ns: AtomicU64,
+    next: AtomicUsize,
+    /// Nothing more begins.
+    closed: AtomicBool,
+    done: AtomicUsize,
+    first_error: Mutex<Option<String>>,
+    main: Thread,
+}
+
+/// A start that was begun.
+struct Made {
+    index: usize,
+    waited_ns: u64,
+    took_ns: u64,
+    failed: bool,
+}
+
+/// Runs one open loop; `None` if it was called off before it began.
+///
+/// # Errors
+/// The engine is lost, or the caller failed; what was made until then has been handed over.
+pub(super) fn run_open_loop(
+    what: &Loop<'_>,
+    caller: &mut dyn Caller,
+) -> Result<Option<BatchEnd>, DriverError> {
+    if what.open.gaps_ns.is_empty() || what.open.gaps_ns.len() > MAX_ARRIVALS {
+        return Err(DriverError::Usage(format!(
+            "an open loop has 1 to {MAX_ARRIVALS} arrivals, not {}",
+            what.open.gaps_ns.len()
+        )));
+    }
+    let shared = Shared {
+        rung: what.rung,
+        releases: what.releases,
+        due_ns: what.open.offsets_ns(),
+        begin_ns: AtomicU64::new(0),
+        next: AtomicUsize::new(0),
+        closed: AtomicBool::new(false),
+        done: AtomicUsize::new(0),
+        first_error: Mutex::new(None),
+        main: thread::current(),
+    };
+    let (begun, made, lost) = all_served(&shared, what, caller);
+    let Some(begin_ns) = begun? else {
+        return Ok(None);
+    };
+    what.releases.drain();
+    let end = ended(what, &shared, begin_ns, &made);
+    for arrivals in told(what.batch, &shared, made) {
+        caller.arrivals(arrivals)?;
+    }
+    match lost {
+        Some(error) => Err(error),
+        None => Ok(Some(end)),
+    }
+}
+
+/// The whole loop: when it began, what was made, and what ended it early.
+fn all_served(
+    shared: &Shared<'_>,
+    what: &Loop<'_>,
+    caller: &mut dyn Caller,
+) -> (
+    Result<Option<u64>, DriverError>,
+    Vec<Made>,
+    Option<DriverError>,
+) {
+    let last_due_ns = shared.due_ns.last().copied().unwrap_or(0);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..what.workers)
+            .map(|worker| scope.spawn(move || serve(shared, worker)))
+            .collect();
+        let begun = caller.armed();
+        match begun {
+            Ok(Some(begin_ns)) => {
+                shared.begin_ns.store(begin_ns, Ordering::Release);
+                let close_ns = begin_ns
+                    .saturating_add(last_due_ns)
+                    .saturating_add(what.open.drain_ns);
+                look_after(shared, what.workers, close_ns);
+            }
+            // Nothing is due any more.
+            Ok(None) | Err(_) => look_after(shared, what.workers, 0),
+        }
+        let (mut made, mut lost) = (Vec::new(), None);
+        for worker in workers {
+            let outcome = match worker.join() {
+                Ok((theirs, outcome)) => {
+                    made.extend(theirs);
+                    outcome.err()
+                }
+                Err(_) => Some(DriverError::Failed("a worker panicked".into())),
+            };
+            lost = lost.or(outcome);
+        }
+        (begun, made, lost)
+    })
+}
+
+/// While the workers work: lets the rung tidy up, and closes the loop when its time is over or a signal comes.
+fn look_after(shared: &Shared<'_>, workers: usize, close_ns: u64) {
+    while shared.done.load(Ordering::Acquire) < workers {
+        let left = Duration::from_nanos(close_ns.saturating_sub(now_ns()));
+        thread::park_timeout(if left.is_zero() { LOOK } else { left.min(LOOK) });
+        if interrupt::received().is_some() || now_ns() >= close_ns {
+            shared.closed.store(true, Ordering::Release);
+        }
+        if shared.closed.load(Ordering::Acquire) {
+            shared.releases.wake(workers);
+        }
+        shared.rung.tidy();
+    }
+}
+
+/// One worker's life: what it made, and why it ended early.
+fn serve(shared: &Shared<'_>, worker: usize) -> (Vec<Made>, Result<(), DriverError>) {
+    // As many as any worker may make: pages that are never touched cost nothing.
+    let mut made = Vec::with_capacity(shared.due_ns.len());
+    let outcome = loop {
+        match shared.releases.next() {
+            Ok(true) => {}
+            Ok(false) => break Ok(()),
+            Err(error) => break Err(DriverError::failed("the pipe of --releases", error)),
+        }
+        let Some((index, due_ns)) = take(shared) else {
+            break Ok(());
+        };
+        if let Err(lost) = one(shared, worker, index, due_ns, &mut made) {
+            break Err(lost);
+        }
+    };
+    if outcome.is_err() {
+        shared.closed.store(true, Ordering::Release);
+    }
+    shared.done.fetch_add(1, Ordering::Release);
+    shared.main.unpark();
+    (made, outcome)
+}
+
+/// The next arrival, once it is due; `None` if there is none, or nothing more is to begin.
+fn take(shared: &Shared<'_>) -> Option<(usize, u64)> {
+    let index = shared.next.fetch_add(1, Ordering::Relaxed);
+    let offset_ns = *shared.due_ns.get(index)?;
+    let mut begin_ns = shared.begin_ns.load(Ordering::Acquire);
+    while begin_ns == 0 && !shared.closed.load(Ordering::Acquire) {
+        thread::sleep(GLANCE);
+        begin_ns = shared.begin_ns.load(Ordering::Acquire);
+    }
+    let due_ns = begin_ns.saturating_add(offset_ns);
+    // Only a byte too many comes early.
+    let mut early_ns = due_ns.saturating_sub(now_ns());
+    while early_ns > 0 && !shared.closed.load(Ordering::Acquire) {
+        thread::sleep(Duration::from_nanos(early_ns).min(LOOK));
+        early_ns = due_ns.saturating_sub(now_ns());
+    }
+    (!shared.closed.load(Ordering::Acquire)).then_some((index, due_ns))
+}
+
+/// One start; an error if no further start makes sense.
+fn one(
+    shared: &Shared<'_>,
+    worker: usize,
+    index: usize,
+    due_ns: u64,
+    made: &mut Vec<Made>,
+) -> Result<(), DriverError> {
+    let begun_ns = now_ns();
+    let (took_ns, words, outcome) = match shared.rung.cold_start(worker) {
+        Ok(phases) => {
+            made.push(Made {
+                index,
+                waited_ns: phases.start_ns.saturating_sub(due_ns),
+                took_ns: phases.total_ns,
+                failed: false,
+            });
+            return Ok(());
+        }
+        Err(error @ (DriverError::StartFailed(_) | DriverError::Exited { .. })) => {
+            (now_ns() - begun_ns, error.to_string(), Ok(()))
+        }
+        Err(lost) => (now_ns() - begun_ns, lost.to_string(), Err(lost)),
+    };
+    if let Ok(mut first) = shared.first_error.lock() {
+        first.get_or_insert(words);
+    }
+    made.push(Made {
+        index,
+        waited_ns: begun_ns.saturating_sub(due_ns),
+        took_ns,
+        failed: true,
+    });
+    outcome
+}
+
+fn ended(what: &Loop<'_>, shared: &Shared<'_>, begin_ns: u64, made: &[Made]) -> BatchEnd {
+    let ends = made
+        .iter()
+        .map(|m| shared.due_ns[m.index] + m.waited_ns + m.took_ns);
+    BatchEnd {
+        batch: what.batch,
+        starts: made.len() as u64,
+        failed: made.iter().filter(|m| m.failed).count() as u64,
+        workers: what.workers,
+        start_ns: begin_ns,
+        elapsed_ns: ends.max().unwrap_or(0),
+        interrupted: interrupt::received().is_some() && made.len() < shared.due_ns.len(),
+    }
+}
+
+/// What became of every arrival, in messages of a size that can be read.
+fn told(batch: u32, shared: &Shared<'_>, made: Vec<Made>) -> Vec<Arrivals> {
+    let chunks = shared.due_ns.chunks(CHUNK);
+    let mut told: Vec<Arrivals> = (0..)
+        .step_by(CHUNK)
+        .zip(chunks)
+        .map(|(first, chunk)| Arrivals {
+            batch,
+            first,
+            waited_ns: vec![None; chunk.len()],
+            took_ns: vec![0; chunk.len()],
+            ..Arrivals::default()
+        })
+        .collect();
+    for made in made {
+        let arrivals = &mut told[made.index / CHUNK];
+        let at = made.index % CHUNK;
+        arrivals.waited_ns[at] = Some(made.waited_ns);
+        arrivals.took_ns[at] = made.took_ns;
+        if made.failed {
+            arrivals.failed.push(made.index);
+        }
+    }
+    if let Some(first) = told.iter_mut().find(|a| !a.failed.is_empty()) {
+        let mut said = shared.first_error.lock();
+        first.error = said.as_mut().map_or(None, |words| words.take());
+    }
+    for arrivals in &mut told {
+        arrivals.failed.sort_unstable();
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests;

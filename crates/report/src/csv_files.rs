@@ -40,7 +40,7 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
     files
 }
 
-fn file(name: &'static str, rows: &[Vec<String>]) -> Rendered {
+pub(crate) fn file(name: &'static str, rows: &[Vec<String>]) -> Rendered {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         // A vector takes every write, and all rows of a file have the same length.

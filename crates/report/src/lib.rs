@@ -9,6 +9,7 @@ pub mod differences;
 mod format;
 mod host;
 mod ladder_plot;
+pub mod load;
 mod markdown;
 mod memory;
 mod records;
@@ -63,6 +64,8 @@ pub fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
         content: markdown::render(summary, &has_plot),
     });
     files.extend(summary_file::render(summary));
+    files.extend(load::csv_files(&summary.loads));
+    files.extend(load::plots(summary));
     files.extend(plots);
     files
 }

@@ -16,6 +16,7 @@ use stats::{Interval, LinearFit};
 
 use crate::capacity;
 use crate::format::{UNCHECKED, bytes, unavailable_because};
+use crate::load;
 use crate::memory::slope_interval;
 use crate::records::Records;
 use crate::summary::{RunSummary, RungSummary};
@@ -55,6 +56,7 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: &dyn Fn(&str) -> bool) 
     if summary.has_memories() {
         text += &memory::section(summary);
     }
+    text += &load::section(summary);
     text += &host::section("Runtime", &summary.disturbances());
     text += &capacity::section(summary, has_plot(capacity::FILE));
     if has_plot(crate::ladder_plot::FILE) {
@@ -79,6 +81,9 @@ pub(crate) fn tables_by_name(summary: &RunSummary<'_>) -> Vec<(String, Table)> {
     tables.push(("memory".to_owned(), memory::headline(summary)));
     tables.push(("scaling".to_owned(), scaling::table(summary)));
     tables.push(("capacity".to_owned(), capacity::headline(summary)));
+    tables.push(("load".to_owned(), load::by_rung(&summary.loads)));
+    tables.push(("load-rates".to_owned(), load::by_rate(&summary.loads)));
+    tables.push(("load-kept".to_owned(), load::kept_by_time(summary)));
     tables.retain(|(_, table)| !table.is_empty());
     tables
 }

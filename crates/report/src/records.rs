@@ -11,6 +11,8 @@ use measure_core::contract::vocabulary::{Measure, phase};
 
 use measure_core::contract::run_info::{RUN_INFO, RunInfo};
 
+use crate::load::{self, Measured};
+
 /// The records of a run.
 #[derive(Debug, Default)]
 pub struct Records {
@@ -22,9 +24,24 @@ pub struct Records {
     pub info: RunInfo,
     /// `environment.json`, if there.
     pub environment: Option<Environment>,
+    /// Every point of open loops, in the order in which they were measured.
+    pub loads: Vec<Measured>,
 }
 
 impl Records {
+    /// Whether nothing has been measured yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.loads.is_empty()
+    }
+
+    /// Whether one of the run's commands was given `option`.
+    #[must_use]
+    pub fn was_asked_for(&self, option: &str) -> bool {
+        let mut words = self.info.parts.iter().flat_map(|part| &part.command_line);
+        words.any(|word| word == option)
+    }
+
     /// Reads the run directory `dir`.
     ///
     /// # Errors
@@ -45,6 +62,7 @@ impl Records {
             torn: recorded.torn,
             info,
             environment: read_json(&dir.join(ENVIRONMENT))?,
+            loads: load::read(dir)?,
         };
         records.leave_out_repeated();
         Ok(records)

@@ -8,6 +8,7 @@ use measure_core::contract::vocabulary::Measure;
 
 use crate::capacity::{CapacityRow, capacity_row};
 use crate::host::Disturbance;
+use crate::load::{self, RungLoad};
 use crate::memory::{MemoryRow, memory_rows};
 use crate::records::Records;
 use crate::time::{REFERENCE, Reference, TimeRow, time_row};
@@ -19,6 +20,8 @@ pub struct RunSummary<'a> {
     pub records: &'a Records,
     /// In the order of the ladder where it is known, else of appearance; a pooled rung right behind its twin.
     pub rungs: Vec<RungSummary<'a>>,
+    /// What open loops found, by rung and function.
+    pub loads: Vec<RungLoad>,
 }
 
 /// A rung in brief.
@@ -94,6 +97,7 @@ impl<'a> RunSummary<'a> {
         Self {
             records,
             rungs: rungs.collect(),
+            loads: load::rungs(&records.loads),
         }
     }
 

@@ -6,6 +6,7 @@ use stats::levels::{Estimate, MIN_PROCESSES};
 
 use crate::capacity;
 use crate::format::{count, duration_ns, ratio, unavailable_because, value_off_by, wrapped};
+use crate::load;
 use crate::markdown::{KINDS, isolates, scaling};
 use crate::memory::{Quantity, fit_off_by};
 use crate::summary::{RunSummary, RungSummary};
@@ -48,6 +49,11 @@ pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
             text += &wrapped(&line, wide);
         }
     }
+    let load = load::terminal(summary, width, ladder.is_empty());
+    if !text.is_empty() && !load.is_empty() {
+        text.push('\n');
+    }
+    text += &load;
     text += &missing(summary);
     for note in summary.records.info.parts.iter().flat_map(|p| &p.notes) {
         let wide = width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS);
@@ -247,7 +253,8 @@ fn missing(summary: &RunSummary<'_>) -> String {
         let time = rung.time.as_ref();
         let has_starts = time.is_some_and(TimeRow::has_starts);
         let is_weighed = rung.fit(&Quantity::PSS).is_some();
-        if has_starts || is_weighed || rung.capacity.is_some() {
+        let is_loaded = summary.loads.iter().any(|load| load.rung == rung.rung);
+        if is_loaded || has_starts || is_weighed || rung.capacity.is_some() {
             continue;
         }
         let why = rung

@@ -98,6 +98,7 @@ impl Made {
             torn: false,
             info,
             environment: None,
+            loads: Vec::new(),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::drivers::{Ladder, Offer};
 use crate::error::{BenchError, SessionError};
 use crate::functions;
 use crate::functions::answers::Row;
+use crate::load::{self, LoadOptions, LoadSizes};
 use crate::mem::{self, Sweep};
 use crate::options::{
     AaOptions, Common, DEFAULT_IDLE, MemOptions, QUICK_BUDGET_S, QuickOptions, TimeOptions, Which,
@@ -202,6 +203,19 @@ impl Run {
         Ok(trouble)
     }
 
+    fn load(&mut self, sizes: &LoadSizes, profile: &str) -> Result<Trouble, BenchError> {
+        self.begin("load", profile)?;
+        let job = Job {
+            function: self.function.as_ref(),
+            patience: self.patience,
+        };
+        let offers = self.offers_to_measure();
+        let mut trouble = load::measure(&mut self.recorder, &offers, &job, sizes)?;
+        self.say_who_answers_otherwise(&mut trouble)?;
+        self.end_part()?;
+        Ok(trouble)
+    }
+
     /// Writes and prints the tables, and ends with what went wrong first.
     pub(crate) fn finish(self, troubles: Vec<Trouble>) -> Result<Exit, BenchError> {
         let nothing_can_run = self.offers.iter().all(|o| o.probe != Probe::Ready);
@@ -283,6 +297,13 @@ pub(crate) fn mem(options: &MemOptions) -> Result<Exit, BenchError> {
     run.finish(vec![trouble])
 }
 
+pub(crate) fn load(options: &LoadOptions) -> Result<Exit, BenchError> {
+    let sizes = options.sizes()?;
+    let mut run = Run::prepare(&options.common, &options.which)?;
+    let trouble = run.load(&sizes, "load alone")?;
+    run.finish(vec![trouble])
+}
+
 /// Sizes that let all `offers` together take ten minutes, drivers' own starts and ends included.
 fn share_among_all(sizes: &mut Sizes, offers: &[Offer]) {
     let ready = offers.iter().filter(|o| o.probe == Probe::Ready).count();
@@ -321,6 +342,11 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
             eprintln!("warning: memory is not measured: it needs root");
         }
     }
+    if interrupt::received().is_none() {
+        run.offers
+            .retain(|offer| load::QUICK_RUNGS.contains(&offer.rung()));
+        troubles.push(run.load(&load::quick(), "quick")?);
+    }
     run.finish(troubles)
 }
 
@@ -352,7 +378,7 @@ pub(crate) fn report(dir: &Path) -> Result<Exit, BenchError> {
     }
     // Reading first: a directory that does not exist is not to be made.
     let records = Records::read(dir)?;
-    if records.samples.is_empty() {
+    if records.is_empty() {
         return Err(BenchError::Failed(format!(
             "{} holds no sample yet",
             dir.join(SAMPLES).display()

@@ -11,6 +11,7 @@ use probes::kernel_memory::KernelMemoryError;
 use probes::memory::MemoryError;
 
 use crate::functions::FunctionError;
+use crate::load::ScriptError;
 use crate::tune::TuneError;
 
 /// Why a run ended early.
@@ -55,6 +56,9 @@ pub enum BenchError {
     /// A function is not brought, or not found.
     #[error(transparent)]
     Function(#[from] FunctionError),
+    /// A mix or a trace cannot be read, or makes no sense.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -69,7 +73,7 @@ impl From<OutOfRange> for BenchError {
 impl HasExit for BenchError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::Script(_) => Exit::Usage,
             Self::Unavailable(_) => Exit::Unavailable,
             Self::RunDir(error) => error.exit(),
             Self::Rung { error, .. } => error.exit(),

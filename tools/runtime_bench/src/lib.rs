@@ -1,4 +1,4 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `quick` (both), `scaling`, `capacity`, `isolation`, `aa`, `doctor`, `compare`, `report`, `tune`; of functions
+//! What a cold start costs, over all drivers: `time`, `mem`, `load`, `quick` (all three), `scaling`, `capacity`, `isolation`, `aa`, `doctor`, `compare`, `report`, `tune`; of functions
 //! that users bring too (`add`, `list`, `show`, `test`, `remove`).
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
@@ -15,6 +15,7 @@ mod error;
 mod functions;
 mod isolation;
 mod link;
+mod load;
 mod mem;
 mod options;
 mod plan;
@@ -44,6 +45,7 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
     match args.command {
         Command::Time(options) => cli::time(&options),
         Command::Mem(options) => cli::mem(&options),
+        Command::Load(options) => cli::load(&options),
         Command::Quick(options) => cli::quick(&options),
         Command::Scaling(options) => scaling::run(&options),
         Command::Capacity(options) => capacity::run(&options),

@@ -13,6 +13,7 @@ use crate::capacity::CapacityOptions;
 use crate::error::BenchError;
 use crate::functions::{AddOptions, ComputeOptions, NameOptions, TestOptions};
 use crate::isolation::IsolationOptions;
+use crate::load::LoadOptions;
 use crate::mem::Sweep;
 use crate::plan::Sizes;
 use crate::scaling::ScalingOptions;
@@ -39,6 +40,7 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench mem --full                             300 containers, 2000 Faaslets (root)
 ///     runtime_bench scaling --rungs wasm,faaslet           starts per second by 1, 2, 4, ... workers
 ///     runtime_bench capacity --rungs wasm,faaslet          how many fit, and what gives first (root)
+///     runtime_bench load --rungs process,faaslet           latency over the rate of arrivals, and its knee
 ///     runtime_bench add mine/hello --source hello.c        brings a function of yours; then time --function mine/hello
 ///     runtime_bench isolation                              what each rung really isolates (root)
 ///     runtime_bench aa --rungs thread,process,faaslet      how often a rung differs from itself
@@ -61,6 +63,8 @@ pub enum Command {
     Time(TimeOptions),
     /// Memory of parked workers: what one more costs, and what is fixed (needs root)
     Mem(MemOptions),
+    /// Starts at a rate of arrivals, whatever has come back: latency over the rate, and where each rung gives
+    Load(LoadOptions),
     /// Time and memory of the main rungs, a few minutes
     Quick(QuickOptions),
     /// How starts per second grow with workers, and what holds them back

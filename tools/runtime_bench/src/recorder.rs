@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
+use measure_core::contract::load_point::{self, LoadPoint};
 use measure_core::contract::protocol::StartSample;
 use measure_core::contract::run_dir::{RESULTS, RunDir, RunDirError};
 use measure_core::contract::run_info::{Part, ProcessInfo, RUN_INFO, RunInfo, RungInfo};
@@ -258,6 +259,20 @@ impl Recorder {
         let mut sample = self.sample(about, word, Metric::Resident, resident.into());
         sample.error = Some(words);
         self.dir.append(&sample)
+    }
+
+    /// Appends a point of an open loop, of the present block.
+    ///
+    /// # Errors
+    /// As of [`Recorder::value`].
+    pub fn load_point(&self, point: LoadPoint) -> Result<(), RunDirError> {
+        let point = LoadPoint {
+            schema: load_point::SCHEMA,
+            run: self.run.clone(),
+            block: self.block,
+            ..point
+        };
+        load_point::append(self.path(), &point)
     }
 
     /// Appends that a rung has no numbers, and why.

@@ -7,6 +7,8 @@
 mod capacity;
 mod faults;
 mod isolation;
+mod load;
+mod load_scripts;
 mod outputs;
 mod replicates;
 mod signals;

@@ -128,6 +128,8 @@ pub struct Go {
     /// Say nothing of starts that go well: for counters over the whole batch, in which writing lines
     /// would count as the rung's work.
     pub quiet: bool,
+    /// Of handlers: the starts of this batch are requests, one after the other, to one instance that has answered one before.
+    pub requests: bool,
 }
 
 /// What is wrong with a driver's line.

@@ -63,6 +63,9 @@ pub struct TimeOptions {
     /// Unmeasured starts per worker beforehand (kept in the output, marked)
     #[structopt(long, default_value = "0")]
     pub warmup: u64,
+    /// Of handlers: N requests to one instance that has answered one before, instead of N starts
+    #[structopt(long)]
+    requests: bool,
 }
 
 /// Options of `hold`.
@@ -253,7 +256,12 @@ fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError>
             workers: go.workers.unwrap_or(options.workers),
             warmup: go.warmup.unwrap_or(options.warmup),
             quiet: go.quiet,
+            requests: go.requests || options.requests,
         };
+        if batch.requests && batch.workers > 1 {
+            let why = "requests are asked one after the other, of one instance: --workers 1";
+            return Err(DriverError::Usage(why.to_owned()));
+        }
         in_range("starts", batch.starts, 1..=MAX_COUNT)?;
         in_range("workers", batch.workers, 1..=options.workers)?;
         let end = run_batch(&*rung, batch, &mut |sample: StartSample| {

@@ -126,7 +126,7 @@ fn beside(
         starts: Some(1_000_000),
         workers: Some(workers),
         warmup: Some(0),
-        quiet: false,
+        ..Go::default()
     };
     noisy.begin_batch(&go)?;
     thread::sleep(LEAD);
@@ -151,7 +151,7 @@ fn starts(victim: &mut Session, least: usize, time: Duration) -> Result<Vec<u64>
             starts: Some(1),
             workers: Some(1),
             warmup: Some(0),
-            quiet: false,
+            ..Go::default()
         };
         let batch = victim.batch(&go, Duration::ZERO, &mut |sample| {
             match sample.error {

@@ -65,7 +65,7 @@ pub(super) fn starts_of(
         starts: Some(count),
         workers: Some(at_once),
         warmup: Some(0),
-        quiet: false,
+        ..Go::default()
     };
     let mut ended = Vec::new();
     let batch = session.batch(&go, Duration::ZERO, &mut |sample| {

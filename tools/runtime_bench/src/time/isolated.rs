@@ -75,7 +75,7 @@ impl Bench<'_> {
             starts: Some(1),
             workers: Some(1),
             warmup: Some(0),
-            quiet: false,
+            ..Go::default()
         };
         let (recorder, mut took) = (&mut *self.recorder, None);
         let expected = Duration::from_nanos(rung.start_ns());

@@ -25,7 +25,9 @@ pub use records::{Records, read_json};
 pub use summary::{RunSummary, RungSummary};
 pub use summary_file::{as_typed, cpu, measured_on};
 pub use terminal::terminal;
-pub use time::{Design, DesignRow, PerStart, PhaseRow, Throughput, TimeRow};
+pub use time::{
+    Design, DesignRow, HandlerRow, PerStart, PhaseRow, RequestRow, Throughput, TimeRow,
+};
 
 /// A file of the run directory that is made from its records.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! `report.md`.
 
 pub mod environment;
+mod handlers;
 pub(crate) mod host;
 mod memory;
 mod odd;
@@ -47,6 +48,7 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {
     text += &unavailable(summary);
     if summary.has_times() {
         text += &time::section(summary);
+        text += &handlers::section(summary);
         text += &passes::section(summary);
         text += &odd::section(summary);
     }
@@ -73,6 +75,7 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: bool) -> String {
 pub(crate) fn tables_by_name(summary: &RunSummary<'_>) -> Vec<(String, Table)> {
     let mut tables = vec![("ladder".to_owned(), crate::terminal::ladder(summary))];
     tables.extend(time::tables_by_name(summary));
+    tables.push(("handlers".to_owned(), handlers::handlers(summary)));
     tables.push(("memory".to_owned(), memory::headline(summary)));
     tables.retain(|(_, table)| !table.is_empty());
     tables

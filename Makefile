@@ -161,6 +161,9 @@ mkdir -p $(BUILD); status=0; \
 echo; tools/count-tests $(BUILD)/test.log || status=$$(( status ? status : $$? )); exit $$status
 endef
 
+functions-handlers: ## Make components of the example handlers in Python and JavaScript (PyPI, npm)
+	@tools/handler-components
+
 engines: ## Install other engines and runtimes (tools/get-engine: workerd, bun, quickjs, wamr, wasmer; half an hour)
 	@tools/get-engine all
 
@@ -222,5 +225,5 @@ include tools/microvm-driver/guest/build.mk
 include pybench-src/build.mk
 include pybench-src/functions.mk
 
-.PHONY: help setup setup-dev setup-lint build functions engines isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
+.PHONY: help setup setup-dev setup-lint build functions functions-handlers engines isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
 	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz soak figures lint install clean-runtime

@@ -1,4 +1,4 @@
-//! Components for tests, as text: programs for version 0.2 of WASI whose `run` is a few instructions.
+//! Components for tests, as text: programs for version 0.2 of WASI whose `run` is a few instructions, and handlers.
 
 /// What the program of [`component`] can call, beside what it is given here:
 ///
@@ -24,5 +24,18 @@ pub fn component(pages: u32, fields: &str, body: &str) -> Vec<u8> {
         .replace("(;pages;)", &pages.to_string())
         .replace("(;fields;)", fields)
         .replace("(;body;)", body);
+    wat::parse_str(text).expect("a component")
+}
+
+/// The example handler, which answers with how many words the request's body has.
+const HANDLER: &str = include_str!("../../../functions/examples/handler/handler.wat");
+
+/// The example handler, with `fields` in its module, which does `before` at each request: it can call `$take (request i32)`,
+/// `$set` with the outparam, and has the locals `$request` and `$outparam`.
+#[must_use]
+pub fn handler(fields: &str, before: &str) -> Vec<u8> {
+    let text = HANDLER
+        .replace("(;fields;)", fields)
+        .replace("(;before;)", before);
     wat::parse_str(text).expect("a component")
 }

@@ -1,5 +1,5 @@
 //! What the tests of drivers and other tools share: a driver as a child process ([`Running`], [`Ended`]), the search for
-//! what it may have left behind ([`left`]), and small functions for it to run ([`functions`], [`component`]); and, for whoever tests the
+//! what it may have left behind ([`left`]), and small functions for it to run ([`functions`], [`component`], [`handler`]); and, for whoever tests the
 //! [`playbooks`], how they are run.
 //!
 //! What goes wrong here is a test that fails, so it panics.
@@ -15,7 +15,7 @@ pub mod playbooks;
 mod process;
 mod running;
 
-pub use components::component;
+pub use components::{component, handler};
 pub use ended::{Ended, assert_phases, run};
 pub use page::Page;
 pub use process::{PATIENCE, Started, alive, children, eventually, marked};

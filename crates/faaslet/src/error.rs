@@ -182,6 +182,14 @@ pub enum StartError {
         /// A limit it met, or what it said on standard error.
         note: String,
     },
+    /// It is a handler, and did not answer, or otherwise than it should.
+    #[error("{cause}{}", suffix(.note))]
+    Answer {
+        /// What it did.
+        cause: String,
+        /// A limit it met, or what it said on standard error.
+        note: String,
+    },
     /// It computed for too long.
     #[error(
         "still running after the deadline of {0:?}; raise it with --deadline if it needs longer"

@@ -19,7 +19,9 @@ pub mod phase {
     pub const WASI: &str = "wasi";
     /// Slot, memory image, instance.
     pub const INSTANCE: &str = "instance";
-    /// `_start`: C start-up code, `main`, exit.
+    /// Of a handler: from its instance, or from the request of one that is there, to its answer's head.
+    pub use measure_core::contract::vocabulary::phase::FIRST_BYTE;
+    /// `_start`: C start-up code, `main`, exit; of a handler the rest of its answer.
     pub const RUN: &str = "run";
     /// Instance dropped, slot reset.
     pub const DROP: &str = "drop";
@@ -30,11 +32,18 @@ pub mod phase {
 pub trait Laps {
     /// The phase `name` ends here.
     fn lap(&mut self, name: &'static str);
+
+    /// The same, but it ended at `now_ns` already.
+    fn lap_at(&mut self, name: &'static str, now_ns: u64);
 }
 
 impl Laps for PhaseClock {
     fn lap(&mut self, name: &'static str) {
         Self::lap(self, name);
+    }
+
+    fn lap_at(&mut self, name: &'static str, now_ns: u64) {
+        Self::lap_at(self, name, now_ns);
     }
 }
 
@@ -43,6 +52,8 @@ pub struct Untimed;
 
 impl Laps for Untimed {
     fn lap(&mut self, _: &'static str) {}
+
+    fn lap_at(&mut self, _: &'static str, _: u64) {}
 }
 
 /// A loaded function. Cheap to clone; may be started from any number of threads at once, as far as the
@@ -103,6 +114,15 @@ impl Function {
         match &self.0 {
             Kind::Module(program) => program.has_files(),
             Kind::Component(_) => true,
+        }
+    }
+
+    /// Whether it answers requests instead of running to its end.
+    #[must_use]
+    pub fn is_handler(&self) -> bool {
+        match &self.0 {
+            Kind::Module(_) => false,
+            Kind::Component(program) => program.is_handler(),
         }
     }
 

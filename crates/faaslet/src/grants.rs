@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use measure_core::driver_kit::stored_function::StdinFile;
 
+use crate::exchange::Exchange;
 use crate::stdin::Stdin;
 
 /// What a program is given. Nothing else of the host is within its reach.
@@ -18,6 +19,8 @@ pub struct Grants {
     pub env: Vec<(String, String)>,
     /// Directories, and whether it may write to them.
     pub dirs: Vec<DirGrant>,
+    /// What it is asked, if it is a handler; without, it is asked for `/`.
+    pub exchange: Option<Arc<Exchange>>,
     /// What it reads; nothing is an empty file, unless there is a `stdin_file`.
     pub stdin: Option<Arc<Stdin>>,
     /// A file that each start reads from its beginning, where there is no `stdin`.

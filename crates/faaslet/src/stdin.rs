@@ -6,6 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustix::io::{Errno, read};
+
 /// A descriptor to read from, and how many reads of it had to wait.
 #[derive(Debug)]
 pub struct Stdin {
@@ -40,6 +42,15 @@ impl Stdin {
 
     pub(crate) fn will_wait(&self) {
         self.waited.fetch_add(1, Ordering::Release);
+    }
+
+    /// Waits until nothing more comes; what does come is for nobody.
+    pub(crate) fn wait_for_end(&self) {
+        let mut rest = [0; 64];
+        while !matches!(
+            read(&self.fd, &mut rest),
+            Ok(0) | Err(Errno::IO | Errno::BADF)
+        ) {}
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {

@@ -90,7 +90,7 @@ pub(crate) fn looks_fit(
     }
     if is_component(wasm) {
         let fits = |world: World| {
-            world.is_program()?;
+            world.kind()?;
             world.is_within(settings)
         };
         let fits = World::read(wasm).and_then(fits).map_err(Unfit::from);

@@ -30,7 +30,10 @@ pub use records::{Records, read_json};
 pub use summary::{RunSummary, RungSummary};
 pub use summary_file::{as_typed, cpu, measured_on};
 pub use terminal::terminal;
-pub use time::{Design, DesignRow, PerStart, PhaseRow, Throughput, TimeRow, scalability};
+pub use time::{
+    Design, DesignRow, HandlerRow, PerStart, PhaseRow, RequestRow, Throughput, TimeRow,
+    scalability,
+};
 
 /// A file of the run directory that is made from its records.
 #[derive(Debug, Clone, PartialEq, Eq)]

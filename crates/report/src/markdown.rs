@@ -1,6 +1,7 @@
 //! `report.md`.
 
 pub mod environment;
+mod handlers;
 pub(crate) mod host;
 mod memory;
 mod odd;
@@ -50,6 +51,7 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: &dyn Fn(&str) -> bool) 
     text += &unavailable(summary);
     if summary.has_times() {
         text += &time::section(summary);
+        text += &handlers::section(summary);
         text += &passes::section(summary, has_plot(crate::scaling_plot::FILE));
         text += &odd::section(summary);
     }
@@ -78,6 +80,7 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: &dyn Fn(&str) -> bool) 
 pub(crate) fn tables_by_name(summary: &RunSummary<'_>) -> Vec<(String, Table)> {
     let mut tables = vec![("ladder".to_owned(), crate::terminal::ladder(summary))];
     tables.extend(time::tables_by_name(summary));
+    tables.push(("handlers".to_owned(), handlers::handlers(summary)));
     tables.push(("memory".to_owned(), memory::headline(summary)));
     tables.push(("scaling".to_owned(), scaling::table(summary)));
     tables.push(("capacity".to_owned(), capacity::headline(summary)));

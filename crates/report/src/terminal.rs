@@ -29,6 +29,14 @@ pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
             text += &wrapped(&line, wide);
         }
     }
+    let handlers = handlers(summary);
+    if !handlers.is_empty() {
+        let _ = writeln!(
+            text,
+            "\nhandlers: cold start to the first byte of the answer; a request when warm; polling: what of the former may be due to how often it is tried\n{}",
+            handlers.text(width).trim_end()
+        );
+    }
     let pooled = pooled(summary);
     if !pooled.is_empty() {
         if !text.is_empty() {
@@ -222,6 +230,35 @@ pub(crate) fn warm(summary: &RunSummary<'_>) -> Vec<String> {
     let line =
         |(words, rungs): &(&str, Vec<&str>)| format!("warm for {}: {words}", rungs.join(", "));
     groups.iter().map(line).collect()
+}
+
+/// What handlers take to their first byte, and for a request.
+pub(crate) fn handlers(summary: &RunSummary<'_>) -> Table {
+    let mut table = Table::new(&[
+        ("runtime", Align::Left),
+        ("first byte, isolated", Align::Right),
+        ("back to back", Align::Right),
+        ("request", Align::Right),
+        ("n", Align::Right),
+        ("polling", Align::Right),
+    ]);
+    for time in summary.times() {
+        let Some(row) = &time.handler else { continue };
+        let off_by = |estimate: Option<&Estimate>| {
+            estimate.map_or("-".to_owned(), |e| value_off_by(e, duration_ns))
+        };
+        let request = row.request.as_ref().map(|request| &request.median);
+        table.row([
+            time.rung.clone(),
+            off_by(row.first_byte_isolated.as_ref()),
+            off_by(row.first_byte_back_to_back.as_ref()),
+            off_by(request),
+            request.map_or("-".to_owned(), |r| format!("{}:{}", r.processes, r.starts)),
+            row.poll_share
+                .map_or("-".to_owned(), |share| format!("{:.1} %", 100.0 * share)),
+        ]);
+    }
+    table
 }
 
 /// Old runs' rows.

@@ -1,7 +1,9 @@
 //! What a module says of itself before its code: types, imports, functions, memories, tables and exports, read once and
 //! for whoever checks, stands for or compiles it. Nothing is validated beyond its form.
 
-use wasmparser::{ExternalKind, FuncType, MemoryType, Parser, Payload, TableType, TypeRef};
+use wasmparser::{
+    ComponentExternalKind, ExternalKind, FuncType, MemoryType, Parser, Payload, TableType, TypeRef,
+};
 
 /// The only module that programs may import from: preview 1 of WASI.
 pub const WASI: &str = "wasi_snapshot_preview1";
@@ -43,6 +45,32 @@ pub struct Export {
     pub kind: ExternalKind,
     /// Among the module's things of that kind, imported ones first.
     pub index: u32,
+}
+
+/// The names of the interfaces that the component `wasm` exports; nothing of a module.
+///
+/// # Errors
+/// It is a broken one.
+pub fn exports_of_component(wasm: &[u8]) -> wasmparser::Result<Vec<String>> {
+    let mut found = Vec::new();
+    // Of components within it nothing is seen from outside.
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(wasm) {
+        match payload? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let export = export?;
+                    if export.kind == ComponentExternalKind::Instance {
+                        found.push(export.name.name.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 impl Interface {
@@ -187,7 +215,30 @@ mod tests {
         assert!(!interface.exports("own", ExternalKind::Memory));
     }
 
+    #[test]
+    fn a_component_exports_what_it_does_itself() {
+        let wasm = wat::parse_str(
+            r#"(component
+                (component (instance $i) (export "in/ner@0.1.0" (instance $i)))
+                (core module)
+                (instance $i)
+                (export "wasi:cli/run@0.2.0" (instance $i)))"#,
+        )
+        .expect("a component");
+        let exports = exports_of_component(&wasm).expect("read");
+        assert_eq!(exports, ["wasi:cli/run@0.2.0"]);
+        let module = wat::parse_str(r#"(module (memory (export "m") 1))"#).expect("a module");
+        assert_eq!(exports_of_component(&module).expect("read"), [""; 0]);
+    }
+
     proptest! {
+        #[test]
+        fn no_bytes_of_a_component_panic(tail in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut wasm = b"\0asm\x0d\0\x01\0".to_vec();
+            wasm.extend(tail);
+            let _ = exports_of_component(&wasm);
+        }
+
         #[test]
         fn no_bytes_panic(tail in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut wasm = b"\0asm\x01\0\0\0".to_vec();

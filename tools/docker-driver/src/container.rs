@@ -12,6 +12,7 @@ use bollard::query_parameters::{
 use futures_util::TryStreamExt;
 use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::label::{LABEL, Owner};
+use measure_core::driver_kit::DriverError;
 use tokio::io::AsyncWriteExt;
 
 use crate::api::{Api, ApiError};
@@ -38,6 +39,9 @@ pub enum StartError {
         /// How long it had.
         seconds: u64,
     },
+    /// The function is a handler, and did not answer as it should, or cannot be reached.
+    #[error(transparent)]
+    Handler(#[from] DriverError),
     /// The function ended although it was to stay blocked.
     #[error(
         "{function} ended by itself with exit code {code}, it cannot be parked: park demo/park"
@@ -151,6 +155,19 @@ pub async fn remove(api: &Api, id: &str, force: bool) -> Result<(), ApiError> {
         .build();
     api.call("remove", api.docker.remove_container(id, Some(options)))
         .await
+}
+
+/// Kills a container that goes on by itself, and waits for its end: it can be started again then.
+///
+/// # Errors
+/// See [`ApiError`].
+pub async fn kill(api: &Api, id: &str) -> Result<(), ApiError> {
+    api.call("kill", api.docker.kill_container(id, None))
+        .await?;
+    match wait_for_end(api, id, "").await {
+        Err(StartError::Api(error)) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Closes the standard input of a container that nothing has been attached to yet.

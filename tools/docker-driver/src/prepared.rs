@@ -1,5 +1,7 @@
 //! A rung that is ready: an engine with the image, and the workers' connections to it.
 
+mod handlers;
+
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,7 @@ use measure_core::base::label;
 use measure_core::contract::Scope;
 use measure_core::contract::answer::Answer;
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::handler::answer_of_handler;
 use measure_core::driver_kit::stored_function::answer_of_run;
 
 use crate::answer::{self, Question};
@@ -19,6 +22,7 @@ use crate::api::{ApiError, Client};
 use crate::container::{self, StartError};
 use crate::engine::Engine;
 use crate::foreign::{self, Foreign};
+use crate::handler::Asking;
 use crate::image::build;
 use crate::kinds::Way;
 use crate::park::{self, Blocked, Parking};
@@ -46,6 +50,8 @@ pub struct Prepared {
     way: Way,
     names: AtomicU64,
     parked: Vec<String>,
+    /// What is asked of them, if the function is a handler.
+    asking: Option<Asking>,
     /// An image that was made for this rung alone in someone else's engine.
     image: Option<String>,
 }
@@ -81,6 +87,7 @@ impl Prepared {
             way,
             names: AtomicU64::new(0),
             parked: Vec::new(),
+            asking: None,
             image: None,
         }
     }
@@ -95,6 +102,10 @@ impl Prepared {
     /// # Errors
     /// It cannot be run.
     pub fn answer(&self, output_at: Option<&str>, limit: Duration) -> Result<Answer, DriverError> {
+        if self.asking.is_some() {
+            let answered = self.serve(0, |talk| Ok(talk.answer()?));
+            return answer_of_handler(answered.map(|(answer, _)| answer));
+        }
         let client = lock(&self.client);
         let question = Question {
             function: &self.function,
@@ -145,10 +156,12 @@ impl Prepared {
             let client = lock(&self.client)
                 .another()
                 .map_err(|e| DriverError::failed("no connection for a worker", e))?;
+            let number = self.workers.len();
             let container = match self.way {
                 Way::Full => None,
                 Way::Precreated => {
-                    let body = self.body.clone();
+                    let asking = self.asking.as_ref();
+                    let body = asking.map_or_else(|| self.body.clone(), |a| a.body(number));
                     let created = client.run(container::create(&client.api, body, &self.name()));
                     Some(created.map_err(|e| self.driver_error(e.into()))?)
                 }
@@ -166,11 +179,11 @@ impl Prepared {
     /// # Errors
     /// The function failed, or the engine is gone.
     pub fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
-        let mut worker = self
-            .workers
-            .get(worker)
-            .map(lock)
-            .ok_or_else(|| DriverError::Failed(format!("there is no worker {worker}")))?;
+        if self.asking.is_some() {
+            let ((), clock) = self.serve(worker, |_| Ok(()))?;
+            return Ok(clock.finish());
+        }
+        let mut worker = self.worker(worker)?;
         if self.way.resumes() {
             return self
                 .resume(&mut worker)
@@ -185,6 +198,11 @@ impl Prepared {
             client.run(container::cold_start(&client.api, body, &name, function))
         };
         outcome.map_err(|error| self.driver_error(error))
+    }
+
+    fn worker(&self, number: usize) -> Result<MutexGuard<'_, Worker>, DriverError> {
+        let worker = self.workers.get(number).map(lock);
+        worker.ok_or_else(|| DriverError::Failed(format!("there is no worker {number}")))
     }
 
     /// A container that is suspended inside its function.
@@ -242,6 +260,9 @@ impl Prepared {
     /// # Errors
     /// One could not be parked.
     pub fn park(&mut self, count: usize, at_once: usize) -> Result<(), DriverError> {
+        if self.asking.is_some() {
+            return self.park_handlers(count);
+        }
         let name = self.name();
         let parking = self.parking(&name, at_once);
         let mut ids = Vec::new();
@@ -261,6 +282,9 @@ impl Prepared {
         // After a signal no one waits for hundreds of good ends: the engine's end kills them all.
         if interrupt::received().is_some() {
             return Ok(());
+        }
+        if self.asking.is_some() {
+            return self.remove_parked();
         }
         let client = lock(&self.client);
         let released = park::release(&client, &self.function, at_once, &mut self.parked);
@@ -285,6 +309,7 @@ impl Prepared {
                     words: error.to_string(),
                 };
             }
+            StartError::Handler(error) => return error,
             StartError::EndedByItself { .. } | StartError::NoAnswer { .. } => {
                 return DriverError::StartFailed(error.to_string());
             }

@@ -8,12 +8,14 @@ use measure_core::base::label::Owner;
 use measure_core::contract::answer::Answer;
 use measure_core::contract::function::FunctionFile;
 use measure_core::contract::{Description, Probe, Scope};
+use measure_core::driver_kit::handler::Question;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::api::{ApiError, Client};
 use crate::container::Spec;
 use crate::engine::{Engine, not_interrupted, programs};
 use crate::foreign::Foreign;
+use crate::handler::{Asking, port_of};
 use crate::image::built::{self, Built};
 use crate::image::context::path_in_image;
 use crate::image::function::FunctionImage;
@@ -68,6 +70,13 @@ impl DockerRung {
         function: &FunctionId,
         own: Option<&FunctionImage>,
     ) -> Result<(), DriverError> {
+        let stored = own.and_then(|own| own.stored.as_ref());
+        if self.kind.way.resumes()
+            && let Some(stored) = stored
+        {
+            stored
+                .require_program("a start lets a container go on that is suspended in its main")?;
+        }
         if !self.kind.way.resumes() || own.is_none_or(|own| own.stdin.is_none()) {
             return Ok(());
         }
@@ -103,6 +112,51 @@ impl DockerRung {
                 Ok((id, words))
             }
         }
+    }
+
+    /// What the containers are asked, if the function is a handler.
+    fn asking(
+        &self,
+        plan: &Plan,
+        own: Option<&FunctionImage>,
+        spec: &Spec,
+        backend: &Backend,
+    ) -> Result<Option<Asking>, DriverError> {
+        let Some(stored) = own.and_then(|own| own.stored.as_ref()) else {
+            return Ok(None);
+        };
+        let Some(question) = Question::to_stored(&plan.function.to_string(), stored)? else {
+            return Ok(None);
+        };
+        let body = |worker| {
+            let own = FunctionImage::from_function(&plan.function, Some(port_of(worker)))?;
+            let given = own.map(|own| (own.command, own.environment));
+            let (command, environment) = given.unwrap_or_default();
+            let spec = Spec {
+                command,
+                environment,
+                open_stdin: false,
+                ..spec.clone()
+            };
+            Ok(spec.body())
+        };
+        let bodies = (0..plan.workers.max(1)).map(body);
+        let on_bridge = self.kind.network == "bridge";
+        let (engine, groups) = match backend {
+            Backend::Private(engine) => {
+                let mut controllers = ["memory", "unified"].iter();
+                let groups = controllers.find_map(|name| engine.container_groups(name));
+                (engine.scope().roots.first().copied(), groups)
+            }
+            // Its bridge is in the network of this host, if it is reached at all.
+            Backend::Foreign(_) => (i32::try_from(std::process::id()).ok(), None),
+        };
+        Ok(Some(Asking {
+            question,
+            bodies: bodies.collect::<Result<_, DriverError>>()?,
+            bridge_of: engine.filter(|_| on_bridge),
+            groups,
+        }))
     }
 
     /// Makes the engine, or connects to the foreign one.
@@ -160,7 +214,7 @@ impl Rung for DockerRung {
             )));
         }
         let function = plan.function.to_string();
-        let own = FunctionImage::from_function(&plan.function)?;
+        let own = FunctionImage::from_function(&plan.function, Some(port_of(0)))?;
         self.require_can_give(&plan.function, own.as_ref())?;
         let built = match &own {
             Some(_) => None,
@@ -189,8 +243,12 @@ impl Rung for DockerRung {
                 || own.as_ref().is_some_and(|own| own.stdin.is_some()),
             owner: Owner::this_process(),
         };
+        let asking = self.asking(plan, own.as_ref(), &spec, &backend)?;
         let mut prepared = Prepared::new(backend, client, function, spec.body(), self.kind.way);
         let made = own.as_ref().is_some_and(FunctionImage::is_made_here);
+        if let Some(asking) = asking {
+            prepared.ask(asking);
+        }
         if self.kind.content != Content::Noop || made {
             prepared.remove_at_end(image);
         }
@@ -213,6 +271,18 @@ impl Rung for DockerRung {
             .cold_start(worker)
     }
 
+    fn answer_requests(
+        &self,
+        worker: usize,
+        count: u64,
+        each: &mut dyn FnMut(Phases) -> bool,
+    ) -> Result<(), DriverError> {
+        self.prepared
+            .as_ref()
+            .ok_or_else(not_prepared)?
+            .answer_requests(worker, count, each)
+    }
+
     fn park(&mut self, count: usize) -> Result<(), DriverError> {
         let at_once = self.options.park_at_once;
         self.prepared
@@ -222,11 +292,13 @@ impl Rung for DockerRung {
     }
 
     fn answer(&mut self, function: &FunctionId) -> Result<Answer, DriverError> {
-        let own = FunctionImage::from_function(function)?;
+        let own = FunctionImage::from_function(function, None)?;
         let stored = own.and_then(|own| own.stored);
+        // Only a handler is asked by a worker.
+        let is_handler = stored.as_ref().is_some_and(|s| s.file.served().is_some());
         self.prepare(&Plan {
             function: function.clone(),
-            workers: 0,
+            workers: usize::from(is_handler),
             purpose: Purpose::Time,
         })?;
         let default = || Duration::from_secs(FunctionFile::default().timeout_s);

@@ -9,13 +9,14 @@ use faaslet::park::Parked;
 use faaslet::seat::{self, Found, Seats};
 use faaslet::stdin::Stdin;
 use faaslet::waiting::WaitingThreads;
-use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, thread};
+use faaslet::{EngineSettings, Exchange, FaasletEngine, Function, Grants, StartError, thread};
 use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::ids::FunctionId;
-use measure_core::contract::answer::Answer;
+use measure_core::contract::answer::{Answer, Content, REQUESTS};
 use measure_core::contract::{Description, Probe, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::collector::Collector;
+use measure_core::driver_kit::handler::{no_handler, no_handlers};
 use measure_core::driver_kit::stored_function::{StoredFunction, answer_of_run, lacks_side};
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
@@ -24,12 +25,17 @@ use crate::limits;
 use crate::rungs::Kind;
 use crate::settings::Settings;
 
+/// So many requests at most one instance answers before another takes its place: what they took is kept until it has ended.
+const REQUESTS_OF_INSTANCE: u64 = 100_000;
+
 pub(crate) struct FaasletRung {
     kind: Kind,
     settings: Settings,
     ready: Option<Ready>,
     /// Where its function's output goes; nowhere, unless it is asked what it answers.
     stdout: Option<Arc<OwnedFd>>,
+    /// Whether the answers of a handler are kept.
+    keeps_answers: bool,
 }
 
 /// What `prepare` made; dropped in this order.
@@ -38,6 +44,10 @@ struct Ready {
     waiting: Option<WaitingThreads>,
     /// One, or the snapshots that workers are dealt in turn; never none.
     functions: Vec<Function>,
+    /// Whose they are, `user/function`.
+    function: String,
+    /// What they are asked, where they are handlers.
+    exchange: Arc<Exchange>,
     stdin: Option<(Arc<Stdin>, Option<File>)>,
     seats: Option<Arc<Seats>>,
     _scope: OwnScope,
@@ -50,6 +60,7 @@ impl FaasletRung {
             settings,
             ready: None,
             stdout: None,
+            keeps_answers: false,
         }
     }
 
@@ -74,10 +85,12 @@ impl FaasletRung {
         let stored = self.stored(&plan.function)?;
         if let Some(StoredFunction { file, .. }) = &stored
             && file.wasm.is_none()
-            && file.python.is_none()
+            && (file.python.is_none() || file.served().is_some())
         {
             return Err(lacks_side(&plan.function, "Wasm side"));
         }
+        let exchange = Arc::new(self.exchange(stored.as_ref())?);
+        let is_handler = stored.as_ref().map(|stored| stored.file.served().is_some());
         let own_limit = stored.map_or(Duration::ZERO, |stored| stored.timeout());
         let engine = FaasletEngine::new(EngineSettings {
             instances: u32::try_from(plan.workers).unwrap_or(u32::MAX),
@@ -98,9 +111,15 @@ impl FaasletRung {
         let grants = Grants {
             stdin: stdin.as_ref().map(|(stdin, _)| stdin.clone()),
             stdout: self.stdout.clone(),
+            exchange: Some(exchange.clone()),
             ..grants
         };
         let functions = self.load(plan, &engine, grants)?;
+        if is_handler == Some(true) && !functions.iter().all(Function::is_handler) {
+            return Err(no_handlers(
+                "its Wasm side is a program, no component that exports wasi:http/incoming-handler",
+            ));
+        }
         let seats = found
             .map(|found| Seats::make(plan.workers, found, &scope).map(Arc::new))
             .transpose()
@@ -118,6 +137,8 @@ impl FaasletRung {
             parked: None,
             waiting,
             functions,
+            function: plan.function.to_string(),
+            exchange,
             stdin,
             seats,
             _scope: scope,
@@ -127,6 +148,47 @@ impl FaasletRung {
     /// What is said of a function that somebody brought.
     fn stored(&self, function: &FunctionId) -> Result<Option<StoredFunction>, DriverError> {
         StoredFunction::read(&self.settings.store.root().join(function.to_string()))
+    }
+
+    /// One start as worker `worker`.
+    fn start(ready: &Ready, worker: usize) -> Result<Phases, DriverError> {
+        let mut clock = PhaseClock::start();
+        let function = &ready.functions[worker % ready.functions.len()];
+        let (clock, result) = match (&ready.waiting, &ready.seats) {
+            (Some(waiting), _) => waiting.hand_over(worker, clock),
+            (None, Some(seats)) => thread::start(function, seats, worker, clock),
+            (None, None) => {
+                let result = function.start(&mut clock);
+                (clock, result)
+            }
+        };
+        match result {
+            Ok(()) => Ok(clock.finish()),
+            Err(e) => Err(match e {
+                StartError::ExitCode { code, .. } => DriverError::Exited {
+                    code,
+                    words: e.to_string(),
+                },
+                _ => DriverError::StartFailed(e.to_string()),
+            }),
+        }
+    }
+
+    /// What the function is asked, if it is a handler: for `/` unless something else is said.
+    fn exchange(&self, stored: Option<&StoredFunction>) -> Result<Exchange, DriverError> {
+        let request = match stored {
+            Some(stored) => stored.request()?,
+            None => None,
+        };
+        let expect = stored.and_then(|stored| stored.file.expect.as_ref());
+        let expected = expect.and_then(|expect| expect.status);
+        let exchange = Exchange::new(&request.unwrap_or_default(), expected);
+        let exchange = exchange.map_err(driver_error)?;
+        if self.keeps_answers {
+            exchange.keep();
+            exchange.ask_more(REQUESTS - 1);
+        }
+        Ok(exchange)
     }
 
     /// The function, or its snapshots.
@@ -191,26 +253,34 @@ impl Rung for FaasletRung {
 
     fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
         let ready = self.ready()?;
-        let mut clock = PhaseClock::start();
-        let function = &ready.functions[worker % ready.functions.len()];
-        let (clock, result) = match (&ready.waiting, &ready.seats) {
-            (Some(waiting), _) => waiting.hand_over(worker, clock),
-            (None, Some(seats)) => thread::start(function, seats, worker, clock),
-            (None, None) => {
-                let result = function.start(&mut clock);
-                (clock, result)
-            }
-        };
-        match result {
-            Ok(()) => Ok(clock.finish()),
-            Err(e) => Err(match e {
-                StartError::ExitCode { code, .. } => DriverError::Exited {
-                    code,
-                    words: e.to_string(),
-                },
-                _ => DriverError::StartFailed(e.to_string()),
-            }),
+        Self::start(ready, worker)
+    }
+
+    fn answer_requests(
+        &self,
+        worker: usize,
+        count: u64,
+        each: &mut dyn FnMut(Phases) -> bool,
+    ) -> Result<(), DriverError> {
+        let ready = self.ready()?;
+        if !ready.functions.iter().all(Function::is_handler) {
+            return Err(no_handler(&ready.function));
         }
+        let mut left = count;
+        while left > 0 {
+            let now = left.min(REQUESTS_OF_INSTANCE);
+            left -= now;
+            ready.exchange.ask_more(now);
+            let started = Self::start(ready, worker);
+            ready.exchange.ask_more(0);
+            for phases in ready.exchange.take_phases() {
+                if !each(phases) {
+                    return Ok(());
+                }
+            }
+            started?;
+        }
+        Ok(())
     }
 
     fn park(&mut self, count: usize) -> Result<(), DriverError> {
@@ -248,12 +318,31 @@ impl Rung for FaasletRung {
             workers: 1,
             purpose: Purpose::Time,
         };
+        self.keeps_answers = true;
         let started = self.prepare(&plan).map(|_| self.cold_start(0));
+        self.keeps_answers = false;
+        let (is_handler, responses) = match &self.ready {
+            Some(ready) => (
+                ready.functions.iter().all(Function::is_handler),
+                ready.exchange.take_responses(),
+            ),
+            None => (false, Vec::new()),
+        };
         // What holds the pipe's other end goes before it is read to its end.
         self.ready = None;
         self.stdout = None;
         let stdout = collector.finish();
-        answer_of_run(started?.map(drop), stdout, stored.as_ref())
+        let answer = answer_of_run(started?.map(drop), stdout, stored.as_ref())?;
+        if !is_handler {
+            return Ok(answer);
+        }
+        // It has no exit code, and what it prints is none of what it answers.
+        Ok(Answer {
+            exit_code: None,
+            stdout: Content::default(),
+            responses,
+            ..answer
+        })
     }
 
     fn release(&mut self) -> Result<(), DriverError> {

@@ -174,7 +174,8 @@ fn executable(name: &str) -> Result<Executable, DriverError> {
     let Some(stored) = StoredFunction::read(&dir)? else {
         return Ok(missing);
     };
-    let given = stored.given_on_host()?;
+    stored.require_program("it is timed from its start to its end")?;
+    let given = stored.given_on_host(None)?;
     let mut words = match NativeCommand::read(&dir)? {
         None => vec![missing.path.to_string_lossy().into_owned()],
         Some(command) => command.at(&home::root().to_string_lossy(), &dir.to_string_lossy()),

@@ -15,17 +15,21 @@ use measure_core::driver_kit::collector::Collector;
 use measure_core::driver_kit::spawn::Child;
 use measure_core::driver_kit::stored_function::{StoredFunction, answer_of_run};
 
+use crate::handler::Handlers;
 use crate::process::{check_status, no_process, opened};
 use crate::runtimes::ErrorText;
 use crate::store::{NativeFunction, Store};
 
 /// The answer of `function` of `store`, natively.
 pub(crate) fn of_native(store: &Store, function: &FunctionId) -> Result<Answer, DriverError> {
+    if let Some(handlers) = Handlers::find(store, function, 1)? {
+        return handlers.answer(&null()?);
+    }
     let NativeFunction {
         program,
         stdin,
         stored,
-    } = store.native_function(function)?;
+    } = store.native_function(function, None)?;
     let mut errors = ErrorText::new()?;
     let null = null()?;
     let input = opened(stdin.as_ref())?;

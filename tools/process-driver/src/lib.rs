@@ -14,6 +14,7 @@ pub mod workerd;
 
 mod answer;
 mod blocked;
+mod handler;
 mod parking;
 
 use std::path::PathBuf;

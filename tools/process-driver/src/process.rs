@@ -14,7 +14,8 @@ use measure_core::contract::answer::Answer;
 use measure_core::contract::{Description, Isolation, Probe, Scope};
 use measure_core::driver_kit;
 use measure_core::driver_kit::cgroup::OwnScope;
-use measure_core::driver_kit::spawn::Program;
+use measure_core::driver_kit::handler::no_handler;
+use measure_core::driver_kit::spawn::{Child, Program};
 use measure_core::driver_kit::stored_function::StdinFile;
 use measure_core::driver_kit::{DriverError, Plan, Rung};
 use nix::errno::Errno;
@@ -25,6 +26,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{Pid, pipe2};
 
 use crate::answer;
+use crate::handler::Handlers;
 use crate::parking::Parking;
 use crate::store::{NativeFunction, Store};
 use crate::thread::unprepared;
@@ -58,12 +60,16 @@ pub struct ProcessRung {
 #[derive(Debug)]
 struct Ready {
     parked: Option<Parked>,
+    /// Handlers that have answered once.
+    resident: Vec<Child>,
     _watch: Watch,
     running: Arc<[Running]>,
     program: Program,
     /// What each start reads, if that is not empty.
     stdin: Option<StdinFile>,
     function: String,
+    /// In place of the program, if the function is a handler.
+    handlers: Option<Handlers>,
     null: File,
     _scope: OwnScope,
 }
@@ -110,7 +116,9 @@ impl Rung for ProcessRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
-        let NativeFunction { program, stdin, .. } = self.store.native_function(&plan.function)?;
+        let native = self.store.native_function(&plan.function, None)?;
+        let NativeFunction { program, stdin, .. } = native;
+        let handlers = Handlers::find(&self.store, &plan.function, plan.workers)?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.map_err(|e| DriverError::failed("/dev/null", e))?;
         let running: Arc<[Running]> = (0..plan.workers).map(|_| Mutex::new(None)).collect();
@@ -119,11 +127,13 @@ impl Rung for ProcessRung {
         let said = scope.scope("this process and the processes it starts");
         self.ready = Some(Ready {
             parked: None,
+            resident: Vec::new(),
             _watch: watch,
             running,
             program,
             stdin,
             function: plan.function.to_string(),
+            handlers,
             null,
             _scope: scope,
         });
@@ -132,6 +142,9 @@ impl Rung for ProcessRung {
 
     fn cold_start(&self, worker: usize) -> Result<Phases, DriverError> {
         let ready = self.ready.as_ref().ok_or_else(unprepared)?;
+        if let Some(handlers) = &ready.handlers {
+            return handlers.cold_start(worker, &ready.null);
+        }
         let running = ready.running.get(worker).ok_or_else(unprepared)?;
         let null = ready.null.as_fd();
         let input = opened(ready.stdin.as_ref())?;
@@ -152,8 +165,25 @@ impl Rung for ProcessRung {
         Ok(clock.finish())
     }
 
+    fn answer_requests(
+        &self,
+        worker: usize,
+        count: u64,
+        each: &mut dyn FnMut(Phases) -> bool,
+    ) -> Result<(), DriverError> {
+        let ready = self.ready.as_ref().ok_or_else(unprepared)?;
+        match &ready.handlers {
+            Some(handlers) => handlers.requests(worker, &ready.null, count, each),
+            None => Err(no_handler(&ready.function)),
+        }
+    }
+
     fn park(&mut self, count: usize) -> Result<(), DriverError> {
         let ready = self.ready.as_mut().ok_or_else(unprepared)?;
+        if let Some(handlers) = &ready.handlers {
+            ready.resident = handlers.park(&ready.null)?;
+            return Ok(());
+        }
         let parked = ready.parked.insert(Parked {
             parking: Some(Parking::open()?),
             pids: Vec::with_capacity(count),
@@ -188,6 +218,8 @@ impl Rung for ProcessRung {
 
     fn release(&mut self) -> Result<(), DriverError> {
         let ready = self.ready.as_mut().ok_or_else(unprepared)?;
+        // Killed: a handler has no end of its own.
+        ready.resident.clear();
         let parked = ready.parked.take();
         parked.map_or(Ok(()), |mut parked| parked.release(&ready.function))
     }
@@ -301,7 +333,8 @@ pub(crate) fn opened(stdin: Option<&StdinFile>) -> Result<Option<File>, DriverEr
     opened.map_err(|e| DriverError::failed("cannot open the function's standard input", e))
 }
 
-fn wait_for_pid(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
+/// How `pid`, a child of this process, has ended, waited for as `flags` say.
+pub(crate) fn wait_for_pid(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
     loop {
         match waitid(Id::Pid(pid), flags) {
             Err(Errno::EINTR) => {}

@@ -74,15 +74,19 @@ impl Store {
         ids
     }
 
-    /// The program that is `id` natively, with what it is given: the function's own executable, or what its `command` file says
+    /// The program that is `id` natively, with what it is given (`port` if it is a handler): the function's own executable, or what its `command` file says
     /// ([`NativeCommand`]). It executes the very file that was found to be trusted, unless that is a script.
     ///
     /// # Errors
     /// As [`Store::executable`], or the file is no command, or others could have written it or what it names.
-    pub fn native_function(&self, id: &FunctionId) -> Result<NativeFunction, DriverError> {
+    pub fn native_function(
+        &self,
+        id: &FunctionId,
+        port: Option<u16>,
+    ) -> Result<NativeFunction, DriverError> {
         let stored = self.stored(id)?;
         let (given, stdin) = match &stored {
-            Some(stored) => (stored.given_on_host()?, stored.stdin()?),
+            Some(stored) => (stored.given_on_host(port)?, stored.stdin()?),
             None => (GivenTexts::default(), None),
         };
         Ok(NativeFunction {
@@ -270,7 +274,7 @@ mod tests {
         assert_eq!(command[0].as_bytes(), b"/bin/env");
         assert_eq!(command[2].as_bytes(), file.as_os_str().as_bytes());
         let id = "demo/wasm-only".parse().expect("an id");
-        store.native_function(&id).expect("a program");
+        store.native_function(&id, None).expect("a program");
         let plain: FunctionId = "demo/noop".parse().expect("an id");
         let error = store.executable(&plain).expect_err("not executable");
         assert!(error.to_string().contains("no executable file"), "{error}");
@@ -288,14 +292,15 @@ mod tests {
         };
         let refuses = |path: &Path, bits| {
             mode(path, bits | 0o022);
-            let error = store.native_function(&id).expect_err("refused").to_string();
+            let error = store.native_function(&id, None).expect_err("refused");
+            let error = error.to_string();
             let fix = format!("chmod go-w {}", path.display());
             assert!(
                 error.contains("refusing to run code from") && error.ends_with(&fix),
                 "{error}"
             );
             mode(path, bits);
-            store.native_function(&id).expect("mended");
+            store.native_function(&id, None).expect("mended");
         };
         let (native, command) = (dir.join(NATIVE), dir.join(native_command::FILE));
         fs::copy("/bin/true", &native).expect("copied");

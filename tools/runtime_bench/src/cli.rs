@@ -52,6 +52,8 @@ pub(crate) struct Run {
     pub(crate) patience: Duration,
     /// What the rungs answered, if somebody brought the function.
     answers: Vec<Row>,
+    /// Whether the function answers requests.
+    is_handler: bool,
     /// Held until the run is over.
     _lock: HostLock,
 }
@@ -85,9 +87,9 @@ impl Run {
         environment
             .heed(common.strict)
             .map_err(|unfit| BenchError::Unavailable(unfit.to_string()))?;
-        let answers = match &function {
+        let (answers, is_handler) = match &function {
             Some(function) => answers_of(function, &offers)?,
-            None => Vec::new(),
+            None => (Vec::new(), false),
         };
         let seed = common
             .seed
@@ -102,6 +104,7 @@ impl Run {
             function,
             patience: Duration::from_secs(common.patience),
             answers,
+            is_handler,
             _lock: lock,
         })
     }
@@ -184,7 +187,11 @@ impl Run {
             patience: self.patience,
         };
         let offers = self.offers_to_measure();
-        let mut trouble = time::measure(&mut self.recorder, &offers, &job, sizes)?;
+        let sizes = Sizes {
+            requests: self.is_handler && !sizes.is_aa(),
+            ..sizes.clone()
+        };
+        let mut trouble = time::measure(&mut self.recorder, &offers, &job, &sizes)?;
         self.say_who_answers_otherwise(&mut trouble)?;
         self.end_part()?;
         Ok(trouble)
@@ -235,11 +242,14 @@ impl Run {
     }
 }
 
-/// What each rung answers before any is measured; nothing for a function that nobody brought.
-fn answers_of(function: &FunctionId, offers: &[Offer]) -> Result<Vec<Row>, BenchError> {
+/// What each rung answers before any is measured, and whether it is a handler; nothing for a function that nobody brought.
+fn answers_of(function: &FunctionId, offers: &[Offer]) -> Result<(Vec<Row>, bool), BenchError> {
     match functions::stored_file(function)? {
-        Some(file) => Ok(functions::answers::ask_rungs(offers, function, &file)?),
-        None => Ok(Vec::new()),
+        Some(file) => {
+            let rows = functions::answers::ask_rungs(offers, function, &file)?;
+            Ok((rows, file.served().is_some()))
+        }
+        None => Ok((Vec::new(), false)),
     }
 }
 
@@ -325,6 +335,7 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
         workers: vec![1, 2, 4],
         processes: None,
         sets: 1,
+        requests: false,
         strict: options.common.strict,
         budget: Duration::from_secs(QUICK_BUDGET_S),
         within: None,

@@ -22,6 +22,8 @@ pub struct Sizes {
     pub processes: Option<u32>,
     /// How often all that: once, or in an A/A run for either side of every repetition.
     pub sets: u32,
+    /// Whether the function is a handler, which is asked once it has started.
+    pub requests: bool,
     /// Whether what was made while the host was disturbed is made again.
     pub strict: bool,
     /// Time to spend on one rung; its least number of processes is made even if that takes longer.
@@ -67,6 +69,8 @@ pub enum Pass {
     Isolated,
     /// A closed loop of one worker after a warm-up: every start is kept with its phases.
     BackToBack,
+    /// Requests to one instance of a handler, after it has answered some.
+    Request,
     /// Wall time of a batch shared by several workers.
     Throughput,
     /// CPU time and cycles of a closed loop whose starts write no lines.
@@ -84,6 +88,7 @@ impl Pass {
         match self {
             Self::First => &Measure::Calibrate,
             Self::Isolated => &Measure::Isolated,
+            Self::Request => &Measure::Request,
             Self::BackToBack | Self::Throughput => &Measure::Batch,
             Self::Cpu => &Measure::Cpu,
             Self::Disk => &Measure::Disk,
@@ -125,6 +130,14 @@ impl Task {
     pub fn all_starts(&self) -> u64 {
         self.starts + self.warmup * self.workers as u64
     }
+
+    /// How many starts one batch takes as long as: requests are one, and little beside it.
+    fn as_long_as(&self) -> u64 {
+        match self.pass {
+            Pass::Request => 1,
+            _ => self.all_starts(),
+        }
+    }
 }
 
 /// What a driver process of a rung does after its first start.
@@ -154,7 +167,7 @@ impl Work {
         let starts = 1
             + self.isolated
             + batches
-                .map(|t| t.all_starts() * u64::from(t.repetitions))
+                .map(|t| t.as_long_as() * u64::from(t.repetitions))
                 .sum::<u64>();
         Duration::from_nanos(starts.saturating_mul(start_ns))
     }
@@ -186,6 +199,11 @@ const SCALING_BATCHES: u32 = 3;
 const SCALING_SHARE: f64 = 0.9;
 const MAX_CPU: u64 = 1000;
 const MAX_DISK: u64 = 50;
+/// Requests of a batch, and before them.
+const REQUESTS: u64 = 50;
+const REQUEST_WARMUP: u64 = 10;
+/// Batches of requests in a process, each of an instance of its own, where starts are not slow.
+const REQUEST_BATCHES: u32 = 3;
 /// Back-to-back batches of a process, where starts are not slow. On which processor a closed loop's threads meet is settled anew at
 /// each begin of one, and was nearly all that differed between processes of two batches.
 const FAST_BATCHES: u32 = 8;
@@ -224,6 +242,16 @@ pub fn work(sizes: &Sizes, start_ns: u64, opening: Duration, max_workers: usize)
             vec![one_worker(Pass::BackToBack, starts, batches)]
         }
     };
+    if sizes.requests {
+        tasks.push(Task {
+            pass: Pass::Request,
+            starts: REQUESTS,
+            workers: 1,
+            warmup: REQUEST_WARMUP,
+            repetitions: if is_slow { 1 } else { REQUEST_BATCHES },
+            metered: false,
+        });
+    }
     tasks.extend(throughput(sizes, max_workers, warmup, is_slow, &affordable));
     if !is_slow && !sizes.is_scaling {
         let cpu = affordable(CPU_SHARE).clamp(1, MAX_CPU);

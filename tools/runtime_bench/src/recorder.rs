@@ -237,6 +237,14 @@ impl Recorder {
         total.warmup = start.warmup;
         total.error.clone_from(&start.error);
         self.dir.append(&total)?;
+        if let Some(first_byte_ns) = first_byte_ns(start)
+            && *about.measure != Measure::Request
+        {
+            let value = first_byte_ns.into();
+            let mut sample = self.sample(about, phase::TOTAL, Metric::FirstByteNs, value);
+            sample.warmup = start.warmup;
+            self.dir.append(&sample)?;
+        }
         for (phase, ns) in &start.phases {
             let mut sample = self.sample(about, phase, Metric::WallNs, (*ns).into());
             sample.warmup = start.warmup;
@@ -316,6 +324,13 @@ impl Recorder {
         self.save()?;
         write_tables(&self.dir, &Records::read(self.dir.path())?)
     }
+}
+
+/// From asked for until the first byte of its answer, of a handler's start.
+fn first_byte_ns(start: &StartSample) -> Option<u64> {
+    let mut phases = start.phases.iter();
+    let last = phases.position(|(name, _)| name == phase::FIRST_BYTE)?;
+    Some(start.phases[..=last].iter().map(|(_, ns)| ns).sum())
 }
 
 /// Writes every table of `records` into `dir`, and returns the one for a terminal.

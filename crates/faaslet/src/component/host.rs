@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::files::Files;
 use super::opened::Opened;
+use super::requests::Hooks;
 use super::streams::{Input, Output, Shared, StdinOf, Written, lock};
 use crate::deadline::Watch;
 use crate::error::SetupError;
@@ -29,6 +31,8 @@ pub(crate) struct ComponentHost {
     table: ResourceTable,
     opened: Opened,
     written: Shared,
+    http: WasiHttpCtx,
+    hooks: Hooks,
 }
 
 /// What `wasmtime-wasi` is told of a start.
@@ -74,7 +78,14 @@ impl ComponentHost {
             stdin: stdin.cloned(),
             table,
             written: Shared::new(written.into()),
+            http: WasiHttpCtx::new(),
+            hooks: Hooks,
         })
+    }
+
+    /// What it has written, which its answers count too.
+    pub(super) fn written(&self) -> &Shared {
+        &self.written
     }
 
     pub(super) fn files(&mut self) -> Files<'_> {
@@ -105,6 +116,16 @@ impl WasiView for ComponentHost {
         WasiCtxView {
             ctx: self.wasi.get_or_insert_with(made),
             table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpView for ComponentHost {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView {
+            hooks: &mut self.hooks,
+            table: &mut self.table,
+            ctx: &mut self.http,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Components: programs for version 0.2 of WASI, by the interfaces of `wasmtime-wasi`.
+//! Components: programs and handlers for version 0.2 of WASI, by the interfaces of `wasmtime-wasi` and `wasmtime-wasi-http`.
 //!
 //! They run where preview-1 programs do, on a thread in its seat, with the same grants and limits; engine, deadline and WASI are others
 //! ([`runtime`], [`host`], `docs/components.md`).
@@ -7,43 +7,75 @@ mod file_streams;
 mod files;
 mod host;
 mod opened;
+mod requests;
 mod runtime;
 mod streams;
 mod world;
 
 use std::sync::Arc;
 
+use measure_core::base::clock::PhaseClock;
+use measure_core::contract::exchange::Request;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store as WasmStore, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
 use wasmtime_wasi::p2::bindings::{Command, CommandPre};
+use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 
 use crate::budget::Budget;
 use crate::deadline::{Code, Deadlines, Watch};
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, SetupError, StartError, Stop};
+use crate::exchange::Exchange;
 use crate::function::{Laps, phase};
 use crate::grants::Grants;
 use crate::host::Given;
 use crate::stdin::Stdin;
 use files::HasFiles;
 use host::{ComponentHost, RESOURCES_MAX};
+use requests::{Heard, NoAnswer};
 use streams::Input;
 
+pub(crate) use requests::Prepared;
 pub(crate) use runtime::Components;
-pub(crate) use world::{Unfit, World, is_component};
+pub(crate) use world::{Unfit, World, WorldKind, is_component};
 
 /// What a component may hand over in one call, which is copied to the host's side before it is looked at.
 const HANDED_OVER_BYTES_MAX: usize = 8 << 20;
 /// So many frames are named in the message of a trap.
 const NAMED: usize = 6;
 
-/// A component that is a program, loaded.
+/// A component that is a program or a handler, ready to be instantiated.
+enum Pre {
+    Command(CommandPre<ComponentHost>),
+    Handler(ProxyPre<ComponentHost>),
+}
+
+/// An instance of it.
+enum Instance {
+    Command(Command),
+    Handler(Proxy),
+}
+
+impl Pre {
+    async fn instantiate(
+        &self,
+        store: &mut WasmStore<ComponentHost>,
+    ) -> wasmtime::Result<Instance> {
+        Ok(match self {
+            Self::Command(pre) => Instance::Command(pre.instantiate_async(store).await?),
+            Self::Handler(pre) => Instance::Handler(pre.instantiate_async(store).await?),
+        })
+    }
+}
+
+/// A component that is a program or a handler, loaded.
 pub(crate) struct ComponentProgram {
     engine: FaasletEngine,
     components: Arc<Components>,
-    pre: CommandPre<ComponentHost>,
+    pre: Pre,
+    exchange: Arc<Exchange>,
     grants: Arc<Given>,
     stdin: Option<Input>,
     /// It has none of which the deadline's signal could know.
@@ -51,31 +83,45 @@ pub(crate) struct ComponentProgram {
 }
 
 impl ComponentProgram {
-    /// The program that `component`, called `what` in errors, holds, whose memories begin with `memory_bytes`.
+    /// What `component`, called `what` in errors, holds, which says `world` of itself.
     ///
     /// # Errors
-    /// It imports what is not offered, or is no program.
+    /// It imports what is not offered, or is neither program nor handler.
     pub(crate) fn new(
         engine: &FaasletEngine,
         what: &str,
         component: &Component,
-        memory_bytes: u64,
+        world: &World,
         grants: Grants,
     ) -> Result<Self, FaasletError> {
         let components = engine.components()?.clone();
+        let kind = world.kind().map_err(|e| FaasletError::refused(what, e))?;
         let refused = |e: wasmtime::Error| FaasletError::refused(what, format!("{e:#}"));
         let pre = linker(&components)
-            .and_then(|linker| CommandPre::new(linker.instantiate_pre(component)?))
+            .and_then(|linker| linker.instantiate_pre(component))
+            .and_then(|pre| match kind {
+                WorldKind::Command => CommandPre::new(pre).map(Pre::Command),
+                WorldKind::Handler => ProxyPre::new(pre).map(Pre::Handler),
+            })
             .map_err(refused)?;
+        let exchange = match &grants.exchange {
+            Some(exchange) => exchange.clone(),
+            None => Arc::new(Exchange::new(&Request::default(), None)?),
+        };
         let stdin = grants.stdin.clone().map(|stdin| input(&components, stdin));
         Ok(Self {
             engine: engine.clone(),
             components,
             pre,
-            grants: Arc::new(Given::new(grants, engine.budget(), memory_bytes)),
+            exchange,
+            grants: Arc::new(Given::new(grants, engine.budget(), world.memory_bytes)),
             stdin,
             code: Arc::default(),
         })
+    }
+
+    pub(crate) fn is_handler(&self) -> bool {
+        matches!(self.pre, Pre::Handler(_))
     }
 
     pub(crate) fn budget(&self) -> &Arc<Budget> {
@@ -91,11 +137,14 @@ impl ComponentProgram {
         clock.lap(phase::WASI);
         let watch = store.data().host.watch.clone();
         let watched = self.engine.deadlines().keep(&watch);
-        let command = self.instantiate(&watch, &mut store);
+        let instance = self.instantiate(&watch, &mut store);
         clock.lap(phase::INSTANCE);
-        let result = match command {
-            Ok(command) => {
-                let outcome = self.run(&watch, &mut store, &command);
+        let result = match instance {
+            Ok(instance) => {
+                let outcome = match instance {
+                    Instance::Command(command) => self.run(&watch, &mut store, &command),
+                    Instance::Handler(proxy) => self.serve(&watch, &mut store, &proxy, clock),
+                };
                 clock.lap(phase::RUN);
                 outcome.or_else(|error| self.failure(&error, store.data_mut(), true))
             }
@@ -114,9 +163,8 @@ impl ComponentProgram {
         &self,
         watch: &Watch,
         store: &mut WasmStore<ComponentHost>,
-    ) -> wasmtime::Result<Command> {
-        self.components
-            .drive(watch, self.pre.instantiate_async(store))
+    ) -> wasmtime::Result<Instance> {
+        self.components.drive(watch, self.pre.instantiate(store))
     }
 
     fn run(
@@ -130,6 +178,57 @@ impl ComponentProgram {
             .drive(watch, command.wasi_cli_run().call_run(store))?;
         // It has but one way to say that it failed.
         ended.map_err(|()| I32Exit(1).into())
+    }
+
+    /// Has `proxy` answer its first request, and then as many as it is to; what comes of these is in the [`Exchange`]. One that is to
+    /// be parked waits between its first request and the next that never comes.
+    fn serve(
+        &self,
+        watch: &Watch,
+        store: &mut WasmStore<ComponentHost>,
+        proxy: &Proxy,
+        clock: &mut impl Laps,
+    ) -> wasmtime::Result<()> {
+        let first = self.ask(watch, store, proxy)?;
+        clock.lap_at(phase::FIRST_BYTE, first.first_byte_ns);
+        self.take(first)?;
+        if let Some(stdin) = &self.grants.stdin {
+            stdin.will_wait();
+            watch.pause(|| stdin.wait_for_end())?;
+        }
+        for _ in 0..self.exchange.more() {
+            // Each request has as long as a start has.
+            watch.pause(|| ())?;
+            let mut own = PhaseClock::start();
+            let heard = self.ask(watch, store, proxy)?;
+            own.lap_at(phase::FIRST_BYTE, heard.first_byte_ns);
+            own.lap(phase::RUN);
+            self.take(heard)?;
+            self.exchange.note_phases(own.finish());
+        }
+        Ok(())
+    }
+
+    fn ask(
+        &self,
+        watch: &Watch,
+        store: &mut WasmStore<ComponentHost>,
+        proxy: &Proxy,
+    ) -> wasmtime::Result<Heard> {
+        let (request, keeps) = (self.exchange.request(), self.exchange.keeps());
+        self.components
+            .drive(watch, requests::ask(store, proxy, request, keeps))
+    }
+
+    /// Looks at an answer, and keeps it if it is to be kept.
+    fn take(&self, heard: Heard) -> wasmtime::Result<()> {
+        if let Some(words) = self.exchange.wrong_status(heard.status) {
+            return Err(NoAnswer::Status(words).into());
+        }
+        if self.exchange.keeps() {
+            self.exchange.note_response(heard.into_response());
+        }
+        Ok(())
     }
 
     fn new_store(&self) -> Result<WasmStore<ComponentHost>, StartError> {
@@ -179,6 +278,10 @@ impl ComponentProgram {
             None => {}
         }
         let note = host.note();
+        if let Some(none) = error.downcast_ref::<NoAnswer>() {
+            let cause = none.to_string();
+            return Err(StartError::Answer { cause, note });
+        }
         if began || error.downcast_ref::<Trap>().is_some() {
             let cause = named(error);
             return Err(StartError::Trap { cause, note });
@@ -205,6 +308,7 @@ fn linker(components: &Components) -> wasmtime::Result<Linker<ComponentHost>> {
     linker.allow_shadowing(true);
     types::add_to_linker::<_, HasFiles>(&mut linker, ComponentHost::files)?;
     preopens::add_to_linker::<_, HasFiles>(&mut linker, ComponentHost::files)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok(linker)
 }
 

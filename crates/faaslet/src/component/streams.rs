@@ -71,7 +71,11 @@ impl Written {
         counted
     }
 
-    fn count_output(&mut self, bytes: usize) -> Result<(), OverLimit> {
+    /// The same of output.
+    ///
+    /// # Errors
+    /// So much may not be written any more.
+    pub(super) fn count_output(&mut self, bytes: usize) -> Result<(), OverLimit> {
         let counted = self.output_left.count(bytes as u64);
         self.denied |= !counted;
         if counted { Ok(()) } else { Err(OverLimit) }

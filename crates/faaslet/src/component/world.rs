@@ -7,7 +7,7 @@ use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
 use crate::settings::EngineSettings;
 
 /// Interfaces that are offered, of version 0.2 of WASI. A test loads a component for each.
-pub(crate) const OFFERED: [&str; 27] = [
+pub(crate) const OFFERED: [&str; 29] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stdin",
@@ -22,6 +22,8 @@ pub(crate) const OFFERED: [&str; 27] = [
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -39,6 +41,17 @@ pub(crate) const OFFERED: [&str; 27] = [
 
 /// What a program exports.
 const RUN: &str = "wasi:cli/run";
+/// What a handler exports.
+const HANDLE: &str = "wasi:http/incoming-handler";
+
+/// What a component is started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WorldKind {
+    /// It runs to its end.
+    Command,
+    /// It answers requests.
+    Handler,
+}
 
 const PAGE_BYTES: u64 = 64 << 10;
 
@@ -70,13 +83,13 @@ pub(crate) enum Unfit {
     #[error("a table of its modules begins with {elements} elements and the limit is {limit}")]
     Table { elements: u64, limit: u32 },
     #[error(
-        "it imports `{0}`, which is not offered: a component is offered cli, clocks, filesystem, io, random and sockets of WASI 0.2{1}"
+        "it imports `{0}`, which is not offered: a component is offered cli, clocks, filesystem, http, io, random and sockets of WASI 0.2{1}"
     )]
     Import(String, String),
     #[error("it imports `{0}`, but of {1} version 0.2 is offered; build it for WASI 0.2")]
     Version(String, &'static str),
     #[error(
-        "it is not a WASI program: a component must export `wasi:cli/run` of version 0.2, and it exports {0}; build it as a command, with a main"
+        "it is not a WASI program: a component must export `wasi:cli/run` or `wasi:http/incoming-handler` of version 0.2, and it exports {0}; build it as a command, with a main, or for the world wasi:http/proxy"
     )]
     NoProgram(String),
 }
@@ -128,11 +141,13 @@ impl World {
         Ok(world)
     }
 
-    /// Whether it is a program that imports only what is offered.
-    pub(crate) fn is_program(&self) -> Result<(), Unfit> {
+    /// What it is, if it imports only what is offered. One that is both is a program.
+    pub(crate) fn kind(&self) -> Result<WorldKind, Unfit> {
         self.imports.iter().try_for_each(|name| is_offered(name))?;
-        if self.exports.iter().any(|name| is_of(name, RUN)) {
-            return Ok(());
+        for (exported, kind) in [(RUN, WorldKind::Command), (HANDLE, WorldKind::Handler)] {
+            if self.exports.iter().any(|name| is_of(name, exported)) {
+                return Ok(kind);
+            }
         }
         let exports = match &self.exports[..] {
             [] => "no interface".to_owned(),
@@ -216,7 +231,7 @@ mod tests {
             let mut wasm = b"\0asm\x0d\0\x01\0".to_vec();
             wasm.extend(bytes);
             if let Ok(world) = World::read(&wasm) {
-                let _ = world.is_program();
+                let _ = world.kind();
             }
         }
     }

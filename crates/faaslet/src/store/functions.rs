@@ -26,8 +26,7 @@ impl Function {
             (Loaded::Module(module), _) => Self::new(engine, &what, &module, grants),
             (Loaded::Component(component), wasm) => {
                 let world = World::read(&wasm).map_err(|e| FaasletError::refused(&what, e))?;
-                let bytes = world.memory_bytes;
-                ComponentProgram::new(engine, &what, &component, bytes, grants).map(Self::from)
+                ComponentProgram::new(engine, &what, &component, &world, grants).map(Self::from)
             }
         }
     }

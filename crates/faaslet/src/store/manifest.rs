@@ -139,7 +139,7 @@ const SCRIPT_AT: &str = "/function";
 
 /// What a function that was brought with a `function.toml` is given.
 fn from_stored(stored: &StoredFunction, id: &FunctionId) -> Result<Manifest, FaasletError> {
-    let GivenTexts { args, env } = stored.given_inside();
+    let GivenTexts { args, env } = stored.given_inside(None);
     let mut manifest = Manifest {
         args: vec![id.to_string()],
         env: env.into_iter().collect(),
@@ -150,7 +150,9 @@ fn from_stored(stored: &StoredFunction, id: &FunctionId) -> Result<Manifest, Faa
         guest: guest.to_owned(),
         writable,
     };
-    if let Some(script) = &stored.file.python {
+    // A handler's component has its interpreter in itself.
+    let script = stored.file.python.as_ref();
+    if let Some(script) = script.filter(|_| stored.file.wasm.is_none()) {
         let name = script.file_name().unwrap_or_default().to_string_lossy();
         let script_at = format!("{SCRIPT_AT}/{name}");
         manifest.args = ["python3", "-S", "-E", &script_at]

@@ -352,6 +352,7 @@ fn every_interface_of_wasi_0_2_can_be_imported_in_any_of_its_versions() {
         ),
         ("clocks", "monotonic-clock wall-clock"),
         ("filesystem", "preopens types"),
+        ("http", "outgoing-handler types"),
         ("io", "error poll streams"),
         ("random", "insecure insecure-seed random"),
         (
@@ -407,7 +408,7 @@ fn what_is_not_offered_is_named_with_the_nearest() {
         ("(component)", "it exports no interface"),
         (
             r#"(component (core module (memory 5000)))"#,
-            "must export `wasi:cli/run`",
+            "must export `wasi:cli/run` or `wasi:http/incoming-handler`",
         ),
     ] {
         let said = refused(wat);

@@ -7,6 +7,7 @@ mod components;
 mod confinement;
 mod deadline;
 mod descriptors;
+mod handlers;
 mod hostile;
 mod library;
 mod library_store;

@@ -41,7 +41,11 @@ impl PhaseClock {
     /// Ends the phase `name`, which began where the one before it ended. Laps beyond the sixteenth
     /// are added to the last one.
     pub fn lap(&mut self, name: &'static str) {
-        let now = now_ns();
+        self.lap_at(name, now_ns());
+    }
+
+    /// The same, but the phase ended at `now` already, by the same clock.
+    pub fn lap_at(&mut self, name: &'static str, now: u64) {
         if self.len < MAX_PHASES {
             self.laps[self.len] = (name, now);
             self.len += 1;

@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::exchange::Response;
+
 /// So much of an output or a file is kept; what is longer is known by its digest alone.
 pub const KEPT_BYTES: usize = 1 << 20;
+
+/// So many requests a handler is asked when its answer is: one that fails at its third is found, and one that answers differently each time.
+pub const REQUESTS: u64 = 3;
 
 /// What one run of a function answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +20,9 @@ pub struct Answer {
     pub exit_code: Option<i32>,
     /// All that it wrote to its standard output.
     pub stdout: Content,
+    /// Of a handler: its answers to [`REQUESTS`] requests, one after the other, of one instance.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub responses: Vec<Response>,
     /// What lay in the directory that it may write to at its end, by path there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, Content>,

@@ -3,6 +3,7 @@
 pub mod answer;
 mod description;
 pub mod environment;
+pub mod exchange;
 mod fitness;
 pub mod function;
 pub mod host_lock;

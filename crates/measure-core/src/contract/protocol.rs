@@ -140,6 +140,8 @@ pub struct Go {
     /// After [`Message::Armed`]: when the open loop begins, `CLOCK_MONOTONIC`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub begin_ns: Option<u64>,
+    /// Of handlers: the starts of this batch are requests, one after the other, to one instance that has answered one before.
+    pub requests: bool,
 }
 
 /// What is wrong with a driver's line.

@@ -68,6 +68,8 @@ words! {
         Isolated = "isolated",
         /// One start of a closed loop, after a warm-up.
         BackToBack = "back-to-back",
+        /// One request to a handler whose instance has answered one before.
+        Request = "request",
         /// A whole batch of the wall-time pass.
         Batch = "batch",
         /// A batch of the CPU pass.
@@ -108,6 +110,8 @@ words! {
         Tasks = "tasks",
         /// Wall time.
         WallNs = "wall_ns",
+        /// Of a handler's start: from asked for until the first byte of its answer.
+        FirstByteNs = "first_byte_ns",
         /// Phase [`phase::KERNEL`], by the program's own clock.
         KernelNs = "kernel_ns",
         /// CPU time of the scope.
@@ -236,6 +240,10 @@ impl Metric {
 pub mod phase {
     /// Spans all others, from asked for to torn down.
     pub const TOTAL: &str = "total";
+    /// Of a handler's start or of a request: the one that ends with the first byte of the answer.
+    pub const FIRST_BYTE: &str = "first-byte";
+    /// Of a handler's start: what of the wait for it to listen may be due to how often that is tried.
+    pub const POLL: &str = "poll";
     /// Of a comparison: the kernel alone; `n` is how often it ran.
     pub const KERNEL: &str = "kernel";
     /// Of a comparison: one iteration of a process that makes many; `order` counts them from 0.

@@ -24,6 +24,8 @@ pub(super) struct Batch {
     pub warmup: u64,
     /// Keep no sample of a start that goes well.
     pub quiet: bool,
+    /// Not starts but requests to one instance.
+    pub requests: bool,
 }
 
 struct Shared<'a> {
@@ -122,6 +124,9 @@ struct Span {
 }
 
 fn work(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
+    if shared.batch.requests {
+        return requests(shared, worker);
+    }
     let warmed = (0..shared.batch.warmup)
         .take_while(|_| !shared.stop.load(Ordering::Relaxed))
         .try_for_each(|order| one(shared, worker, order, true).map(drop));
@@ -141,6 +146,98 @@ fn work(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
     if outcome.is_err() {
         shared.stop.store(true, Ordering::Relaxed);
     }
+    shared.done.fetch_add(1, Ordering::Release);
+    shared.main.unpark();
+    outcome.map(|()| span)
+}
+
+/// A batch of requests under way.
+struct Requests<'a> {
+    shared: &'a Shared<'a>,
+    worker: usize,
+    asked: u64,
+    failed: u64,
+    /// When the first measured one was asked.
+    start_ns: Option<u64>,
+}
+
+impl Requests<'_> {
+    fn left(&self) -> u64 {
+        let Batch { starts, warmup, .. } = self.shared.batch;
+        (warmup + starts).saturating_sub(self.asked)
+    }
+
+    fn goes_on(&self) -> bool {
+        self.left() > 0 && !self.shared.stop.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what came of one.
+    fn keep(&mut self, result: Result<Phases, (String, Option<i32>)>) {
+        let batch = self.shared.batch;
+        let warmup = self.asked < batch.warmup;
+        let order = match warmup {
+            true => self.asked,
+            false => self.asked - batch.warmup,
+        };
+        if !warmup {
+            let start_ns = result.as_ref().map_or_else(|_| now_ns(), |p| p.start_ns);
+            self.start_ns.get_or_insert(start_ns);
+            self.failed += u64::from(result.is_err());
+        }
+        self.asked += 1;
+        if result.is_err() || !batch.quiet {
+            lock(&self.shared.finished).push(Finished {
+                worker: self.worker,
+                order,
+                warmup,
+                result,
+            });
+        }
+    }
+
+    /// Asks all of them. An instance that fails at one is followed by another, which answers the rest.
+    fn ask(&mut self) -> Result<(), DriverError> {
+        while self.goes_on() {
+            let (rung, worker, left) = (self.shared.rung, self.worker, self.left());
+            let before = self.asked;
+            let answered = rung.answer_requests(worker, left, &mut |phases| {
+                self.keep(Ok(phases));
+                self.goes_on()
+            });
+            match answered {
+                Ok(()) if self.asked == before => {
+                    let words = "it was asked nothing".to_owned();
+                    return Err(DriverError::Failed(words));
+                }
+                Ok(()) => {}
+                Err(DriverError::StartFailed(words)) => self.keep(Err((words, None))),
+                Err(DriverError::Exited { code, words }) => self.keep(Err((words, Some(code)))),
+                Err(lost) => return Err(lost),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn requests(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
+    let mut requests = Requests {
+        shared,
+        worker,
+        asked: 0,
+        failed: 0,
+        start_ns: None,
+    };
+    let outcome = requests.ask();
+    if outcome.is_err() {
+        shared.stop.store(true, Ordering::Relaxed);
+    }
+    let (end_ns, asked) = (now_ns(), requests.asked);
+    let span = Span {
+        start_ns: requests.start_ns.unwrap_or(end_ns),
+        end_ns,
+        starts: asked.saturating_sub(shared.batch.warmup),
+        failed: requests.failed,
+    };
     shared.done.fetch_add(1, Ordering::Release);
     shared.main.unpark();
     outcome.map(|()| span)
@@ -218,174 +315,4 @@ fn drain(
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::thread::ThreadId;
-
-    use super::super::Plan;
-    use super::*;
-    use crate::base::clock::PhaseClock;
-    use crate::contract::{Description, Probe, Scope};
-
-    /// Answers the nth start with what `answer` says of n; no runtime, so that the loop alone is tested.
-    struct Scripted<F> {
-        calls: AtomicUsize,
-        answer: F,
-        tidied_by: Mutex<Vec<ThreadId>>,
-    }
-
-    impl<F> Scripted<F> {
-        fn new(answer: F) -> Self {
-            Self {
-                calls: AtomicUsize::new(0),
-                answer,
-                tidied_by: Mutex::new(Vec::new()),
-            }
-        }
-    }
-
-    impl<F: Fn(usize) -> Result<(), DriverError> + Send + Sync> Rung for Scripted<F> {
-        fn describe(&self) -> Description {
-            Description {
-                rung: "scripted".into(),
-                max_workers: 8,
-                ..Description::default()
-            }
-        }
-
-        fn probe(&self) -> Probe {
-            Probe::Ready
-        }
-
-        fn prepare(&mut self, _plan: &Plan) -> Result<Scope, DriverError> {
-            Ok(Scope::default())
-        }
-
-        fn cold_start(&self, _worker: usize) -> Result<Phases, DriverError> {
-            let mut clock = PhaseClock::start();
-            (self.answer)(self.calls.fetch_add(1, Ordering::Relaxed))?;
-            clock.lap("run");
-            Ok(clock.finish())
-        }
-
-        fn tidy(&self) {
-            lock(&self.tidied_by).push(thread::current().id());
-        }
-
-        fn park(&mut self, _count: usize) -> Result<(), DriverError> {
-            Ok(())
-        }
-
-        fn release(&mut self) -> Result<(), DriverError> {
-            Ok(())
-        }
-    }
-
-    fn collect(rung: &dyn Rung, batch: Batch) -> (Result<BatchEnd, DriverError>, Vec<StartSample>) {
-        let mut samples = Vec::new();
-        let end = run_batch(rung, batch, &mut |sample| {
-            samples.push(sample);
-            Ok(())
-        });
-        (end, samples)
-    }
-
-    const BATCH: Batch = Batch {
-        number: 3,
-        starts: 101,
-        workers: 4,
-        warmup: 2,
-        quiet: false,
-    };
-
-    #[test]
-    fn every_start_is_made_once_whatever_the_number_of_workers() {
-        let (end, samples) = collect(&Scripted::new(|_| Ok(())), BATCH);
-        let end = end.expect("a batch");
-        assert_eq!(
-            (end.batch, end.starts, end.failed, end.interrupted),
-            (3, 101, 0, false)
-        );
-        assert_eq!(samples.iter().filter(|s| s.warmup).count(), 8);
-        let measured: Vec<_> = samples.iter().filter(|s| !s.warmup).collect();
-        assert_eq!(measured.len(), 101);
-        for sample in measured {
-            assert!(sample.start_ns >= end.start_ns);
-            assert!(sample.start_ns + sample.total_ns <= end.start_ns + end.elapsed_ns);
-            assert_eq!(
-                sample.phases.iter().map(|p| p.1).sum::<u64>(),
-                sample.total_ns
-            );
-        }
-    }
-
-    #[test]
-    fn the_thread_that_runs_a_batch_tidies_up() {
-        let rung = Scripted::new(|_| Ok(()));
-        collect(&rung, BATCH).0.expect("a batch");
-        let by = lock(&rung.tidied_by);
-        assert!(!by.is_empty() && by.iter().all(|&id| id == thread::current().id()));
-    }
-
-    #[test]
-    fn a_failed_start_is_counted_and_the_batch_goes_on() {
-        let rung = Scripted::new(|n| match n % 10 {
-            7 if n < 50 => Err(DriverError::StartFailed("killed".into())),
-            7 => Err(DriverError::Exited {
-                code: 3,
-                words: "exit code 3".into(),
-            }),
-            _ => Ok(()),
-        });
-        let (end, samples) = collect(
-            &rung,
-            Batch {
-                warmup: 0,
-                starts: 100,
-                ..BATCH
-            },
-        );
-        let end = end.expect("a batch");
-        assert_eq!((end.starts, end.failed), (100, 10));
-        let with = |error: &str, code: Option<i32>| {
-            let same = |s: &&StartSample| s.error.as_deref() == Some(error) && s.exit_code == code;
-            samples.iter().filter(same).count()
-        };
-        assert_eq!(with("killed", None), 5);
-        assert_eq!(with("exit code 3", Some(3)), 5);
-    }
-
-    #[test]
-    fn a_lost_engine_ends_the_batch_and_keeps_what_was_made() {
-        let rung = Scripted::new(|n| match n {
-            0..20 => Ok(()),
-            _ => Err(DriverError::EngineLost("gone".into())),
-        });
-        let (end, samples) = collect(&rung, Batch { warmup: 0, ..BATCH });
-        assert!(matches!(end, Err(DriverError::EngineLost(why)) if why == "gone"));
-        assert_eq!(samples.iter().filter(|s| s.error.is_none()).count(), 20);
-        assert!(samples.len() <= 20 + BATCH.workers);
-    }
-
-    #[test]
-    fn an_output_that_fails_ends_the_batch() {
-        let mut lines = 0;
-        let rung = Scripted::new(|_| {
-            thread::sleep(Duration::from_millis(5));
-            Ok(())
-        });
-        let end = run_batch(
-            &rung,
-            Batch {
-                starts: 100_000,
-                ..BATCH
-            },
-            &mut |_| {
-                lines += 1;
-                Err(DriverError::Failed("disk full".into()))
-            },
-        );
-        assert!(matches!(end, Err(DriverError::Failed(why)) if why == "disk full"));
-        assert_eq!(lines, 1);
-    }
-}
+mod tests;

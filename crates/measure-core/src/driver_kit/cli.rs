@@ -68,6 +68,9 @@ pub struct TimeOptions {
     /// asks for starts
     #[structopt(long, name = "FD")]
     releases: Option<RawFd>,
+    /// Of handlers: N requests to one instance that has answered one before, instead of N starts
+    #[structopt(long)]
+    requests: bool,
 }
 
 /// Options of `hold`.
@@ -299,7 +302,12 @@ fn closed_batch(
         workers: workers_of(go, options)?,
         warmup: go.warmup.unwrap_or(options.warmup),
         quiet: go.quiet,
+        requests: go.requests || options.requests,
     };
+    if batch.requests && batch.workers > 1 {
+        let why = "requests are asked one after the other, of one instance: --workers 1";
+        return Err(DriverError::Usage(why.to_owned()));
+    }
     in_range("starts", batch.starts, 1..=MAX_COUNT)?;
     run_batch(rung, batch, &mut |sample: StartSample| {
         if first_error.is_none() {

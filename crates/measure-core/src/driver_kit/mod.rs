@@ -10,6 +10,8 @@ pub mod collector;
 mod error;
 mod gate;
 pub mod hand_off;
+pub mod handler;
+pub mod http_client;
 pub mod native_command;
 mod open_loop;
 pub mod output_dir;
@@ -70,6 +72,24 @@ pub trait Rung: Send + Sync {
     /// # Errors
     /// The function failed, or the engine is gone.
     fn cold_start(&self, worker: usize) -> Result<Phases, DriverError>;
+
+    /// Starts the function, a handler, once, and has that instance answer a request that is not timed and then `count` more, one after
+    /// the other; what each took goes to `each`, which says whether to go on.
+    ///
+    /// # Errors
+    /// This rung runs no handlers, or the engine is gone; [`DriverError::StartFailed`] of a request that was not answered as it should
+    /// be, after which the instance is gone.
+    fn answer_requests(
+        &self,
+        worker: usize,
+        count: u64,
+        each: &mut dyn FnMut(Phases) -> bool,
+    ) -> Result<(), DriverError> {
+        let _ = (worker, count, each);
+        Err(handler::no_handlers(
+            "it starts programs that run to their end",
+        ))
+    }
 
     /// Called now and then while starts run, by the driver's first thread, beside the workers' time: the chance
     /// to take leave of what became that thread's children.

@@ -11,7 +11,9 @@ use std::time::Duration;
 use crate::base::ids::FunctionId;
 use crate::base::trust::{self, Trusted};
 use crate::contract::answer::{Answer, Content};
-use crate::contract::function::{FILE, FunctionFile, FunctionFileError, Places};
+use crate::contract::exchange::Request;
+use crate::contract::function::{FILE, FunctionFile, FunctionFileError, Kind, Places};
+use crate::driver_kit::handler::no_handlers;
 use crate::driver_kit::{DriverError, output_dir};
 
 /// A function that was brought with a `function.toml`.
@@ -58,6 +60,32 @@ impl StoredFunction {
         Ok(opened.transpose()?)
     }
 
+    /// What it is asked, if it is a handler.
+    ///
+    /// # Errors
+    /// Others could have written the body, or it is not there.
+    pub fn request(&self) -> Result<Option<Request>, DriverError> {
+        let Some(handler) = self.file.served() else {
+            return Ok(None);
+        };
+        let body = match &handler.request {
+            Some(path) => trust::read(&self.dir.join(path))?,
+            None => Vec::new(),
+        };
+        Ok(Some(handler.request_with(body)))
+    }
+
+    /// Fails if it is a handler, and the rung runs programs only: `why`.
+    ///
+    /// # Errors
+    /// It is one.
+    pub fn require_program(&self, why: &str) -> Result<(), DriverError> {
+        match self.file.kind {
+            Kind::Program => Ok(()),
+            Kind::Handler => Err(no_handlers(why)),
+        }
+    }
+
     /// Makes the directory that it may write to, if it is to have one, for all starts of this process; where it is.
     ///
     /// # Errors
@@ -67,23 +95,27 @@ impl StoredFunction {
         wanted.map(|_| output_dir::ensure()).transpose()
     }
 
-    /// Its arguments and environment on a rung whose functions see the host's files.
+    /// Its arguments and environment on a rung whose functions see the host's files; `port` is a handler's.
     ///
     /// # Errors
     /// The directory that it may write to cannot be made.
-    pub fn given_on_host(&self) -> Result<GivenTexts, DriverError> {
+    pub fn given_on_host(&self, port: Option<u16>) -> Result<GivenTexts, DriverError> {
         let text = |path: Option<PathBuf>| path.unwrap_or_default().to_string_lossy().into_owned();
         let (files, output) = (text(self.files_dir()), text(self.output_dir()?));
         Ok(self.given_at(Places {
             files: &files,
             output: &output,
+            port,
         }))
     }
 
     /// The same on a rung whose functions have a root of their own.
     #[must_use]
-    pub fn given_inside(&self) -> GivenTexts {
-        self.given_at(self.file.own_places())
+    pub fn given_inside(&self, port: Option<u16>) -> GivenTexts {
+        self.given_at(Places {
+            port,
+            ..self.file.own_places()
+        })
     }
 
     fn given_at(&self, places: Places<'_>) -> GivenTexts {
@@ -136,6 +168,7 @@ pub fn answer_of_run(
     Ok(Answer {
         exit_code,
         stdout,
+        responses: Vec::new(),
         files: stored.map_or_else(|| Ok(BTreeMap::new()), StoredFunction::files_written)?,
         failure,
     })
@@ -222,8 +255,8 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(stdin.read().expect("readable"), b"twice");
         }
-        assert_eq!(stored.given_inside().args, ["/files"]);
-        let host = stored.given_on_host().expect("no output");
+        assert_eq!(stored.given_inside(None).args, ["/files"]);
+        let host = stored.given_on_host(None).expect("no output");
         assert_eq!(Path::new(&host.args[0]), dir.path().join("d"));
     }
 }

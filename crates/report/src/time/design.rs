@@ -37,7 +37,7 @@ impl Design {
         }
     }
 
-    fn measure(self) -> Measure {
+    pub(super) fn measure(self) -> Measure {
         match self {
             Self::Isolated => Measure::Isolated,
             Self::BackToBack => Measure::BackToBack,
@@ -46,7 +46,7 @@ impl Design {
     }
 
     /// The batch that `sample` is of. Each isolated start is one of its own.
-    fn batch(self, sample: &Sample) -> u32 {
+    pub(super) fn batch(self, sample: &Sample) -> u32 {
         match self {
             Self::Isolated => u32::try_from(sample.order).unwrap_or(u32::MAX),
             Self::BackToBack | Self::Pooled => sample.block,

@@ -1,6 +1,7 @@
 //! What the time part's samples say of each rung.
 
 mod design;
+mod handler;
 mod passes;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::summary::RungSamples;
 
 pub use design::{Design, DesignRow, PhaseRow};
 pub(crate) use design::{design_row, levels_of};
+pub use handler::{HandlerRow, RequestRow};
 pub use passes::{PerStart, Throughput, scalability};
 
 /// The row that ratios are taken to.
@@ -36,6 +38,8 @@ pub struct TimeRow {
     /// Of schema 1: one, ten and a hundred starts in a row, made by one process and not told apart. Nothing is
     /// claimed of it.
     pub pooled: Option<Summary>,
+    /// What it answers how fast, if it is a handler.
+    pub handler: Option<HandlerRow>,
     /// The very first start in a driver's process, median over these.
     pub first_ns: Option<f64>,
     /// Starts per second by the number of workers.
@@ -112,9 +116,9 @@ pub(crate) fn time_row(
     samples: &RungSamples<'_>,
     reference: &Reference,
 ) -> Option<TimeRow> {
-    use Measure::{BackToBack, Batch, Calibrate, Cpu, Disk, DropCaches, Isolated, Start};
+    use Measure::{BackToBack, Batch, Calibrate, Cpu, Disk, DropCaches, Isolated, Request, Start};
     let made = [
-        Isolated, BackToBack, Start, Batch, Cpu, Disk, DropCaches, Calibrate,
+        Isolated, BackToBack, Request, Start, Batch, Cpu, Disk, DropCaches, Calibrate,
     ];
     let any = made
         .iter()
@@ -139,6 +143,7 @@ pub(crate) fn time_row(
         isolated: row(Design::Isolated, &reference.isolated),
         back_to_back: row(Design::BackToBack, &reference.back_to_back),
         pooled: Summary::from_values(&numbers(pooled)),
+        handler: handler::handler_row(samples),
         first_ns: first_of_processes(first.filter(|s| s.phase == TOTAL)),
         throughput: passes::throughput(samples.measured(&Batch)),
         gap_ns: gap_ns(samples),

@@ -247,3 +247,71 @@ fn failed_and_warming_starts_are_kept_apart() {
     assert!(report.contains("1 starts failed, the first with: exit code 3"));
     assert!(report.contains("There is no ratio to docker"), "{report}");
 }
+
+#[test]
+fn a_handler_has_its_first_byte_and_its_requests_in_a_table_of_their_own() {
+    let mut made = Made::default();
+    made.designs("process", 7, 1000);
+    made.designs("faaslet", 7, 100);
+    for (rung, unit_ns, polls) in [("process", 1000, true), ("faaslet", 100, false)] {
+        for process in 1..=7_i64 {
+            made.process = u32::try_from(process).expect("small");
+            for (measure, ns) in [(Measure::Isolated, 800), (Measure::BackToBack, 400)] {
+                made.block += 1;
+                let ns = Value::Value(ns * unit_ns * (99 + process) / 100);
+                made.add(
+                    rung,
+                    measure.clone(),
+                    phase::TOTAL,
+                    Metric::FirstByteNs,
+                    ns,
+                    1,
+                );
+                if polls {
+                    let poll = Value::Value(40 * unit_ns * (99 + process) / 100);
+                    made.add(rung, measure, phase::POLL, Metric::WallNs, poll, 1);
+                }
+            }
+            made.block += 1;
+            for ns in [30, 31, 29] {
+                let ns = Value::Value(ns * unit_ns);
+                made.add(rung, Measure::Request, phase::TOTAL, Metric::WallNs, ns, 1);
+            }
+        }
+    }
+    let records = made.records(RunInfo::default());
+    let rows = time_rows(&records);
+    let row = rows[0].handler.as_ref().expect("a handler");
+    near(row.first_byte_isolated.expect("seven").value, 824_000.0);
+    near(row.first_byte_back_to_back.expect("seven").value, 412_000.0);
+    let request = row.request.as_ref().expect("asked");
+    near(request.median.value, 30_000.0);
+    assert_eq!((request.median.processes, request.median.starts), (7, 21));
+    assert!((row.poll_share.expect("polled") - 80.0 / 1200.0).abs() < 1e-4);
+    assert_eq!(
+        rows[1].handler.as_ref().expect("a handler").poll_share,
+        None
+    );
+    // Neither is in the designs' own medians.
+    near(
+        rows[0].isolated.as_ref().expect("starts").median.value,
+        1_030_000.0,
+    );
+    let report = content(&records, "report.md");
+    for words in [
+        "### A handler: its first byte, and a request",
+        "| 824 us [",
+        "| 6.7 %",
+    ] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    let short = terminal(&records);
+    assert!(
+        short.contains("first byte, isolated") && short.contains("7:21"),
+        "{short}"
+    );
+    let mut programs = Made::default();
+    programs.designs("process", 7, 1000);
+    let short = terminal(&programs.records(RunInfo::default()));
+    assert!(!short.contains("first byte"), "{short}");
+}

@@ -51,12 +51,12 @@ enum Content {
 }
 
 impl FunctionImage {
-    /// That of the function `id`, if it is not in the image of the demo functions.
+    /// That of the function `id`, if it is not in the image of the demo functions; a handler is told `port`.
     ///
     /// # Errors
     /// Its command cannot be read, or names an interpreter that is not below the home directory's; or it was brought without
     /// anything that a container could run.
-    pub fn from_function(id: &FunctionId) -> Result<Option<Self>, DriverError> {
+    pub fn from_function(id: &FunctionId, port: Option<u16>) -> Result<Option<Self>, DriverError> {
         let dir = dir_of(id);
         let stored = StoredFunction::read(&dir)?;
         let Some((content, command)) = content(id, &dir, stored.as_ref())? else {
@@ -74,7 +74,7 @@ impl FunctionImage {
             content,
         };
         if let Some(stored) = stored {
-            let GivenTexts { args, env } = stored.given_inside();
+            let GivenTexts { args, env } = stored.given_inside(port);
             image.command.extend(args);
             let variables = env.iter().map(|(name, value)| format!("{name}={value}"));
             image.environment = variables.collect();
@@ -177,6 +177,15 @@ fn content(
     let words = command.at("", &inside);
     if command.begins_with("{function}/") {
         return Ok(Some((Content::Dynamic, words)));
+    }
+    if stored.is_some() && !program.starts_with(&home) {
+        return Err(DriverError::Unavailable {
+            why: format!(
+                "{id} runs by {}, a program of this host that does not come along",
+                program.display()
+            ),
+            mend: "bring an image of it (--image)".to_owned(),
+        });
     }
     if !program.starts_with(&home) || !program.is_file() {
         return Err(DriverError::Failed(format!(

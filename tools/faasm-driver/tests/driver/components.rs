@@ -1,6 +1,6 @@
 //! Functions that are components, on every rung that takes them.
 
-use driver_testkit::{component, left};
+use driver_testkit::{component, handler, left};
 use measure_core::contract::protocol::Message;
 
 use crate::common::{Bench, assert_mentions, module, ready_rungs};
@@ -187,4 +187,50 @@ fn what_cannot_run_is_refused_before_it_is_installed() {
     broken[2000..end].fill(0xff);
     bench.upload("bad", &broken).expect(1);
     assert!(!bench.function_dir("bad").exists());
+}
+
+#[test]
+fn a_handler_is_asked_and_then_asked_again() {
+    let bench = Bench::new();
+    bench.upload("handler", &handler("", "")).expect(0);
+    bench.upload("noop", &noop()).expect(0);
+    for rung in rungs("handlers") {
+        let line = format!("time 5 --rung {rung} --function demo/handler --warmup 2");
+        for sample in &bench.ok(&line).samples() {
+            let mut names = sample.phases.iter().map(|(name, _)| name);
+            assert!(names.any(|name| name == "first-byte"), "{rung}: {sample:?}");
+        }
+        let asked = bench.ok(&format!("{line} --requests"));
+        let samples = asked.samples();
+        assert_eq!(samples.iter().filter(|s| !s.warmup).count(), 5, "{rung}");
+        for sample in &samples {
+            let names: Vec<&str> = sample.phases.iter().map(|(name, _)| &**name).collect();
+            assert_eq!(names, ["first-byte", "run"], "{rung}");
+        }
+        let refused = bench.run(&format!(
+            "time 5 --rung {rung} --function demo/noop --requests"
+        ));
+        assert_mentions(&refused.expect(2).stderr, &["is no handler"]);
+    }
+}
+
+#[test]
+fn a_handler_that_dies_at_request_three_fails_there_and_another_goes_on() {
+    let bench = Bench::new();
+    let dies = handler(
+        "(global $n (mut i32) (i32.const 0))",
+        "(global.set $n (i32.add (global.get $n) (i32.const 1)))
+        (if (i32.eq (global.get $n) (i32.const 3)) (then unreachable))",
+    );
+    bench.upload("dies", &dies).expect(0);
+    let ran = bench.run("time 10 --rung wasm --function demo/dies --requests");
+    let ran = ran.expect(4);
+    let samples = ran.samples();
+    assert_eq!(samples.len(), 10);
+    let failed: Vec<_> = samples.iter().filter_map(|s| s.error.as_deref()).collect();
+    assert_eq!(failed.len(), 5, "every second");
+    assert!(
+        failed.iter().all(|error| error.contains("trap")),
+        "{failed:?}"
+    );
 }

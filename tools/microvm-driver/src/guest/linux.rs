@@ -146,6 +146,7 @@ fn require_nothing_given(function: &FunctionId, dir: &Path) -> Result<(), Driver
     let Some(stored) = StoredFunction::read(dir)? else {
         return Ok(());
     };
+    stored.require_program("a guest has no network")?;
     let file = &stored.file;
     if file.native.as_deref() != Some(Path::new("native")) {
         return Err(lacks_side(function, "static executable"));

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use measure_core::base::clock::PhaseClock;
 use measure_core::base::interrupt;
 use measure_core::base::process_tree::processes_below;
 use measure_core::driver_kit::DriverError;
@@ -20,6 +21,8 @@ use super::entry::ParkedWhen;
 use super::error_text::ErrorText;
 use super::start::{Running, Starter};
 use super::tree;
+use crate::handler::asked;
+use crate::thread::unprepared;
 
 /// How many are on their way into their function at once.
 const AT_ONCE: usize = 4;
@@ -53,6 +56,9 @@ impl Parked {
 
     /// Parks `count` starts; returns when all are inside their function.
     pub(super) fn park(&mut self, count: usize) -> Result<(), DriverError> {
+        if self.starter.served.is_some() {
+            return self.park_handlers(count);
+        }
         let mut on_their_way: VecDeque<usize> = VecDeque::new();
         for worker in 0..count {
             if on_their_way.len() == AT_ONCE
@@ -67,6 +73,27 @@ impl Parked {
         on_their_way
             .into_iter()
             .try_for_each(|worker| self.wait_inside(worker))
+    }
+
+    /// Parks `count` handlers, each having answered once.
+    fn park_handlers(&mut self, count: usize) -> Result<(), DriverError> {
+        let starter = Arc::clone(&self.starter);
+        let (question, places) = starter.served.as_ref().ok_or_else(unprepared)?;
+        for (worker, place) in (0..count).zip(places) {
+            let mut one = One::start(&starter, worker)?;
+            let at = (question, place);
+            let mut untimed = PhaseClock::start();
+            let answered = asked(
+                at,
+                &one.running.child,
+                &mut one.errors,
+                &mut untimed,
+                |_| Ok(()),
+            );
+            self.all.push(one);
+            answered?;
+        }
+        Ok(())
     }
 
     fn wait_inside(&mut self, worker: usize) -> Result<(), DriverError> {
@@ -89,6 +116,13 @@ impl Parked {
 
     /// Closes every standard input and checks how each start ends.
     pub(super) fn release(&mut self) -> Result<(), DriverError> {
+        if self.starter.served.is_some() {
+            // Killed: a handler has no end of its own.
+            for mut one in self.all.drain(..) {
+                self.starter.remove(&mut one.running);
+            }
+            return Ok(());
+        }
         for one in &mut self.all {
             one.stdin = None;
         }

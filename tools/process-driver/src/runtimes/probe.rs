@@ -32,6 +32,10 @@ pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
             return unavailable(format!("`{executable}` is not installed"), &entry.install);
         }
     }
+    if entry.uses().contains(&Placeholder::Port) {
+        // It serves handlers, and none of these is there by itself.
+        return Probe::Ready;
+    }
     let Ok(function) = FunctionId::new(TRIAL.0, TRIAL.1) else {
         return unavailable("no function to try", "make functions");
     };

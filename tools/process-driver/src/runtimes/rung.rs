@@ -1,5 +1,7 @@
 //! The rung of one entry.
 
+mod values;
+
 use std::env;
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
@@ -8,23 +10,22 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use measure_core::base::clock::Phases;
-use measure_core::base::ids::{self, FunctionId};
+use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::answer::Answer;
 use measure_core::contract::{Description, Probe, Scope};
-use measure_core::driver_kit::stored_function::{GivenTexts, StoredFunction, answer_of_run};
+use measure_core::driver_kit::handler::{Talk, answer_of_handler};
+use measure_core::driver_kit::stored_function::answer_of_run;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 use procfs::process::all_processes;
 
 use super::aside;
-use super::bundle::{BundleProcess, bundles, make_bundle, path_in_root};
 use super::entry::Entry;
 use super::error_text::ErrorText;
 use super::groups::Groups;
 use super::hidden::HiddenMounts;
-use super::native_side::NativeSide;
 use super::parked::Parked;
-use super::start::{Starter, Values};
+use super::start::Starter;
 use super::template::Placeholder;
 use super::workdir::Workdir;
 use super::{probe, tree};
@@ -87,101 +88,6 @@ impl RuntimeRung {
         }
     }
 
-    fn values(&self, plan: &Plan, made: &Made) -> Result<Values, DriverError> {
-        let (dir, groups) = (made.workdir.state(), &made.groups);
-        let uses = self.entry.uses();
-        let any = |wanted: &[Placeholder]| wanted.iter().any(|p| uses.contains(p));
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let cannot = |e| DriverError::failed("cannot make what the runtime is to run", e);
-        let mut values = Values {
-            state: text(dir),
-            run: text(made.workdir.run()),
-            program: path_in_root(&plan.function),
-            cgroup: groups.path().unwrap_or_default().to_owned(),
-            ..Values::default()
-        };
-        if any(&[Placeholder::Script]) {
-            let (name, script) = self.script(&plan.function)?;
-            let path = dir.join(name);
-            fs::write(&path, script).map_err(cannot)?;
-            values.script = text(&path);
-        }
-        if any(&[Placeholder::Wasm]) {
-            values.wasm = text(&self.store.wasm(&plan.function)?);
-        }
-        let stored = self.store.stored(&plan.function)?;
-        let own_root = any(&[Placeholder::Root, Placeholder::Bundle]);
-        let given = match &stored {
-            None => GivenTexts::default(),
-            Some(stored) if own_root || any(&[Placeholder::Wasm]) => stored.given_inside(),
-            Some(stored) => stored.given_on_host()?,
-        };
-        if any(&[Placeholder::Function]) || own_root {
-            let native = NativeSide::find(&self.store, &plan.function)?;
-            values.function = text(native.executable.path());
-            values.words.clone_from(&native.words_on_host);
-            if own_root {
-                let root = dir.join("root");
-                native.put_into(&root, stored.as_ref()).map_err(cannot)?;
-                values.root = text(&root);
-                values.program.clone_from(&native.path_inside);
-                values.words.clone_from(&native.words_inside);
-            }
-        }
-        values.words.extend(given.args);
-        values.environment = given.env;
-        if any(&[Placeholder::Bundle]) {
-            Self::make_bundles(plan, made, stored.as_ref(), &mut values)?;
-        }
-        Ok(values)
-    }
-
-    fn script(&self, function: &FunctionId) -> Result<(String, &str), DriverError> {
-        self.entry.script(function).ok_or_else(|| {
-            let known = self.entry.scripted();
-            DriverError::Usage(format!(
-                "runtime `{}` runs its language's own functions: {}",
-                self.entry.id,
-                ids::unknown("function", &function.to_string(), &known)
-            ))
-        })
-    }
-
-    /// Makes a bundle for each worker, which has in its configuration what the function is given.
-    fn make_bundles(
-        plan: &Plan,
-        made: &Made,
-        stored: Option<&StoredFunction>,
-        values: &mut Values,
-    ) -> Result<(), DriverError> {
-        let output = match stored {
-            Some(stored) => stored.output_dir()?,
-            None => None,
-        };
-        let output_at = stored.and_then(|stored| stored.file.output_at.as_deref());
-        let words = values.words.iter().map(String::as_str);
-        let process = BundleProcess {
-            words: std::iter::once(values.program.as_str())
-                .chain(words)
-                .collect(),
-            environment: &values.environment,
-            output: output.as_deref().zip(output_at),
-        };
-        let bundles = bundles(made.workdir.state(), plan.workers);
-        for (i, bundle) in bundles.iter().enumerate() {
-            let cgroup = made.groups.path();
-            let cgroup = cgroup.map(|path| format!("{path}/worker-{i}"));
-            let root = Path::new(&values.root);
-            make_bundle(bundle, root, &process, cgroup.as_deref())
-                .map_err(|e| DriverError::failed("cannot make a bundle", e))?;
-        }
-        values.words.clear();
-        values.environment.clear();
-        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
-        values.bundles = bundles.iter().map(text).collect();
-        Ok(())
-    }
-
     fn environment(&self, dir: &Path) -> Vec<(String, String)> {
         let own = [
             ("PATH", aside::search_path().to_string_lossy().into_owned()),
@@ -212,7 +118,9 @@ impl RuntimeRung {
         let values = self.values(plan, made)?;
         let mut environment = self.environment(dir);
         environment.extend(values.environment.iter().cloned());
-        let stdin = match self.store.stored(&plan.function)? {
+        let stored = self.store.stored(&plan.function)?;
+        let served = self.served(&plan.function, stored.as_ref(), &values)?;
+        let stdin = match &stored {
             Some(stored) => stored.stdin()?,
             None => None,
         };
@@ -238,6 +146,7 @@ impl RuntimeRung {
             values,
             environment,
             stdin,
+            served,
             null: null.map_err(|e| DriverError::failed("/dev/null", e))?,
             names: AtomicU64::new(0),
         })
@@ -355,7 +264,24 @@ impl Rung for RuntimeRung {
         let ready = self.ready.as_ref().ok_or_else(unprepared)?;
         let seat = ready.seats.get(worker).ok_or_else(unprepared)?;
         let mut errors = seat.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.starter.cold_start(worker, &mut errors)
+        if ready.starter.served.is_none() {
+            return ready.starter.cold_start(worker, &mut errors);
+        }
+        let ((), clock) = ready.starter.serve(worker, &mut errors, |_| Ok(()))?;
+        Ok(clock.finish())
+    }
+
+    fn answer_requests(
+        &self,
+        worker: usize,
+        count: u64,
+        each: &mut dyn FnMut(Phases) -> bool,
+    ) -> Result<(), DriverError> {
+        let ready = self.ready.as_ref().ok_or_else(unprepared)?;
+        let seat = ready.seats.get(worker).ok_or_else(unprepared)?;
+        let mut errors = seat.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = |talk: &mut Talk<'_>| talk.timed(count, each);
+        ready.starter.serve(worker, &mut errors, asked).map(drop)
     }
 
     fn tidy(&self) {
@@ -376,6 +302,13 @@ impl Rung for RuntimeRung {
             purpose: Purpose::Time,
         })?;
         let ready = self.ready.as_ref().ok_or_else(unprepared)?;
+        if ready.starter.served.is_some() {
+            let mut errors = ErrorText::new()?;
+            let asked = |talk: &mut Talk<'_>| Ok(talk.answer()?);
+            let answer = ready.starter.serve(0, &mut errors, asked);
+            self.ready = None;
+            return answer_of_handler(answer.map(|(answer, _)| answer));
+        }
         let limit = answer::limit(stored.as_ref());
         let (ended, stdout) = answer::heard(|stdout| ready.starter.run_once(stdout, limit))?;
         let answer = answer_of_run(ended, stdout, stored.as_ref());

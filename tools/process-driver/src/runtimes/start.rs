@@ -12,6 +12,8 @@ use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::interrupt;
 use measure_core::base::label;
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::handler::{HttpOrDriverError, Question, Talk};
+use measure_core::driver_kit::http_client::Place;
 use measure_core::driver_kit::spawn::{Child, Program};
 use measure_core::driver_kit::stored_function::StdinFile;
 use nix::sys::wait::WaitStatus;
@@ -24,7 +26,9 @@ use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
 use crate::answer::no_answer;
+use crate::handler::asked;
 use crate::process::{ended_badly, in_words, opened, phase};
+use crate::thread::unprepared;
 
 /// How long a start under way may go on after SIGINT or SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
@@ -44,6 +48,8 @@ pub(super) struct Values {
     pub(super) state: String,
     pub(super) run: String,
     pub(super) cgroup: String,
+    /// One per worker.
+    pub(super) ports: Vec<String>,
     /// What follows the command: what a brought function is given.
     pub(super) words: Vec<String>,
     pub(super) environment: Vec<(String, String)>,
@@ -62,6 +68,7 @@ impl Values {
             Placeholder::State => &self.state,
             Placeholder::Run => &self.run,
             Placeholder::Cgroup => &self.cgroup,
+            Placeholder::Port => self.ports.get(worker).map_or("", String::as_str),
         };
         words.iter().map(|word| word.fill(value)).collect()
     }
@@ -75,6 +82,8 @@ pub(super) struct Starter {
     pub(super) values: Values,
     pub(super) environment: Vec<(String, String)>,
     pub(super) stdin: Option<StdinFile>,
+    /// Of a runtime that serves handlers: what they are asked, and where, for each worker.
+    pub(super) served: Option<(Question, Vec<Place>)>,
     pub(super) null: File,
     pub(super) names: AtomicU64,
 }
@@ -154,6 +163,40 @@ impl Starter {
             }
         };
         outcome.map(|()| clock.finish())
+    }
+
+    /// Starts a handler and does with it what `then` does; nothing of it is left.
+    pub(super) fn serve<T>(
+        &self,
+        worker: usize,
+        errors: &mut ErrorText,
+        then: impl FnOnce(&mut Talk<'_>) -> Result<T, HttpOrDriverError>,
+    ) -> Result<(T, PhaseClock), DriverError> {
+        let (question, places) = self.served.as_ref().ok_or_else(unprepared)?;
+        let place = places.get(worker).ok_or_else(unprepared)?;
+        let (program, name) = self.program(worker)?;
+        errors.rewind();
+        let null = self.null.as_fd();
+        let mut clock = PhaseClock::start();
+        let child = program
+            .spawn([null, null, errors.file()])
+            .map_err(|e| self.not_spawned(e))?;
+        clock.lap(phase::SPAWN);
+        let mut running = Running {
+            child,
+            worker,
+            name,
+        };
+        let outcome = asked((question, place), &running.child, errors, &mut clock, then);
+        if outcome.is_err() {
+            self.remove(&mut running);
+        }
+        let done = outcome?;
+        running.child.kill();
+        let reaped = running.child.reap();
+        clock.lap(phase::REAP);
+        reaped.map_err(|e| DriverError::failed("cannot wait for a process", e))?;
+        Ok((done, clock))
     }
 
     /// One start, untimed, that writes to `stdout` and may take `limit`.

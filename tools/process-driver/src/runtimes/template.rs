@@ -29,11 +29,13 @@ pub enum Placeholder {
     Run,
     /// Path, within each cgroup hierarchy, of the group whose CPU time and memory count.
     Cgroup,
+    /// The port that a handler is to listen on: who has it serves handlers.
+    Port,
 }
 
 impl Placeholder {
     /// Every placeholder.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Function,
         Self::Wasm,
         Self::Script,
@@ -44,6 +46,7 @@ impl Placeholder {
         Self::State,
         Self::Run,
         Self::Cgroup,
+        Self::Port,
     ];
 
     /// What stands in the braces.
@@ -60,6 +63,7 @@ impl Placeholder {
             Self::State => "state",
             Self::Run => "run",
             Self::Cgroup => "cgroup",
+            Self::Port => "port",
         }
     }
 }

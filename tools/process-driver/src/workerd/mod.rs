@@ -252,6 +252,9 @@ impl Rung for WorkerdRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
+        if let Some(stored) = self.store.stored(&plan.function)? {
+            stored.require_program("its worker runs preview-1 modules")?;
+        }
         let wasm = self.store.wasm(&plan.function)?;
         let workdir = Workdir::make(self.id())?;
         let recipe = Self::recipe(workdir.state(), &wasm)?;

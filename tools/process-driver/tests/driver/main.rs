@@ -2,6 +2,7 @@
 
 mod closed_pipe;
 mod common;
+mod handlers;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,19 +1,21 @@
 //! `add`: a function is put together, checked, compiled, and takes its place.
 
+use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
 use measure_core::base::progress::Line;
-use measure_core::contract::function::{FILE, FunctionFile};
+use measure_core::contract::function::{FILE, FunctionFile, Handler, Kind};
 
 use super::describe::Brought;
 use super::error::FunctionError;
 use super::options::AddOptions;
-use super::paths::{READABLE, copy_dir, copy_file, write_text};
+use super::paths::{READABLE, copy_dir, copy_file, open_file, read_text, write_text};
 use super::stage::{Stage, exists, place_of};
-use super::{elf, python, source, stored};
+use super::{elf, python, script, source, stored};
 use crate::drivers;
 
 /// How long compiling a module, or taking its snapshot, may take: CPython takes a minute.
@@ -21,10 +23,15 @@ const COMPILE_LIMIT: Duration = Duration::from_secs(600);
 /// How long an engine may take to hand over an image.
 const IMAGE_LIMIT: Duration = Duration::from_secs(600);
 
+/// What a component exports that answers requests, and one that runs to its end.
+const HANDLER: &str = "wasi:http/incoming-handler@0.2.";
+const PROGRAM: &str = "wasi:cli/run@0.2.";
+
 const FUNCTION_WASM: &str = "function.wasm";
 const IMAGE: &str = "image.tar";
 const FILES: &str = "files";
 const STDIN: &str = "stdin";
+const REQUEST: &str = "request";
 
 /// Brings a function, and has rungs run it once.
 ///
@@ -60,6 +67,20 @@ fn stop_if_told() -> Result<(), FunctionError> {
     interrupt::received().map_or(Ok(()), |exit| Err(FunctionError::Interrupted(exit)))
 }
 
+/// Whether a Wasm side is given as text.
+fn is_text(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "wat")
+}
+
+/// Writes what the text `from` says to `to`, in binary form.
+fn assemble(from: &Path, to: &Path) -> Result<(), FunctionError> {
+    let text = read_text(from)?;
+    let binary = wat::parse_str(&text).map_err(|e| {
+        FunctionError::Refused(format!("{} is no text of Wasm: {e}", from.display()))
+    })?;
+    fs::write(to, binary).map_err(FunctionError::io(to))
+}
+
 /// A function in the making.
 struct Making<'a> {
     brought: &'a Brought,
@@ -72,6 +93,8 @@ impl Making<'_> {
     fn all(&mut self) -> Result<(), FunctionError> {
         let file = &self.brought.file;
         let dir = self.stage.dir();
+        let (native, wasm) = self.sides()?;
+        let kind = self.kind(wasm.as_deref())?;
         let mut stored = FunctionFile {
             name: Some(self.brought.id.to_string()),
             native: None,
@@ -79,15 +102,26 @@ impl Making<'_> {
             python: None,
             image: None,
             source: None,
+            interpreter: None,
+            kind,
             ..file.clone()
         };
-        let (native, wasm) = self.sides()?;
-        if let Some(from) = &native {
-            elf::install(from, &dir)?;
-            stored.native = Some(elf::installed(&dir).into());
+        match (&native, &file.interpreter) {
+            (Some(from), Some(interpreter)) => {
+                stored.native = Some(script::install(from, interpreter, &dir)?.into());
+            }
+            (Some(from), None) => {
+                elf::install(from, &dir)?;
+                stored.native = Some(elf::installed(&dir).into());
+            }
+            (None, _) => {}
         }
         if let Some(from) = &file.python {
-            python::install(&self.brought.at(from), &dir)?;
+            let starts = match kind {
+                Kind::Program => python::Starts::Main,
+                Kind::Handler => python::Starts::Script,
+            };
+            python::install(&self.brought.at(from), &dir, starts)?;
             stored.python = Some(python::SCRIPT.into());
         }
         if let Some(image) = &file.image {
@@ -102,7 +136,18 @@ impl Making<'_> {
             copy_file(&self.brought.at(stdin), &dir.join(STDIN), READABLE)?;
             stored.stdin = Some(STDIN.into());
         }
-        if wasm.is_some() && file.python.is_none() {
+        if let Some(Handler {
+            request: Some(body),
+            ..
+        }) = &file.handler
+        {
+            copy_file(&self.brought.at(body), &dir.join(REQUEST), READABLE)?;
+            stored.handler = file.handler.clone().map(|handler| Handler {
+                request: Some(REQUEST.into()),
+                ..handler
+            });
+        }
+        if wasm.is_some() && (file.python.is_none() || kind == Kind::Handler) {
             stored.wasm = Some(FUNCTION_WASM.into());
         }
         write_text(&dir.join(FILE), &stored.to_toml())?;
@@ -119,15 +164,44 @@ impl Making<'_> {
         let (mut native, mut wasm) = (file.native.as_ref().map(at), file.wasm.as_ref().map(at));
         if let Some(from) = &file.source {
             self.line.show(format!("compiling {}", from.display()));
-            let compiled = source::compile(&self.brought.at(from), &self.stage.scratch()?)?;
+            let sides = match wasm {
+                Some(_) => source::Sides::Native,
+                None => source::Sides::Both,
+            };
+            let from = self.brought.at(from);
+            let compiled = source::compile(&from, &self.stage.scratch()?, sides)?;
             native = Some(compiled.native);
-            wasm = compiled.wasm;
+            wasm = wasm.or(compiled.wasm);
             self.notes.extend(compiled.note);
         }
-        if file.python.is_some() {
+        if let Some(text) = wasm.as_ref().filter(|path| is_text(path)) {
+            let assembled = self.stage.scratch()?.join(FUNCTION_WASM);
+            assemble(text, &assembled)?;
+            wasm = Some(assembled);
+        }
+        if file.python.is_some() && file.kind == Kind::Program {
             wasm = Some(measure_core::base::home::root().join(python::MODULE));
         }
         Ok((native, wasm))
+    }
+
+    /// What it is: a component that answers requests makes it a handler.
+    fn kind(&self, wasm: Option<&Path>) -> Result<Kind, FunctionError> {
+        let file = &self.brought.file;
+        let Some(path) = wasm.filter(|_| file.kind == Kind::Program) else {
+            return Ok(file.kind);
+        };
+        let mut bytes = Vec::new();
+        open_file(path)?
+            .read_to_end(&mut bytes)
+            .map_err(FunctionError::io(path))?;
+        // What is wrong with it is told by who compiles it.
+        let exports = wasm_interface::exports_of_component(&bytes).unwrap_or_default();
+        let exported = |name: &str| exports.iter().any(|export| export.starts_with(name));
+        Ok(match exported(HANDLER) && !exported(PROGRAM) {
+            true => Kind::Handler,
+            false => Kind::Program,
+        })
     }
 
     /// Compiles the module ahead of time in confinement, and takes its snapshot if it has an initialiser.

@@ -12,7 +12,7 @@ use measure_core::contract::answer::Answer;
 use measure_core::contract::function::FunctionFile;
 use measure_core::contract::protocol::{Message, parse_line};
 
-use super::compare::Reference;
+use super::compare::{Reference, differs_from_itself};
 use super::error::FunctionError;
 use super::normalise::Normaliser;
 use crate::drivers::{self, DriverError, Offer};
@@ -39,6 +39,7 @@ impl Outcome {
     /// Why nothing of it is to be measured, if so.
     pub(crate) fn not_timed(&self) -> Option<String> {
         match self {
+            Self::Same(answer) if !answer.responses.is_empty() => None,
             Self::Same(answer) if answer.exit_code == Some(0) => None,
             Self::Same(answer) => Some(format!(
                 "it ends with exit code {}, and a start that does not end with 0 is a failed one",
@@ -54,6 +55,10 @@ impl Outcome {
         matches!(self, Self::Other(..) | Self::Failed(_))
     }
 }
+
+/// What to do about answers that are not alike.
+const VARIES: &str =
+    "it answers differently each time; say what varies (--varies, or varies in its function.toml)";
 
 /// A rung and what came of it.
 #[derive(Debug, Clone)]
@@ -170,6 +175,14 @@ fn compare_rows(rows: &mut [Row], file: &FunctionFile, varies: &Normaliser) {
     });
     let Some((rung, first)) = first else { return };
     let all = Reference::Rung(&rung, &first);
+    for row in rows.iter_mut() {
+        if let Outcome::Same(answer) = &row.outcome
+            && let Some(words) = differs_from_itself(answer, varies)
+        {
+            let words = format!("{words}: {VARIES}");
+            row.outcome = Outcome::Other(answer.clone(), words);
+        }
+    }
     let references = match &file.expect {
         Some(expect) => vec![Reference::Expected(expect), all],
         None => vec![all],
@@ -202,9 +215,7 @@ fn say_if_it_varies(
     if let Outcome::Same(again) = ask(offer) {
         let itself = Reference::Rung("the same rung a moment before", &answer);
         if let Some(words) = itself.difference(&again, varies) {
-            let words = format!(
-                "{words}: it answers differently each time; say what varies (--varies, or varies in its function.toml)"
-            );
+            let words = format!("{words}: {VARIES}");
             row.outcome = Outcome::Other(answer, words);
         }
     }

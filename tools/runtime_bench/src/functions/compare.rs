@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use measure_core::base::words::one_line;
 use measure_core::contract::answer::{Answer, Content};
+use measure_core::contract::exchange::Response;
 use measure_core::contract::function::Expect;
 
 use super::normalise::Normaliser;
@@ -50,11 +51,13 @@ fn differs_from_expected(expect: &Expect, answer: &Answer, varies: &Normaliser) 
         // What is not expected may be there.
         missing_or_different(&all, &answer.files, varies)
     };
-    code.or_else(stdout).or_else(files)
+    let response = || response_expected(expect, answer.responses.first()?, varies);
+    code.or_else(stdout).or_else(files).or_else(response)
 }
 
 fn differs(reference: &Answer, answer: &Answer, varies: &Normaliser) -> Option<String> {
     exit_codes(reference.exit_code, answer)
+        .or_else(|| responses(reference, answer, varies))
         .or_else(|| contents("wrote", &reference.stdout, &answer.stdout, varies))
         .or_else(|| missing_or_different(&reference.files, &answer.files, varies))
         .or_else(|| {
@@ -64,6 +67,57 @@ fn differs(reference: &Answer, answer: &Answer, varies: &Normaliser) -> Option<S
                 .find(|path| !reference.files.contains_key(*path));
             more.map(|path| format!("wrote the file {path}, and not"))
         })
+}
+
+/// What of a handler's answer its file expects otherwise.
+fn response_expected(expect: &Expect, answered: &Response, varies: &Normaliser) -> Option<String> {
+    let status = expect.status.and_then(|status| statuses(status, answered));
+    let body = || {
+        let text = expect.body.as_ref()?;
+        let expected = Content::of_bytes(text.as_bytes());
+        contents("answered", &expected, &answered.body, varies)
+    };
+    status.or_else(body)
+}
+
+/// The first difference between two handlers' first answers.
+fn responses(reference: &Answer, answer: &Answer, varies: &Normaliser) -> Option<String> {
+    match (reference.responses.first(), answer.responses.first()) {
+        (Some(expected), Some(answered)) => response(expected, answered, varies),
+        (Some(_), None) => Some("answered no request, and one was answered".to_owned()),
+        (None, Some(_)) => Some("answered a request, and none was answered".to_owned()),
+        (None, None) => None,
+    }
+}
+
+/// The first difference between a handler's answers to the same request.
+pub(super) fn differs_from_itself(answer: &Answer, varies: &Normaliser) -> Option<String> {
+    let (first, more) = answer.responses.split_first()?;
+    let mut more = (2..).zip(more);
+    more.find_map(|(number, again)| {
+        let words = response(first, again, varies)?;
+        Some(format!("{words}, to request {number} and to the first one"))
+    })
+}
+
+fn response(expected: &Response, answered: &Response, varies: &Normaliser) -> Option<String> {
+    let kind = |response: &Response| {
+        let text = response.content_type.as_deref().unwrap_or("none");
+        text.to_ascii_lowercase().replace(' ', "")
+    };
+    let kinds = || {
+        let (expected, answered) = (kind(expected), kind(answered));
+        let words = format!("answered with the Content-Type {answered} instead of {expected}");
+        (expected != answered).then_some(words)
+    };
+    statuses(expected.status, answered)
+        .or_else(kinds)
+        .or_else(|| contents("answered", &expected.body, &answered.body, varies))
+}
+
+fn statuses(expected: u16, answered: &Response) -> Option<String> {
+    let status = answered.status;
+    (status != expected).then(|| format!("answered with status {status} instead of {expected}"))
 }
 
 fn exit_codes(expected: Option<i32>, answer: &Answer) -> Option<String> {
@@ -159,7 +213,7 @@ mod tests {
             exit_code: Some(code),
             stdout: Content::of_bytes(stdout),
             files: files.collect(),
-            failure: None,
+            ..Answer::default()
         }
     }
 
@@ -210,8 +264,7 @@ mod tests {
     fn what_is_expected_is_all_that_counts() {
         let expect = Expect {
             stdout: Some("at <any>\n".to_owned()),
-            exit_code: None,
-            files: BTreeMap::new(),
+            ..Expect::default()
         };
         let varies = Normaliser::new(&["<any>|[0-9]+".to_owned()]).expect("right");
         let reference = Reference::Expected(&expect);
@@ -220,6 +273,60 @@ mod tests {
         let bad = answer(0, b"at noon\n", &[]);
         let words = reference.difference(&bad, &varies).expect("another");
         assert!(words.contains("function.toml expects"), "{words}");
+    }
+
+    fn response(status: u16, kind: &str, body: &str) -> Response {
+        Response {
+            status,
+            content_type: Some(kind.to_owned()),
+            body: Content::of_bytes(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn answers_of_handlers_differ_in_status_kind_or_body() {
+        let answer = |responses: &[Response]| Answer {
+            responses: responses.to_vec(),
+            ..Answer::default()
+        };
+        let one = response(200, "text/plain; charset=utf-8", "a\nb\n");
+        let reference = answer(&[one.clone(), one.clone()]);
+        for (other, words) in [
+            (
+                response(404, "text/plain", ""),
+                "status 404 instead of 200 as on",
+            ),
+            (
+                response(200, "text/html", "a\nb\n"),
+                "Content-Type text/html instead of text/plain;charset=utf-8",
+            ),
+            (
+                response(200, "text/plain;charset=UTF-8", "a\nB\n"),
+                "answered in line 2: `B` instead of `b` as on process",
+            ),
+        ] {
+            let found = first_difference(&reference, &answer(&[other]));
+            assert!(found.contains(words), "{found}");
+        }
+        let varies = Normaliser::default();
+        assert_eq!(differs_from_itself(&reference, &varies), None);
+        let other = answer(&[
+            one.clone(),
+            one.clone(),
+            response(200, "text/plain; charset=utf-8", "a\nc\n"),
+        ]);
+        let words = differs_from_itself(&other, &varies).expect("another");
+        assert!(words.contains("to request 3"), "{words}");
+        let expect = Expect {
+            status: Some(200),
+            body: Some("a\nb\n".to_owned()),
+            ..Expect::default()
+        };
+        let reference = Reference::Expected(&expect);
+        assert_eq!(reference.difference(&answer(&[one]), &varies), None);
+        let bad = reference.difference(&answer(&[response(500, "", "")]), &varies);
+        assert!(bad.is_some_and(|words| words.contains("status 500 instead of 200")));
+        assert!(first_difference(&answer(&[]), &other).contains("none was answered"));
     }
 
     proptest! {

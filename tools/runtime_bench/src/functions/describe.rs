@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use measure_core::base::ids::FunctionId;
-use measure_core::contract::function::{FILE, FunctionFile};
+use measure_core::contract::function::{FILE, FunctionFile, Handler, Kind};
 
 use super::error::FunctionError;
 use super::normalise::Normaliser;
@@ -41,7 +41,9 @@ impl Brought {
         let given = sides(options).iter().any(|(_, given)| *given)
             || !options.args.is_empty()
             || !options.arg.is_empty()
-            || !options.env.is_empty();
+            || !options.env.is_empty()
+            || options.handler
+            || options.request.is_some();
         if given {
             return Err(FunctionError::Refused(format!(
                 "{} says what it is: change it there, or give a name in place of the directory",
@@ -71,7 +73,17 @@ impl Brought {
                     false => FunctionError::Id(error),
                 })?;
         let default = FunctionFile::default();
+        let is_handler = options.handler || options.request.is_some();
         let file = FunctionFile {
+            kind: if is_handler {
+                Kind::Handler
+            } else {
+                Kind::Program
+            },
+            handler: options.request.as_ref().map(|body| Handler {
+                request: Some(body.clone()),
+                ..Handler::default()
+            }),
             name: Some(id.to_string()),
             native: options.native.clone(),
             wasm: options.wasm.clone(),
@@ -113,12 +125,17 @@ impl Brought {
             );
         }
         let compiled = [file.source.is_some(), file.python.is_some()];
+        // A handler's component is made by a tool of its own, whatever its source.
+        let given_wasm = file.wasm.is_some() && file.kind == Kind::Program;
         let one = |side: bool| compiled.iter().filter(|given| **given).count() + usize::from(side);
         if one(file.native.is_some()) > 1 {
             return refused("its native side is given twice: one of native, python and source");
         }
-        if one(file.wasm.is_some()) > 1 {
+        if one(given_wasm) > 1 {
             return refused("its Wasm side is given twice: one of wasm, python and source");
+        }
+        if file.interpreter.is_some() && file.native.is_none() {
+            return refused("an interpreter, and no native script for it");
         }
         Normaliser::new(&file.varies)?;
         Ok(())

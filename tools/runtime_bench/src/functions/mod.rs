@@ -14,6 +14,7 @@ mod normalise;
 mod options;
 mod paths;
 mod python;
+mod script;
 mod source;
 mod stage;
 mod stored;

@@ -58,6 +58,12 @@ pub struct AddOptions {
     /// What it reads from its standard input
     #[structopt(long, name = "STDIN", parse(from_os_str))]
     pub(super) stdin: Option<PathBuf>,
+    /// It answers requests: a component for wasi:http/proxy, and a program that serves HTTP on the port that $PORT says
+    #[structopt(long)]
+    pub(super) handler: bool,
+    /// Body of the request that it is asked, which makes it a handler; method, path and headers are said in a function.toml
+    #[structopt(long, name = "BODY", parse(from_os_str))]
+    pub(super) request: Option<PathBuf>,
     /// What it may connect to, HOST:PORT; may be given several times
     #[structopt(long, name = "HOST:PORT", number_of_values = 1)]
     pub(super) network: Vec<String>,

@@ -18,14 +18,25 @@ pub(super) const SCRIPT: &str = "python/function.py";
 const NO_MAIN: i32 = 3;
 const MEND: &str = "make python python-functions";
 
+/// How a script is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Starts {
+    /// As a script, and by its `main` from a snapshot.
+    Main,
+    /// As a script: a handler, whose Wasm side is a component.
+    Script,
+}
+
 /// Puts the script `from` into the function's directory `dir`, with the command that runs it.
 ///
 /// # Errors
 /// It is no Python, or there is no CPython.
-pub(super) fn install(from: &Path, dir: &Path) -> Result<(), FunctionError> {
+pub(super) fn install(from: &Path, dir: &Path, starts: Starts) -> Result<(), FunctionError> {
     let interpreter = home::root().join(INTERPRETER);
     for needed in [&interpreter, &home::root().join(MODULE)] {
-        if !needed.is_file() {
+        // A handler's component has an interpreter of its own.
+        let skipped = starts == Starts::Script && *needed != interpreter;
+        if !skipped && !needed.is_file() {
             let needed = needed.display();
             return Err(FunctionError::Unavailable(format!("no {needed}: {MEND}")));
         }
@@ -33,13 +44,18 @@ pub(super) fn install(from: &Path, dir: &Path) -> Result<(), FunctionError> {
     make_dir(&dir.join("python"))?;
     let script = dir.join(SCRIPT);
     copy_file(from, &script, READABLE)?;
-    check_syntax(&interpreter, from, &script)?;
+    check_syntax(&interpreter, from, &script, starts)?;
     let words = format!("{{home}}/{INTERPRETER}\n-S\n-E\n{{function}}/{SCRIPT}\n");
     write_text(&dir.join("command"), &words)
 }
 
 /// Reads the `script`, which is called `name` in messages, as the interpreter does, and runs nothing of it.
-fn check_syntax(interpreter: &Path, name: &Path, script: &Path) -> Result<(), FunctionError> {
+fn check_syntax(
+    interpreter: &Path,
+    name: &Path,
+    script: &Path,
+    starts: Starts,
+) -> Result<(), FunctionError> {
     const CHECK: &str = "\
 import ast, sys
 tree = ast.parse(open(sys.argv[2], 'rb').read(), sys.argv[1])
@@ -50,7 +66,8 @@ sys.exit(0 if any(isinstance(node, ast.FunctionDef) and node.name == 'main' for 
         .stdin(Stdio::null())
         .output()
         .map_err(FunctionError::io(interpreter))?;
-    if output.status.success() {
+    let needs_main = starts == Starts::Main;
+    if output.status.success() || (!needs_main && output.status.code() == Some(NO_MAIN)) {
         return Ok(());
     }
     if output.status.code() == Some(NO_MAIN) {

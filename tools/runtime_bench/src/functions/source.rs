@@ -39,10 +39,31 @@ pub(super) struct Compiled {
     pub(super) note: Option<String>,
 }
 
+impl Compiled {
+    fn only(native: PathBuf) -> Self {
+        Self {
+            native,
+            wasm: None,
+            note: None,
+        }
+    }
+}
+
+/// Which sides are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sides {
+    Both,
+    Native,
+}
+
 /// Compiles `source` into `scratch`.
-pub(super) fn compile(source: &Path, scratch: &Path) -> Result<Compiled, FunctionError> {
+pub(super) fn compile(
+    source: &Path,
+    scratch: &Path,
+    sides: Sides,
+) -> Result<Compiled, FunctionError> {
     if source.join("Cargo.toml").is_file() {
-        return compile_package(source, scratch);
+        return compile_package(source, scratch, sides);
     }
     let files = c_files(source)?;
     let (native, wasm) = (scratch.join("native"), scratch.join("function.wasm"));
@@ -78,6 +99,9 @@ pub(super) fn compile(source: &Path, scratch: &Path) -> Result<Compiled, Functio
         command
     };
     run(side(&NATIVE, &native), "natively", "")?;
+    if sides == Sides::Native {
+        return Ok(Compiled::only(native));
+    }
     let mut flags = WASM.to_vec();
     if is_cpp {
         // Its library for Wasm has none.
@@ -129,7 +153,7 @@ fn c_files(source: &Path) -> Result<Vec<PathBuf>, FunctionError> {
     }
 }
 
-fn compile_package(source: &Path, scratch: &Path) -> Result<Compiled, FunctionError> {
+fn compile_package(source: &Path, scratch: &Path, sides: Sides) -> Result<Compiled, FunctionError> {
     if on_path("cargo").is_none() {
         return Err(FunctionError::Unavailable(
             "no cargo: install Rust by rustup, or give --native and --wasm".into(),
@@ -150,6 +174,9 @@ fn compile_package(source: &Path, scratch: &Path) -> Result<Compiled, FunctionEr
     let native = only_program(&target.join("release"), source, |path| {
         path.extension().is_none()
     })?;
+    if sides == Sides::Native {
+        return Ok(Compiled::only(native));
+    }
     if !has_target(WASM_TARGET) {
         let note = format!(
             "no Wasm side: this toolchain has no target {WASM_TARGET}; `rustup target add {WASM_TARGET}`, then add it again"

@@ -1,12 +1,27 @@
 //! What the rungs made of a function, as a table.
 
 use measure_core::base::words::one_line;
+use measure_core::contract::answer::Answer;
 use table::{Align, Table};
 
 use super::answers::{Outcome, Row};
 
 /// So much of what it printed is shown.
 const SHOWN_CHARS: usize = 60;
+
+/// What a function printed, or a handler answered first, in one line.
+fn shown(answer: &Answer) -> String {
+    let (status, content) = match answer.responses.first() {
+        Some(response) => (format!("{} ", response.status), &response.body),
+        None => (String::new(), &answer.stdout),
+    };
+    let text = String::from_utf8_lossy(&content.kept);
+    let line = one_line(&text, SHOWN_CHARS);
+    match text.chars().count() > SHOWN_CHARS {
+        true => format!("{status}{line}... ({} bytes)", content.length_bytes),
+        false => format!("{status}{line}"),
+    }
+}
 
 /// A row for each rung: its name, whether it is ready, what the function printed there.
 pub(super) fn table_of(rows: &[Row]) -> String {
@@ -17,6 +32,9 @@ pub(super) fn table_of(rows: &[Row]) -> String {
     ]);
     for Row { rung, outcome } in rows {
         let (state, answer) = match outcome {
+            Outcome::Same(answer) if !answer.responses.is_empty() => {
+                ("ready".to_owned(), Some(answer))
+            }
             Outcome::Same(answer) => match answer.exit_code {
                 Some(0) => ("ready".to_owned(), Some(answer)),
                 code => (
@@ -28,14 +46,7 @@ pub(super) fn table_of(rows: &[Row]) -> String {
             Outcome::Cannot(why) => (format!("cannot: {why}"), None),
             Outcome::Failed(why) => (format!("failed: {why}"), None),
         };
-        let printed = answer.map_or_else(String::new, |answer| {
-            let text = String::from_utf8_lossy(&answer.stdout.kept);
-            let line = one_line(&text, SHOWN_CHARS);
-            match text.chars().count() > SHOWN_CHARS {
-                true => format!("{line}... ({} bytes)", answer.stdout.length_bytes),
-                false => line,
-            }
-        });
+        let printed = answer.map_or_else(String::new, shown);
         table.row([rung.clone(), one_line(&state, 400), printed]);
     }
     table.text(table::terminal_width())

@@ -9,6 +9,7 @@ fn sizes(iterations: Option<Vec<u64>>) -> Sizes {
         workers: vec![1, 2, 4],
         processes: None,
         sets: 1,
+        requests: false,
         strict: false,
         budget: Duration::from_secs(15),
         within: None,
@@ -68,6 +69,26 @@ fn a_slow_rung_is_metered_in_its_closed_loop_and_a_fast_one_apart() {
         ]
     );
     assert_eq!(passes(20_000_000), [(Pass::BackToBack, true)]);
+}
+
+#[test]
+fn a_handler_is_asked_and_what_that_takes_is_a_start_or_so() {
+    let asked = Sizes {
+        requests: true,
+        ..sizes(None)
+    };
+    for (start_ns, batches) in [(50_000, REQUEST_BATCHES), (400_000_000, 1)] {
+        let with = work(&asked, start_ns, NO_OPENING, 1);
+        let without = work(&sizes(None), start_ns, NO_OPENING, 1);
+        let requests = |work: &Work| -> Vec<(u64, u32)> {
+            let tasks = work.tasks.iter().filter(|t| t.pass == Pass::Request);
+            tasks.map(|t| (t.starts, t.repetitions)).collect()
+        };
+        assert_eq!(requests(&with), [(REQUESTS, batches)]);
+        assert_eq!(requests(&without), []);
+        let more = with.estimate(start_ns) - without.estimate(start_ns);
+        assert_eq!(more, Duration::from_nanos(start_ns) * batches);
+    }
 }
 
 #[test]

@@ -163,7 +163,8 @@ fn measured(
         starts: Some(task.starts),
         workers: Some(task.workers),
         warmup: Some(task.warmup),
-        quiet: task.pass != Pass::BackToBack,
+        quiet: !matches!(task.pass, Pass::BackToBack | Pass::Request),
+        requests: task.pass == Pass::Request,
         ..Go::default()
     };
     let one = About {
@@ -180,6 +181,9 @@ fn measured(
         }
         Ok(recorder.start(one, &sample)?)
     })?;
+    if task.pass == Pass::Request {
+        return Ok(());
+    }
     let about = About {
         n: end.starts,
         ..about

@@ -137,6 +137,7 @@ impl Bench<'_> {
     fn block(&mut self, rung: &mut Live<'_>, task: Task) -> Result<(), BenchError> {
         let doing = match task.pass {
             Pass::DropCaches => "page caches dropped".to_owned(),
+            Pass::Request => format!("{} requests", task.starts),
             _ => format!("{}, {} starts", task.pass.word(), task.starts),
         };
         self.step(rung, &doing, |bench, rung| {

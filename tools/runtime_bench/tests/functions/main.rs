@@ -4,6 +4,7 @@
 mod bad;
 mod examples;
 mod given;
+mod handlers;
 mod home;
 mod sides;
 mod whole;

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::exchange::Request;
+
 pub use parse::FunctionFileError;
 
 /// The file's name.
@@ -17,6 +19,8 @@ pub const FILE: &str = "function.toml";
 pub const FILES_PLACE: &str = "{files}";
 /// The same of the directory that it may write to.
 pub const OUTPUT_PLACE: &str = "{output}";
+/// The same of the port that a native handler is to listen on.
+pub const PORT_PLACE: &str = "{port}";
 
 const FILES_AT: &str = "/files";
 const TIMEOUT_S: u64 = 10;
@@ -34,6 +38,9 @@ pub struct FunctionFile {
     /// Executable of this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub native: Option<PathBuf>,
+    /// The program, found on PATH, that runs `native` where that is a script.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interpreter: Option<String>,
     /// A preview-1 command or a component.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wasm: Option<PathBuf>,
@@ -108,6 +115,12 @@ pub struct Expect {
     /// Its exit code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
+    /// Of a handler: the status of its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Of a handler: all of its answer's body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
     /// Content of files in the directory that it may write to, by their paths there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
@@ -117,21 +130,48 @@ pub struct Expect {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Handler {
-    /// The variable that tells a native handler its port.
+    /// The variable that tells a native handler its port; `{port}` in arguments and values stands for it too.
     pub port_env: String,
-    /// Path of the request.
+    /// Method of the request; without, it is POST if there is a body, else GET.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Path of the request, and query.
     pub path: String,
-    /// Body of the request; without, it is a GET.
+    /// Body of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<PathBuf>,
+    /// Headers of the request, beside `Host` and `Content-Length`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Handler {
+    /// What it is asked, with `body`.
+    #[must_use]
+    pub fn request_with(&self, body: Vec<u8>) -> Request {
+        let usual = if self.request.is_some() {
+            "POST"
+        } else {
+            "GET"
+        };
+        let headers = self.headers.iter();
+        Request {
+            method: self.method.clone().unwrap_or_else(|| usual.to_owned()),
+            path: self.path.clone(),
+            headers: headers.map(|(k, v)| (k.clone(), v.clone())).collect(),
+            body,
+        }
+    }
 }
 
 impl Default for Handler {
     fn default() -> Self {
         Self {
             port_env: "PORT".to_owned(),
+            method: None,
             path: "/".to_owned(),
             request: None,
+            headers: BTreeMap::new(),
         }
     }
 }
@@ -142,6 +182,7 @@ impl Default for FunctionFile {
             name: None,
             kind: Kind::Program,
             native: None,
+            interpreter: None,
             wasm: None,
             python: None,
             image: None,
@@ -176,12 +217,19 @@ pub struct Places<'a> {
     pub files: &'a str,
     /// The directory that it may write to.
     pub output: &'a str,
+    /// The port that it is to listen on, if it is a handler that serves one.
+    pub port: Option<u16>,
 }
 
 impl Places<'_> {
     fn fill(&self, text: &str) -> String {
-        text.replace(FILES_PLACE, self.files)
-            .replace(OUTPUT_PLACE, self.output)
+        let text = text
+            .replace(FILES_PLACE, self.files)
+            .replace(OUTPUT_PLACE, self.output);
+        match self.port {
+            Some(port) => text.replace(PORT_PLACE, &port.to_string()),
+            None => text,
+        }
     }
 }
 
@@ -192,6 +240,7 @@ impl FunctionFile {
         Places {
             files: &self.files_at,
             output: self.output_at.as_deref().unwrap_or_default(),
+            port: None,
         }
     }
 
@@ -205,7 +254,16 @@ impl FunctionFile {
     #[must_use]
     pub fn env_at(&self, places: Places<'_>) -> Vec<(String, String)> {
         let filled = |(name, value): (&String, &String)| (name.clone(), places.fill(value));
-        self.env.iter().map(filled).collect()
+        let port = places.port.zip(self.served());
+        let told = port.map(|(port, handler)| (handler.port_env, port.to_string()));
+        self.env.iter().map(filled).chain(told).collect()
+    }
+
+    /// How requests reach it; `None` of a program.
+    #[must_use]
+    pub fn served(&self) -> Option<Handler> {
+        let is_handler = self.kind == Kind::Handler;
+        is_handler.then(|| self.handler.clone().unwrap_or_default())
     }
 
     /// Whether there is anything of it to run.

@@ -52,13 +52,7 @@ impl FunctionFile {
         known_keys("", &table, &keys(&full()))?;
         for (name, value) in [
             ("expect", keys(&full_expect())),
-            (
-                "handler",
-                keys(&Handler {
-                    request: Some("x".into()),
-                    ..Handler::default()
-                }),
-            ),
+            ("handler", keys(&full_handler())),
         ] {
             if let Some(Value::Table(inner)) = table.get(name) {
                 known_keys(&format!("{name}."), inner, &value)?;
@@ -106,6 +100,7 @@ impl FunctionFile {
             }
         }
         self.check_places()?;
+        self.check_handler()?;
         self.network
             .iter()
             .try_for_each(|grant| check_grant(grant))?;
@@ -147,6 +142,61 @@ impl FunctionFile {
         Ok(())
     }
 
+    /// What no request can hold, and what only a handler has.
+    fn check_handler(&self) -> Result<(), FunctionFileError> {
+        let Some(handler) = self.served() else {
+            return match (&self.handler, &self.expect) {
+                (Some(_), _) => Err(wrong(
+                    "handler",
+                    "only a handler is asked: kind = \"handler\"",
+                )),
+                (None, Some(Expect { status, body, .. })) if status.is_some() || body.is_some() => {
+                    Err(wrong(
+                        "expect",
+                        "only a handler answers with a status and a body: kind = \"handler\"",
+                    ))
+                }
+                _ => Ok(()),
+            };
+        };
+        let token = |text: &str| !text.is_empty() && text.bytes().all(is_token_byte);
+        if handler.method.is_some_and(|method| !token(&method)) {
+            return Err(wrong(
+                "handler.method",
+                "it is no method of HTTP, as GET is",
+            ));
+        }
+        let path = &handler.path;
+        if !path.starts_with('/') || path.bytes().any(|b| !b.is_ascii_graphic()) {
+            return Err(wrong(
+                "handler.path",
+                format!("`{path}` is no path of a request: it begins with / and holds no space"),
+            ));
+        }
+        let (own, variable) = (["host", "content-length"], &handler.port_env);
+        for (name, value) in &handler.headers {
+            if !token(name) || own.contains(&name.to_ascii_lowercase().as_str()) {
+                return Err(wrong(
+                    "handler.headers",
+                    format!("`{name}` is no header that can be given"),
+                ));
+            }
+            if value.bytes().any(|b| b < b' ' || b == 127) {
+                return Err(wrong(
+                    "handler.headers",
+                    format!("the value of `{name}` cannot be sent"),
+                ));
+            }
+        }
+        if variable.is_empty() || variable.contains(['=', '\0']) {
+            return Err(wrong(
+                "handler.port_env",
+                format!("`{variable}` is no variable's name"),
+            ));
+        }
+        Ok(())
+    }
+
     /// Where no directory of a function can lie.
     fn check_places(&self) -> Result<(), FunctionFileError> {
         check_place("files_at", &self.files_at)?;
@@ -174,6 +224,7 @@ fn full() -> FunctionFile {
         name: Some("x/x".into()),
         kind: super::Kind::Handler,
         native: text(),
+        interpreter: Some("x".into()),
         wasm: text(),
         python: text(),
         image: Some("x".into()),
@@ -188,7 +239,16 @@ fn full() -> FunctionFile {
         varies: vec!["x".into()],
         env: [("x".to_owned(), String::new())].into(),
         expect: Some(full_expect()),
-        handler: Some(Handler::default()),
+        handler: Some(full_handler()),
+    }
+}
+
+fn full_handler() -> Handler {
+    Handler {
+        method: Some("x".into()),
+        request: Some("x".into()),
+        headers: [("x".to_owned(), String::new())].into(),
+        ..Handler::default()
     }
 }
 
@@ -196,6 +256,8 @@ fn full_expect() -> Expect {
     Expect {
         stdout: Some(String::new()),
         exit_code: Some(0),
+        status: Some(0),
+        body: Some(String::new()),
         files: [("x".to_owned(), String::new())].into(),
     }
 }
@@ -214,6 +276,11 @@ fn known_keys(at: &str, table: &Table, known: &[String]) -> Result<(), FunctionF
             Err(FunctionFileError::UnknownKey(message))
         }
     }
+}
+
+/// Of method and header names (RFC 9110, 5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// Whether a directory of a function may lie at `at`.
@@ -257,120 +324,4 @@ fn check_grant(grant: &str) -> Result<(), FunctionFileError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::{Kind, Places};
-    use super::*;
-
-    const FULL: &str = r#"
-name = "mine/hello"
-native = "hello"
-wasm = "hello.wasm"
-args = ["-n", "{files}/names", "{output}/{x}"]
-stdin = "in put.txt"
-files = "data"
-files_at = "/srv/data"
-output_at = "/out"
-network = ["127.0.0.1:6379", "[::1]:80"]
-timeout_s = 3
-varies = ["time", "run [0-9]+"]
-
-[env]
-LANG = "C"
-DATA = "{files}"
-
-[expect]
-stdout = "hello\n"
-exit_code = 0
-[expect.files]
-"a/b.txt" = "x"
-"#;
-
-    fn refused(text: &str) -> String {
-        FunctionFile::parse(text).expect_err(text).to_string()
-    }
-
-    #[test]
-    fn all_keys_are_read_and_written_again() {
-        let file = FunctionFile::parse(FULL).expect("right");
-        assert_eq!(file.stdin.as_deref(), Some(Path::new("in put.txt")));
-        assert_eq!(FunctionFile::parse(&file.to_toml()).expect("its own"), file);
-        let places = Places {
-            files: "/h/f",
-            output: "/h/o",
-        };
-        assert_eq!(file.args_at(places), ["-n", "/h/f/names", "/h/o/{x}"]);
-        assert_eq!(
-            file.env_at(file.own_places())[0],
-            ("DATA".into(), "/srv/data".into())
-        );
-        let empty = FunctionFile::parse("").expect("nothing is said");
-        assert_eq!(empty, FunctionFile::default());
-        assert_eq!(empty.to_toml(), "");
-        let handler =
-            FunctionFile::parse("kind = 'handler'\n[handler]\nport_env = 'P'").expect("right");
-        assert_eq!(handler.kind, Kind::Handler);
-        assert_eq!(handler.handler.expect("there").path, "/");
-    }
-
-    #[test]
-    fn unknown_keys_are_told_the_nearest() {
-        for (text, words) in [
-            (
-                "natvie = 'x'",
-                "unknown key `natvie`, did you mean `native`?",
-            ),
-            ("[expect]\nstduot = 'x'", "did you mean `expect.stdout`?"),
-            (
-                "[handler]\nprot_env = 'x'",
-                "did you mean `handler.port_env`?",
-            ),
-            ("zzzzzzzzzzzz = 1", "there are: "),
-        ] {
-            let error = refused(text);
-            assert!(error.contains(words), "{error}");
-        }
-    }
-
-    #[test]
-    fn values_that_cannot_be_are_named() {
-        for (text, words) in [
-            ("args = 'x'", "args"),
-            ("args = [\"a\\u0000\"]", "zero byte"),
-            ("env = { 'a=b' = 'x' }", "no variable's name"),
-            ("name = 'hello'", "user/function"),
-            ("native = ''", "an empty path"),
-            ("timeout_s = 0", "timeout_s"),
-            ("files_at = 'files'", "absolute path"),
-            ("files_at = '/proc/x'", "/proc"),
-            ("files_at = '/a/../b'", "absolute path"),
-            ("output_at = '/files/x'", "one in the other"),
-            ("network = ['localhost']", "HOST:PORT"),
-            ("network = ['localhost:0']", "HOST:PORT"),
-            ("kind = 'server'", "program"),
-            ("[expect.files]\nx = ''", "output_at"),
-            (
-                "output_at = '/o'\n[expect.files]\n'../x' = ''",
-                "below output_at",
-            ),
-            ("[", "TOML"),
-        ] {
-            let error = refused(text);
-            assert!(error.contains(words), "{text}: {error}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics(text in "\\PC{0,200}") {
-            let _ = FunctionFile::parse(&text);
-        }
-
-        #[test]
-        fn arguments_survive_the_file(args in prop::collection::vec("[^\\x00]{0,20}", 0..5)) {
-            let file = FunctionFile { args, ..FunctionFile::default() };
-            prop_assert_eq!(FunctionFile::parse(&file.to_toml()).expect("its own"), file);
-        }
-    }
-}
+mod tests;

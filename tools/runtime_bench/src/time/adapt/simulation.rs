@@ -40,6 +40,7 @@ fn sizes() -> Sizes {
         workers: vec![1],
         processes: None,
         sets: 1,
+        requests: false,
         strict: false,
         budget: Duration::from_secs(12),
         within: None,

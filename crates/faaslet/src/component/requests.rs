@@ -1,0 +1,208 @@
+//! Handlers: components that export `wasi:http/incoming-handler`. A request is handed to one as what an HTTP server would have made of it,
+//! and its answer taken in the same form: no socket lies between, and no bytes are parsed.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST as HOST_HEADER};
+use http_body::Body;
+use http_body_util::Full;
+use measure_core::base::clock::now_ns;
+use measure_core::contract::answer::{Content, Taking};
+use measure_core::contract::exchange::{HOST, Request, Response};
+use wasmtime::Store as WasmStore;
+use wasmtime_wasi_http::p2::bindings::Proxy;
+use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
+
+use super::host::ComponentHost;
+use super::streams::{Shared, lock as lock_written};
+
+/// A request in the form that handlers are given it in: made once, handed over by reference counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared(http::Request<Full<Bytes>>);
+
+impl Prepared {
+    /// `request`, if HTTP has words for all of it.
+    ///
+    /// # Errors
+    /// A method, path or header that cannot be.
+    pub(crate) fn new(request: &Request) -> Result<Self, http::Error> {
+        let mut builder = http::Request::builder()
+            .method(request.method.as_str())
+            .uri(request.path.as_str())
+            .header(HOST_HEADER, HOST);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        let body = Bytes::copy_from_slice(&request.body);
+        if !body.is_empty() || request.method != "GET" {
+            builder = builder.header(CONTENT_LENGTH, body.len());
+        }
+        builder.body(Full::new(body)).map(Self)
+    }
+}
+
+/// Why a handler did not answer, beside a trap.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    #[error("{0}")]
+    Status(String),
+    #[error("it returned without an answer")]
+    None,
+    #[error("it answered with the error {0}")]
+    Code(String),
+    #[error("its answer broke off: {0}")]
+    Body(String),
+    #[error("it answered with more than it may write (--disk-limit)")]
+    TooMuch,
+}
+
+/// When the handler has set the answer's head, and what that is.
+type Head = (u64, Result<http::Response<HyperOutgoingBody>, ErrorCode>);
+/// Where it puts that.
+type Slot = Mutex<Option<Head>>;
+
+fn lock(slot: &Slot) -> MutexGuard<'_, Option<Head>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An answer, as far as it has come.
+#[derive(Default)]
+pub(super) struct Heard {
+    /// When its head was there, by the clock of phases.
+    pub(super) first_byte_ns: u64,
+    /// Its status; 0 before its head is there.
+    pub(super) status: u16,
+    content_type: Option<String>,
+    body: Option<HyperOutgoingBody>,
+    /// Of the body, where it is to be known.
+    taking: Option<Taking>,
+}
+
+impl Heard {
+    /// What of it is compared; of an answer whose body was not kept, an empty one.
+    pub(super) fn into_response(self) -> Response {
+        Response {
+            status: self.status,
+            content_type: self.content_type,
+            body: self.taking.map_or_else(Content::default, Taking::finish),
+        }
+    }
+
+    /// Takes what has come of it.
+    fn take(
+        &mut self,
+        cx: &mut Context<'_>,
+        slot: &Slot,
+        written: &Shared,
+    ) -> Result<(), NoAnswer> {
+        if self.status == 0 {
+            let Some((at_ns, head)) = lock(slot).take() else {
+                return Ok(());
+            };
+            let head = head.map_err(|code| NoAnswer::Code(code.to_string()))?;
+            self.first_byte_ns = at_ns;
+            self.status = head.status().as_u16();
+            if self.taking.is_some() {
+                let named = head.headers().get(CONTENT_TYPE);
+                let text =
+                    named.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+                self.content_type = text;
+            }
+            self.body = Some(head.into_body());
+        }
+        while let Some(body) = &mut self.body {
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(None) => self.body = None,
+                Poll::Ready(Some(Err(e))) => return Err(NoAnswer::Body(e.to_string())),
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Ok(bytes) = frame.into_data() else {
+                        continue;
+                    };
+                    let counted = lock_written(written).count_output(bytes.len());
+                    counted.map_err(|_| NoAnswer::TooMuch)?;
+                    if let Some(taking) = &mut self.taking {
+                        taking.take(&bytes);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Has `proxy` answer `request` once; what its body is, is known only if it is to be kept.
+///
+/// # Errors
+/// It trapped, is late, or answered nothing.
+pub(super) async fn ask(
+    store: &mut WasmStore<ComponentHost>,
+    proxy: &Proxy,
+    request: &Prepared,
+    keeps: bool,
+) -> wasmtime::Result<Heard> {
+    let slot = Arc::new(Slot::default());
+    let theirs = slot.clone();
+    let written = store.data().written().clone();
+    let mut http = store.data_mut().http();
+    let request = http.new_incoming_request(Scheme::Http, request.0.clone())?;
+    let out = http.new_response_outparam_from_callback(move |head| {
+        *lock(&theirs) = Some((now_ns(), head));
+    })?;
+    let mut heard = Heard {
+        taking: keeps.then(Taking::default),
+        ..Heard::default()
+    };
+    let mut call = pin!(
+        proxy
+            .wasi_http_incoming_handler()
+            .call_handle(&mut *store, request, out)
+    );
+    let mut returned = false;
+    poll_fn(|cx| -> Poll<wasmtime::Result<()>> {
+        if !returned && let Poll::Ready(outcome) = call.as_mut().poll(cx) {
+            outcome?;
+            returned = true;
+        }
+        heard.take(cx, &slot, &written)?;
+        // One that has returned writes nothing more, whatever it has left open.
+        match returned {
+            true if heard.status == 0 => Poll::Ready(Err(NoAnswer::None.into())),
+            true => Poll::Ready(Ok(())),
+            false => Poll::Pending,
+        }
+    })
+    .await?;
+    Ok(heard)
+}
+
+/// What handlers may do beside answering: nothing of the network's is theirs yet.
+#[derive(Debug, Default)]
+pub(super) struct Hooks;
+
+type Sent = Result<
+    (
+        http::Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
+    Error,
+>;
+
+impl WasiHttpHooks for Hooks {
+    /// Refuses requests to others.
+    fn send_request(
+        &mut self,
+        _request: http::Request<WasiBody>,
+        _options: Option<RequestOptions>,
+        _body: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+}

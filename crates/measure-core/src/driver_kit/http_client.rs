@@ -1,0 +1,250 @@
+//! As much of HTTP/1.1 (RFC 9112) as it takes to time a handler: one request after the other over a connection, nothing but system
+//! calls between a reading of the clock and the next. Stands in for hyper's client, whose tasks would be in the measured path.
+
+mod answer;
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use crate::base::clock::{PhaseClock, now_ns};
+use crate::base::interrupt;
+
+pub use answer::Answered;
+use answer::Arriving;
+
+/// How often it is tried whether a handler listens.
+pub const POLL: Duration = Duration::from_micros(50);
+/// How long a wait for an answer goes on before anyone asks whether it is still worth while.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How long one try to connect may take where nobody refuses it.
+const CONNECT: Duration = Duration::from_secs(1);
+/// How often it is looked whether the handler is still there while it does not listen.
+const LOOK_NS: u64 = 1_000_000;
+
+/// Phases of asking.
+pub mod phase {
+    pub use crate::contract::vocabulary::phase::{FIRST_BYTE, POLL};
+
+    /// Until the last time that nobody listened yet.
+    pub const LISTEN: &str = "listen";
+    /// From the first byte of an answer to its last.
+    pub const BODY: &str = "body";
+}
+
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The connection failed.
+    #[error("{0}")]
+    Socket(#[from] io::Error),
+    /// The namespace in which it listens cannot be entered.
+    #[error("its network namespace cannot be entered: {0}")]
+    Namespace(#[source] nix::Error),
+    /// Nobody listens.
+    #[error("nothing listened on {address} within {} s", limit.as_secs_f64())]
+    NotListening {
+        /// Where.
+        address: SocketAddr,
+        /// For how long it was tried.
+        limit: Duration,
+    },
+    /// No answer, or not all of it.
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    /// A signal came to us.
+    #[error("interrupted")]
+    Interrupted,
+    /// The handler is gone.
+    #[error("it ended before it had answered")]
+    Ended,
+    /// It closed the connection.
+    #[error("it closed the connection before it had answered")]
+    Closed,
+    /// It answered what is no HTTP.
+    #[error("it answered what is no HTTP: {0}")]
+    Http(#[from] httparse::Error),
+    /// A part of a body that is said to come in parts.
+    #[error("it answered a part of a body that is none (Transfer-Encoding: chunked)")]
+    Chunk,
+    /// More than is taken for an answer.
+    #[error("it answered more than {0} bytes")]
+    TooMuch(usize),
+}
+
+/// How long to wait, and for whom.
+#[derive(Clone, Copy)]
+pub struct Patience<'a> {
+    /// How long.
+    pub limit: Duration,
+    /// Whether the handler is still there.
+    pub alive: &'a dyn Fn() -> bool,
+}
+
+/// Where a handler listens.
+#[derive(Debug)]
+pub struct Place {
+    /// Its address, as seen from there.
+    pub address: SocketAddr,
+    /// The network namespace from which it is reached, if that is not ours.
+    pub namespace: Option<File>,
+}
+
+impl Place {
+    /// Connects, as soon as somebody listens: phases [`phase::LISTEN`] and [`phase::POLL`].
+    ///
+    /// # Errors
+    /// Nobody does in time.
+    pub fn connect(
+        &self,
+        patience: Patience<'_>,
+        clock: &mut PhaseClock,
+    ) -> Result<Connection, HttpError> {
+        exact_sleeps();
+        let deadline = Instant::now() + patience.limit;
+        let (mut refused_ns, mut looked_ns) = (None, now_ns());
+        loop {
+            match self.try_connect() {
+                Ok(stream) => {
+                    let connected_ns = now_ns();
+                    clock.lap_at(phase::LISTEN, refused_ns.unwrap_or(connected_ns));
+                    clock.lap_at(phase::POLL, connected_ns);
+                    return Connection::over(stream);
+                }
+                Err(HttpError::Socket(error)) if is_refusal(&error) => {}
+                Err(error) => return Err(error),
+            }
+            let now = now_ns();
+            refused_ns = Some(now);
+            if interrupt::received().is_some() {
+                return Err(HttpError::Interrupted);
+            }
+            if now - looked_ns >= LOOK_NS {
+                looked_ns = now;
+                if !(patience.alive)() {
+                    return Err(HttpError::Ended);
+                }
+                if Instant::now() >= deadline {
+                    let (address, limit) = (self.address, patience.limit);
+                    return Err(HttpError::NotListening { address, limit });
+                }
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn try_connect(&self) -> Result<TcpStream, HttpError> {
+        let Some(namespace) = &self.namespace else {
+            return Ok(TcpStream::connect_timeout(&self.address, CONNECT)?);
+        };
+        let own = File::open("/proc/thread-self/ns/net")?;
+        setns(namespace, CloneFlags::CLONE_NEWNET).map_err(HttpError::Namespace)?;
+        let stream = TcpStream::connect_timeout(&self.address, CONNECT);
+        // A socket stays in the namespace that it was made in.
+        setns(&own, CloneFlags::CLONE_NEWNET).map_err(HttpError::Namespace)?;
+        Ok(stream?)
+    }
+}
+
+/// Whether somebody may yet come to listen there: nobody does, or the address is not there yet.
+fn is_refusal(error: &io::Error) -> bool {
+    use ErrorKind::{
+        AddrNotAvailable, ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable,
+        TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | NetworkUnreachable
+            | AddrNotAvailable
+            | TimedOut
+    )
+}
+
+/// Has this thread's sleeps end when they are to: by default the kernel adds up to 50 us.
+fn exact_sleeps() {
+    // SAFETY: takes numbers only, and is about the calling thread alone.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+}
+
+/// A connection, for one request after the other. Dropped, it is reset, so that nothing of it stays with the kernel.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// What is read at once.
+const BUFFER_BYTES: usize = 64 << 10;
+
+impl Connection {
+    fn over(stream: TcpStream) -> Result<Self, HttpError> {
+        let at_once = libc::linger {
+            l_onoff: 1,
+            l_linger: 0,
+        };
+        setsockopt(&stream, sockopt::Linger, &at_once).map_err(io::Error::from)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self {
+            stream,
+            buffer: vec![0; BUFFER_BYTES],
+        })
+    }
+
+    /// Sends `request` and takes its answer: phases [`phase::FIRST_BYTE`] and [`phase::BODY`].
+    ///
+    /// # Errors
+    /// It is not answered, not by HTTP or not in time.
+    pub fn ask(
+        &mut self,
+        request: &[u8],
+        patience: Patience<'_>,
+        clock: &mut PhaseClock,
+    ) -> Result<Answered, HttpError> {
+        self.stream.write_all(request)?;
+        let deadline = Instant::now() + patience.limit;
+        let mut arriving = Arriving::default();
+        let mut began = false;
+        loop {
+            match self.stream.read(&mut self.buffer) {
+                Ok(0) => {
+                    clock.lap(phase::BODY);
+                    return arriving.closed();
+                }
+                Ok(n) => {
+                    if !began {
+                        clock.lap(phase::FIRST_BYTE);
+                        began = true;
+                    }
+                    if let Some(answered) = arriving.take(&self.buffer[..n])? {
+                        clock.lap(phase::BODY);
+                        return Ok(answered);
+                    }
+                }
+                Err(error) if !is_pause(&error) => return Err(error.into()),
+                Err(_) if interrupt::received().is_some() => return Err(HttpError::Interrupted),
+                Err(_) if !(patience.alive)() => return Err(HttpError::Ended),
+                Err(_) if Instant::now() >= deadline => {
+                    return Err(HttpError::TimedOut(patience.limit));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+fn is_pause(error: &io::Error) -> bool {
+    use ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), WouldBlock | TimedOut | Interrupted)
+}
+
+#[cfg(test)]
+mod tests;

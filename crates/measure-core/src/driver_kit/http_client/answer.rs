@@ -1,0 +1,267 @@
+//! An answer as it arrives.
+
+use crate::contract::answer::Content;
+use crate::contract::exchange::Response;
+
+use super::HttpError;
+
+const MAX_HEADERS: usize = 64;
+/// More is no answer that is timed.
+const MAX_BYTES: usize = 64 << 20;
+
+/// An answer that has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Its status.
+    pub status: u16,
+    /// Its header `Content-Type`.
+    pub content_type: Option<String>,
+    /// Its body.
+    pub body: Vec<u8>,
+    /// Whether the connection takes another request.
+    pub stays_open: bool,
+}
+
+impl Answered {
+    /// What of it is compared.
+    #[must_use]
+    pub fn to_response(&self) -> Response {
+        Response {
+            status: self.status,
+            content_type: self.content_type.clone(),
+            body: Content::of_bytes(&self.body),
+        }
+    }
+}
+
+/// What has come of an answer.
+#[derive(Debug, Default)]
+pub(super) struct Arriving {
+    /// Not yet understood.
+    bytes: Vec<u8>,
+    head: Option<Answered>,
+    framing: Framing,
+}
+
+/// How long a body is (RFC 9112, 6.3).
+#[derive(Debug, Default, Clone, Copy)]
+enum Framing {
+    /// So many bytes.
+    Length(usize),
+    /// In parts.
+    Chunked,
+    /// Until the connection is closed.
+    #[default]
+    ToItsEnd,
+}
+
+impl Arriving {
+    /// Takes `bytes`; the whole answer, once it is there.
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Option<Answered>, HttpError> {
+        self.bytes.extend_from_slice(bytes);
+        if self.head.is_none() && !self.read_head()? {
+            return self.within_bounds();
+        }
+        let Some(head) = &mut self.head else {
+            return Ok(None);
+        };
+        let is_whole = match self.framing {
+            Framing::Length(length) => {
+                let missing = length - head.body.len().min(length);
+                let more = self.bytes.len().min(missing);
+                head.body.extend(self.bytes.drain(..more));
+                head.body.len() >= length
+            }
+            Framing::Chunked => take_chunks(&mut self.bytes, &mut head.body)?,
+            Framing::ToItsEnd => {
+                head.body.append(&mut self.bytes);
+                false
+            }
+        };
+        if is_whole {
+            return Ok(self.head.take());
+        }
+        self.within_bounds()
+    }
+
+    /// The connection was closed: that is the end of an answer that says no length.
+    pub(super) fn closed(mut self) -> Result<Answered, HttpError> {
+        match (self.framing, self.head.take()) {
+            (Framing::ToItsEnd, Some(head)) => Ok(head),
+            _ => Err(HttpError::Closed),
+        }
+    }
+
+    fn within_bounds(&self) -> Result<Option<Answered>, HttpError> {
+        let body = self.head.as_ref().map_or(0, |head| head.body.len());
+        if self.bytes.len() + body > MAX_BYTES {
+            return Err(HttpError::TooMuch(MAX_BYTES));
+        }
+        Ok(None)
+    }
+
+    /// Whether the head is whole now; preliminary answers (1xx) are left out.
+    fn read_head(&mut self) -> Result<bool, HttpError> {
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+            let mut head = httparse::Response::new(&mut headers);
+            let httparse::Status::Complete(length) = head.parse(&self.bytes)? else {
+                return Ok(false);
+            };
+            let status = head.code.unwrap_or_default();
+            let preliminary = (100..200).contains(&status);
+            if !preliminary {
+                let (answered, framing) = understood(&head, status);
+                self.head = Some(answered);
+                self.framing = framing;
+            }
+            self.bytes.drain(..length);
+            if !preliminary {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+fn understood(head: &httparse::Response<'_, '_>, status: u16) -> (Answered, Framing) {
+    let value = |name: &str| {
+        let named = head
+            .headers
+            .iter()
+            .find(|h| h.name.eq_ignore_ascii_case(name));
+        named.map(|header| String::from_utf8_lossy(header.value).trim().to_owned())
+    };
+    let has = |name: &str, word: &str| {
+        let words = value(name).unwrap_or_default();
+        words
+            .split(',')
+            .any(|w| w.trim().eq_ignore_ascii_case(word))
+    };
+    let length = value("content-length").and_then(|text| text.parse().ok());
+    let framing = match (status, length) {
+        (204 | 304, _) => Framing::Length(0),
+        _ if has("transfer-encoding", "chunked") => Framing::Chunked,
+        (_, Some(length)) => Framing::Length(length),
+        (_, None) => Framing::ToItsEnd,
+    };
+    let by_default = head.version == Some(1) && !has("connection", "close");
+    let answered = Answered {
+        status,
+        content_type: value("content-type"),
+        body: Vec::new(),
+        stays_open: (by_default || has("connection", "keep-alive"))
+            && !matches!(framing, Framing::ToItsEnd),
+    };
+    (answered, framing)
+}
+
+/// Moves what has come of the parts of a body; whether the last one and its trailers have.
+fn take_chunks(bytes: &mut Vec<u8>, body: &mut Vec<u8>) -> Result<bool, HttpError> {
+    loop {
+        let size = httparse::parse_chunk_size(bytes).map_err(|_| HttpError::Chunk)?;
+        let httparse::Status::Complete((begin, size)) = size else {
+            return Ok(false);
+        };
+        if size == 0 {
+            return Ok(is_end_of_trailers(&bytes[begin..]));
+        }
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
+        if size > MAX_BYTES {
+            return Err(HttpError::TooMuch(MAX_BYTES));
+        }
+        // With its line's end.
+        let end = begin + size + 2;
+        if bytes.len() < end {
+            return Ok(false);
+        }
+        if !bytes[begin + size..end].eq(b"\r\n") {
+            return Err(HttpError::Chunk);
+        }
+        body.extend_from_slice(&bytes[begin..begin + size]);
+        bytes.drain(..end);
+    }
+}
+
+/// Whether the lines after the last part are there: none, or fields, and an empty one.
+fn is_end_of_trailers(rest: &[u8]) -> bool {
+    rest.starts_with(b"\r\n") || rest.windows(4).any(|four| four == b"\r\n\r\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What comes of `bytes` that arrive in two parts, cut at `at`.
+    fn in_two(bytes: &[u8], at: usize) -> Result<Option<Answered>, HttpError> {
+        let mut arriving = Arriving::default();
+        let (first, second) = bytes.split_at(at.min(bytes.len()));
+        match arriving.take(first)? {
+            None => arriving.take(second),
+            whole => Ok(whole),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_whole_when_its_length_its_last_part_or_its_end_has_come() {
+        let length =
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello";
+        let parts = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/plain\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n";
+        for bytes in [&length[..], &parts[..]] {
+            for at in 0..=bytes.len() {
+                let answered = in_two(bytes, at).expect("HTTP").expect("whole");
+                assert_eq!(answered.body, b"hello");
+                assert_eq!(answered.content_type.as_deref(), Some("text/plain"));
+                assert!(answered.stays_open);
+            }
+            for end in 0..bytes.len() {
+                let none = Arriving::default().take(&bytes[..end]).expect("HTTP");
+                assert_eq!(none, None, "{end}");
+            }
+        }
+        let mut old = Arriving::default();
+        assert!(
+            old.take(b"HTTP/1.0 200 OK\r\n\r\nhello")
+                .expect("HTTP")
+                .is_none()
+        );
+        let answered = old.closed().expect("whole");
+        assert_eq!(answered.body, b"hello");
+        assert!(!answered.stays_open);
+    }
+
+    #[test]
+    fn what_comes_before_or_instead_of_an_answer_is_told() {
+        let early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
+        let answered = in_two(early, 30).expect("HTTP").expect("whole");
+        assert_eq!((answered.status, answered.body.len()), (204, 0));
+        assert!(in_two(b"SSH-2.0-OpenSSH\r\n", 3).is_err());
+        let broken = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello";
+        assert!(matches!(in_two(broken, 0), Err(HttpError::Chunk)));
+        let cut = Arriving::default().closed();
+        assert!(matches!(cut, Err(HttpError::Closed)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0_usize..200) {
+            let _ = in_two(&bytes, at);
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let _ = in_two(&[head, &bytes[..]].concat(), at);
+        }
+
+        #[test]
+        fn a_body_in_parts_is_put_together(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..6), at in 0_usize..300) {
+            let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+            for part in &parts {
+                bytes.extend(format!("{:x}\r\n", part.len()).bytes());
+                bytes.extend(part);
+                bytes.extend(b"\r\n");
+            }
+            bytes.extend(b"0\r\n\r\n");
+            let answered = in_two(&bytes, at).expect("HTTP").expect("whole");
+            prop_assert_eq!(answered.body, parts.concat());
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! A native side that is a script: it runs by a program of this host, which does not come along.
+
+use std::path::Path;
+
+use measure_core::base::programs::on_path;
+
+use super::error::FunctionError;
+use super::paths::{READABLE, copy_file, make_dir, write_text};
+
+/// Where the script lies, in its function's directory.
+const DIR: &str = "script";
+const COMMAND: &str = "command";
+
+/// Puts the script `from`, which `interpreter` runs, into the function's directory `dir`; returns where it lies there.
+///
+/// # Errors
+/// There is no such program on PATH.
+pub(super) fn install(from: &Path, interpreter: &str, dir: &Path) -> Result<String, FunctionError> {
+    let program = on_path(interpreter).ok_or_else(|| {
+        FunctionError::Unavailable(format!(
+            "no `{interpreter}` on PATH, which is to run {}: install it, or leave out its native side",
+            from.display()
+        ))
+    })?;
+    let name = from.file_name().unwrap_or_default().to_string_lossy();
+    let place = format!("{DIR}/{name}");
+    make_dir(&dir.join(DIR))?;
+    copy_file(from, &dir.join(&place), READABLE)?;
+    let words = format!("{}\n{{function}}/{place}\n", program.display());
+    write_text(&dir.join(COMMAND), &words)?;
+    Ok(place)
+}

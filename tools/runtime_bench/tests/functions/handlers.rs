@@ -1,0 +1,229 @@
+//! Handlers: the same request to every rung, and the answers compared.
+
+use std::fs;
+use std::path::Path;
+
+use driver_testkit::{handler, skipped};
+use measure_core::base::exit::Exit;
+use measure_core::base::home;
+
+use crate::home::{Home, LIGHT, rungs_here};
+
+const RUNGS: [(&str, &str); 6] = [
+    ("process-driver", "process"),
+    ("process-driver", "wasmtime-serve"),
+    ("faasm-driver", "wasm"),
+    ("faasm-driver", "faaslet"),
+    ("docker-driver", "docker-none"),
+    ("docker-driver", "docker-bridge"),
+];
+
+fn example(name: &str) -> String {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/examples");
+    dir.join(name).to_string_lossy().into_owned()
+}
+
+#[test]
+fn the_example_answers_the_same_on_every_rung_and_is_timed() {
+    const TEST: &str = "example handler";
+    let Some(home) = Home::with_compilers(TEST) else {
+        return;
+    };
+    let rungs = rungs_here(TEST, &home, &RUNGS);
+    let said = home
+        .run(&["add", &example("handler"), "--rungs", &rungs.join(",")])
+        .expect(Exit::Ok);
+    for rung in &rungs {
+        said.ready(rung, "200 9 words");
+    }
+    let light: Vec<&str> = rungs
+        .into_iter()
+        .filter(|rung| ["process", "wasm", "faaslet"].contains(rung))
+        .collect();
+    let (said, samples) = home.time("examples/handler", &light.join(","), 2);
+    said.expect(Exit::Ok).says("first byte, isolated");
+    let count = |rung: &str, words: &str| {
+        let of_rung = format!("\"rung\":\"{rung}\"");
+        let found = samples
+            .iter()
+            .filter(|l| l.contains(&of_rung) && l.contains(words));
+        found.count()
+    };
+    for rung in light {
+        assert!(count(rung, "\"metric\":\"first_byte_ns\"") >= 2, "{rung}");
+        let requests = count(rung, "\"measure\":\"request\",\"phase\":\"total\"");
+        assert!(requests >= 60, "{rung}: {requests}");
+    }
+    let report = fs::read_to_string(home.place("results/report.md")).expect("a report");
+    assert!(
+        report.contains("### A handler: its first byte, and a request"),
+        "{report}"
+    );
+}
+
+#[test]
+fn handlers_made_by_others_tools() {
+    for (name, made, needs) in [
+        ("handler-python", "python", "python/native/version"),
+        ("handler-javascript", "javascript", ""),
+    ] {
+        let wasm = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../build/handlers")
+            .join(format!("{made}.wasm"));
+        if !wasm.is_file() {
+            skipped(
+                format!("example {name}"),
+                "its component is not made: make functions-handlers",
+            );
+            continue;
+        }
+        if !needs.is_empty() && !home::root().join(needs).is_file() {
+            skipped(
+                format!("example {name}"),
+                "CPython is not built: make python",
+            );
+            continue;
+        }
+        let home = match needs.is_empty() {
+            true => Home::make(),
+            false => Home::with_python(),
+        };
+        let rungs = rungs_here(name, &home, &[RUNGS[0], RUNGS[2], RUNGS[3]]);
+        let said = home
+            .run(&[
+                "add",
+                &example(name),
+                "--replace",
+                "--rungs",
+                &rungs.join(","),
+            ])
+            .expect(Exit::Ok);
+        for rung in rungs {
+            said.ready(rung, "4990");
+        }
+        home.run(&["remove", &format!("examples/{name}")])
+            .expect(Exit::Ok);
+    }
+}
+
+/// A component that is a handler, with what it does before it answers.
+fn component(home: &Home, name: &str, fields: &str, before: &str) -> String {
+    let path = home.place(name);
+    fs::write(&path, handler(fields, before)).expect("written");
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_component_for_requests_is_a_handler_by_itself() {
+    let home = Home::make();
+    let rungs = rungs_here("a handler by itself", &home, &LIGHT);
+    let wasm = component(&home, "words.wasm", "", "");
+    home.write("body", "a b c");
+    let said = home
+        .run(&["add", "mine/words", "--wasm", &wasm, "--rungs", "wasm"])
+        .expect(Exit::Ok);
+    said.ready("wasm", "200 0 words");
+    let said = home
+        .run(&[
+            "add",
+            "mine/words",
+            "--wasm",
+            &wasm,
+            "--request",
+            "body",
+            "--replace",
+            "--rungs",
+            &rungs.join(","),
+        ])
+        .expect(Exit::Ok);
+    said.ready("wasm", "200 3 words");
+    if rungs.contains(&"process") {
+        let row = said.row("process");
+        assert!(row.contains("has no native"), "{row}");
+    }
+    home.run(&["show", "mine/words"]).says("kind = \"handler\"");
+}
+
+#[test]
+fn what_is_wrong_with_a_handler_is_told() {
+    let home = Home::make();
+    for (name, fields, before, words) in [
+        ("late", "", "(loop $l (br $l))", "deadline"),
+        ("none", "", "return", "returned without an answer"),
+        (
+            "third",
+            "(global $n (mut i32) (i32.const 0))",
+            "(global.set $n (i32.add (global.get $n) (i32.const 1)))
+            (if (i32.eq (global.get $n) (i32.const 3)) (then unreachable))",
+            "trap",
+        ),
+        (
+            "varies",
+            "(global $n (mut i32) (i32.const 0))",
+            "(global.set $n (i32.add (global.get $n) (i32.const 1)))
+            (i32.store8 (i32.const 1089) (i32.add (i32.const 96) (global.get $n)))",
+            "to request 2 and to the first one: it answers differently each time",
+        ),
+    ] {
+        let wasm = component(&home, &format!("{name}.wasm"), fields, before);
+        let id = format!("mine/{name}");
+        let said = home.run(&[
+            "add",
+            &id,
+            "--wasm",
+            &wasm,
+            "--timeout",
+            "1",
+            "--rungs",
+            "wasm",
+        ]);
+        said.expect(Exit::StartFailed).says(words);
+    }
+    let text = r#"(component (import "wasi:http/typse@0.2.0" (instance)))"#;
+    home.write("unknown.wat", text);
+    let said = home.run(&["add", "mine/unknown", "--wasm", "unknown.wat"]);
+    assert_ne!(said.code, 0);
+    said.says("the nearest is `wasi:http/types`");
+    home.write("broken.wat", "(component");
+    home.run(&["add", "mine/broken", "--wasm", "broken.wat"])
+        .expect(Exit::Usage)
+        .says("is no text of Wasm");
+}
+
+#[test]
+fn one_that_is_expected_to_answer_otherwise_is_told_and_not_timed() {
+    const TEST: &str = "another answer of a handler";
+    let Some(home) = Home::with_compilers(TEST) else {
+        return;
+    };
+    let rungs = rungs_here(TEST, &home, &LIGHT);
+    if rungs.len() < 2 {
+        return;
+    }
+    let wasm = component(
+        &home,
+        "words.wasm",
+        "",
+        "(i32.store8 (i32.const 1089) (i32.const 87))",
+    );
+    let source = format!("{}/handler.c", example("handler"));
+    let toml = format!(
+        "name = 'mine/other'\nkind = 'handler'\nsource = '{source}'\nwasm = '{wasm}'\n[expect]\nbody = \"0 words\\n\"\n"
+    );
+    home.write("other/function.toml", &toml);
+    let said = home.run(&["add", "other", "--rungs", "process,wasm"]);
+    let said = said.expect(Exit::StartFailed);
+    said.ready("process", "200 0 words");
+    let row = said.row("wasm");
+    assert!(
+        row.contains("in line 1: `0 Words` instead of `0 words`"),
+        "{row}"
+    );
+    let (said, samples) = home.time("mine/other", "process,wasm", 1);
+    said.expect(Exit::StartFailed).says("another answer");
+    assert!(
+        !samples
+            .iter()
+            .any(|l| l.contains("\"rung\":\"wasm\"") && l.contains("back-to-back"))
+    );
+}

@@ -309,12 +309,12 @@ impl Session {
 
     /// Closes the driver's input, so that what it has parked runs to its end.
     pub fn let_go(&mut self) {
-        self.link.stdin = None;
+        self.link.close_pipes();
     }
 
     /// Tells the driver to end at once.
     pub fn terminate(&mut self) {
-        self.link.stdin = None;
+        self.link.close_pipes();
         self.link.signal(Signal::SIGTERM);
     }
 

@@ -60,7 +60,7 @@ pub enum Command {
     /// Time and memory of the main rungs, a few minutes
     Quick(QuickOptions),
     /// Brings a function of yours, on every side there is of it, and has each rung run it once
-    Add(AddOptions),
+    Add(Box<AddOptions>),
     /// Lists the functions that were brought
     List,
     /// Says what is known of a function that was brought

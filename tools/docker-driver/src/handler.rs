@@ -77,11 +77,11 @@ impl Asking {
         let inspected = api.docker.inspect_container(id, None);
         let container = api.call("inspect", inspected).await?;
         clock.lap(phase::INSPECT);
-        let state = container.state.as_ref().and_then(|state| state.pid);
-        let pid = state
-            .and_then(|pid| i32::try_from(pid).ok())
-            .filter(|pid| *pid > 0);
-        let pid = pid.or(seen).ok_or_else(|| self.gone(&container))?;
+        // An engine of our own counts processes from its own first one, where another has the number.
+        let told = container.state.as_ref().and_then(|state| state.pid);
+        let told = told.and_then(|pid| i32::try_from(pid).ok());
+        let told = told.filter(|pid| *pid > 0 && self.groups.is_none());
+        let pid = seen.or(told).ok_or_else(|| self.gone(&container))?;
         let (host, ip) = match self.bridge_of {
             Some(engine) => (engine, address_of(&container).ok_or_else(no_address)?),
             None => (pid, Ipv4Addr::LOCALHOST.into()),

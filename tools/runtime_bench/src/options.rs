@@ -72,7 +72,7 @@ pub enum Command {
     /// How many parked workers a host holds, what gives first, and what one more start takes beside them
     Capacity(CapacityOptions),
     /// Brings a function of yours, on every side there is of it, and has each rung run it once
-    Add(AddOptions),
+    Add(Box<AddOptions>),
     /// Lists the functions that were brought
     List,
     /// Says what is known of a function that was brought

@@ -301,7 +301,7 @@ fn a_handler_has_its_first_byte_and_its_requests_in_a_table_of_their_own() {
     for words in [
         "### A handler: its first byte, and a request",
         "| 824 us [",
-        "| 6.7 %",
+        "  6.7 % |",
     ] {
         assert!(report.contains(words), "{words}: {report}");
     }

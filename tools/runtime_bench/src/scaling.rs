@@ -46,6 +46,7 @@ impl ScalingOptions {
             iterations: None,
             isolated: Some(1),
             idle: DEFAULT_IDLE,
+            requests: false,
             workers,
             processes: self.repetitions,
             sets: 1,

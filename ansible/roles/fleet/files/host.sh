@@ -63,6 +63,7 @@ tell_job() {
         tell job ended
         tell exit "$code"
         tell seconds "$seconds"
+        [ "$code" = 0 ] || tell said "$(grep -a '^error' "$dir/log" | tail -n 1)"
     elif is_running; then
         tell job running
     elif [ -e "$dir/pid" ]; then

@@ -177,7 +177,13 @@ impl Host {
                 .output()
                 .expect("find");
             let text = String::from_utf8(output.stdout).expect("names");
-            let by_logins = ["var/log/lastlog", "var/log/wtmp", "sshd.pid", "sshd"];
+            let by_logins = [
+                "motd.dynamic",
+                "var/log/lastlog",
+                "var/log/wtmp",
+                "sshd.pid",
+                "sshd",
+            ];
             let lines = text.lines().filter(|line| {
                 let name = line.split(' ').next().unwrap_or_default();
                 let name = name.trim_end_matches('/');

@@ -6,6 +6,7 @@ mod inventory;
 mod tree;
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -137,6 +138,7 @@ impl Fleet {
             "fleet_tune_root": KERNEL_ROOT,
             "fleet_ssh_args": SSH,
             "fleet_return_s": 10,
+            "ansible_timeout": 3,
             "fleet_report_tool": env!("CARGO_BIN_EXE_runtime_bench"),
         });
         command.args(["-e", &variables.to_string()]);
@@ -180,8 +182,13 @@ fn during(mut command: Command, meanwhile: impl FnOnce()) -> Output {
         .spawn();
     let child = child.expect("it runs");
     let waiting = std::thread::spawn(move || child.wait_with_output().expect("it ends"));
-    meanwhile();
-    waiting.join().expect("it ends")
+    let outcome = catch_unwind(AssertUnwindSafe(meanwhile));
+    let output = waiting.join().expect("it ends");
+    if let Err(panic) = outcome {
+        println!("{}", said(&output));
+        resume_unwind(panic);
+    }
+    output
 }
 
 /// The line of the summary about `host`.

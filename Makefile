@@ -130,7 +130,7 @@ test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Insta
 
 # What `make check` leaves to `make test`: these test targets start docker, emulators or command-line runtimes, run playbooks,
 # time real kernels, kill at random moments, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
-CHECK_LEAVES_OUT := docker functions runtimes ansible real profiling sources kills
+CHECK_LEAVES_OUT := docker functions runtimes ansible real profiling sources kills fleet
 TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/tests/*.rs $d/*/tests/*/main.rs)))))
 CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 
@@ -191,6 +191,12 @@ soak: build functions ## Kill what runs at 200 random moments, look for what is 
 figures: ## Write the figures of the reference runs into the pages (ARGS='--take NAME=results/DIR' takes a run as one first)
 	cargo run --quiet --locked -p doc-figures -- $(ARGS) $(PAGES)
 
+fleet-archive: build functions ## Pack what ansible/fleet.yml sends to each host (docs/fleet.md)
+	@tools/fleet-archive $(BUILD)/fleet/tools.tar.gz $(BIN)
+
+test-fleet: setup ## Run ansible/fleet.yml on Debian systems made for it (root; part of `make test`)
+	cargo test --release --locked --workspace --test fleet -- --show-output
+
 lint: setup-lint ## rustfmt, clippy and rustdoc, warnings are errors; no figure that is not its run's; no dependency too many, none of another licence or source
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
@@ -226,4 +232,4 @@ include pybench-src/build.mk
 include pybench-src/functions.mk
 
 .PHONY: help setup setup-dev setup-lint build functions functions-handlers engines isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz soak figures lint install clean-runtime
+	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz soak figures fleet-archive test-fleet lint install clean-runtime

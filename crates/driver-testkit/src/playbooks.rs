@@ -33,16 +33,22 @@ pub fn has(program: &str, test: &str) -> bool {
 /// It is not there.
 #[must_use]
 pub fn run(program: &str, scratch: &Path, arguments: &[&str]) -> Output {
-    Command::new(program)
-        .args(arguments)
+    let mut command = command(program, scratch);
+    command.args(arguments).output().expect("it runs")
+}
+
+/// `program`, to be run from inside the directory of playbooks with its own files in `scratch`.
+#[must_use]
+pub fn command(program: &str, scratch: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
         .current_dir(directory())
         .env("ANSIBLE_HOME", scratch.join("home"))
         .env("ANSIBLE_LOCAL_TEMP", scratch.join("local"))
         .env("ANSIBLE_REMOTE_TEMP", scratch.join("remote"))
         .env("ANSIBLE_NOCOLOR", "1")
-        .env("LC_ALL", "C.UTF-8")
-        .output()
-        .expect("it runs")
+        .env("LC_ALL", "C.UTF-8");
+    command
 }
 
 /// All that it said.

@@ -10,7 +10,7 @@ use driver_testkit::skipped;
 use tempfile::TempDir;
 
 const VERSION: &str = "v1.16.1";
-const PLAYBOOKS: [&str; 2] = ["firecracker.yml", "benchmark.yml"];
+const PLAYBOOKS: [&str; 3] = ["firecracker.yml", "benchmark.yml", "fleet.yml"];
 
 /// A scratch directory and a release archive in it whose `firecracker` says its version; with the digest.
 fn release() -> (TempDir, PathBuf, String) {

@@ -1,0 +1,369 @@
+//! `ansible/fleet.yml` on hosts of its own making: Debian systems on this machine, each with its own network and sshd. They share
+//! a kernel, so they measure in turn, and `tune` works on a kernel of files that each of them has.
+
+mod host;
+mod inventory;
+mod tree;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use driver_testkit::playbooks::{self, expect, said};
+use driver_testkit::{eventually, skipped};
+use measure_core::base::label;
+use nix::unistd::geteuid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use host::{Host, KERNEL_ROOT};
+
+/// Two processes of two rungs, a few starts each: seconds, most of them docker's.
+const PLAN: &str =
+    "time --rungs thread,docker-none --isolated 1 --iterations 2 --repetitions 2 --workers 1";
+/// Connections are told dead after 6 s instead of 15, and are not kept after the test.
+const SSH: &str =
+    "-o ControlMaster=auto -o ControlPersist=5s -o ServerAliveInterval=2 -o ServerAliveCountMax=3";
+
+struct Fleet {
+    scratch: TempDir,
+    tree: PathBuf,
+    archive: PathBuf,
+    key: String,
+    hosts: Vec<Host>,
+}
+
+impl Fleet {
+    /// Why `test` cannot be made here is said.
+    fn new(test: &str) -> Option<Self> {
+        remove_orphans();
+        match Self::begun() {
+            Ok(fleet) => Some(fleet),
+            Err(why) => {
+                skipped(test, why);
+                None
+            }
+        }
+    }
+
+    fn begun() -> Result<Self, String> {
+        if !geteuid().is_root() {
+            return Err("not root, which namespaces and overlays need".to_owned());
+        }
+        for (program, package) in [
+            ("ansible-playbook", "ansible"),
+            ("ssh-keygen", "openssh-client"),
+            ("debootstrap", "debootstrap"),
+            ("unshare", "util-linux"),
+            ("ip", "iproute2"),
+        ] {
+            if Command::new(program).arg("--version").output().is_err() {
+                return Err(format!("no {program}; apt-get install {package}"));
+            }
+        }
+        let tools = Path::new(env!("CARGO_BIN_EXE_runtime_bench"));
+        let tools = tools.parent().expect("a directory");
+        let prefix = label::name(std::process::id().cast_signed(), "fleet");
+        let scratch = tempfile::Builder::new()
+            .prefix(&format!("{prefix}."))
+            .tempdir();
+        let scratch = scratch.map_err(|e| e.to_string())?;
+        let archive = scratch.path().join("tools.tar.gz");
+        let pack = playbooks::directory().join("../tools/fleet-archive");
+        let packed = Command::new(pack).arg(&archive).arg(tools).output();
+        let packed = packed.map_err(|e| e.to_string())?;
+        if !packed.status.success() {
+            return Err(said(&packed).trim().to_owned());
+        }
+        let tree = tree::debian()?;
+        let key = scratch.path().join("key");
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&key)
+            .status();
+        assert!(made.expect("ssh-keygen").success());
+        let key = fs::read_to_string(key.with_extension("pub")).expect("a key");
+        let hosts = Vec::new();
+        Ok(Self {
+            scratch,
+            tree,
+            archive,
+            key,
+            hosts,
+        })
+    }
+
+    /// A further host, not yet booted, and its line of the inventory's file.
+    fn add(&mut self, name: &'static str) -> &mut Host {
+        let number = u8::try_from(self.hosts.len()).expect("few");
+        let host = Host::new(name, number, &self.tree, self.scratch.path(), &self.key);
+        self.hosts.push(host);
+        self.hosts.last_mut().expect("added")
+    }
+
+    fn host(&mut self, name: &str) -> &mut Host {
+        self.hosts
+            .iter_mut()
+            .find(|host| host.name == name)
+            .expect("a host")
+    }
+
+    fn results(&self) -> PathBuf {
+        self.scratch.path().join("results")
+    }
+
+    /// `ansible-playbook` for these hosts, in the order in which they were added, `variables` after each's name.
+    fn playbook(&self, variables: &[(&str, &str)], more: &[String]) -> Command {
+        let mut inventory = String::from("[containers]\n");
+        for host in &self.hosts {
+            let own = variables.iter().filter(|(name, _)| *name == host.name);
+            let own: String = own.map(|(_, words)| format!(" {words}")).collect();
+            inventory += &format!("{} ansible_host={}{own}\n", host.name, host.address());
+        }
+        let key = self.scratch.path().join("key");
+        inventory += &format!(
+            "[containers:vars]\nansible_user=root\nansible_ssh_private_key_file={}\nansible_python_interpreter=/usr/bin/python3\n\
+             ansible_ssh_common_args=-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null\nfleet_kind=container\n",
+            key.display()
+        );
+        let file = self.scratch.path().join("hosts");
+        fs::write(&file, inventory).expect("written");
+        let mut command = playbooks::command("ansible-playbook", self.scratch.path());
+        command.arg("-i").arg(file).arg("fleet.yml");
+        let variables = serde_json::json!({
+            "fleet_plan": PLAN,
+            "fleet_results": self.results(),
+            "fleet_archive": self.archive,
+            "fleet_tune_root": KERNEL_ROOT,
+            "fleet_ssh_args": SSH,
+            "fleet_return_s": 10,
+            "ansible_timeout": 3,
+            "fleet_report_tool": env!("CARGO_BIN_EXE_runtime_bench"),
+        });
+        command.args(["-e", &variables.to_string()]);
+        for variable in more {
+            command.args(["-e", variable]);
+        }
+        command
+    }
+
+    fn record(&self, host: &str) -> Value {
+        let file = self.results().join(host).join("fleet.json");
+        let text = fs::read_to_string(file).expect("a record");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    fn file(&self, host: &str, name: &str) -> String {
+        let file = self.results().join(host).join(name);
+        fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()))
+    }
+}
+
+/// What tests that were killed have left: directories alone, as hosts die with the test.
+fn remove_orphans() {
+    let entries = fs::read_dir(std::env::temp_dir())
+        .expect("a directory")
+        .flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.contains(".fleet.") && label::is_orphan(&name) {
+            fs::remove_dir_all(entry.path()).expect("removed");
+        }
+    }
+}
+
+/// Runs `command` while `meanwhile` does something to the hosts.
+fn during(mut command: Command, meanwhile: impl FnOnce()) -> Output {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let child = child.expect("it runs");
+    let waiting = std::thread::spawn(move || child.wait_with_output().expect("it ends"));
+    let outcome = catch_unwind(AssertUnwindSafe(meanwhile));
+    let output = waiting.join().expect("it ends");
+    if let Err(panic) = outcome {
+        println!("{}", said(&output));
+        resume_unwind(panic);
+    }
+    output
+}
+
+/// The line of the summary about `host`.
+#[track_caller]
+fn summary<'a>(text: &'a str, host: &str) -> &'a str {
+    let start = format!("\"{host} (container): ");
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with(&start));
+    line.unwrap_or_else(|| panic!("{host} is not named: {text}"))
+}
+
+#[test]
+fn each_host_gives_what_it_has_and_is_left_as_it_was() {
+    let Some(mut fleet) = Fleet::new("a fleet of hosts") else {
+        return;
+    };
+    fleet.add("fragile");
+    fleet.add("whole");
+    fleet.add("bare").without_docker();
+    fleet.add("stranger").let_in("# nobody");
+    for host in &mut fleet.hosts {
+        host.boot();
+    }
+    let found: Vec<_> = fleet.hosts.iter().map(Host::files).collect();
+    let whole = format!(
+        "fleet_packages='[\"docker.io\",\"iptables\",\"{}\"]'",
+        tree::AT_HAND
+    );
+    let own = [("bare", "fleet_packages=[]"), ("whole", &*whole)];
+    let playbook = fleet.playbook(&own, &[]);
+    let fragile = fleet.host("fragile");
+    let output = during(playbook, || {
+        let samples = "/opt/faasm-bench-fleet/run/fragile/samples.jsonl";
+        eventually("it measures", || fragile.path(samples).exists());
+        assert!(fragile.is_tuned());
+        fragile.kill();
+    });
+    let text = expect(&output, false);
+    println!("{text}");
+
+    assert!(
+        summary(&text, "fragile").contains("FAILED: lost in mid-run"),
+        "{text}"
+    );
+    assert!(
+        summary(&text, "stranger").contains("Permission denied (publickey"),
+        "{text}"
+    );
+    let named = format!("installed and left: {}", tree::AT_HAND);
+    assert!(summary(&text, "whole").contains(&named), "{text}");
+    assert!(
+        text.contains("of 4 hosts not well: fragile, stranger"),
+        "{text}"
+    );
+    for (host, docker) in [("whole", true), ("bare", false)] {
+        assert!(summary(&text, host).contains("measured in"), "{text}");
+        let record = fleet.record(host);
+        assert_eq!(record["trouble"], "");
+        assert_eq!(record["seed"], 1);
+        let report = fleet.file(host, "report.md");
+        assert_eq!(
+            report.contains("dockerd"),
+            !docker || report.contains("unavailable"),
+            "{report}"
+        );
+        let samples = fleet.file(host, "samples.jsonl");
+        let is_measured =
+            |line: &str| line.contains("docker-none") && line.contains("\"isolated\"");
+        assert_eq!(
+            samples.lines().any(is_measured),
+            docker,
+            "{host}: {samples}"
+        );
+        assert!(
+            samples
+                .lines()
+                .any(|line| line.contains("\"thread\"") && line.contains("\"isolated\""))
+        );
+    }
+    assert!(!fleet.results().join("fragile").exists());
+    fleet.host("whole").expect_untuned();
+    fleet.host("bare").expect_untuned();
+    // Packages aside.
+    same_files(&found[2], &fleet.host("bare").files());
+    let packages = [
+        "usr/",
+        "etc/",
+        "var/lib/dpkg",
+        "var/cache",
+        "var/log/dpkg.log",
+        "var/log/apt",
+        "var/lib/apt",
+        "var/lib/systemd",
+        "var/lib/pam",
+    ];
+    let kept = |files: &[String]| {
+        let is_of_a_package = |line: &String| {
+            packages
+                .iter()
+                .any(|place| line.trim_start_matches('/').starts_with(place))
+        };
+        files
+            .iter()
+            .filter(|line| !is_of_a_package(line))
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    same_files(&kept(&found[1]), &kept(&fleet.host("whole").files()));
+    the_second_call_does_what_is_missing(&mut fleet, &own, &found[0]);
+}
+
+#[track_caller]
+fn same_files(before: &[String], after: &[String]) {
+    let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
+    let new: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert!(
+        gone.is_empty() && new.is_empty(),
+        "gone: {gone:#?}, new: {new:#?}"
+    );
+}
+
+/// The fragile host is back, as it was when it lost its power, and the stranger is none any more: its line is cut while its results come.
+fn the_second_call_does_what_is_missing(fleet: &mut Fleet, own: &[(&str, &str)], found: &[String]) {
+    let (key, results) = (fleet.key.clone(), fleet.results());
+    let measured = fs::metadata(results.join("whole/samples.jsonl"))
+        .expect("samples")
+        .modified();
+    fleet.host("fragile").boot();
+    let stranger = fleet.host("stranger");
+    stranger.kill();
+    stranger.let_in(&key);
+    stranger.boot();
+    // Small parts, so that there are many.
+    let playbook = fleet.playbook(own, &["fleet_part_bytes=4000".to_owned()]);
+    let stranger = fleet.host("stranger");
+    let output = during(playbook, || {
+        let parts = results.join("stranger.partial/parts");
+        let arrived = || fs::read_dir(&parts).into_iter().flatten().count();
+        eventually("the first parts come", || arrived() >= 2);
+        stranger.set_line("down");
+        std::thread::sleep(std::time::Duration::from_secs(20));
+        stranger.set_line("up");
+    });
+    let text = expect(&output, false);
+    println!("{text}");
+    assert!(
+        summary(&text, "fragile").contains("FAILED: ended in mid-run"),
+        "{text}"
+    );
+    assert!(summary(&text, "stranger").contains("measured in"), "{text}");
+    assert!(summary(&text, "whole").contains("there already"), "{text}");
+    assert!(summary(&text, "bare").contains("there already"), "{text}");
+    assert!(text.contains("of 4 hosts not well: fragile"), "{text}");
+    let again = fs::metadata(results.join("whole/samples.jsonl"))
+        .expect("samples")
+        .modified();
+    assert_eq!(
+        again.expect("a time"),
+        measured.expect("a time"),
+        "it was not measured again"
+    );
+    // What it had when it lost its power, as it was written.
+    let samples = fleet.file("fragile", "samples.jsonl");
+    assert!(samples.lines().count() > 1, "{samples}");
+    assert_ne!(fleet.record("fragile")["trouble"], "");
+    assert!(
+        fleet
+            .file("stranger", "samples.jsonl")
+            .contains("docker-none")
+    );
+    assert!(!results.join("stranger.partial").exists());
+    for host in ["fragile", "stranger"] {
+        fleet.host(host).expect_untuned();
+    }
+    same_files(found, &fleet.host("fragile").files());
+}

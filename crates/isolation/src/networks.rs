@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use nix::sched::{CloneFlags, setns};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::probe_named;
@@ -22,7 +23,7 @@ const SENDER: &str = "network-rate";
 const UNIT: &str = "Mbit/s";
 
 /// What passes out of the network namespace of a parked worker to the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Passed {
     /// As the host counted it, in Mbit a second.
     pub mbit_per_s: u32,

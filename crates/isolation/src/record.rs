@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use measure_core::contract::Isolation;
 use measure_core::contract::run_dir::RESULTS;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cell::Cell;
@@ -22,7 +23,7 @@ const FILTERED: u32 = 2;
 pub const SCHEMA: u32 = 1;
 
 /// What a run found.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Found {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -42,7 +43,7 @@ pub struct Found {
 }
 
 /// What was found at a rung.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RungFound {
     /// Ladder id.
     pub rung: String,
@@ -72,7 +73,7 @@ pub struct RungFound {
 }
 
 /// A process of the host, as `/proc/PID/status` has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostProcess {
     /// Its program.
     pub name: String,

@@ -4,6 +4,7 @@
 
 use std::fs;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stats::schedule::SplitMix64;
 
@@ -13,7 +14,7 @@ pub const PADDING_VARIABLE: &str = "FAASM_BENCH_PADDING";
 const MAX_PADDING_BYTES: u64 = 4096;
 
 /// One draw.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Layout {
     /// Length of the value of [`PADDING_VARIABLE`]; without the variable where it is 0.
     pub padding_bytes: u32,

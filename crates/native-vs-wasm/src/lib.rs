@@ -23,6 +23,7 @@ pub mod layout;
 mod options;
 mod output;
 mod plan;
+mod pyperf_files;
 mod recorder;
 mod session;
 mod suite;
@@ -33,7 +34,7 @@ pub use column::{
     About, Benchmark, Column, NATIVE, NotReady, Program, Run, RunError, Side, Task, WASM,
 };
 pub use error::CompareError;
-pub use options::{CommonOptions, NoIterations};
+pub use options::{CommonOptions, CsvTime, NoIterations};
 pub use output::say;
 pub use session::run;
 pub use suite::{Compare, Disagreement, Entry, Lack, Suite};

@@ -1,6 +1,7 @@
 //! Options that `poly_bench` and `py_bench` share.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use faaslet::Profiling;
@@ -21,6 +22,20 @@ pub struct CommonOptions {
     /// The CSV: benchmark,type,microseconds, a row a run, rewritten whole after each benchmark [default: /tmp/polybench.csv, /tmp/pybench.csv]
     #[structopt(long, value_name = "FILE", parse(from_os_str), global = true)]
     pub output: Option<PathBuf>,
+    /// What the CSV's microseconds are of: the kernel alone by the program's own clock, or the whole run, start to end, as Faasm's
+    /// own benchmarks had it (whole microseconds then)
+    #[structopt(
+        long,
+        value_name = "OF",
+        default_value = "kernel",
+        possible_values = &["kernel", "whole-run"],
+        global = true
+    )]
+    pub csv_time: CsvTime,
+    /// Also writes the runs in pyperf's form: benchmarks of all columns, named `<benchmark> <column>`; if FILE has `{column}` in
+    /// its name, a file for each column, which `pyperf compare_to` compares
+    #[structopt(long, value_name = "FILE", global = true)]
+    pub export_pyperf: Option<String>,
     /// Directory for samples, environment, tables and plots, made if need be [default: results/TIME-HOST, and results/latest points there]
     #[structopt(long, value_name = "DIR", parse(from_os_str), global = true)]
     pub run_dir: Option<PathBuf>,
@@ -123,6 +138,33 @@ impl CommonOptions {
             ));
         }
         Ok(())
+    }
+}
+
+/// What the rows of the CSV that old scripts read are of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CsvTime {
+    /// The kernel, by the program's own clock.
+    #[default]
+    Kernel,
+    /// From asked for to reaped or torn down: what Faasm's `poly_bench` and `py_bench` wrote.
+    WholeRun,
+}
+
+/// A word that is neither.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither kernel nor whole-run")]
+pub struct NoCsvTime(String);
+
+impl FromStr for CsvTime {
+    type Err = NoCsvTime;
+
+    fn from_str(text: &str) -> Result<Self, NoCsvTime> {
+        match text {
+            "kernel" => Ok(Self::Kernel),
+            "whole-run" => Ok(Self::WholeRun),
+            _ => Err(NoCsvTime(text.to_owned())),
+        }
     }
 }
 

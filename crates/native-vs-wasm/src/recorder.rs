@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::comparison::{BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, csv_rows, render};
+use crate::comparison::{
+    BenchmarkInfo, COMPARISON, Comparison, ComparisonInfo, csv_rows, csv_whole_runs, render,
+};
 use measure_core::base::files::OutputFile;
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RESULTS, RunDir};
@@ -15,6 +17,7 @@ use report::Records;
 
 use crate::column::{Run, Task};
 use crate::error::CompareError;
+use crate::options::CsvTime;
 use crate::output::refused;
 use crate::times::{self, TimesError};
 
@@ -65,6 +68,7 @@ impl Kernel {
 pub(crate) struct Recorder {
     dir: RunDir,
     csv: OutputFile,
+    csv_time: CsvTime,
     comparison: Comparison,
     /// Position of the next run among all.
     block: u32,
@@ -75,7 +79,7 @@ impl Recorder {
     /// Makes the run directory, which must not hold samples yet.
     pub(crate) fn open(
         dir: Option<&Path>,
-        csv: OutputFile,
+        (csv, csv_time): (OutputFile, CsvTime),
         environment: Environment,
         mut info: ComparisonInfo,
     ) -> Result<Self, CompareError> {
@@ -95,6 +99,7 @@ impl Recorder {
         let recorder = Self {
             dir,
             csv,
+            csv_time,
             comparison: Comparison {
                 records: Records {
                     environment: Some(environment),
@@ -256,12 +261,20 @@ impl Recorder {
     /// Writes what is known so far, the CSV included.
     pub(crate) fn keep(&self) -> Result<(), CompareError> {
         self.save()?;
-        let rows = csv_rows(&self.comparison);
         self.csv
-            .write(rows.as_bytes())
+            .write(self.rows().as_bytes())
             .map_err(refused(self.csv.path()))?;
+        let rows = csv_rows(&self.comparison);
         let name = format!("{}.csv", self.comparison.info.suite);
         Ok(self.dir.write(&name, rows.as_bytes())?)
+    }
+
+    /// The file of `--output`.
+    fn rows(&self) -> String {
+        match self.csv_time {
+            CsvTime::Kernel => csv_rows(&self.comparison),
+            CsvTime::WholeRun => csv_whole_runs(&self.comparison),
+        }
     }
 
     fn save(&self) -> Result<(), CompareError> {
@@ -287,7 +300,7 @@ impl Recorder {
         self.save()?;
         write_tables(&self.dir, &self.comparison)?;
         self.csv
-            .finish(csv_rows(&self.comparison).as_bytes())
+            .finish(self.rows().as_bytes())
             .map_err(refused(self.csv.path()))?;
         Ok(self.comparison)
     }

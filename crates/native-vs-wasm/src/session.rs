@@ -6,7 +6,7 @@ mod timing;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::comparison::{Comparison, terminal};
+use crate::comparison::{Comparison, csv_rows, csv_whole_runs, terminal};
 use measure_core::base::exit::Exit;
 use measure_core::base::files::OutputFile;
 use measure_core::base::interrupt;
@@ -17,8 +17,9 @@ use measure_core::contract::vocabulary::Measure;
 use crate::column::{Program, RunError, Task};
 use crate::error::CompareError;
 use crate::layout::{self, Layout};
-use crate::options::CommonOptions;
+use crate::options::{CommonOptions, CsvTime};
 use crate::output::{refused, say};
+use crate::pyperf_files::PyperfFiles;
 use crate::recorder::{About, Kernel, Recorder, write_tables};
 use crate::suite::Suite;
 
@@ -32,6 +33,11 @@ pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError>
     let default = Path::new("/tmp").join(format!("{}.csv", suite.name));
     let output = options.output.as_deref().unwrap_or(&default);
     let csv = OutputFile::open(output).map_err(refused(output))?;
+    let pyperf = options
+        .export_pyperf
+        .as_deref()
+        .map(PyperfFiles::open)
+        .transpose()?;
     suite.check()?;
     interrupt::install().map_err(|e| CompareError::failed("cannot catch signals", e))?;
     let _lock = lock(options.strict)?;
@@ -51,6 +57,7 @@ pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError>
         eprintln!("warning: {warning}");
         info.notes.push(warning);
     }
+    let csv = (csv, options.csv_time);
     let recorder = Recorder::open(options.run_dir.as_deref(), csv, environment, info)?;
     let mut session = Session {
         suite,
@@ -58,6 +65,7 @@ pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError>
         begun: Instant::now(),
         budget: options.budget.map(Duration::from_secs),
         strict: options.strict,
+        pyperf,
     };
     let mut ready = session.get_ready()?;
     session.time(&mut ready)?;
@@ -68,10 +76,21 @@ pub fn run(suite: &Suite, options: &CommonOptions) -> Result<Exit, CompareError>
 ///
 /// # Errors
 /// There are no records, or the tables cannot be written.
-pub fn report(dir: &Path) -> Result<Exit, CompareError> {
+pub fn report(dir: &Path, options: &CommonOptions) -> Result<Exit, CompareError> {
     // Reading first: a directory that does not exist is not to be made.
     let comparison = Comparison::read(dir)?;
     write_tables(&RunDir::open(dir)?, &comparison)?;
+    if let Some(pattern) = &options.export_pyperf {
+        PyperfFiles::open(pattern)?.write(&comparison)?;
+    }
+    if let Some(output) = &options.output {
+        let rows = match options.csv_time {
+            CsvTime::Kernel => csv_rows(&comparison),
+            CsvTime::WholeRun => csv_whole_runs(&comparison),
+        };
+        let file = OutputFile::open(output).map_err(refused(output))?;
+        file.finish(rows.as_bytes()).map_err(refused(output))?;
+    }
     say(format!(
         "{}tables and samples: {}\n",
         terminal(&comparison, table::terminal_width()),
@@ -99,6 +118,7 @@ struct Session<'a> {
     budget: Option<Duration>,
     /// Whether what was made while the host was disturbed is made again.
     strict: bool,
+    pyperf: Option<PyperfFiles>,
 }
 
 /// A benchmark that is verified and calibrated.
@@ -202,6 +222,9 @@ impl<'a> Session<'a> {
             self.recorder.csv_path().to_owned(),
         );
         let comparison = self.recorder.finish(interrupt::ended_early())?;
+        if let Some(pyperf) = &self.pyperf {
+            pyperf.write(&comparison)?;
+        }
         let tables = terminal(&comparison, table::terminal_width());
         let (path, csv) = (path.display(), csv.display());
         say(format!(

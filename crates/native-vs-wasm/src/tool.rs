@@ -10,6 +10,7 @@ use crate::again;
 use crate::column::{Benchmark, Column, NATIVE, Task, WASM, output_of};
 use crate::columns::replicate;
 use crate::compare_runs::{self, CompareOptions};
+use crate::comparison::ComparisonInfo;
 use crate::engines::Engines;
 use crate::error::CompareError;
 use crate::options::{CommonOptions, iterations};
@@ -152,6 +153,8 @@ enum Command {
     },
     /// Holds a second run against a first, row by row: faster, slower, no difference, cannot tell
     Compare(CompareOptions),
+    /// Prints the JSON Schema of comparison.json; `runtime_bench schema` has those of the other records
+    Schema,
     /// Makes the tables and plots of a run again, from its records alone
     Report {
         /// The run's directory, for example results/latest
@@ -171,7 +174,8 @@ pub fn run<T: Tool>(options: &Options<T>) -> Result<Exit, CompareError> {
         Some(Command::Dump { benchmark, column }) => dump(options, benchmark, column),
         Some(Command::Compare(options)) => compare_runs::run(options),
         Some(Command::Replicate { what }) => replicate::run(what),
-        Some(Command::Report { dir }) => session::report(dir),
+        Some(Command::Report { dir }) => session::report(dir, common),
+        Some(Command::Schema) => schema(),
         Some(Command::Quick) => {
             let (runs, seconds) = T::QUICK;
             compare(tool, None, (runs, runs), &common.within(seconds))
@@ -248,6 +252,13 @@ fn compare<T: Tool>(
         tool.build(&lacking)?;
     }
     session::run(&suite, common)
+}
+
+fn schema() -> Result<Exit, CompareError> {
+    let schema = schemars::schema_for!(ComparisonInfo);
+    // Plain data with string keys always serialises.
+    say(serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n")?;
+    Ok(Exit::Ok)
 }
 
 fn dump<T: Tool>(

@@ -8,12 +8,13 @@ use std::ops::Range;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ContentArrangement};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub mod summary;
 
 /// Where a column's cells stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Align {
     /// Words.
@@ -28,7 +29,7 @@ const GAP_CHARS: usize = 2;
 const READABLE_CHARS: usize = 24;
 
 /// Headed columns and rows of text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     columns: Vec<(String, Align)>,
     rows: Vec<Vec<String>>,

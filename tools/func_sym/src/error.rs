@@ -4,6 +4,7 @@ use std::io;
 
 use faaslet::FaasletError;
 use measure_core::base::exit::{Exit, HasExit};
+use native_vs_wasm::CompareError;
 
 use crate::code::CodeError;
 
@@ -13,6 +14,9 @@ pub enum SymError {
     /// No such user, function, or name; the text suggests the nearest.
     #[error("{0}")]
     Usage(String),
+    /// A kernel that is not in the store yet cannot be built.
+    #[error(transparent)]
+    Build(CompareError),
     /// The store or a file in it cannot be used.
     #[error(transparent)]
     Store(FaasletError),
@@ -53,6 +57,7 @@ impl HasExit for SymError {
     fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
+            Self::Build(error) => error.exit(),
             Self::NotKept(_) | Self::Output(_) => Exit::Output,
             Self::Store(_) | Self::Unreadable { .. } | Self::Input(_) => Exit::Failed,
         }

@@ -82,7 +82,15 @@ pub struct Options {
 /// No such function, a store that is not to be trusted, or the output cannot be written.
 pub fn run(options: &Options) -> Result<Exit, SymError> {
     let store = Store::at(options.store.clone().unwrap_or_else(home::store));
-    let id = resolve(&store, &options.user, &options.function)?;
+    let id = match resolve(&store, &options.user, &options.function) {
+        // Only the checkout's own store is built into.
+        Err(SymError::Usage(_))
+            if options.store.is_none() && built(&options.user, &options.function)? =>
+        {
+            resolve(&store, &options.user, &options.function)
+        }
+        found => found,
+    }?;
     let table = table_of(&store, &id)?;
     if options.annotate {
         let (input, output) = (io::stdin().lock(), io::stdout().lock());
@@ -100,6 +108,19 @@ pub fn run(options: &Options) -> Result<Exit, SymError> {
         .write_beside(&id, SYMBOLS, text.as_bytes())
         .map_err(SymError::NotKept)?;
     Ok(Exit::Ok)
+}
+
+/// Builds the kernel of PolyBench that `name` of `user` means and that is not in the store yet; whether there is one.
+fn built(user: &str, name: &str) -> Result<bool, SymError> {
+    if user != poly_bench::columns::USER {
+        return Ok(false);
+    }
+    for prefix in PREFIXES {
+        if poly_bench::build_module(&format!("{prefix}{name}")).map_err(SymError::Build)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The function that `name` of `user` means.

@@ -299,3 +299,42 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     while input.write_all(b"wasm[0]::function[1]\n").is_ok() {}
     assert_eq!(child.wait().expect("an end").code(), Some(0));
 }
+
+#[test]
+fn a_kernel_that_is_not_built_yet_is_built_in_a_checkout() {
+    if Command::new("make").arg("--version").output().is_err() {
+        return eprintln!("SKIPPED: building on demand: no `make`: apt-get install make");
+    }
+    let mut bench = Bench::new();
+    // The home becomes `build` of a checkout, whose Makefile has the function in its hands.
+    let top = std::mem::replace(&mut bench.home, TempDir::new().expect("a directory"));
+    let at = |name: &str| top.path().join(name);
+    fs::create_dir(at("build")).expect("made");
+    fs::rename(at("store"), at("build/store")).expect("moved");
+    fs::rename(at("build/store/polybench/poly_3mm"), at("away")).expect("moved");
+    fs::create_dir(at("polybench-src")).expect("made");
+    fs::write(at("polybench-src/build.mk"), "").expect("written");
+    fs::create_dir_all(at("target/release")).expect("made");
+    for tool in ["wasm-post-link", "faasm-driver"] {
+        fs::write(at("target/release").join(tool), "").expect("written");
+    }
+    let recipe = "@echo '$(POLYBENCH_KERNELS) $(POLYBENCH_DATASETS)' >asked; mkdir -p build/store/polybench; mv away build/store/polybench/poly_3mm";
+    let makefile = format!("polybench-on-demand:\n\t{recipe}\n");
+    fs::write(at("Makefile"), makefile).expect("written");
+    let run = |name: &str| -> Ran {
+        let mut command = bench.command(&["polybench", name]);
+        command.env("FAASM_BENCH_HOME", at("build"));
+        command.env_remove("CARGO_TARGET_DIR");
+        command.output().expect("func_sym").into()
+    };
+    let ran = run("3mm");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("poly_3mm is not built yet"), "{ran:?}");
+    assert!(ran.text().contains("= kernel_3mm"), "{ran:?}");
+    let asked = fs::read_to_string(at("asked")).expect("asked");
+    assert_eq!(asked, "3mm large\n");
+    // What no kernel is called is told as ever.
+    let ran = run("3mn");
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("did you mean"), "{ran:?}");
+}

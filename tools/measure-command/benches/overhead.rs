@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::ptr;
+use std::time::Instant;
 
 use measure_core::base::clock::now_ns;
 use stats::{Summary, median};
@@ -38,6 +39,9 @@ fn main() {
         rounds.push(one_round(&payload.path, round, hyperfine, &dir));
     }
     report(&rounds, hyperfine);
+    if hyperfine {
+        two_commands(&payload.path);
+    }
     let _ = fs::remove_dir_all(&dir);
 }
 
@@ -218,6 +222,59 @@ fn hyperfine_run(payload: &Path, file: &Path) -> f64 {
     median(&times).expect("starts")
 }
 
+/// Runs of each of two commands, few and many: what many take longer is that of the runs alone, as both tools do things once.
+const RUNS_OF_TWO: [u32; 2] = [100, 1100];
+const ROUNDS_OF_TWO: usize = 10;
+
+/// What a run takes of a tool's time with two commands, all that lies between runs included.
+fn two_commands(payload: &Path) {
+    let payload = payload.to_str().expect("a plain path");
+    let elapsed_us = |command: &mut Command, runs: u32| {
+        let begun = Instant::now();
+        let status = command
+            .arg(runs.to_string())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .expect("it starts");
+        assert!(status.success(), "{command:?}");
+        begun.elapsed().as_secs_f64() * 1e6
+    };
+    let ours = |runs| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_measure-core"));
+        command.args([
+            "--passes",
+            "wall",
+            "--command",
+            payload,
+            "--command",
+            payload,
+        ]);
+        elapsed_us(command.arg("-n"), runs)
+    };
+    let theirs = |runs| {
+        let mut command = Command::new("hyperfine");
+        command.args(["-N", "--style", "none", payload, payload]);
+        elapsed_us(command.arg("-r"), runs)
+    };
+    let [few, many] = RUNS_OF_TWO;
+    let each = |tool: &dyn Fn(u32) -> f64| (tool(many) - tool(few)) / f64::from(2 * (many - few));
+    let pairs: Vec<(f64, f64)> = (0..ROUNDS_OF_TWO)
+        .map(|round| {
+            if round % 2 == 0 {
+                return (each(&ours), each(&theirs));
+            }
+            let theirs = each(&theirs);
+            (each(&ours), theirs)
+        })
+        .collect();
+    summarise(
+        "two commands, a run with all that lies between two, measure-core / hyperfine -N",
+        1.00,
+        &pairs,
+    );
+}
+
 fn report(rounds: &[Round], hyperfine: bool) {
     let ours = |r: &Round| Some(r.ours);
     line(
@@ -258,9 +315,15 @@ fn line(
         .iter()
         .filter_map(|round| ours(round).zip(peer(round)))
         .collect();
+    let in_us: Vec<(f64, f64)> = pairs.iter().map(|(o, p)| (o / 1e3, p / 1e3)).collect();
+    summarise(what, aim, &in_us);
+}
+
+/// A line of pairs of microseconds, ours and the peer's.
+fn summarise(what: &str, aim: f64, pairs: &[(f64, f64)]) {
     // One ratio per round: what slows both sides of a round cancels out.
     let ratios: Vec<f64> = pairs.iter().map(|(ours, peer)| ours / peer).collect();
-    let us = |values: Vec<f64>| median(&values).unwrap_or(f64::NAN) / 1000.0;
+    let us = |values: Vec<f64>| median(&values).unwrap_or(f64::NAN);
     let Some((summary, interval)) =
         Summary::from_values(&ratios).and_then(|s| s.interval.map(|i| (s, i)))
     else {

@@ -1,15 +1,19 @@
-//! The passes: the same command run again and again, each time looked at in another way.
+//! The passes: the same commands run again and again, each time looked at in another way.
 
+use std::fmt;
 use std::process::ExitStatus;
 
+use super::left::Left;
 use super::memory_pass::{self, NoPeak, Peak};
 use super::program::{Ended, Program};
-use super::report::Report;
+use super::report::{CommandReport, Report};
+use super::task::{Aside, Task};
 use super::{CommandError, Options, Pass, tree};
 use measure_core::base::interrupt;
 use measure_core::base::progress::Line;
 use measure_core::contract::vocabulary::Metric;
 use probes::perf::{Count, Counters, Event};
+use stats::schedule::SplitMix64;
 
 /// What is measured once per run of the wall pass.
 type UsageMetric = (Metric, fn(&Ended) -> u64);
@@ -32,186 +36,338 @@ const WALL_METRICS: [UsageMetric; 10] = [
 /// 10 ms each.
 const SPLIT_NS: u64 = 100_000_000;
 
-/// The passes of one command.
+/// A run, as messages call it.
+#[derive(Debug, Clone, Copy)]
+enum Run {
+    WarmUp(u32),
+    Measured(u32),
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WarmUp(number) => write!(f, "{number} (warm-up)"),
+            Self::Measured(number) => write!(f, "{number}"),
+        }
+    }
+}
+
+/// What one kind of pass measured: the values of each task of a group, in its order.
+type OfEach<T> = Vec<Vec<T>>;
+
+/// The passes of all commands.
 pub(super) struct Session<'a> {
     options: &'a Options,
-    program: &'a Program,
-    warm: bool,
+    tasks: &'a [Task],
+    /// Draws in which order tasks take turns.
+    random: SplitMix64,
     progress: Line,
     /// What has been measured so far.
     pub(super) report: Report,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(options: &'a Options, program: &'a Program, report: Report) -> Self {
+    pub(super) fn new(options: &'a Options, tasks: &'a [Task], report: Report) -> Self {
         Self {
             options,
-            program,
-            warm: false,
+            tasks,
+            random: SplitMix64::new(options.seed),
             progress: Line::default(),
             report,
         }
     }
 
-    /// Makes one pass; what it measured before an error or a signal is in the report.
-    pub(super) fn run(&mut self, pass: Pass) -> Result<(), CommandError> {
-        let outcome = match pass {
-            Pass::Wall => self.wall(),
-            Pass::Counters => self.counters(),
-            Pass::Memory => self.memory(),
+    /// Makes all passes of the tasks of `group`, which take turns; calls `keep` after each. What was measured before an error
+    /// or a signal is in the report, and what was set up is cleaned up.
+    pub(super) fn measure(
+        &mut self,
+        group: &[usize],
+        keep: impl Fn(&Report) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
+        let mut outcome = self.set_up(group);
+        let mut warm = false;
+        for pass in Pass::ALL {
+            if outcome.is_ok()
+                && self.options.passes.contains(&pass)
+                && interrupt::received().is_none()
+            {
+                outcome = self.run(pass, group, &mut warm);
+                outcome = outcome.and(keep(&self.report));
+            }
+        }
+        if interrupt::received().is_some() {
+            tree::end_all();
+        }
+        outcome.and(self.clean_up(group))
+    }
+
+    fn set_up(&self, group: &[usize]) -> Result<(), CommandError> {
+        for setup in group
+            .iter()
+            .filter_map(|&task| self.tasks[task].setup.as_ref())
+        {
+            if interrupt::received().is_none() {
+                run_aside(setup)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of them, and then the first error; a signal does not end them, a second one ends us.
+    fn clean_up(&self, group: &[usize]) -> Result<(), CommandError> {
+        let cleanups = group
+            .iter()
+            .filter_map(|&task| self.tasks[task].cleanup.as_ref());
+        cleanups.fold(Ok(()), |outcome, cleanup| {
+            let ended = cleanup.program.run().map_err(CommandError::from);
+            outcome.and(ended.and_then(|ended| cleanup.check(ended.status)))
+        })
+    }
+
+    fn run(&mut self, pass: Pass, group: &[usize], warm: &mut bool) -> Result<(), CommandError> {
+        let warmed = match std::mem::replace(warm, true) {
+            true => Ok(()),
+            false => self.warm_up(pass, group),
         };
+        log::debug!("pass {} of {} command(s)", pass.name(), group.len());
+        let outcome = warmed.and_then(|()| match pass {
+            Pass::Wall => self.wall(group),
+            Pass::Counters => self.counters(group),
+            Pass::Memory => self.memory(group),
+        });
         self.progress.clear();
         if tree::reap_orphans() && interrupt::received().is_none() {
-            self.report.note(
-                "the command left processes running that outlive it: their work is in no number",
-            );
+            for &task in group {
+                self.report.commands[task].note(
+                    "the command left processes running that outlive it: their work is in no number",
+                );
+            }
         }
         outcome
     }
 
     /// Between runs only.
-    fn show(&mut self, what: &str, number: u32, of: u32) {
-        self.progress
-            .show_seldom(|| format!("{what} {number}/{of}"));
+    fn show(&mut self, what: &str, task: usize, number: u32, of: u32, left: &Left) {
+        let tasks = self.tasks;
+        self.progress.show_seldom(|| {
+            let name = match tasks {
+                [_] => String::new(),
+                tasks => format!(": {}", tasks[task].label),
+            };
+            format!("{what} {number}/{of}{left}{name}")
+        });
     }
 
     /// Unmeasured runs before the first pass.
-    fn warm_up(&mut self, pass: Pass) -> Result<(), CommandError> {
-        if std::mem::replace(&mut self.warm, true) {
-            return Ok(());
-        }
-        for number in 1..=self.options.warmup {
-            if interrupt::received().is_some() {
-                break;
+    fn warm_up(&mut self, pass: Pass, group: &[usize]) -> Result<(), CommandError> {
+        let of = self.options.warmup;
+        let mut left = Left::begin(of, group.len());
+        for number in 1..=of {
+            for &task in group {
+                self.show("warm-up", task, number, of, &left);
+                self.prepare(task)?;
+                if interrupt::received().is_some() {
+                    return Ok(());
+                }
+                let ended = run_once(&self.tasks[task].program)?;
+                self.check(task, pass, Run::WarmUp(number), ended.status)?;
+                left.done += 1;
             }
-            self.show("warm-up", number, self.options.warmup);
-            let ended = run_once(self.program)?;
-            self.check(pass, format!("{number} (warm-up)"), ended.status)?;
         }
         Ok(())
     }
 
-    fn check(&mut self, pass: Pass, run: String, status: ExitStatus) -> Result<(), CommandError> {
+    fn prepare(&self, task: usize) -> Result<(), CommandError> {
+        self.tasks[task].prepare.as_ref().map_or(Ok(()), run_aside)
+    }
+
+    fn check(
+        &mut self,
+        task: usize,
+        pass: Pass,
+        run: Run,
+        status: ExitStatus,
+    ) -> Result<(), CommandError> {
         // Killed by us, on a signal: not the command's failure.
         if status.success() || interrupt::received().is_some() {
             return Ok(());
         }
-        self.report.failed(pass, &run, status);
+        self.report.commands[task].failed(pass, run.to_string(), status);
         if self.options.ignore_failure {
             return Ok(());
         }
         Err(CommandError::Failed {
-            program: self.options.command[0].to_string_lossy().into_owned(),
+            program: self.tasks[task].label.clone(),
             pass: pass.name(),
-            run,
+            run: run.to_string(),
             how: status,
         })
     }
 
-    /// Calls `one` for each run of `pass` until an error or a signal; a run that fails or was cut
-    /// short is not a measurement.
+    /// Calls `one` for each run of `pass` until an error or a signal; in each round every task of the group has a run, in
+    /// random order. A run that was cut short is not a measurement, and one that fails only under `--ignore-failure`.
     fn each_run<T>(
         &mut self,
         pass: Pass,
+        group: &[usize],
         mut one: impl FnMut(&Program) -> Result<(ExitStatus, T), CommandError>,
-    ) -> (Vec<T>, Result<(), CommandError>) {
-        let mut measured = Vec::with_capacity(self.options.runs as usize);
-        let outcome = self.warm_up(pass).and_then(|()| {
-            for number in 1..=self.options.runs {
-                if interrupt::received().is_some() {
-                    break;
-                }
-                self.show(pass.name(), number, self.options.runs);
-                let (status, value) = one(self.program)?;
-                if interrupt::received().is_some() {
-                    break;
-                }
-                self.check(pass, number.to_string(), status)?;
-                measured.push(value);
-            }
-            Ok(())
-        });
+    ) -> (OfEach<T>, Result<(), CommandError>) {
+        let mut measured: OfEach<T> = group.iter().map(|_| Vec::new()).collect();
+        let outcome = self.rounds(pass, group, &mut one, &mut measured);
         (measured, outcome)
     }
 
-    fn wall(&mut self) -> Result<(), CommandError> {
-        let (runs, outcome) = self.each_run(Pass::Wall, |program| {
+    fn rounds<T>(
+        &mut self,
+        pass: Pass,
+        group: &[usize],
+        one: &mut impl FnMut(&Program) -> Result<(ExitStatus, T), CommandError>,
+        measured: &mut OfEach<T>,
+    ) -> Result<(), CommandError> {
+        let (tasks, of) = (self.tasks, self.options.runs);
+        let mut order: Vec<usize> = (0..group.len()).collect();
+        let mut left = Left::begin(of, group.len());
+        for number in 1..=of {
+            self.random.shuffle(&mut order);
+            for &position in &order {
+                let task = group[position];
+                self.show(pass.name(), task, number, of, &left);
+                self.prepare(task)?;
+                if interrupt::received().is_some() {
+                    return Ok(());
+                }
+                let (status, value) = one(&tasks[task].program)?;
+                if interrupt::received().is_some() {
+                    return Ok(());
+                }
+                self.check(task, pass, Run::Measured(number), status)?;
+                measured[position].push(value);
+                left.done += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn wall(&mut self, group: &[usize]) -> Result<(), CommandError> {
+        let (measured, outcome) = self.each_run(Pass::Wall, group, |program| {
             let ended = run_once(program)?;
             Ok((ended.status, ended))
         });
-        for (metric, value) in WALL_METRICS {
-            let values = runs.iter().map(value).collect();
-            self.report.add(metric, Pass::Wall, values, None);
-        }
-        if runs
-            .iter()
-            .any(|run| run.usage.user_ns + run.usage.system_ns < SPLIT_NS)
-        {
-            self.report.note(
-                "user and system CPU time: the kernel splits the CPU time by its clock ticks, so for a command this short only their sum is right",
-            );
+        for (runs, &task) in measured.iter().zip(group) {
+            let report = &mut self.report.commands[task];
+            for (metric, value) in WALL_METRICS {
+                let values = runs.iter().map(value).collect();
+                report.add(metric, Pass::Wall, values, None);
+            }
+            report.exit_codes = runs.iter().map(|run| run.status.code()).collect();
+            if runs
+                .iter()
+                .any(|run| run.usage.user_ns + run.usage.system_ns < SPLIT_NS)
+            {
+                report.note(
+                    "user and system CPU time: the kernel splits the CPU time by its clock ticks, so for a command this short only their sum is right",
+                );
+            }
         }
         outcome
     }
 
-    fn counters(&mut self) -> Result<(), CommandError> {
+    fn counters(&mut self, group: &[usize]) -> Result<(), CommandError> {
         let events = [Event::Cycles, Event::Instructions];
         let mut counters = Counters::of_next_child(&events);
         let nothing: Vec<Count> = counters.take();
         if nothing.iter().all(|count| count.value.is_err()) {
             // No reason to run the command only to learn the same again.
-            self.add_counts(&events, &[nothing]);
+            for &task in group {
+                add_counts(
+                    &mut self.report.commands[task],
+                    &events,
+                    std::slice::from_ref(&nothing),
+                );
+            }
             return Ok(());
         }
-        let (runs, outcome) = self.each_run(Pass::Counters, |program| {
+        let (measured, outcome) = self.each_run(Pass::Counters, group, |program| {
             counters.take();
             let ended = run_once(program)?;
             Ok((ended.status, counters.take()))
         });
-        self.add_counts(&events, &runs);
+        for (runs, &task) in measured.iter().zip(group) {
+            add_counts(&mut self.report.commands[task], &events, runs);
+        }
         outcome
     }
 
-    fn add_counts(&mut self, events: &[Event], runs: &[Vec<Count>]) {
-        for (index, event) in events.iter().enumerate() {
-            let counts = || runs.iter().filter_map(|counts| counts.get(index));
-            let values: Vec<u64> = counts().filter_map(|c| c.value.clone().ok()).collect();
-            let why = counts().find_map(|c| c.value.as_ref().err());
-            if let Some(least) = counts()
-                .filter(|c| c.value.is_ok())
-                .map(Count::coverage)
-                .min_by(f64::total_cmp)
-                .filter(|&least| least < 0.995)
-            {
-                self.report.note(format!(
-                    "{event} is scaled up: it was counted {:.0} % of the time at least",
-                    100.0 * least
-                ));
-            }
-            let why = why.map(ToString::to_string);
-            self.report.add(event.metric(), Pass::Counters, values, why);
-        }
-    }
-
-    fn memory(&mut self) -> Result<(), CommandError> {
-        let (runs, outcome) = self.each_run(Pass::Memory, memory_pass::run);
-        type Of = fn(&Peak) -> &Result<u64, NoPeak>;
-        let metrics: [(Metric, Of); 3] = [
+    fn memory(&mut self, group: &[usize]) -> Result<(), CommandError> {
+        let (measured, outcome) = self.each_run(Pass::Memory, group, memory_pass::run);
+        type Which = fn(&Peak) -> &Result<u64, NoPeak>;
+        let metrics: [(Metric, Which); 3] = [
             (Metric::PeakPssBytes, |peak| &peak.pss_bytes),
             (Metric::PeakRssBytes, |peak| &peak.rss_bytes),
             (Metric::LargestProcessRssBytes, |peak| {
                 &peak.process_rss_bytes
             }),
         ];
-        for (metric, of) in metrics {
-            let values = runs.iter().filter_map(|run| of(run).as_ref().ok().copied());
-            let why = runs.iter().find_map(|run| of(run).as_ref().err());
-            let why = why.map(ToString::to_string);
-            self.report.add(metric, Pass::Memory, values.collect(), why);
+        for (runs, &task) in measured.iter().zip(group) {
+            let report = &mut self.report.commands[task];
+            for (metric, which) in &metrics {
+                let values = runs
+                    .iter()
+                    .filter_map(|run| which(run).as_ref().ok().copied());
+                let why = runs.iter().find_map(|run| which(run).as_ref().err());
+                let why = why.map(ToString::to_string);
+                report.add(metric.clone(), Pass::Memory, values.collect(), why);
+            }
+            report.memory_notes(runs);
         }
-        self.report.memory_notes(&runs);
         outcome
     }
+}
+
+fn add_counts(report: &mut CommandReport, events: &[Event], runs: &[Vec<Count>]) {
+    for (index, event) in events.iter().enumerate() {
+        let counts = || runs.iter().filter_map(|counts| counts.get(index));
+        let values: Vec<u64> = counts().filter_map(|c| c.value.clone().ok()).collect();
+        let why = counts().find_map(|c| c.value.as_ref().err());
+        if let Some(least) = counts()
+            .filter(|c| c.value.is_ok())
+            .map(Count::coverage)
+            .min_by(f64::total_cmp)
+            .filter(|&least| least < 0.995)
+        {
+            report.note(format!(
+                "{event} is scaled up: it was counted {:.0} % of the time at least",
+                100.0 * least
+            ));
+        }
+        let why = why.map(ToString::to_string);
+        report.add(event.metric(), Pass::Counters, values, why);
+    }
+}
+
+impl Aside {
+    /// # Errors
+    /// It failed.
+    fn check(&self, status: ExitStatus) -> Result<(), CommandError> {
+        if status.success() {
+            return Ok(());
+        }
+        Err(CommandError::Aside {
+            option: self.option,
+            line: self.line.clone(),
+            how: status,
+        })
+    }
+}
+
+/// Before a run; a signal ends it, which is no failure of it.
+fn run_aside(aside: &Aside) -> Result<(), CommandError> {
+    log::debug!("{} `{}`", aside.option, aside.line);
+    let status = run_once(&aside.program)?.status;
+    if interrupt::received().is_some() {
+        return Ok(());
+    }
+    aside.check(status)
 }
 
 fn run_once(program: &Program) -> Result<Ended, CommandError> {

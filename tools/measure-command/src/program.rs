@@ -3,12 +3,13 @@
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Seek};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
@@ -77,6 +78,8 @@ fn not_started(errno: Errno) -> &'static str {
 #[derive(Debug)]
 pub struct Streams {
     input: File,
+    /// It is a file, which each run is to read from its beginning.
+    rewinds: bool,
     null: File,
     show_output: bool,
 }
@@ -95,6 +98,11 @@ impl Streams {
         Self::with_input(options.input.as_deref(), options.show_output)
     }
 
+    /// For what is run around a command: its input is the command's alone.
+    pub(super) fn without_input(options: &super::Options) -> Result<Self, ProgramError> {
+        Self::with_input(None, options.show_output)
+    }
+
     fn with_input(input: Option<&Path>, show_output: bool) -> Result<Self, ProgramError> {
         let open = |path: &Path, write: bool| {
             OpenOptions::new()
@@ -107,11 +115,21 @@ impl Streams {
                 })
         };
         let null = Path::new("/dev/null");
+        let given = open(input.unwrap_or(null), false)?;
         Ok(Self {
-            input: open(input.unwrap_or(null), false)?,
+            rewinds: given.metadata().is_ok_and(|meta| meta.is_file()),
+            input: given,
             null: open(null, true)?,
             show_output,
         })
+    }
+
+    /// Back to the beginning of a file: all runs share one offset, as a shell's loop would.
+    fn rewind(&self) {
+        if self.rewinds {
+            // A file that was opened can be sought in.
+            let _ = (&self.input).rewind();
+        }
     }
 }
 
@@ -122,7 +140,7 @@ pub struct Program {
     environment: Vec<CString>,
     actions: PosixSpawnFileActions,
     attributes: PosixSpawnAttr,
-    streams: Streams,
+    streams: Arc<Streams>,
 }
 
 impl std::fmt::Debug for Program {
@@ -177,7 +195,11 @@ impl Program {
     ///
     /// # Errors
     /// There is no such program.
-    pub fn find(words: &[OsString], streams: Streams) -> Result<Self, ProgramError> {
+    pub fn find(
+        words: &[OsString],
+        streams: impl Into<Arc<Streams>>,
+    ) -> Result<Self, ProgramError> {
+        let streams = streams.into();
         let path = find(words.first().map_or(OsStr::new(""), OsString::as_os_str))?;
         let c_string = |bytes: Vec<u8>| CString::new(bytes).map_err(|_| ProgramError::Nul);
         let environment = env::vars_os()
@@ -221,6 +243,7 @@ impl Program {
     /// # Errors
     /// The kernel refuses to start it.
     pub fn run_noting(&self, started: impl FnOnce(i32)) -> Result<Ended, ProgramError> {
+        self.streams.rewind();
         let start_ns = now_ns();
         let child = posix_spawn(
             self.path.as_c_str(),
@@ -248,6 +271,7 @@ impl Program {
     /// The same program for the standard library's way of starting, which can run code of ours
     /// between fork and exec.
     pub(super) fn command(&self) -> io::Result<Command> {
+        self.streams.rewind();
         let mut command = Command::new(self.path());
         let word = |word: &CString| OsString::from_vec(word.to_bytes().to_vec());
         if let Some((name, arguments)) = self.arguments.split_first() {
@@ -323,6 +347,11 @@ impl From<&libc::rusage> for Usage {
             max_rss_bytes: count(usage.ru_maxrss) * 1024,
         }
     }
+}
+
+/// Whether a shell would start a file for `name`.
+pub(super) fn is_program(name: &OsStr) -> bool {
+    find(name).is_ok()
 }
 
 /// The file that a shell would start for `name`.

@@ -1,11 +1,13 @@
 //! The table for people.
 //!
-//! Where it fits it is laid out here: in comfy-table no reason can span the columns that an unavailable metric lacks,
-//! and old scripts find their columns where they are. On a narrow terminal the crate `table` does it.
+//! Where it fits it is laid out here: in comfy-table no reason can span the columns that an unavailable metric lacks. On a
+//! narrow terminal the crate `table` does it.
 
 use std::fmt::Write;
 
-use super::report::{Measured, Outcome, Report};
+use super::baseline::Baseline;
+use super::comparison;
+use super::report::{CommandReport, Measured, Outcome, Report};
 use ::table::{Align, Table};
 use measure_core::contract::environment::{Environment, Severity};
 use measure_core::contract::vocabulary::{Metric, Unit};
@@ -23,7 +25,7 @@ const BYTES: &Steps = &[
 ];
 const COUNT: &Steps = &[(1e9, "G"), (1e6, "M"), (1.0, "")];
 
-fn label(metric: &Metric) -> &str {
+pub(super) fn label(metric: &Metric) -> &str {
     match metric {
         Metric::WallNs => "wall time",
         Metric::CpuNs => "CPU time",
@@ -63,29 +65,48 @@ fn number(value: f64, divisor: f64) -> String {
     }
 }
 
-/// Name, how many, least, median, MAD, their unit, interval.
-type Cells = [String; 7];
+/// A `value` of `metric` in the unit in which it reads best.
+pub(super) fn with_unit(metric: &Metric, value: f64) -> String {
+    let (divisor, unit) = step(metric, value);
+    in_unit(number(value, divisor), unit)
+}
+
+fn in_unit(number: String, unit: &str) -> String {
+    match unit {
+        "" => number,
+        unit => format!("{number} {unit}"),
+    }
+}
+
+/// Name, how many, least, median, MAD, interval.
+type Cells = [String; 6];
 
 fn cells(name: &Metric, summary: &Summary) -> Cells {
-    let (divisor, unit) = step(name, summary.median);
-    let of = |value: f64| number(value, divisor);
+    // Of what is mostly 0 the rest has a unit.
+    let typical = if summary.median > 0.0 {
+        summary.median
+    } else {
+        summary.max
+    };
+    let (divisor, unit) = step(name, typical);
+    let plain = |value: f64| number(value, divisor);
+    let shown = |value: f64| in_unit(plain(value), unit);
     let interval = summary.interval.map_or_else(
         || "too few runs".to_owned(),
-        |i| format!("[{}, {}]", of(i.lo), of(i.hi)),
+        |i| in_unit(format!("[{}, {}]", plain(i.lo), plain(i.hi)), unit),
     );
     [
         label(name).to_owned(),
         summary.n.to_string(),
-        of(summary.min),
-        of(summary.median),
-        of(summary.mad),
-        unit.to_owned(),
+        shown(summary.min),
+        shown(summary.median),
+        shown(summary.mad),
         interval,
     ]
 }
 
-fn line([name, n, min, median, mad, unit, interval]: &Cells) -> String {
-    format!("{name:<21}{n:>5}{min:>12}{median:>12}{mad:>11} {unit:<4} {interval}\n")
+fn line([name, n, min, median, mad, interval]: &Cells) -> String {
+    format!("{name:<21}{n:>7}{min:>13}{median:>13}{mad:>13}  {interval}\n")
 }
 
 const INTERVAL: &str = "95 % interval of the median";
@@ -108,7 +129,7 @@ impl Row {
 
 /// The metrics, for a terminal of `width` characters if there is one.
 fn metrics(rows: &[Row], width: Option<usize>) -> String {
-    let header = ["", "n", "min", "median", "MAD", "", INTERVAL].map(str::to_owned);
+    let header = ["", "n", "min", "median", "MAD", INTERVAL].map(str::to_owned);
     let measured = rows.iter().filter_map(Row::cells);
     let measured = measured.chain([&header]).map(line);
     let longest = measured.map(|line| line.trim_end().chars().count()).max();
@@ -125,7 +146,6 @@ fn metrics(rows: &[Row], width: Option<usize>) -> String {
         ("min", Align::Right),
         ("median", Align::Right),
         ("MAD", Align::Right),
-        ("", Align::Left),
         ("95 % interval", Align::Left),
     ]);
     let mut unavailable = String::new();
@@ -138,49 +158,81 @@ fn metrics(rows: &[Row], width: Option<usize>) -> String {
     table.text(width) + &unavailable
 }
 
-/// The table, what is odd about it, and what to know when reading it, for a terminal of `width` characters if there
-/// is one.
+/// A table for each command, how they compare, what is odd about them, and what to know when reading it, for a terminal of
+/// `width` characters if there is one.
 pub(super) fn render(report: &Report, width: Option<usize>) -> String {
-    let rows = report.metrics.iter().map(|metric| match &metric.outcome {
+    let several = report.commands.len() > 1;
+    let mut text = String::new();
+    for (number, command) in (1..).zip(&report.commands) {
+        if number > 1 {
+            text.push('\n');
+        }
+        text += &match several {
+            true => format!("{number}  {}\n\n", command.label),
+            false => format!("{}\n\n", command.label),
+        };
+        text += &command_table(command, width);
+        append(&mut text, remarks_on(command));
+    }
+    text += &comparison::render(report, width);
+    append(&mut text, remarks(report));
+    text
+}
+
+fn command_table(command: &CommandReport, width: Option<usize>) -> String {
+    let rows = command.metrics.iter().map(|metric| match &metric.outcome {
         Outcome::Values { summary, .. } => Row::Measured(cells(&metric.name, summary)),
         Outcome::Unavailable { unavailable } => Row::Unavailable(format!(
             "{:<21} unavailable: {unavailable}\n",
             label(&metric.name)
         )),
     });
-    let mut text = format!("{}\n\n", report.command.join(" "));
-    text += &metrics(&rows.collect::<Vec<_>>(), width);
-    remarks(&mut text, report);
-    text
+    metrics(&rows.collect::<Vec<_>>(), width)
 }
 
-fn remarks(text: &mut String, report: &Report) {
+/// After an empty line, if there are any.
+fn append(text: &mut String, lines: Vec<String>) {
+    if !lines.is_empty() {
+        text.push('\n');
+    }
+    for line in lines {
+        let _ = writeln!(text, "{line}");
+    }
+}
+
+/// What is odd about one command, and what to know of it.
+fn remarks_on(command: &CommandReport) -> Vec<String> {
     let mut lines = Vec::new();
-    for Measured { name, outcome, .. } in &report.metrics {
+    for Measured { name, outcome, .. } in &command.metrics {
         if let Outcome::Values { flags, summary, .. } = outcome
             // The other metrics follow the wall time, or are small whole numbers.
             && matches!(name, Metric::WallNs | Metric::CpuCycles | Metric::PeakPssBytes)
         {
             let (divisor, unit) = step(name, summary.median);
-            let with_unit = |value: f64| format!("{} {unit}", number(value, divisor));
+            let shown = |value: f64| in_unit(number(value, divisor), unit);
             lines.extend(
                 flags
                     .iter()
-                    .map(|flag| format!("{}: {}", label(name), flag.describe(with_unit))),
+                    .map(|flag| format!("{}: {}", label(name), flag.describe(shown))),
             );
         }
     }
-    lines.extend(report.notes.iter().cloned());
-    if !report.failures.is_empty() {
-        let first = &report.failures[0];
+    lines.extend(command.notes.iter().cloned());
+    if let Some(first) = command.failures.first() {
         lines.push(format!(
-            "{} run(s) failed, the first with {} (pass {}, run {})",
-            report.failures.len(),
+            "{} run(s) failed, the first with {} (pass {}, run {}); with --ignore-failure they count like any other",
+            command.failures.len(),
             first.how,
             first.pass.name(),
             first.run
         ));
     }
+    lines
+}
+
+/// What there is to know of the run as a whole.
+fn remarks(report: &Report) -> Vec<String> {
+    let mut lines: Vec<String> = report.baselines.iter().map(baseline_remark).collect();
     // What was so before the run has been said before it.
     let before = Environment {
         after: None,
@@ -195,11 +247,26 @@ fn remarks(text: &mut String, report: &Report) {
     if report.interrupted {
         lines.push("ended early by a signal: fewer runs than asked for".to_owned());
     }
-    if !lines.is_empty() {
-        text.push('\n');
-    }
-    for line in lines {
-        let _ = writeln!(text, "{line}");
+    lines
+}
+
+fn baseline_remark(baseline: &Baseline) -> String {
+    let of = &baseline.of;
+    match &baseline.measured.outcome {
+        Outcome::Values { summary, .. } => {
+            let time = |ns| with_unit(&Metric::WallNs, ns);
+            let interval = summary.interval.map_or(String::new(), |i| {
+                format!(" [{}, {}]", time(i.lo), time(i.hi))
+            });
+            format!(
+                "{of}, started and waited for in the same way, takes {}{interval} here (median of {}): in each wall time, and not taken off",
+                time(summary.median),
+                summary.n
+            )
+        }
+        Outcome::Unavailable { unavailable } => {
+            format!("what starting, ending and waiting alone take is unknown: {of}: {unavailable}")
+        }
     }
 }
 
@@ -241,7 +308,7 @@ mod tests {
             Row::Measured(cells(&Metric::LargestProcessRssBytes, &summary)),
         ];
         let wide = metrics(&rows, None);
-        assert_eq!(wide.lines().next().map(str::len), Some(94), "{wide}");
+        assert_eq!(wide.lines().next().map(str::len), Some(96), "{wide}");
         assert_eq!(metrics(&rows, Some(200)), wide);
         let narrow = metrics(&rows, Some(80));
         assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");

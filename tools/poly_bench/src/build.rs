@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use measure_core::base::home;
 use native_vs_wasm::{CompareError, Lack, WASM};
 
 use crate::columns::{BUILDS, WASM_LINKED};
-use crate::kernels::{ElementChoice, kernel_of_program};
+use crate::kernels::{ElementChoice, kernel_of_program, parts_of_program};
 
 /// Where programs can be built.
 #[derive(Debug)]
@@ -57,11 +57,52 @@ impl Checkout {
             first.benchmark.name,
             first.column
         );
+        let (mut kernels, mut datasets, mut builds) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for Lack {
+            benchmark, column, ..
+        } in lacking
+        {
+            kernels.extend(kernel_of_program(&benchmark.name).map(|kernel| kernel.name));
+            datasets.insert(benchmark.group.to_ascii_lowercase());
+            builds.extend(BUILDS.contains(column).then_some(*column));
+        }
+        self.make(&kernels, &datasets, &builds, element)
+    }
+
+    /// Has the Makefile build `kernels` for `datasets` with elements of type `element`: the modules, and natively in `builds`.
+    fn make(
+        &self,
+        kernels: &BTreeSet<&str>,
+        datasets: &BTreeSet<String>,
+        builds: &BTreeSet<&str>,
+        element: ElementChoice,
+    ) -> Result<(), CompareError> {
         let top = self.top.display();
         let unavailable =
             |why: String| CompareError::Unavailable(format!("`make {TARGET}` in {top} {why}"));
-        let status = Command::new("make")
-            .args(self.words(&lacking, element))
+        let mut command = Command::new("make");
+        command.arg("-C").arg(&self.top);
+        command.args(["--no-print-directory", TARGET]);
+        let words = |values: Vec<&str>| values.join(" ");
+        for (name, values) in [
+            (
+                "POLYBENCH_KERNELS",
+                words(kernels.iter().copied().collect()),
+            ),
+            (
+                "POLYBENCH_DATASETS",
+                words(datasets.iter().map(String::as_str).collect()),
+            ),
+            ("POLYBENCH_BUILDS", words(builds.iter().copied().collect())),
+            ("POLYBENCH_TYPES", element.name().to_owned()),
+        ] {
+            command.arg(format!("{name}={values}"));
+        }
+        // What it says is no result.
+        command.stdout(std::io::stderr());
+        log::debug!("{command:?}");
+        let status = command
             .status()
             .map_err(|e| unavailable(format!("cannot be started: {e}; apt-get install make")))?;
         if status.success() {
@@ -71,32 +112,23 @@ impl Checkout {
             "failed ({status}), see above; `make setup` installs the compilers"
         )))
     }
+}
 
-    /// What `make` is told: kernels, datasets and native builds of `lacking`.
-    fn words(&self, lacking: &[&Lack<'_>], element: ElementChoice) -> Vec<OsString> {
-        let (mut kernels, mut datasets, mut builds) =
-            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        for Lack {
-            benchmark, column, ..
-        } in lacking
-        {
-            kernels.extend(kernel_of_program(&benchmark.name).map(|kernel| kernel.name.to_owned()));
-            datasets.insert(benchmark.group.to_ascii_lowercase());
-            builds.extend(BUILDS.contains(column).then(|| (*column).to_owned()));
-        }
-        let variable = |name: &str, values: BTreeSet<String>| {
-            let values: Vec<String> = values.into_iter().collect();
-            OsString::from(format!("{name}={}", values.join(" ")))
-        };
-        vec![
-            "-C".into(),
-            self.top.clone().into(),
-            "--no-print-directory".into(),
-            TARGET.into(),
-            variable("POLYBENCH_KERNELS", kernels),
-            variable("POLYBENCH_DATASETS", datasets),
-            variable("POLYBENCH_BUILDS", builds),
-            format!("POLYBENCH_TYPES={}", element.name()).into(),
-        ]
-    }
+/// Builds the module of `program`, a name as poly_3mm-small, and puts it into the store of the checkout that this tool was built
+/// in; whether it could: not without a checkout, nor where no program has that name.
+///
+/// # Errors
+/// `make` cannot be started, or fails; what it said stands on standard error.
+pub fn build_module(program: &str) -> Result<bool, CompareError> {
+    let Some((kernel, dataset, element)) = parts_of_program(program) else {
+        return Ok(false);
+    };
+    let Some(checkout) = Checkout::find(&home::root()) else {
+        return Ok(false);
+    };
+    eprintln!("{program} is not built yet: building it now");
+    let datasets = BTreeSet::from([dataset.name().to_owned()]);
+    let kernels = BTreeSet::from([kernel.name]);
+    checkout.make(&kernels, &datasets, &BTreeSet::new(), element)?;
+    Ok(true)
 }

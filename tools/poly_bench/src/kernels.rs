@@ -142,6 +142,14 @@ pub(crate) fn kernel_of_program(name: &str) -> Option<Kernel> {
     kernels.max_by_key(|kernel| kernel.name.len())
 }
 
+/// The kernel, dataset and type whose program has the name `name`, `poly_` included.
+pub(crate) fn parts_of_program(name: &str) -> Option<(Kernel, Dataset, ElementChoice)> {
+    let kernel = kernel_of_program(name).filter(|_| name.starts_with(PREFIX))?;
+    let of_dataset = |dataset| ElementChoice::ALL.map(move |element| (kernel, dataset, element));
+    let mut all = Dataset::ALL.into_iter().flat_map(of_dataset);
+    all.find(|(kernel, dataset, element)| kernel.program(*dataset, *element) == name)
+}
+
 impl Element {
     /// As in names and in raw output.
     #[must_use]
@@ -255,6 +263,30 @@ impl FromStr for ElementChoice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_programs_name_tells_its_parts() {
+        for kernel in KERNELS {
+            for dataset in Dataset::ALL {
+                for element in ElementChoice::ALL {
+                    let name = kernel.program(dataset, element);
+                    let (found, size, kind) = parts_of_program(&name).expect("its own name");
+                    assert_eq!((found.name, size), (kernel.name, dataset), "{name}");
+                    // A type that is the kernel's own has no name.
+                    assert_eq!(found.program(size, kind), name);
+                }
+            }
+        }
+        for none in [
+            "3mm",
+            "poly_",
+            "poly_3mm-huge",
+            "poly_3mm-small-half",
+            "poly_x",
+        ] {
+            assert!(parts_of_program(none).is_none(), "{none}");
+        }
+    }
 
     #[test]
     fn programs_are_named_as_the_build_names_them() {

@@ -14,6 +14,8 @@ use native_vs_wasm::tool::{self, MakeColumn, Tool};
 use native_vs_wasm::{Benchmark, CommonOptions, Compare, CompareError, Lack, Task, WASM};
 use structopt::StructOpt;
 
+pub use build::build_module;
+
 use build::Checkout;
 use columns::Setup;
 use kernels::{Dataset, ElementChoice};

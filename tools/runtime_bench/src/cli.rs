@@ -1,5 +1,7 @@
 //! What the commands do.
 
+mod resume;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ use crate::plan::Sizes;
 use crate::recorder::{Recorder, write_tables};
 use crate::session::Job;
 use crate::time;
+use crate::time::resume::{Asked, Resume};
 use crate::trouble::Trouble;
 
 /// What all rungs of all drivers together are to take.
@@ -109,6 +112,24 @@ impl Run {
         })
     }
 
+    /// What `quick` measures after times: memory, if it may, and a few rungs under load.
+    fn rest_of_quick(&mut self) -> Result<Vec<Trouble>, BenchError> {
+        let mut troubles = Vec::new();
+        if interrupt::received().is_none() {
+            if geteuid().is_root() {
+                troubles.push(self.mem(&quick_sweep(), "quick")?);
+            } else {
+                eprintln!("warning: memory is not measured: it needs root");
+            }
+        }
+        if interrupt::received().is_none() {
+            self.offers
+                .retain(|offer| load::QUICK_RUNGS.contains(&offer.rung()));
+            troubles.push(self.load(&load::quick(), "quick")?);
+        }
+        Ok(troubles)
+    }
+
     pub(crate) fn begin(&mut self, name: &str, profile: &str) -> Result<(), BenchError> {
         let rungs = self.offers.iter().map(|offer| RungInfo {
             driver: offer.driver_name(),
@@ -180,18 +201,34 @@ impl Run {
         Ok(())
     }
 
-    pub(crate) fn time(&mut self, sizes: &Sizes, profile: &str) -> Result<Trouble, BenchError> {
+    pub(crate) fn time(
+        &mut self,
+        sizes: &Sizes,
+        profile: &str,
+        is_quick: bool,
+    ) -> Result<Trouble, BenchError> {
         self.begin("time", profile)?;
+        self.go_on(Resume::new(Asked {
+            rungs: self.offers.iter().map(|o| o.rung().to_owned()).collect(),
+            named: self.named,
+            function: self.function.as_ref().map(ToString::to_string),
+            patience_s: self.patience.as_secs(),
+            is_quick,
+            sizes: Sizes {
+                requests: self.is_handler && !sizes.is_aa(),
+                ..sizes.clone()
+            },
+        }))
+    }
+
+    /// The time part, from where `resume` stands.
+    fn go_on(&mut self, resume: Resume) -> Result<Trouble, BenchError> {
         let job = Job {
             function: self.function.as_ref(),
             patience: self.patience,
         };
         let offers = self.offers_to_measure();
-        let sizes = Sizes {
-            requests: self.is_handler && !sizes.is_aa(),
-            ..sizes.clone()
-        };
-        let mut trouble = time::measure(&mut self.recorder, &offers, &job, &sizes)?;
+        let mut trouble = time::measure(&mut self.recorder, &offers, &job, resume)?;
         self.say_who_answers_otherwise(&mut trouble)?;
         self.end_part()?;
         Ok(trouble)
@@ -283,12 +320,15 @@ fn need_root() -> Result<(), BenchError> {
 }
 
 pub(crate) fn time(options: &TimeOptions) -> Result<Exit, BenchError> {
+    if let Some(dir) = &options.resume {
+        return resume::resume(dir);
+    }
     let mut sizes = options.sizes()?;
     let mut run = Run::prepare(&options.common, &options.which)?;
     if options.which.all && options.budget.is_none() {
         share_among_all(&mut sizes, &run.offers);
     }
-    let trouble = run.time(&sizes, "time alone")?;
+    let trouble = run.time(&sizes, "time alone", false)?;
     run.finish(vec![trouble])
 }
 
@@ -323,6 +363,9 @@ fn share_among_all(sizes: &mut Sizes, offers: &[Offer]) {
 }
 
 pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
+    if let Some(dir) = &options.resume {
+        return resume::resume(dir);
+    }
     let which = Which {
         rungs: None,
         all: options.all,
@@ -345,19 +388,8 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
     if options.all {
         share_among_all(&mut sizes, &run.offers);
     }
-    let mut troubles = vec![run.time(&sizes, "quick")?];
-    if interrupt::received().is_none() {
-        if geteuid().is_root() {
-            troubles.push(run.mem(&quick_sweep(), "quick")?);
-        } else {
-            eprintln!("warning: memory is not measured: it needs root");
-        }
-    }
-    if interrupt::received().is_none() {
-        run.offers
-            .retain(|offer| load::QUICK_RUNGS.contains(&offer.rung()));
-        troubles.push(run.load(&load::quick(), "quick")?);
-    }
+    let mut troubles = vec![run.time(&sizes, "quick", true)?];
+    troubles.extend(run.rest_of_quick()?);
     run.finish(troubles)
 }
 
@@ -365,7 +397,7 @@ pub(crate) fn quick(options: &QuickOptions) -> Result<Exit, BenchError> {
 pub(crate) fn aa(options: &AaOptions) -> Result<Exit, BenchError> {
     let sizes = options.sizes()?;
     let mut run = Run::prepare(&options.common, &options.which)?;
-    let trouble = run.time(&sizes, "A/A: every rung compared with itself")?;
+    let trouble = run.time(&sizes, "A/A: every rung compared with itself", false)?;
     let samples = Records::read(run.recorder.path())?.samples;
     let rows = compare::starts_by_row(&samples);
     let outcome = Outcome::from_rows(&rows, options.repetitions, run.recorder.seed());

@@ -23,10 +23,12 @@ mod recorder;
 mod rounds;
 mod sampler;
 mod scaling;
+mod schema;
 mod session;
 mod time;
 mod trouble;
 mod tune;
+mod validate;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::interrupt;
@@ -63,6 +65,8 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
             compare::run(&options)
         }
         Command::Report { dir } => cli::report(&dir),
+        Command::Validate { dirs } => validate::run(&dirs),
+        Command::Schema { record } => schema::run(record.as_deref()),
         Command::Tune(options) => Ok(tune::run(options)?),
     }
 }

@@ -83,6 +83,13 @@ impl Link {
         if let Some(workers) = start.workers {
             command.args(["--workers", &workers.to_string()]);
         }
+        log::debug!(
+            "starting {} {} for {}, its standard error goes to {}",
+            start.driver.display(),
+            start.command,
+            start.rung,
+            start.log.display()
+        );
         let pipe = start.takes_releases.then(|| releases_pipe(&mut command));
         let pipe = pipe.transpose().map_err(|e| cannot(e.into()))?;
         let mut child = command.spawn().map_err(cannot)?;

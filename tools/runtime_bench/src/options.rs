@@ -47,6 +47,7 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
 ///     runtime_bench report results/latest                  all tables again, from the samples
+///     runtime_bench validate results/*/                    which runs are torn, ended early, or of another version
 ///     runtime_bench tune run -- runtime_bench quick        on a host made quiet, and put back afterwards (root)
 #[derive(Debug, StructOpt)]
 #[structopt(verbatim_doc_comment, after_help = EXIT_CODES_HELP)]
@@ -96,6 +97,18 @@ pub enum Command {
         /// The run's directory, for example results/latest
         #[structopt(name = "DIR", parse(from_os_str))]
         dir: PathBuf,
+    },
+    /// Says whether runs are whole: torn, foreign, of a newer or older version, ended early
+    Validate {
+        /// Runs' directories, for example results/latest
+        #[structopt(name = "DIR", required = true, parse(from_os_str))]
+        dirs: Vec<PathBuf>,
+    },
+    /// Prints the JSON Schema of a record, for those who read the files by programs of their own
+    Schema {
+        /// sample (a line of samples.jsonl), run, environment, summary or isolation [default: names them]
+        #[structopt(name = "RECORD")]
+        record: Option<String>,
     },
     /// Makes this host quiet for measurements, and puts back exactly what it found
     Tune(TuneOptions),
@@ -171,6 +184,15 @@ pub struct TimeOptions {
     /// ten minutes]
     #[structopt(long, name = "SECONDS")]
     pub(crate) budget: Option<u64>,
+    /// Goes on with a run that was cut short, in its directory, with its seed and its schedule; all else that was asked for is
+    /// known. Refused where the host or an executable is not the same
+    #[structopt(
+        long,
+        name = "RUN",
+        parse(from_os_str),
+        conflicts_with_all = &["DIR", "seed", "RUNG,...", "all", "USER/FUNC", "STARTS", "PROCESSES", "SECONDS"]
+    )]
+    pub(crate) resume: Option<PathBuf>,
 }
 
 /// Options of `mem`.
@@ -207,6 +229,14 @@ pub struct QuickOptions {
     /// What to run, user/function [default: the no-op, and its parked twin for memory]
     #[structopt(long, name = "USER/FUNC")]
     pub(crate) function: Option<String>,
+    /// Goes on with a run that was cut short in its time part, as `time --resume` does, and then with memory
+    #[structopt(
+        long,
+        name = "RUN",
+        parse(from_os_str),
+        conflicts_with_all = &["DIR", "seed", "all", "USER/FUNC"]
+    )]
+    pub(crate) resume: Option<PathBuf>,
 }
 
 /// Options of `aa`.

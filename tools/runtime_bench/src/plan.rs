@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use measure_core::contract::vocabulary::Measure;
+use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 mod tests;
 
 /// What the command line says about sizes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Starts of the back-to-back batches of one worker, if asked for: then nothing is chosen, left out or added.
     pub iterations: Option<Vec<u64>>,
@@ -61,7 +62,7 @@ impl Sizes {
 }
 
 /// A kind of block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Pass {
     /// The first start of a process, by which the sizes are chosen.
     First,
@@ -108,7 +109,7 @@ impl Pass {
 }
 
 /// Batches of one kind in a driver process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
     /// What for.
     pub pass: Pass,
@@ -141,7 +142,7 @@ impl Task {
 }
 
 /// What a driver process of a rung does after its first start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// Isolated starts.
     pub isolated: u64,

@@ -84,6 +84,72 @@ impl Recorder {
         Ok(recorder)
     }
 
+    /// Goes on with the run in `dir`, which was cut short in its part `part`.
+    ///
+    /// # Errors
+    /// It cannot be read or written, is in use, or its last part is another one.
+    pub fn resume(dir: &Path, part: &str) -> Result<Self, BenchError> {
+        // Reading first: a directory that does not exist is not to be made.
+        let records = Records::read(dir)?;
+        let cannot = |why: &str| BenchError::Usage(format!("{}: {why}", dir.display()));
+        let environment = records.environment;
+        let environment = environment.ok_or_else(|| cannot("environment.json is missing"))?;
+        let last = records.info.parts.last();
+        let seed = match last {
+            Some(last) if last.name == part => last.seed,
+            Some(last) => {
+                let why = format!(
+                    "its last part is {}, which cannot be gone on with",
+                    last.name
+                );
+                return Err(cannot(&why));
+            }
+            None => return Err(cannot("run.json is missing")),
+        };
+        Ok(Self {
+            dir: RunDir::open(dir)?,
+            run: records.info.run.clone(),
+            info: records.info,
+            environment,
+            seed,
+            block: records.samples.iter().map(|s| s.block).max().unwrap_or(0),
+            begun: WallClock::start(),
+        })
+    }
+
+    /// What the run was begun on.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Number of the last driver process of `rung` in the part at work; 0 if there was none.
+    #[must_use]
+    pub fn last_process(&self, rung: &str) -> u32 {
+        let part = self.info.parts.last();
+        let mut rungs = part.iter().flat_map(|part| &part.rungs);
+        let found = rungs.find(|info| info.description.rung == rung);
+        let processes = found.iter().flat_map(|info| &info.processes);
+        processes.map(|info| info.process).max().unwrap_or(0)
+    }
+
+    /// Writes a file of the run's directory whole.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), RunDirError> {
+        self.dir.write(name, text.as_bytes())
+    }
+
+    /// Removes one that is not needed any more.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), RunDirError> {
+        let path = self.path().join(name);
+        std::fs::remove_file(&path).map_err(|cause| RunDirError::Write { path, cause })
+    }
+
     /// The run directory.
     #[must_use]
     pub fn path(&self) -> &Path {

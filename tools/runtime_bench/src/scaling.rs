@@ -75,7 +75,7 @@ fn doublings(most: usize) -> Vec<usize> {
 pub(crate) fn run(options: &ScalingOptions) -> Result<Exit, BenchError> {
     let sizes = options.sizes()?;
     let mut run = Run::prepare(&options.common, &options.which)?;
-    let trouble = run.time(&sizes, "scaling")?;
+    let trouble = run.time(&sizes, "scaling", false)?;
     run.finish(vec![trouble])
 }
 

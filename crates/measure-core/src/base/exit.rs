@@ -1,7 +1,10 @@
 //! Exit codes, the same for every tool, and the way from an error to one of them.
 
+mod common;
+
 use std::fmt::Display;
 
+use crate::base::verbosity;
 use crate::base::words::plain;
 
 /// How a tool ends. Stable: scripts may rely on the numbers.
@@ -63,15 +66,18 @@ pub fn report<E: HasExit>(outcome: Result<Exit, E>) -> std::process::ExitCode {
     std::process::ExitCode::from(exit as u8)
 }
 
-/// Parses the command line; help and version print and end with 0, a wrong line ends with
-/// [`Exit::Usage`] (the parser's own choice would be 1).
+/// Parses the command line, to which it adds what all tools have: `--quiet`, `--verbose` and `--completions SHELL`. Help, version
+/// and completions print and end with 0, a wrong line ends with [`Exit::Usage`] (the parser's own choice would be 1).
 ///
 /// `commit` is what the tool was built from, for `--version`: `option_env!("FAASM_BENCH_COMMIT")` in a tool's `main.rs`,
 /// so that another commit builds anew nothing but the few lines there. The Makefile sets it.
 pub fn parse_args<T: structopt::StructOpt>(commit: Option<&str>) -> T {
     use structopt::clap::ErrorKind::{HelpDisplayed, VersionDisplayed};
     let version = version(commit);
-    let app = T::clap().version(&*version);
+    let mut app = common::add(T::clap().version(&*version));
+    if let Some(shell) = common::shell_asked_for(std::env::args_os()) {
+        std::process::exit(common::complete(&mut app, &shell) as i32);
+    }
     let matches = app
         .get_matches_from_safe(std::env::args_os())
         .unwrap_or_else(|error| match error.kind {
@@ -81,6 +87,7 @@ pub fn parse_args<T: structopt::StructOpt>(commit: Option<&str>) -> T {
                 std::process::exit(Exit::Usage as i32)
             }
         });
+    verbosity::set(common::verbosity(&matches));
     T::from_clap(&matches)
 }
 

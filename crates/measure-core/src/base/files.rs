@@ -42,6 +42,7 @@ pub fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     let new = beside(path)?;
     new.as_file().write_all(content)?;
     new.persist(path).map_err(|error| error.error)?;
+    log::debug!("wrote {}, {} bytes", path.display(), content.len());
     Ok(())
 }
 

@@ -109,7 +109,22 @@ pub fn nearest<'a>(given: &str, known: &'a [String]) -> Option<&'a str> {
     (distance <= 1 + name.len() / 3).then_some(name)
 }
 
-/// The message for an unknown name: what was given, the nearest that exists, and all that exist.
+/// Up to so many names are all listed; of more the nearest tell more than all.
+const LISTED: usize = 12;
+/// How many names are suggested where not all are listed.
+const SUGGESTED: usize = 3;
+
+/// Those of `known` that are nearest to `given`, nearest first: names that it begins, then by what it takes to turn one into
+/// the other.
+fn nearest_first<'a>(given: &str, known: &'a [String]) -> Vec<&'a str> {
+    let begins = |name: &str| given.len() > 2 && name.starts_with(given);
+    let mut names: Vec<&str> = known.iter().map(String::as_str).collect();
+    names.sort_by_key(|name| (!begins(name), strsim::damerau_levenshtein(given, name)));
+    names
+}
+
+/// The message for an unknown name: what was given, the nearest that exists, and all that exist, or where these are many
+/// the nearest three.
 #[must_use]
 pub fn unknown(kind: &str, given: &str, known: &[String]) -> String {
     if known.is_empty() {
@@ -118,10 +133,17 @@ pub fn unknown(kind: &str, given: &str, known: &[String]) -> String {
     let begins = |name: &&String| given.len() > 2 && name.starts_with(given);
     let meant = nearest(given, known).or_else(|| known.iter().find(begins).map(String::as_str));
     let meant = meant.map_or(String::new(), |name| format!(", did you mean `{name}`?"));
-    format!(
-        "unknown {kind} `{given}`{meant} (there are: {})",
-        known.join(", ")
-    )
+    let named = if known.len() <= LISTED {
+        format!("there are: {}", known.join(", "))
+    } else {
+        let nearest = nearest_first(given, known);
+        format!(
+            "the nearest of {}: {}",
+            known.len(),
+            nearest[..SUGGESTED].join(", ")
+        )
+    };
+    format!("unknown {kind} `{given}`{meant} ({named})")
 }
 
 #[cfg(test)]
@@ -151,6 +173,25 @@ mod tests {
         let message = unknown("rung", "dock", &known);
         assert!(message.contains("did you mean `docker-none`?"), "{message}");
         assert!(!unknown("rung", "zzzzzzzz", &known).contains("did you mean"));
+    }
+
+    #[test]
+    fn of_many_names_the_nearest_three_are_named() {
+        let many: Vec<String> = (0..60)
+            .map(|number| format!("kernel-{number}"))
+            .chain(["gemm", "gemver", "symm"].map(str::to_owned))
+            .collect();
+        let message = unknown("kernel", "gemn", &many);
+        assert_eq!(
+            message,
+            "unknown kernel `gemn`, did you mean `gemm`? (the nearest of 63: gemm, gemver, symm)"
+        );
+        // What it begins comes first, however much longer that is.
+        let message = unknown("kernel", "gemv", &many);
+        assert!(
+            message.contains("the nearest of 63: gemver, gemm"),
+            "{message}"
+        );
     }
 
     proptest! {

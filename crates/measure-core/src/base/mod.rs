@@ -15,4 +15,5 @@ pub mod progress;
 pub mod range;
 pub mod stdout;
 pub mod trust;
+pub mod verbosity;
 pub mod words;

@@ -1,23 +1,49 @@
-//! A line on the terminal that says how far a run is; nothing where there is no terminal. It is cut to the terminal's
-//! width, so it never wraps. No thread keeps it up to date: what is measured meanwhile has the processor to itself.
+//! A line on the terminal that says how far a run is. It is cut to the terminal's width, so it never wraps. Where there is no
+//! terminal (a log, a CI job) a line of its own now and then. No thread keeps it up to date: what is measured meanwhile has the
+//! processor to itself.
 
+use std::env;
+use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::base::verbosity;
+
 /// Between two lines of [`Line::show_seldom`].
 const SELDOM: Duration = Duration::from_millis(200);
+
+/// Environment variable with the seconds between two lines where there is no terminal.
+pub const PROGRESS_VARIABLE: &str = "FAASM_BENCH_PROGRESS_SECONDS";
+/// As many if it is not set, and before the first line: what is over sooner needs none.
+const IN_A_LOG: Duration = Duration::from_secs(20);
+
+fn in_a_log() -> Duration {
+    let given = env::var(PROGRESS_VARIABLE).ok();
+    let seconds = given.and_then(|seconds| seconds.parse().ok());
+    seconds.map_or(IN_A_LOG, Duration::from_secs)
+}
 
 /// The line itself, on standard error; taken away when dropped.
 #[derive(Debug, Default)]
 pub struct Line {
     bar: Option<ProgressBar>,
     shown: Option<Instant>,
+    /// Where there is no terminal: when the last line was written, or the first was to be.
+    written: Option<Instant>,
 }
 
 impl Line {
-    /// Shows `text` in place of what was there.
+    /// Shows `text` in place of what was there; nothing under `--quiet`.
     pub fn show(&mut self, text: String) {
+        self.shown = Some(Instant::now());
+        if verbosity::is_quiet() {
+            return;
+        }
+        if self.bar.is_none() && !stderr().is_terminal() {
+            self.write_seldom(&text, in_a_log());
+            return;
+        }
         let bar = self.bar.get_or_insert_with(|| {
             // Every line counts: the next may be long in coming.
             let target = ProgressDrawTarget::stderr_with_hz(u8::MAX);
@@ -28,13 +54,21 @@ impl Line {
             }
         });
         bar.set_message(text);
-        self.shown = Some(Instant::now());
     }
 
     /// [`Line::show`], a few times a second at most: for steps so short that showing each would cost more than it tells.
     pub fn show_seldom(&mut self, text: impl FnOnce() -> String) {
         if self.shown.is_none_or(|shown| shown.elapsed() >= SELDOM) {
             self.show(text());
+        }
+    }
+
+    /// A line of its own, unless the last one is not as old as `every`.
+    fn write_seldom(&mut self, text: &str, every: Duration) {
+        let last = *self.written.get_or_insert_with(Instant::now);
+        if last.elapsed() >= every {
+            eprintln!("{text}");
+            self.written = Some(Instant::now());
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ pub const ENVIRONMENT: &str = "environment.json";
 pub const SCHEMA: u32 = 1;
 
 /// A value, or why it is unknown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fact {
     /// Any JSON value.
@@ -67,7 +68,7 @@ impl<V: Into<Value>, E: ToString> From<Result<V, E>> for Fact {
 pub type Facts = BTreeMap<String, Fact>;
 
 /// Everything about the machine and the run that a reader of the numbers needs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -135,7 +136,7 @@ macro_rules! facts_from {
 facts_from!(&str, String, u64, bool);
 
 /// Load at one moment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// Seconds since 1970.
     pub unix_seconds: u64,
@@ -150,7 +151,7 @@ pub struct Load {
 }
 
 /// CPU time in ticks, from the first line of /proc/stat.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CpuTime {
     /// CPUs that were online.
     pub cpus: u64,
@@ -163,7 +164,7 @@ pub struct CpuTime {
 }
 
 /// Shares of the machine's CPU time between two moments.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Activity {
     /// How many CPUs' worth of work was done.
     pub busy_cpus: f64,

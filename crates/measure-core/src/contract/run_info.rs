@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{Description, Probe};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The file's name.
 pub const RUN_INFO: &str = "run.json";
 
 /// A run: one or more parts that wrote into the same directory.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunInfo {
     /// [`super::sample::SCHEMA`].
     pub schema: u32,
@@ -20,7 +21,7 @@ pub struct RunInfo {
 }
 
 /// `time` or `mem`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// `time` or `mem`.
     pub name: String,
@@ -42,7 +43,7 @@ pub struct Part {
 }
 
 /// A rung of a part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RungInfo {
     /// Name of the executable that offers it.
     pub driver: String,
@@ -64,7 +65,7 @@ pub struct RungInfo {
 }
 
 /// A driver process of a rung: one replicate.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessInfo {
     /// From 1, as in [`super::sample::Sample::process`].
     pub process: u32,

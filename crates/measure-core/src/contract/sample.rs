@@ -1,5 +1,6 @@
 //! One measured value, as it is written to `samples.jsonl`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vocabulary::{Measure, Metric};
@@ -11,7 +12,7 @@ use super::vocabulary::{Measure, Metric};
 pub const SCHEMA: u32 = 2;
 
 /// A value as measured, or why there is none. Never zero in place of "unknown".
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Value {
     /// In [`Metric::unit`].
@@ -47,7 +48,7 @@ impl<E: std::fmt::Display> From<Result<u64, E>> for Value {
 }
 
 /// One line of `samples.jsonl`: a raw total over `n` starts (or workers), never divided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// [`SCHEMA`].
     pub schema: u32,

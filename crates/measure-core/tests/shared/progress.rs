@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::process::Command;
 use std::time::Duration;
 
-use measure_core::base::progress::Progress;
+use measure_core::base::progress::{PROGRESS_VARIABLE, Progress};
 
 /// Set in the process that shows progress.
 const SHOWS: &str = "MEASURE_CORE_TEST_SHOWS";
@@ -63,6 +63,46 @@ fn a_line_longer_than_the_terminal_is_cut_and_does_not_wrap() {
     let mut terminal = Terminal::default();
     terminal.feed(&shown);
     assert_eq!(terminal.wraps, 0, "{shown:?}");
+}
+
+#[test]
+fn without_a_terminal_lines_come_now_and_then() {
+    let exe = std::env::current_exe().expect("this program");
+    let shown_every = |seconds: &str| {
+        let output = Command::new(&exe)
+            .args(["--exact", "--nocapture", "progress::writes_progress"])
+            .envs([(SHOWS, "1"), (PROGRESS_VARIABLE, seconds)])
+            .output()
+            .expect("this program");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let shown = shown_every("0");
+    let lines: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.starts_with("part"))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "part   0 %, about 40 s left: a step",
+            "part   0 %, about 40 s left: another"
+        ]
+    );
+    // What is over sooner than that is not worth a line.
+    assert!(!shown_every("3600").contains("part"));
+}
+
+/// Does nothing unless the other test runs it.
+#[test]
+fn writes_progress() {
+    if std::env::var_os(SHOWS).is_none() {
+        return;
+    }
+    let mut progress = Progress::begin("part");
+    progress.expect(Duration::from_secs(40));
+    progress.show("a step");
+    progress.show("another");
 }
 
 /// Does nothing unless the other test runs it.

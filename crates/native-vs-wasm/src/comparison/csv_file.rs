@@ -1,7 +1,7 @@
 //! The CSV files: the rows that old scripts read, and the ratios.
 
 use super::{Comparison, Row, by_process};
-use measure_core::contract::vocabulary::phase::KERNEL;
+use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
 
 /// `benchmark,type,microseconds`, a row per run: the kernel's time. In the order of the run's list, within
 /// a benchmark by column, within a column as measured.
@@ -19,6 +19,23 @@ pub fn rows(comparison: &Comparison) -> String {
             for ns in values.unwrap_or_default() {
                 let us = ns / 1e3;
                 text += &format!("{},{},{us:.3}\n", benchmark.name, column.name);
+            }
+        }
+    }
+    text
+}
+
+/// The same rows of whole runs, from asked for to nothing left of them, in whole microseconds: what the file of that name held
+/// in Faasm's repository, whose timer went around the program natively and around the module in Wasm.
+#[must_use]
+pub fn whole_runs(comparison: &Comparison) -> String {
+    let mut text = String::from("benchmark,type,microseconds\n");
+    for benchmark in &comparison.info.benchmarks {
+        for column in &comparison.info.columns {
+            let levels = by_process(comparison, benchmark, &column.name, TOTAL);
+            for ns in levels.map(|levels| levels.values()).unwrap_or_default() {
+                let us = ns / 1e3;
+                text += &format!("{},{},{us:.0}\n", benchmark.name, column.name);
             }
         }
     }

@@ -8,6 +8,7 @@ mod csv_file;
 mod curve;
 mod markdown;
 mod plot;
+pub mod pyperf;
 mod rows;
 mod summary_file;
 mod table;
@@ -18,12 +19,13 @@ use std::path::Path;
 use measure_core::contract::run_dir::RunDirError;
 use measure_core::contract::sample::{SCHEMA, Sample};
 use measure_core::contract::vocabulary::Measure;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 use report::{Disturbance, Records, read_json};
 
-pub use csv_file::rows as csv_rows;
+pub use csv_file::{rows as csv_rows, whole_runs as csv_whole_runs};
 pub(crate) use rows::by_process;
 pub use rows::{BEST_NATIVE, Cell, Mean, Row, Times, means, rows};
 pub use table::{line, terminal};
@@ -32,7 +34,7 @@ pub use table::{line, terminal};
 pub const COMPARISON: &str = "comparison.json";
 
 /// What a run set out to do, and what came of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparisonInfo {
     /// [`measure_core::contract::sample::SCHEMA`].
     pub schema: u32,
@@ -66,7 +68,7 @@ pub struct ComparisonInfo {
 }
 
 /// A column.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ColumnInfo {
     /// `native`, `wasm`, ...
     pub name: String,
@@ -85,7 +87,7 @@ pub struct ColumnInfo {
 }
 
 /// A benchmark.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BenchmarkInfo {
     /// As in the CSV.
     pub name: String,

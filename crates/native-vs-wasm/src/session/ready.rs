@@ -80,6 +80,12 @@ impl<'a> Session<'a> {
             self.calibrate(&mut ready)?;
         }
         self.recorder.benchmark(index).repeats = ready.repeats;
+        log::debug!(
+            "{}: the kernel runs {} times in a process, a run of every column takes {:?}",
+            benchmark.name,
+            ready.repeats,
+            ready.round
+        );
         self.choose_build(&mut ready, progress)?;
         Ok(ready.programs.iter().any(Option::is_some).then_some(ready))
     }

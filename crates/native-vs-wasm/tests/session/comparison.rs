@@ -5,8 +5,8 @@ use measure_core::contract::sample::{SCHEMA, Sample, Value};
 use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
 use measure_core::contract::vocabulary::{Measure, Metric};
 use native_vs_wasm::comparison::{
-    BenchmarkInfo, COMPARISON, ColumnInfo, Comparison, ComparisonInfo, csv_rows, means, render,
-    rows, terminal,
+    BenchmarkInfo, COMPARISON, ColumnInfo, Comparison, ComparisonInfo, csv_rows, csv_whole_runs,
+    means, pyperf, render, rows, terminal,
 };
 use report::Records;
 
@@ -119,6 +119,39 @@ fn ratios_are_of_processes_and_divided_by_repeats_once() {
     ] {
         assert!(text.contains(told), "no `{told}`: {text}");
     }
+}
+
+#[test]
+fn whole_runs_are_rows_of_the_same_form() {
+    let comparison = comparison(&TWO[..1], &[("native", 1), ("wasm", 2)], 2);
+    assert_eq!(
+        csv_whole_runs(&comparison),
+        "benchmark,type,microseconds\n\
+         poly_gemm,native,1040\npoly_gemm,native,1040\n\
+         poly_gemm,wasm,1080\npoly_gemm,wasm,1080\n"
+    );
+}
+
+#[test]
+fn the_form_of_pyperf_has_a_run_for_each_process_in_seconds() {
+    let comparison = comparison(&TWO, &[("native", 1), ("wasm", 2)], 2);
+    let text = pyperf::of_column(&comparison, "wasm").expect("a column");
+    let suite: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(suite["version"], "1.0");
+    let benchmark = &suite["benchmarks"][1];
+    assert_eq!(benchmark["metadata"]["name"], "poly_lu");
+    assert_eq!(benchmark["metadata"]["loops"], 4);
+    let value = |run: usize| benchmark["runs"][run]["values"][0].as_f64();
+    assert!((value(0).expect("a value") - 20e-6).abs() < 1e-12, "{text}");
+    assert!(
+        (value(1).expect("a value") - 20.02e-6).abs() < 1e-12,
+        "{text}"
+    );
+    assert!(pyperf::of_column(&comparison, "firefox").is_none());
+    let all = pyperf::of_all_columns(&comparison);
+    let suite: serde_json::Value = serde_json::from_str(&all).expect("JSON");
+    assert_eq!(suite["benchmarks"].as_array().map(Vec::len), Some(4));
+    assert_eq!(suite["benchmarks"][3]["metadata"]["name"], "poly_lu wasm");
 }
 
 #[test]

@@ -10,8 +10,10 @@ use driver_testkit::{PATIENCE, Started};
 use serde_json::Value;
 
 mod closed_pipe;
+mod exports;
 mod faults;
 mod measures;
+mod several;
 
 /// With the words of `arguments`.
 fn measure(arguments: &str) -> Command {

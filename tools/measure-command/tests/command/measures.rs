@@ -101,7 +101,6 @@ fn output_is_shown_only_on_demand_and_input_is_given() {
     let quiet = run(&format!("{common} -- cat"));
     assert!(!stdout(&quiet).contains("from the file"));
     let loud = run(&format!("{common} --show-output -- cat"));
-    // The second start finds the shared offset at the end, as a shell's loop would.
     assert!(stdout(&loud).contains("from the file"));
 }
 
@@ -197,6 +196,8 @@ fn help_teaches() {
         "EXIT CODES",
         "--ignore-failure",
         "measure-core [OPTIONS] -- CMD",
+        "--export-json",
+        "COMMANDS",
     ] {
         assert!(help.contains(part), "{part} in {help}");
     }

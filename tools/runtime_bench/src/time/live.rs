@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::adapt::Seen;
 use crate::drivers::Offer;
 use crate::plan::{Sizes, Task, Work, in_words, work};
@@ -37,6 +39,21 @@ pub(super) struct Live<'a> {
     plan: Option<Plan>,
 }
 
+/// What is known of a rung between two rounds, but for what its starts took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct LiveState {
+    done: u32,
+    lost_in_a_row: u32,
+    out: bool,
+    function: Option<String>,
+    spent: Duration,
+    opening: Duration,
+    turns: Duration,
+    wanted: u32,
+    plan: Option<Plan>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Plan {
     start_ns: u64,
     work: Work,
@@ -60,6 +77,40 @@ impl<'a> Live<'a> {
             seen: Seen::default(),
             wanted: 0,
             plan: None,
+        }
+    }
+
+    /// As it was between two rounds of a run that was cut short: its last process was number `process`, and its starts took `seen`.
+    pub fn resumed(offer: &'a Offer, state: &LiveState, process: u32, seen: Seen) -> Self {
+        let state = state.clone();
+        Self {
+            process,
+            done: state.done,
+            lost_in_a_row: state.lost_in_a_row,
+            out: state.out,
+            function: state.function,
+            spent: state.spent,
+            opening: state.opening,
+            turns: state.turns,
+            seen,
+            wanted: state.wanted,
+            plan: state.plan,
+            ..Self::new(offer)
+        }
+    }
+
+    /// What [`Live::resumed`] goes on from.
+    pub fn state(&self) -> LiveState {
+        LiveState {
+            done: self.done,
+            lost_in_a_row: self.lost_in_a_row,
+            out: self.out,
+            function: self.function.clone(),
+            spent: self.spent,
+            opening: self.opening,
+            turns: self.turns,
+            wanted: self.wanted,
+            plan: self.plan.clone(),
         }
     }
 

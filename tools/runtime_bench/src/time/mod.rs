@@ -10,6 +10,7 @@ mod batches;
 mod isolated;
 mod live;
 mod replicates;
+pub mod resume;
 mod watch;
 
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ use crate::rounds::{self, Standing};
 use crate::session::Job;
 use crate::trouble::Trouble;
 use live::Live;
+use report::Records;
+use resume::{RESUME, Resume};
 use watch::Watched;
 
 /// A rung of which this many processes in a row were lost is given up.
@@ -42,12 +45,14 @@ struct Bench<'r> {
     job: Job<'r>,
     sizes: &'r Sizes,
     begun: Instant,
+    /// What the rounds before a run was cut short took.
+    elapsed: Duration,
     watched: Watched,
     /// From 0.
     round: u64,
 }
 
-/// Measures the ready rungs of `offers`.
+/// Measures the ready rungs of `offers`, from where `resume` stands on.
 ///
 /// # Errors
 /// The records cannot be written. What goes wrong with rungs is in the [`Trouble`].
@@ -55,10 +60,11 @@ pub fn measure(
     recorder: &mut Recorder,
     offers: &[Offer],
     job: &Job<'_>,
-    sizes: &Sizes,
+    mut resume: Resume,
 ) -> Result<Trouble, BenchError> {
-    let ready = offers.iter().filter(|o| o.probe == Probe::Ready);
-    let mut rungs: Vec<Live<'_>> = ready.map(Live::new).collect();
+    let sizes = &resume.asked.sizes.clone();
+    let mut rungs = rungs(recorder, offers, &resume)?;
+    recorder.write(RESUME, &resume.to_json())?;
     recorder.part().idle_ns = Some(u64::try_from(sizes.idle.as_nanos()).unwrap_or(u64::MAX));
     let mut bench = Bench {
         recorder,
@@ -67,8 +73,9 @@ pub fn measure(
         job: *job,
         sizes,
         begun: Instant::now(),
-        watched: Watched::default(),
-        round: 0,
+        elapsed: resume.elapsed,
+        watched: resume.watched.clone(),
+        round: resume.round,
     };
     while interrupt::received().is_none() {
         bench.plan(&mut rungs);
@@ -79,7 +86,13 @@ pub fn measure(
         }
         bench.round(&mut rungs, &next)?;
         bench.recorder.save()?;
-        bench.round += 1;
+        if interrupt::received().is_none() {
+            bench.round += 1;
+            bench.keep(&rungs, &mut resume)?;
+        }
+    }
+    if interrupt::received().is_none() {
+        bench.recorder.remove(RESUME)?;
     }
     let host = bench.watched.in_words();
     bench.recorder.part().notes.extend(host);
@@ -88,10 +101,54 @@ pub fn measure(
     Ok(bench.trouble)
 }
 
+/// The rungs of `offers` that can run, as they were when the run was cut short.
+fn rungs<'a>(
+    recorder: &Recorder,
+    offers: &'a [Offer],
+    resume: &Resume,
+) -> Result<Vec<Live<'a>>, BenchError> {
+    let ready = offers.iter().filter(|o| o.probe == Probe::Ready);
+    if resume.live.is_empty() {
+        return Ok(ready.map(Live::new).collect());
+    }
+    let samples = Records::read(recorder.path())?.samples;
+    let rung = |offer: &'a Offer| {
+        let of_rung = samples.iter().filter(|s| s.rung == offer.rung());
+        // A run that was killed knows its last processes by their samples alone.
+        let process = of_rung.map(|s| s.process).max().unwrap_or(0);
+        let process = process.max(recorder.last_process(offer.rung()));
+        match resume.live.get(offer.rung()) {
+            Some(state) => {
+                let seen = resume::seen(&samples, offer.rung());
+                Live::resumed(offer, state, process, seen)
+            }
+            None => Live::new(offer),
+        }
+    };
+    Ok(ready.map(rung).collect())
+}
+
 impl Bench<'_> {
+    /// Writes down what it takes to go on after the rounds that are over.
+    fn keep(&self, rungs: &[Live<'_>], resume: &mut Resume) -> Result<(), BenchError> {
+        resume.round = self.round;
+        resume.elapsed = self.elapsed();
+        resume.watched = self.watched.clone();
+        resume.live = rungs
+            .iter()
+            .map(|rung| (rung.offer.rung().to_owned(), rung.state()))
+            .collect();
+        Ok(self.recorder.write(RESUME, &resume.to_json())?)
+    }
+
+    /// Since the beginning, without what lay between a run that was cut short and the one that goes on with it.
+    fn elapsed(&self) -> Duration {
+        self.elapsed + self.begun.elapsed()
+    }
+
     /// Decides how many processes each rung is to have, from what they have cost and shown so far.
     fn plan(&mut self, rungs: &mut [Live<'_>]) {
-        let standings = planned(rungs, self.sizes, self.begun.elapsed());
+        let standings = planned(rungs, self.sizes, self.elapsed());
         for (rung, standing) in rungs.iter_mut().zip(standings) {
             let more = standing.planned.saturating_sub(rung.planned());
             self.progress.expect(standing.cost * more);

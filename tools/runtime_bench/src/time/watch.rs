@@ -5,6 +5,7 @@ use measure_core::base::interrupt;
 use measure_core::contract::Scope;
 use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use probes::host_watch::{HostBlock, HostWatch, Verdict};
+use serde::{Deserialize, Serialize};
 
 use super::live::Live;
 use super::{Bench, batches};
@@ -14,7 +15,7 @@ use crate::error::BenchError;
 const REPEATS: u32 = 2;
 
 /// What the host did in the halves of all rounds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Watched {
     halves: u64,
     disturbed: u64,

@@ -2,5 +2,8 @@
 
 mod closed_pipe;
 mod compare;
+mod habits;
 mod playbook;
+mod schema;
 mod tune;
+mod validate;

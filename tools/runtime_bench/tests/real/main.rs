@@ -11,6 +11,7 @@ mod load;
 mod load_scripts;
 mod outputs;
 mod replicates;
+mod resume;
 mod signals;
 mod tool;
 mod usage;

@@ -198,8 +198,8 @@ figures: ## Write the figures of the reference runs into the pages (ARGS='--take
 fleet-archive: build functions ## Pack what ansible/fleet.yml sends to each host (docs/fleet.md)
 	@tools/fleet-archive $(BUILD)/fleet/tools.tar.gz $(BIN)
 
-test-fleet: setup ## Run ansible/fleet.yml on Debian systems made for it (root; part of `make test`)
-	cargo test --release --locked --workspace --test fleet -- --show-output
+test-fleet: build functions ## Run ansible/fleet.yml on Debian systems made for it (root; minutes)
+	FAASM_BENCH_TEST_FLEET=1 cargo test --release --locked --workspace --test fleet -- --show-output
 
 lint: setup-lint ## rustfmt, clippy and rustdoc, warnings are errors; no figure that is not its run's; no dependency too many, none of another licence or source
 	cargo fmt --all --check

@@ -75,7 +75,7 @@ fn unknown_keys_are_told_the_nearest() {
             "[handler]\nprot_env = 'x'",
             "did you mean `handler.port_env`?",
         ),
-        ("zzzzzzzzzzzz = 1", "there are: "),
+        ("zzzzzzzzzzzz = 1", "the nearest of "),
     ] {
         let error = refused(text);
         assert!(error.contains(words), "{error}");

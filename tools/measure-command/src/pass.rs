@@ -118,10 +118,12 @@ impl<'a> Session<'a> {
         let cleanups = group
             .iter()
             .filter_map(|&task| self.tasks[task].cleanup.as_ref());
-        cleanups.fold(Ok(()), |outcome, cleanup| {
+        let mut outcome = Ok(());
+        for cleanup in cleanups {
             let ended = cleanup.program.run().map_err(CommandError::from);
-            outcome.and(ended.and_then(|ended| cleanup.check(ended.status)))
-        })
+            outcome = outcome.and(ended.and_then(|ended| cleanup.check(ended.status)));
+        }
+        outcome
     }
 
     fn run(&mut self, pass: Pass, group: &[usize], warm: &mut bool) -> Result<(), CommandError> {

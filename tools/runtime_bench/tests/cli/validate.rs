@@ -95,9 +95,12 @@ fn a_run_that_was_kept_is_whole() {
     );
 }
 
+/// What is done to a run, and what is said of it.
+type Fault = (fn(&Place), &'static str);
+
 #[test]
 fn what_is_torn_newer_or_foreign_is_told_with_its_place() {
-    let faults: [(fn(&Place), &str); 8] = [
+    let faults: [Fault; 8] = [
         (
             |place| {
                 let path = place.0.path().join("samples.jsonl");

@@ -110,6 +110,9 @@ fn a_run_goes_on_with_its_seed_and_ends_with_all_its_processes() {
     }
 }
 
+/// What became of the environment, and what is said of it.
+type Spoilt = (fn(&mut Value), &'static str);
+
 #[test]
 fn another_host_and_another_build_are_refused() {
     let test = "another_host_and_another_build_are_refused";
@@ -123,7 +126,7 @@ fn another_host_and_another_build_are_refused() {
     assert!(cut_short(&out, Signal::SIGINT), "it was cut short");
     let place = out.join("environment.json");
     let kept = fs::read_to_string(&place).expect("there");
-    let spoil: [(fn(&mut Value), &str); 2] = [
+    let spoil: [Spoilt; 2] = [
         (
             |environment| environment["system"]["kernel"]["value"] = "2.4.0".into(),
             "kernel was",

@@ -2,19 +2,15 @@
 
 use std::ops::Range;
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::ladder_plot::{COLOURS, decades};
+use crate::drawing::{COLOURS, Drawn, decades, names};
 
 const SIZE_PIXELS: (u32, u32) = (1000, 650);
 /// Room for names at the right of the lines.
 const LABEL_PIXELS: i32 = 190;
-const LABEL_HEIGHT_PIXELS: i32 = 15;
-
-type Drawn = Result<(), Box<dyn std::error::Error>>;
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// From where a line ends to its name.
+const LABEL_GAP_PIXELS: i32 = 8;
 
 /// A rung's line, and crosses beside it; all coordinates above zero.
 #[derive(Debug)]
@@ -89,7 +85,8 @@ impl Plot {
             let crosses = curve.crosses.iter();
             chart.draw_series(crosses.map(|&at| Cross::new(at, 3, thin)))?;
             if let Some(last) = curve.line.last() {
-                labels.push((chart.backend_coord(last), curve.name.as_str(), *colour));
+                let (x, y) = chart.backend_coord(last);
+                labels.push(((x + LABEL_GAP_PIXELS, y), curve.name.as_str(), *colour));
             }
         }
         names(&root, labels)?;
@@ -98,24 +95,10 @@ impl Plot {
     }
 }
 
-/// Writes each name right of where its line ends, none over another.
-fn names(root: &Area<'_>, mut labels: Vec<((i32, i32), &str, RGBColor)>) -> Drawn {
-    labels.sort_by_key(|((_, y), ..)| *y);
-    let mut free_from = 0;
-    for ((x, y), name, colour) in labels {
-        let at = (x + 8, y.max(free_from));
-        free_from = at.1 + LABEL_HEIGHT_PIXELS;
-        let style = TextStyle::from(("sans-serif", 12).into_font())
-            .color(&colour)
-            .pos(Pos::new(HPos::Left, VPos::Center));
-        root.draw_text(name, &style, at)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drawing::NAME_HEIGHT_PIXELS;
 
     const PLOT: Plot = Plot {
         caption: "caption",
@@ -142,7 +125,7 @@ mod tests {
             rest.split_once('"')?.0.parse::<i32>().ok()
         };
         let (one, two) = (place("one").expect("named"), place("two").expect("named"));
-        assert!((one - two).abs() >= LABEL_HEIGHT_PIXELS, "{one} {two}");
+        assert!((one - two).abs() >= NAME_HEIGHT_PIXELS, "{one} {two}");
     }
 
     #[test]

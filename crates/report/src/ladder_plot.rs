@@ -2,14 +2,12 @@
 //! logarithmic, a point per rung. A rung of which only one of the two is known lies on the other axis' edge,
 //! hollow, so that every rung is there.
 
-use std::ops::Range;
-
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::{HPos, VPos};
 use stats::Interval;
 use stats::levels::Estimate;
 
+use crate::drawing::{Area, COLOURS, Drawn, GREY, decades, text_style};
 use crate::format::{count, duration_ns};
 use crate::memory::Quantity;
 use crate::summary::{RunSummary, RungSummary};
@@ -27,16 +25,6 @@ const LETTER_PIXELS: i32 = 7;
 /// From a point's middle to its label.
 const LABEL_GAP_PIXELS: i32 = 7;
 const POINT_PIXELS: i32 = 4;
-/// Colour-blind safe (Okabe and Ito), by driver.
-pub(crate) const COLOURS: [RGBColor; 6] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(230, 159, 0),
-];
-const GREY: RGBColor = RGBColor(110, 110, 110);
 
 /// A rung.
 #[derive(Debug, Clone)]
@@ -94,20 +82,6 @@ fn points(summary: &RunSummary<'_>) -> Vec<Point> {
     let all = summary.rungs.iter().map(point);
     all.filter(|p| p.start_ns.is_some() || p.bytes.is_some())
         .collect()
-}
-
-type Drawn = Result<(), Box<dyn std::error::Error>>;
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-
-/// Whole decades around `values`.
-pub(crate) fn decades(values: impl Iterator<Item = f64> + Clone) -> Range<f64> {
-    let least = values.clone().fold(f64::INFINITY, f64::min);
-    let most = values.fold(f64::NEG_INFINITY, f64::max);
-    let (lo, hi) = (
-        10f64.powf(least.log10().floor()),
-        10f64.powf(most.log10().ceil()),
-    );
-    if hi > lo { lo..hi } else { lo..lo * 10.0 }
 }
 
 fn draw(points: &[Point], content: &mut String) -> Drawn {
@@ -207,9 +181,7 @@ fn label(
         let line = PathElement::new([at, (edge, middle)], colour.mix(0.3));
         root.draw(&line)?;
     }
-    let style = TextStyle::from(("sans-serif", 12).into_font())
-        .color(colour)
-        .pos(Pos::new(anchor, VPos::Center));
+    let style = text_style(colour, anchor, VPos::Center);
     root.draw_text(&text, &style, (edge, middle))?;
     Ok(())
 }
@@ -291,9 +263,7 @@ fn legend(root: &Area<'_>, drivers: &[String]) -> Drawn {
     let place = legend_box(drivers)?;
     for (line, driver) in (0..).zip(drivers.iter().filter(|d| !d.is_empty())) {
         let colour = colour(drivers, driver);
-        let style = TextStyle::from(("sans-serif", 12).into_font())
-            .color(&colour)
-            .pos(Pos::new(HPos::Left, VPos::Top));
+        let style = text_style(&colour, HPos::Left, VPos::Top);
         let at = (place.left, place.top + line * LABEL_HEIGHT_PIXELS);
         root.draw_text(driver, &style, at)?;
     }
@@ -363,11 +333,5 @@ mod tests {
         // Where there is room it is beside its point.
         let alone = free_place(&taken, (500, 300), 90);
         assert_eq!((alone.left, alone.top), (507, 293));
-    }
-
-    #[test]
-    fn axes_cover_whole_decades() {
-        assert_eq!(decades([5e3, 2e8].into_iter()), 1e3..1e9);
-        assert_eq!(decades([1e3].into_iter()), 1e3..1e4);
     }
 }

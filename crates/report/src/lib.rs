@@ -6,6 +6,7 @@ mod capacity;
 mod csv_files;
 mod curves;
 pub mod differences;
+mod drawing;
 mod format;
 mod host;
 mod ladder_plot;

@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::{HPos, VPos};
 use stats::levels::CountedProcess;
 
 use super::published::{PUBLISHED, Published, WHOSE};
 use super::{Knee, RungLoad};
 use crate::Rendered;
+use crate::drawing::{Area, COLOURS, Drawn, GREY, decades, names, text_style};
 use crate::format::{count, duration_ns};
 use crate::summary::RunSummary;
 
@@ -26,24 +26,14 @@ const PANEL_PIXELS: (u32, u32) = (500, 300);
 const PANELS_IN_A_ROW: usize = 2;
 /// Room for the longest name at the right of a curve.
 const LABEL_PIXELS: i32 = 190;
-const LABEL_HEIGHT_PIXELS: i32 = 15;
 const POINT_PIXELS: i32 = 3;
-/// Colour-blind safe (Okabe and Ito), and some more.
-const COLOURS: [RGBColor; 9] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(86, 180, 233),
-    RGBColor(230, 159, 0),
+/// After [`COLOURS`].
+const MORE_COLOURS: [RGBColor; 3] = [
     RGBColor(0, 0, 0),
     RGBColor(128, 0, 128),
     RGBColor(128, 128, 0),
 ];
-const GREY: RGBColor = RGBColor(110, 110, 110);
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogCoord<f64>, LogCoord<f64>>>;
 
 /// Both plots; none without any point that counts.
@@ -118,20 +108,9 @@ impl Curve {
     }
 }
 
-/// Whole decades around `values`.
-fn decades(values: impl Iterator<Item = f64>) -> Range<f64> {
-    let ends = values.filter(|v| v.is_finite() && *v > 0.0);
-    let (least, most) = ends.fold((f64::INFINITY, 0_f64), |(l, m), v| (l.min(v), m.max(v)));
-    if most == 0.0 {
-        return 1.0..10.0;
-    }
-    let lo = 10f64.powf(least.log10().floor());
-    let hi = 10f64.powf(most.log10().ceil());
-    if hi > lo { lo..hi } else { lo..lo * 10.0 }
-}
-
 fn colour(index: usize) -> RGBColor {
-    COLOURS.get(index).copied().unwrap_or(GREY)
+    let mut all = COLOURS.iter().chain(&MORE_COLOURS);
+    all.nth(index).copied().unwrap_or(GREY)
 }
 
 fn draw_latency(curves: &[Curve], with_published: bool, content: &mut String) -> Drawn {
@@ -163,18 +142,20 @@ fn draw_latency(curves: &[Curve], with_published: bool, content: &mut String) ->
         .bold_line_style(BLACK.mix(0.12))
         .label_style(("sans-serif", 12))
         .draw()?;
-    let mut names: Vec<(i32, String, RGBColor)> = Vec::new();
+    let right = i32::try_from(SIZE_PIXELS.0)? - LABEL_PIXELS + 6;
+    let mut labels = Vec::new();
     for (index, curve) in curves.iter().enumerate() {
         let colour = colour(index);
         draw_curve(&mut chart, curve, y.clone(), colour)?;
         if let Some(last) = curve.line(|r| r.p50_ns).last() {
-            names.push((chart.backend_coord(last).1, curve.name.clone(), colour));
+            let (_, y) = chart.backend_coord(last);
+            labels.push(((right, y), curve.name.as_str(), colour));
         }
     }
     for one in published {
         draw_published(&root, &mut chart, one, (x.start, y.end))?;
     }
-    label(&root, names)?;
+    names(&root, labels)?;
     if with_published {
         let style = text_style(&GREY, HPos::Right, VPos::Bottom);
         let at = (
@@ -221,29 +202,6 @@ fn draw_published(
     let style = text_style(&GREY, HPos::Right, VPos::Bottom);
     let name = format!("{} (published)", one.name);
     root.draw_text(&name, &style, (left - 4, top - 3))?;
-    Ok(())
-}
-
-fn text_style<'a>(colour: &'a RGBColor, across: HPos, along: VPos) -> TextStyle<'a> {
-    TextStyle::from(("sans-serif", 12).into_font())
-        .color(colour)
-        .pos(Pos::new(across, along))
-}
-
-/// Names at the right, each as near to the end of its curve as those above let it.
-fn label(root: &Area<'_>, mut names: Vec<(i32, String, RGBColor)>) -> Drawn {
-    names.sort_by_key(|name| name.0);
-    let left = i32::try_from(SIZE_PIXELS.0)? - LABEL_PIXELS + 6;
-    let mut below = i32::MIN;
-    for (middle, name, colour) in names {
-        let at = middle.max(below);
-        below = at + LABEL_HEIGHT_PIXELS;
-        root.draw_text(
-            &name,
-            &text_style(&colour, HPos::Left, VPos::Center),
-            (left, at),
-        )?;
-    }
     Ok(())
 }
 

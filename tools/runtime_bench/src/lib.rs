@@ -25,6 +25,7 @@ mod sampler;
 mod scaling;
 mod schema;
 mod session;
+mod slo;
 mod time;
 mod trouble;
 mod tune;

@@ -22,11 +22,9 @@ use crate::drivers::Offer;
 use crate::error::{BenchError, SessionError, StepError};
 use crate::recorder::{About, Recorder};
 use crate::session::Job;
+use crate::slo::default_slo_ns;
 use crate::trouble;
 
-/// Least of the default bound of a start, and how many times the median on the empty host it is otherwise.
-const LEAST_SLO_NS: f64 = 1e6;
-const SLO_TIMES_UNLOADED: f64 = 10.0;
 /// How often in a row the starts of a point have to miss the bound: one of tens may meet something else of the host.
 const MISSES: u32 = 3;
 /// How long the kernel may go on freeing what was let go, before it is looked what is left.
@@ -151,7 +149,7 @@ impl Ramp<'_> {
         let unloaded_ns = starts.median_ns().unwrap_or(0.0);
         self.slo_ns = match self.ends.slo {
             Some(slo) => slo.as_nanos() as f64,
-            None => (SLO_TIMES_UNLOADED * unloaded_ns).max(LEAST_SLO_NS),
+            None => default_slo_ns(unloaded_ns),
         };
         Ok(None)
     }

@@ -8,6 +8,7 @@ use measure_core::contract::open_loop::MAX_ARRIVALS;
 use super::mix::Mix;
 use super::pattern::Pattern;
 use super::trace::Script;
+use crate::slo::default_slo_ns;
 
 /// Where arrivals come from.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,9 +62,6 @@ const STEP: f64 = 1.25;
 const MAX_STEPS: usize = 6;
 /// Shortest and longest time that a rate is offered, unless asked for.
 const DURATIONS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// The default limit: as many times the unloaded median, and never less than this.
-const SLO_TIMES: u64 = 10;
-const LEAST_SLO_NS: u64 = 1_000_000;
 /// Largest rate that can be asked for: more than one thread can let go.
 pub const MAX_RATE_PER_S: f64 = 1e6;
 
@@ -165,7 +163,7 @@ impl LoadSizes {
     #[must_use]
     pub fn slo_ns(&self, unloaded_ns: u64) -> u64 {
         self.slo.map_or_else(
-            || unloaded_ns.saturating_mul(SLO_TIMES).max(LEAST_SLO_NS),
+            || default_slo_ns(unloaded_ns as f64) as u64,
             |slo| u64::try_from(slo.as_nanos()).unwrap_or(u64::MAX),
         )
     }

@@ -129,6 +129,11 @@ pub(crate) fn parse_swapped_pages(text: &str) -> Option<u64> {
     Some(field("pswpin")?.saturating_add(field("pswpout")?))
 }
 
+/// The number that `file` holds and nothing else.
+pub(crate) fn number_in(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use proptest::prelude::*;

@@ -2,12 +2,11 @@
 
 use std::fmt;
 use std::fs;
-use std::path::Path;
 
 use measure_core::driver_kit::cgroup::{Controller, Hierarchies};
 use procfs::process::{LimitValue, Process};
 
-use crate::host::Host;
+use crate::host::{Host, number_in};
 
 /// User addresses of a process: 47 bits with four levels of page tables, which is what is given to those that ask for no more.
 const ADDRESS_SPACE_BYTES: u64 = 1 << 47;
@@ -146,7 +145,7 @@ fn of_host_at(host: &Host) -> Vec<KernelLimit> {
         let line = text.lines().find_map(|line| line.strip_prefix("memory"))?;
         line.split_whitespace().nth(1)?.parse().ok()
     });
-    let all = [
+    known([
         (Bounded::PidMax, sysctl("kernel/pid_max"), tasks),
         (Bounded::ThreadsMax, sysctl("kernel/threads-max"), tasks),
         (
@@ -160,7 +159,11 @@ fn of_host_at(host: &Host) -> Vec<KernelLimit> {
             namespaces,
         ),
         (Bounded::MemoryGroups, Some(MEMORY_GROUPS), groups),
-    ];
+    ])
+}
+
+/// Those of which both are known.
+fn known<const N: usize>(all: [(Bounded, Option<u64>, Option<u64>); N]) -> Vec<KernelLimit> {
     let both = all.into_iter().filter_map(|(bounded, limit, used)| {
         Some(KernelLimit {
             bounded,
@@ -173,24 +176,18 @@ fn of_host_at(host: &Host) -> Vec<KernelLimit> {
 
 /// The pids cgroup around this process that has least left.
 fn group_pids() -> Option<KernelLimit> {
-    let hierarchies = Hierarchies::discover().ok()?;
-    let group = hierarchies.group_of(nix::unistd::getpid().as_raw(), Controller::Pids)?;
-    let mount = hierarchies.mount(Controller::Pids)?;
-    let within = group.ancestors().take_while(|dir| dir.starts_with(mount));
-    let limits = within.filter_map(pids_of_group);
+    let within = Hierarchies::discover()
+        .ok()?
+        .groups_around_us(Controller::Pids);
+    let limits = within.iter().flat_map(|dir| {
+        let number = |file: &str| number_in(&dir.join(file));
+        known([(
+            Bounded::GroupPids,
+            number("pids.max"),
+            number("pids.current"),
+        )])
+    });
     limits.min_by_key(|limit| limit.limit.saturating_sub(limit.used))
-}
-
-fn pids_of_group(dir: &Path) -> Option<KernelLimit> {
-    let number = |file: &str| -> Option<u64> {
-        let text = fs::read_to_string(dir.join(file)).ok()?;
-        text.trim().parse().ok()
-    };
-    Some(KernelLimit {
-        bounded: Bounded::GroupPids,
-        limit: number("pids.max")?,
-        used: number("pids.current")?,
-    })
 }
 
 /// Bounds of process `pid`; none if it is gone or another user's.
@@ -213,7 +210,7 @@ pub fn of_process(pid: i32) -> Vec<KernelLimit> {
         .map(|limits| number(limits.max_open_files.hard_limit));
     let address_space = limits.map(|limits| number(limits.max_address_space.soft_limit));
     let size = process.stat().ok().map(|stat| stat.vsize);
-    let all = [
+    known([
         (
             Bounded::MapCount,
             Host::real().number("/proc/sys/vm/max_map_count").ok(),
@@ -225,15 +222,7 @@ pub fn of_process(pid: i32) -> Vec<KernelLimit> {
             address_space.map(|limit| limit.min(ADDRESS_SPACE_BYTES)),
             size,
         ),
-    ];
-    let both = all.into_iter().filter_map(|(bounded, limit, used)| {
-        Some(KernelLimit {
-            bounded,
-            limit: limit?,
-            used: used?,
-        })
-    });
-    both.collect()
+    ])
 }
 
 #[cfg(test)]

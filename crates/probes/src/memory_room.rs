@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use measure_core::driver_kit::cgroup::{Controller, Hierarchies};
 use procfs::{Current, Meminfo};
 
+use crate::host::number_in;
 use crate::kernel_memory::KernelMemoryError;
 
 /// Memory that somebody bounds.
@@ -50,9 +51,10 @@ impl MemoryRooms {
             total_bytes: info.mem_total,
             available_bytes: info.mem_available.unwrap_or(info.mem_free),
         }];
-        if let Some((group, mount)) = own_group() {
-            let within = group.ancestors().take_while(|dir| dir.starts_with(&mount));
-            rooms.extend(within.filter_map(|dir| room_of_group(dir, info.mem_total)));
+        if let Ok(hierarchies) = Hierarchies::discover() {
+            let within = hierarchies.groups_around_us(Controller::Memory);
+            let limited = within.iter();
+            rooms.extend(limited.filter_map(|dir| room_of_group(dir, info.mem_total)));
         }
         Ok(Self {
             rooms,
@@ -68,20 +70,9 @@ impl MemoryRooms {
     }
 }
 
-/// The memory group of this process, and where its hierarchy is mounted.
-fn own_group() -> Option<(PathBuf, PathBuf)> {
-    let hierarchies = Hierarchies::discover().ok()?;
-    let group = hierarchies.group_of(nix::unistd::getpid().as_raw(), Controller::Memory)?;
-    let mount = hierarchies.mount(Controller::Memory)?.to_owned();
-    Some((group, mount))
-}
-
 /// The room in `dir`, if it has less than the host's `total_bytes`.
 fn room_of_group(dir: &Path, total_bytes: u64) -> Option<MemoryRoom> {
-    let number = |file: &str| -> Option<u64> {
-        let text = fs::read_to_string(dir.join(file)).ok()?;
-        text.trim().parse().ok()
-    };
+    let number = |file: &str| number_in(&dir.join(file));
     let first = |files: [&str; 2]| files.into_iter().find_map(number);
     // `max` is no number, and on v1 no limit is one beyond any host's memory.
     let limit = first(["memory.max", "memory.limit_in_bytes"]).filter(|&l| l < total_bytes)?;

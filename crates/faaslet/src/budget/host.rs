@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 
 use measure_core::driver_kit::cgroup::{Controller, Hierarchies};
 use nix::sys::resource::{Resource, getrlimit};
-use nix::unistd::{geteuid, getpid};
+use nix::unistd::geteuid;
 use procfs::Current;
 use rustix::fs::fstatvfs;
 
@@ -63,17 +63,13 @@ fn cgroup_limit(controller: Controller, files: [&str; 2]) -> u64 {
     let Ok(hierarchies) = Hierarchies::discover() else {
         return u64::MAX;
     };
-    let group = hierarchies.group_of(getpid().as_raw(), controller);
-    let mount = hierarchies.mount(controller);
-    let (Some(group), Some(mount)) = (group, mount) else {
-        return u64::MAX;
-    };
-    let within = group.ancestors().take_while(|dir| dir.starts_with(mount));
     let limit = |path| {
         let text = fs::read_to_string(path).ok()?;
         text.trim().parse::<u64>().ok()
     };
+    let within = hierarchies.groups_around_us(controller);
     within
+        .iter()
         .flat_map(|dir| files.map(|file| dir.join(file)))
         .filter_map(limit)
         .min()

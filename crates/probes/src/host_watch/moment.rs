@@ -1,6 +1,6 @@
 //! What the host's counters stand at.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use measure_core::base::clock::now_ns;
 use measure_core::contract::Scope;
@@ -11,7 +11,7 @@ use nix::unistd::{SysconfVar, getpid, sysconf};
 use super::WatchError;
 use super::processes::Processes;
 use crate::cpu_time::{group_of_scope, process_cpu_ns};
-use crate::host::{CpuTicks, FactError, Host};
+use crate::host::{CpuTicks, FactError, Host, number_in};
 use crate::memory::proc_dir::ProcDir;
 
 const CPU: &str = "/sys/devices/system/cpu";
@@ -145,10 +145,6 @@ impl Source {
             None => 3 * self.tick_ns,
         }
     }
-}
-
-fn number_in(file: &Path) -> Option<u64> {
-    std::fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 /// The coarse clock ticks as the scheduler does.

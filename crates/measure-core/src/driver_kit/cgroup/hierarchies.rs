@@ -239,6 +239,20 @@ impl Hierarchies {
         self.group_in(&text, controller)
     }
 
+    /// The directories of the group of `controller` in which this process is and of those around it, the innermost first, as far as
+    /// they are mounted.
+    #[must_use]
+    pub fn groups_around_us(&self, controller: Controller) -> Vec<PathBuf> {
+        let (Some(group), Some(mount)) = (
+            self.group_of(nix::unistd::getpid().as_raw(), controller),
+            self.mount(controller),
+        ) else {
+            return Vec::new();
+        };
+        let within = group.ancestors().take_while(|dir| dir.starts_with(mount));
+        within.map(Path::to_owned).collect()
+    }
+
     /// As [`Self::group_of`], from the text of `/proc/PID/cgroup`.
     pub(super) fn group_in(&self, cgroup: &str, controller: Controller) -> Option<PathBuf> {
         let mount = self.find(controller)?;

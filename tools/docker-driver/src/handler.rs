@@ -112,15 +112,7 @@ impl Asking {
     ) -> Result<T, StartError> {
         let Reached { place, pid } = self.reach(api, (id, worker), clock).await?;
         let alive = || fs::exists(format!("/proc/{pid}")).unwrap_or(true);
-        let outcome = self
-            .question
-            .first(&place, &alive, clock)
-            .map_err(HttpOrDriverError::from)
-            .and_then(|mut talk| {
-                talk.check()?;
-                then(&mut talk)
-            });
-        let error = match outcome {
+        let error = match self.question.asked(&place, &alive, clock, then) {
             Ok(done) => return Ok(done),
             Err(HttpOrDriverError::Driver(error)) => return Err(error.into()),
             Err(HttpOrDriverError::Http(error)) => error,

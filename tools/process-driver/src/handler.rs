@@ -59,14 +59,7 @@ pub(crate) fn asked<T>(
     then: impl FnOnce(&mut Talk<'_>) -> Result<T, HttpOrDriverError>,
 ) -> Result<T, DriverError> {
     let alive = || !child.ended(Duration::ZERO).unwrap_or(true);
-    let outcome = question
-        .first(place, &alive, clock)
-        .map_err(HttpOrDriverError::from)
-        .and_then(|mut talk| {
-            talk.check()?;
-            then(&mut talk)
-        });
-    let error = match outcome {
+    let error = match question.asked(place, &alive, clock, then) {
         Ok(done) => return Ok(done),
         Err(HttpOrDriverError::Driver(error)) => return Err(error),
         Err(HttpOrDriverError::Http(error)) => error,

@@ -67,7 +67,7 @@ impl Question {
     ///
     /// # Errors
     /// It does not.
-    pub fn first<'a>(
+    fn first<'a>(
         &'a self,
         place: &'a Place,
         alive: &'a dyn Fn() -> bool,
@@ -86,6 +86,22 @@ impl Question {
             connection,
             answered,
         })
+    }
+
+    /// Has the handler at `place` answer its first request with a status that it may have, and does with it what `then` does.
+    ///
+    /// # Errors
+    /// It does not answer so, or `then` fails.
+    pub fn asked<T>(
+        &self,
+        place: &Place,
+        alive: &dyn Fn() -> bool,
+        clock: &mut PhaseClock,
+        then: impl FnOnce(&mut Talk<'_>) -> Result<T, HttpOrDriverError>,
+    ) -> Result<T, HttpOrDriverError> {
+        let mut talk = self.first(place, alive, clock)?;
+        talk.check()?;
+        then(&mut talk)
     }
 
     /// The error of a start that was not answered; `said` is what it wrote to its standard error.

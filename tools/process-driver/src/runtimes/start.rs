@@ -135,15 +135,9 @@ impl Starter {
         let input = opened(self.stdin.as_ref())?;
         let stdin = input.as_ref().map_or(null, |input| input.as_fd());
         let mut clock = PhaseClock::start();
-        let child = program
-            .spawn([stdin, null, errors.file()])
-            .map_err(|e| self.not_spawned(e))?;
+        let streams = [stdin, null, errors.file()];
+        let mut running = self.started((&program, name), worker, streams)?;
         clock.lap(phase::SPAWN);
-        let mut running = Running {
-            child,
-            worker,
-            name,
-        };
         let waited = wait_for_end(&running.child, self.entry.timeout());
         clock.lap(phase::RUN);
         let outcome = match waited {
@@ -178,15 +172,9 @@ impl Starter {
         errors.rewind();
         let null = self.null.as_fd();
         let mut clock = PhaseClock::start();
-        let child = program
-            .spawn([null, null, errors.file()])
-            .map_err(|e| self.not_spawned(e))?;
+        let streams = [null, null, errors.file()];
+        let mut running = self.started((&program, name), worker, streams)?;
         clock.lap(phase::SPAWN);
-        let mut running = Running {
-            child,
-            worker,
-            name,
-        };
         let outcome = asked((question, place), &running.child, errors, &mut clock, then);
         if outcome.is_err() {
             self.remove(&mut running);
@@ -209,14 +197,8 @@ impl Starter {
         let input = opened(self.stdin.as_ref())?;
         let stdin = input.as_ref().unwrap_or(&self.null).as_fd();
         let (program, name) = self.program(0)?;
-        let child = program
-            .spawn([stdin, stdout, errors.file()])
-            .map_err(|e| self.not_spawned(e))?;
-        let mut running = Running {
-            child,
-            worker: 0,
-            name,
-        };
+        let streams = [stdin, stdout, errors.file()];
+        let mut running = self.started((&program, name), 0, streams)?;
         match wait_for_end(&running.child, limit) {
             Ok(Waited::Ended) => {
                 let status = running.child.reap();
@@ -245,9 +227,18 @@ impl Starter {
         errors: &ErrorText,
     ) -> Result<Running, DriverError> {
         let (program, name) = self.program(worker)?;
-        let child = program
-            .spawn([stdin, self.null.as_fd(), errors.file()])
-            .map_err(|e| self.not_spawned(e))?;
+        let streams = [stdin, self.null.as_fd(), errors.file()];
+        self.started((&program, name), worker, streams)
+    }
+
+    /// Starts `program`, which is called `name`. It is the caller's to drop, when nothing is timed any more.
+    fn started(
+        &self,
+        (program, name): (&Program, String),
+        worker: usize,
+        streams: [BorrowedFd<'_>; 3],
+    ) -> Result<Running, DriverError> {
+        let child = program.spawn(streams).map_err(|e| self.not_spawned(e))?;
         Ok(Running {
             child,
             worker,

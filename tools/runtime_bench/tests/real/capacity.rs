@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
 use crate::tool::{
-    Running, can_run, code, host, run, run_by, samples, stderr, stdout, tool, wait_until,
+    Running, can_run, code, ended, host, run, run_by, samples, stderr, stdout, tool, wait_until,
 };
 
 fn capacity(out: &Path, words: &[&str]) -> Output {
@@ -65,7 +65,7 @@ fn as_many_as_asked_for_are_parked_and_measured_on_the_way() {
         &out,
         &["--rungs", "thread,process", "--until", "25", "--slo", "10s"],
     );
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     let text = stdout(&output);
     assert!(text.contains("nothing gave"), "{text}");
     let samples = samples(&out);
@@ -93,7 +93,7 @@ fn as_many_as_asked_for_are_parked_and_measured_on_the_way() {
     for file in ["capacity.svg", "runtime-bench-capacity.csv", "report.md"] {
         let before = fs::read(out.join(file)).expect(file);
         let again = run(&["report", out.to_str().expect("a path")]);
-        assert_eq!(code(&again), 0, "{}", stderr(&again));
+        ended(&again, Exit::Ok);
         assert_eq!(fs::read(out.join(file)).expect(file), before, "{file}");
     }
 }
@@ -108,7 +108,7 @@ fn a_start_above_its_bound_ends_the_ramp() {
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("run");
     let output = capacity(&out, &["--rungs", "thread", "--slo", "1us"]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     let samples = samples(&out);
     let (word, words, resident) = gave(&samples, "thread");
     assert_eq!((word.as_str(), resident), ("slow-start", 1), "{words}");
@@ -137,7 +137,7 @@ fn a_start_that_fails_ends_the_ramp() {
             "9",
         ],
     );
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     let (word, words, resident) = gave(&samples(&out), "thread");
     assert_eq!((word.as_str(), resident), ("failed-start", 0), "{words}");
     assert!(words.contains("could not be started"), "{words}");
@@ -200,7 +200,7 @@ fn a_limit_of_tasks_is_named_with_its_number_and_how_to_raise_it() {
         "capacity", "--rungs", "process", "--slo", "10s", "--output", path,
     ];
     let output = run_within(&group, &arguments);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     let (word, words, resident) = gave(&samples(&out), "process");
     assert_eq!(word, "limit", "{words}");
     assert!(words.contains("pids.max is 120"), "{words}");
@@ -228,7 +228,7 @@ fn no_memory_left_ends_the_ramp_and_not_the_tool() {
         "capacity", "--rungs", "wasm", "--slo", "60s", "--output", path,
     ];
     let output = run_within(&group, &arguments);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     let samples = samples(&out);
     let (word, words, resident) = gave(&samples, "wasm");
     assert!(
@@ -278,12 +278,7 @@ fn ctrl_c_in_the_ramp_lets_all_go_and_keeps_the_points() {
     let begun = std::time::Instant::now();
     let output = running.end();
     let took = begun.elapsed();
-    assert_eq!(
-        code(&output),
-        Exit::Interrupted as i32,
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::Interrupted);
     assert!(took < Duration::from_secs(60), "{took:?}");
     assert!(!drivers.iter().chain(&parked).any(|&pid| alive(pid)));
     assert!(drivers.iter().all(|&pid| cgroups_of(pid).is_empty()));

@@ -16,9 +16,13 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use report::load::hdr::Latencies;
 
-use crate::tool::{Running, can_run, code, host, run, stderr, stdout, tool, wait_until};
+use crate::tool::{
+    Running, can_run, code, ended, host, run, says, stderr, stdout, tool, wait_until,
+};
 
 const PATIENCE: Duration = Duration::from_secs(120);
+/// A sweep that goes on for long enough to be cut short.
+const EIGHT_RATES: &str = "100,200,300,400,500,600,700,800";
 
 pub fn points(dir: &Path) -> Vec<LoadPoint> {
     read_points(dir).expect("readable points")
@@ -52,7 +56,7 @@ fn a_sweep_finds_its_rates_and_keeps_every_point() {
         "--output",
         path,
     ]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     for word in ["thread", "knee/s", "offered/s", "The generator"] {
         assert!(
             stdout(&output).contains(word),
@@ -86,7 +90,7 @@ fn a_sweep_finds_its_rates_and_keeps_every_point() {
     assert_eq!(rows.lines().count(), 1 + first.len(), "{rows}");
     fs::remove_file(out.join("runtime-bench-load.csv")).expect("a file");
     let again = run(&["report", path]);
-    assert_eq!(code(&again), 0, "{}", stderr(&again));
+    ended(&again, Exit::Ok);
     assert_eq!(file("runtime-bench-load.csv"), rows);
 }
 
@@ -142,7 +146,7 @@ fn a_driver_that_stands_still_shows_in_every_start_due_meanwhile() {
     kill(driver, Signal::SIGCONT).expect("a living driver");
     let stood_still = stopped.elapsed();
     let output = running.end();
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     let points = points(&out);
     assert_eq!(points.len(), 1);
     assert_eq!((points[0].arrivals, points[0].served()), (2000, 2000));
@@ -176,24 +180,14 @@ fn a_driver_that_dies_in_mid_sweep_leaves_the_points_before() {
     }
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("run");
-    let rates = "100,200,300,400,500,600,700,800";
-    let Some(running) = under_load(&out, &["--rates", rates, "--duration", "1000"]) else {
+    let Some(running) = under_load(&out, &["--rates", EIGHT_RATES, "--duration", "1000"]) else {
         return busy(test);
     };
     assert!(wait_until(PATIENCE, || points(&out).len() >= 2));
     kill(Pid::from_raw(running.drivers()[0]), Signal::SIGKILL).expect("a living driver");
     let output = running.end();
-    assert_eq!(
-        code(&output),
-        Exit::EngineLost as i32,
-        "{}",
-        stderr(&output)
-    );
-    assert!(
-        stderr(&output).contains("the driver died"),
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::EngineLost);
+    says(&output, "the driver died");
     let kept = points(&out).len();
     assert!((2..8).contains(&kept), "{kept}");
     let report = fs::read_to_string(out.join("report.md")).expect("a report");
@@ -212,8 +206,7 @@ fn an_interrupt_in_a_sweep_keeps_its_points_and_leaves_no_driver() {
     }
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("run");
-    let rates = "100,200,300,400,500,600,700,800";
-    let Some(running) = under_load(&out, &["--rates", rates, "--duration", "2000"]) else {
+    let Some(running) = under_load(&out, &["--rates", EIGHT_RATES, "--duration", "2000"]) else {
         return busy(test);
     };
     assert!(wait_until(PATIENCE, || !points(&out).is_empty()));
@@ -221,12 +214,7 @@ fn an_interrupt_in_a_sweep_keeps_its_points_and_leaves_no_driver() {
     let told = Instant::now();
     running.signal(Signal::SIGINT);
     let output = running.end();
-    assert_eq!(
-        code(&output),
-        Exit::Interrupted as i32,
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::Interrupted);
     assert!(told.elapsed() < Duration::from_secs(10));
     assert!(
         drivers.iter().all(|&pid| !alive(pid)),
@@ -269,17 +257,8 @@ fn an_engine_killed_under_a_rate_it_cannot_follow_is_named() {
     thread::sleep(Duration::from_millis(500));
     kill(Pid::from_raw(daemon.expect("found")), Signal::SIGKILL).expect("a living daemon");
     let output = running.end();
-    assert_eq!(
-        code(&output),
-        Exit::EngineLost as i32,
-        "{}",
-        stderr(&output)
-    );
-    assert!(
-        stderr(&output).contains("docker-none: "),
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::EngineLost);
+    says(&output, "docker-none: ");
     let kept = points(&out);
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert!(kept[0].offered_per_s < 1.0);
@@ -313,17 +292,8 @@ fn a_function_whose_every_start_fails_is_said_to() {
     if code(&output) == Exit::Busy as i32 {
         return busy(test);
     }
-    assert_eq!(
-        code(&output),
-        Exit::StartFailed as i32,
-        "{}",
-        stderr(&output)
-    );
-    assert!(
-        stderr(&output).contains("every start failed"),
-        "{}",
-        stderr(&output)
-    );
+    ended(&output, Exit::StartFailed);
+    says(&output, "every start failed");
     assert!(points(&out).is_empty());
 }
 
@@ -382,7 +352,7 @@ fn a_rate_beyond_the_generator_says_how_far_it_got() {
         "--output",
         out.to_str().expect("a path"),
     ]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    ended(&output, Exit::Ok);
     assert!(
         stdout(&output).contains("do not count"),
         "{}",

@@ -8,7 +8,7 @@ use measure_core::base::exit::Exit;
 use measure_core::base::home::HOME_VARIABLE;
 
 use crate::load::{busy, points};
-use crate::tool::{can_run, code, host, run, stderr, stdout, tool};
+use crate::tool::{can_run, code, host, run, says, stderr, stdout, tool};
 
 const MIX: &str = r#"[[function]]
 name = "mine/first"
@@ -134,9 +134,5 @@ fn scripts_that_make_no_sense_are_refused_by_their_line() {
     }
     let absent = run(&["load", "--trace", "/nowhere"]);
     assert_eq!(code(&absent), Exit::Usage as i32);
-    assert!(
-        stderr(&absent).contains("cannot read the trace /nowhere"),
-        "{}",
-        stderr(&absent)
-    );
+    says(&absent, "cannot read the trace /nowhere");
 }

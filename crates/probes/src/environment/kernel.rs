@@ -22,6 +22,11 @@ pub(super) fn facts(host: &Host) -> Facts {
         ("swappiness", "/proc/sys/vm/swappiness"),
         ("overcommit_memory", "/proc/sys/vm/overcommit_memory"),
         ("nmi_watchdog", "/proc/sys/kernel/nmi_watchdog"),
+        // Whether each session has its own share of a processor: it moves where a thread that was just made wakes up.
+        (
+            "sched_autogroup",
+            "/proc/sys/kernel/sched_autogroup_enabled",
+        ),
     ] {
         facts.add(name, host.number(path));
     }

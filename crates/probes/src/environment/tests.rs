@@ -57,7 +57,7 @@ fn this_machine_is_described_and_survives_json() {
             "{name}: {fact:?}"
         );
     }
-    let known_or_not = "governor turbo smt virtualised perf_event_paranoid transparent_huge_pages ksm \
+    let known_or_not = "governor turbo smt virtualised perf_event_paranoid transparent_huge_pages ksm sched_autogroup \
         swap_total_bytes git_revision executable_sha256 command_line";
     for name in known_or_not.split_whitespace() {
         match environment.fact(name) {

@@ -83,8 +83,10 @@ fn transfer(
     let (list, n) = buffers;
     check(&mut guest, list, n)?;
     let mut total = 0_u32;
+    let mut is_asked_for_none = true;
     for i in 0..n {
         let buffer = guest.iovec(list, i)?;
+        is_asked_for_none &= buffer.len == 0;
         if which == Move::Write
             && let Err(error) =
                 count_written(guest.host, fd, given.map(|at| (at, total)), buffer.len)
@@ -116,6 +118,10 @@ fn transfer(
         if moved < buffer.len {
             break;
         }
+    }
+    if is_asked_for_none {
+        // The kernel still says whether the file may be read or written.
+        which.one(guest.descriptors()?.file(fd)?, &mut [], 0)?;
     }
     guest.write_u32(done_at, total)
 }

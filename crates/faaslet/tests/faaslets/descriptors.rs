@@ -100,3 +100,18 @@ fn a_file_takes_the_place_of_a_stream_and_appends() {
         "one two three"
     );
 }
+
+#[test]
+fn writing_nothing_still_takes_a_file_that_may_be_written_to() {
+    let place = Place::new();
+    let mut script = Script::default();
+    script.open(0, b"f", reading(), 1);
+    script.write(1, b"", None);
+    script.write(1, b"", Some(46));
+    script.open(0, b"new", creating(), 2);
+    script.write(2, b"", None);
+    assert_eq!(
+        errors(&place.run(&script, 1, true)),
+        [0, errno::BADF, errno::BADF, 0, 0]
+    );
+}

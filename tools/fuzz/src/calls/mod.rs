@@ -43,6 +43,8 @@ pub struct Calls {
 
 /// What came of a program.
 struct Outcome {
+    /// It was ended by its deadline, at whatever call it was by then.
+    is_late: bool,
     log: Vec<u8>,
     before: Tree,
     after: Tree,
@@ -67,24 +69,25 @@ impl Calls {
         })
     }
 
-    /// In a place made for it, `run` runs a program.
-    fn place(run: impl FnOnce(&Path, File) -> Result<(), Finding>) -> Result<Outcome, Finding> {
+    /// In a place made for it, `run` runs a program, and says whether it was late.
+    fn place(run: impl FnOnce(&Path, File) -> Result<bool, Finding>) -> Result<Outcome, Finding> {
         let dir = TempDir::new().map_err(|e| e.to_string())?;
         let root = dir.path().join("root");
         tree::make(&root).map_err(|e| format!("no place to run in: {e}"))?;
         let before = tree::survey(&root).map_err(|e| e.to_string())?;
         let out = output_file()?;
-        run(&root, out.try_clone().map_err(|e| e.to_string())?)?;
+        let is_late = run(&root, out.try_clone().map_err(|e| e.to_string())?)?;
         let after = tree::survey(&root).map_err(|e| format!("what it left cannot be read: {e}"))?;
         tree::check(&root, &before, &after)?;
         Ok(Outcome {
+            is_late,
             log: written(out)?,
             before,
             after,
         })
     }
 
-    fn ours(&self, module: &Module, root: &Path, out: File) -> Result<(), Finding> {
+    fn ours(&self, module: &Module, root: &Path, out: File) -> Result<bool, Finding> {
         let grants = Grants {
             args: vec!["program".to_owned()],
             stdout: Some(Arc::new(out.into())),
@@ -96,7 +99,8 @@ impl Calls {
         let function =
             Function::new(&self.engine, "program", module, grants).map_err(|e| e.to_string())?;
         match function.start(&mut Untimed) {
-            Ok(()) | Err(StartError::ExitCode { .. } | StartError::Deadline(_)) => Ok(()),
+            Ok(()) | Err(StartError::ExitCode { .. }) => Ok(false),
+            Err(StartError::Deadline(_)) => Ok(true),
             Err(other) => Err(format!("no call can end it with: {other}")),
         }
     }
@@ -129,8 +133,13 @@ impl Calls {
             count(counts, "wild programs", 1);
             return Ok(());
         }
+        if ours.is_late {
+            // The other implementation has no such deadline, and would go on.
+            count(counts, "late programs", 1);
+            return Ok(());
+        }
         count(counts, "programs compared", 1);
-        let theirs = Self::place(|root, out| self.theirs.run(&module, root, out))?;
+        let theirs = Self::place(|root, out| self.theirs.run(&module, root, out).map(|()| false))?;
         let n = program.steps.len();
         let pairs = answers(&ours.log, n)
             .into_iter()

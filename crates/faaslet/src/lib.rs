@@ -16,6 +16,7 @@ mod bulk;
 pub mod compile;
 mod component;
 mod deadline;
+mod dirty_pages;
 pub mod engine;
 pub mod error;
 mod escape;

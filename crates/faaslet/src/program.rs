@@ -14,6 +14,7 @@ use wasmtime::{
 
 use crate::budget::Budget;
 use crate::deadline::{Code, Deadlines, Watch, Watched, fault};
+use crate::dirty_pages;
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, ProcExit, SetupError, StartError, Stop};
 use crate::files::descriptors::Descriptors;
@@ -32,6 +33,8 @@ struct Inner {
     engine: FaasletEngine,
     pre: InstancePre<Host>,
     start: ModuleExport,
+    /// Its memory, where that is so large that what a start writes may lie in many pieces.
+    scattered: Option<ModuleExport>,
     needs_files: bool,
     grants: Arc<Given>,
     code: Arc<Code>,
@@ -114,10 +117,15 @@ impl Program {
             Some(ExternType::Memory(memory)) => memory.minimum().saturating_mul(memory.page_size()),
             _ => 0,
         };
+        let scattered = module
+            .get_export_index("memory")
+            .filter(|_| memory_bytes >= dirty_pages::SCATTERED_MEMORY_BYTES)
+            .filter(|_| engine.settings().resets_by_scan());
         Ok(Self(Arc::new(Inner {
             engine: engine.clone(),
             pre,
             start,
+            scattered,
             needs_files,
             grants: Arc::new(Given::new(grants, engine.budget(), memory_bytes)),
             code: engine.deadlines().code(module),
@@ -138,13 +146,19 @@ impl Program {
         let mut store = self.new_store()?;
         clock.lap(phase::WASI);
         let watched = self.watched(&store);
-        let start = self.instantiate(&mut store);
+        let made = self.instantiate(&mut store);
         clock.lap(phase::INSTANCE);
-        let outcome = start.and_then(|start| start.call(&mut store, ()));
+        let (outcome, instance) = match made {
+            Ok((instance, start)) => (start.call(&mut store, ()), Some(instance)),
+            Err(error) => (Err(error), None),
+        };
         clock.lap(phase::RUN);
         drop(watched);
         // Only a failed start pays for its message.
         let result = outcome.or_else(|error| self.failure(&error, store.data()));
+        if let (Some(memory), Some(instance)) = (&self.0.scattered, instance) {
+            self.join_pieces(&mut store, instance, memory);
+        }
         drop(store);
         clock.lap(phase::DROP);
         result
@@ -178,16 +192,30 @@ impl Program {
         wasi::linker(self.0.engine.wasmtime(), self.0.needs_files)
     }
 
-    // These two are calls of their own so that the frame which stays on the stack while the program runs
+    // These are calls of their own so that the frame which stays on the stack while the program runs
     // is small: a blocked Faaslet keeps every page of stack above it.
     #[inline(never)]
-    fn instantiate(&self, store: &mut WasmStore<Host>) -> wasmtime::Result<TypedFunc<(), ()>> {
+    fn instantiate(
+        &self,
+        store: &mut WasmStore<Host>,
+    ) -> wasmtime::Result<(Instance, TypedFunc<(), ()>)> {
         let instance = self.0.pre.instantiate(&mut *store)?;
-        instance
+        let start = instance
             .get_module_export(&mut *store, &self.0.start)
             .and_then(wasmtime::Extern::into_func)
             .ok_or_else(|| wasmtime::Error::msg("`_start` is not a function"))?
-            .typed(store)
+            .typed(store)?;
+        Ok((instance, start))
+    }
+
+    /// See [`dirty_pages`].
+    #[inline(never)]
+    fn join_pieces(&self, store: &mut WasmStore<Host>, instance: Instance, memory: &ModuleExport) {
+        let memory = instance.get_module_export(&mut *store, memory);
+        if let Some(memory) = memory.and_then(wasmtime::Extern::into_memory) {
+            let keep_bytes = self.0.engine.settings().keep_resident_bytes;
+            dirty_pages::join_pieces(memory.data(store), keep_bytes);
+        }
     }
 
     #[inline(never)]

@@ -12,6 +12,7 @@ use wasmtime::{
 };
 
 use crate::budget::BudgetSettings;
+use crate::dirty_pages;
 use crate::error::FaasletError;
 
 /// The engine's version, as the records name it. A test holds it against the lock file.
@@ -35,7 +36,8 @@ pub struct EngineSettings {
     pub deadline: Duration,
     /// How often starts under way are held against their deadlines.
     pub tick: Duration,
-    /// Dirty memory of a freed slot that is reset in place rather than unmapped, in bytes.
+    /// Memory of a freed slot that is reset in place rather than given back, in bytes, where the kernel says which pages were written;
+    /// elsewhere it is the first of it, and at most 256 KiB.
     pub keep_resident_bytes: usize,
     /// Whether the engine tells a profiler where its code lies.
     pub profiling: Profiling,
@@ -110,7 +112,8 @@ impl Default for EngineSettings {
             stack_limit_bytes: 512 << 10,
             deadline: Duration::from_secs(10),
             tick: Duration::from_millis(20),
-            keep_resident_bytes: 256 << 10,
+            // What an interpreter writes in a short request, and the gaps between.
+            keep_resident_bytes: 2 << 20,
             profiling: Profiling::Off,
             budget: BudgetSettings::default(),
         }
@@ -130,6 +133,10 @@ pub const GUARD_BYTES: u64 = 32 * MIB;
 pub(crate) const COMPONENT_INSTANCES: u32 = 64;
 pub(crate) const COMPONENT_MEMORIES: u32 = 4;
 pub(crate) const COMPONENT_TABLES: u32 = 16;
+/// Of a slot that is reset without knowing what was written: all of it is copied each time.
+const UNSEEN_KEPT_BYTES: usize = 256 << 10;
+/// Of a table, which a program seldom writes.
+const TABLE_KEPT_BYTES: usize = 256 << 10;
 /// Of a stack that a component ran on so much is kept, and cleared, for the next.
 const COMPONENT_STACK_KEPT_BYTES: usize = 16 << 10;
 
@@ -173,16 +180,24 @@ impl EngineSettings {
         config
     }
 
+    /// Whether freed slots are reset by what the kernel says was written to them.
+    pub(crate) fn resets_by_scan(&self) -> bool {
+        self.keep_resident_bytes > 0 && dirty_pages::scan_is_sound()
+    }
+
     fn pool(&self) -> PoolingAllocationConfig {
         let mut pool = PoolingAllocationConfig::new();
+        let (kept_bytes, scan) = match self.resets_by_scan() {
+            true => (self.keep_resident_bytes, Enabled::Yes),
+            false => (self.keep_resident_bytes.min(UNSEEN_KEPT_BYTES), Enabled::No),
+        };
         pool.max_memories_per_module(1)
             .max_tables_per_module(1)
             .table_elements(self.table_limit_elements as usize)
             .max_memory_size(usize::try_from(self.memory_limit_bytes).unwrap_or(usize::MAX))
-            .linear_memory_keep_resident(self.keep_resident_bytes)
-            .table_keep_resident(self.keep_resident_bytes)
-            // Resets only the pages that were written, where the kernel (6.7 or newer) can say which.
-            .pagemap_scan(Enabled::Auto);
+            .linear_memory_keep_resident(kept_bytes)
+            .table_keep_resident(kept_bytes.min(TABLE_KEPT_BYTES))
+            .pagemap_scan(scan);
         pool
     }
 
@@ -224,10 +239,16 @@ impl EngineSettings {
                 RESERVATION_BYTES / GIB,
                 GUARD_BYTES / MIB
             ),
-            format!(
-                "freed slots reset in place up to {} KiB, by pagemap scan where the kernel has it",
-                self.keep_resident_bytes >> 10
-            ),
+            match self.resets_by_scan() {
+                true => format!(
+                    "freed slots reset in place up to {} KiB, by pagemap scan",
+                    self.keep_resident_bytes >> 10
+                ),
+                false => format!(
+                    "the first {} KiB of freed slots reset in place, no pagemap scan (Linux before 6.7, or swap)",
+                    self.keep_resident_bytes.min(UNSEEN_KEPT_BYTES) >> 10
+                ),
+            },
             "ahead-of-time code for the host's CPU, optimised for speed".to_owned(),
             self.budget.describe(),
         ];

@@ -9,6 +9,7 @@ mod deadline;
 mod descriptors;
 mod handlers;
 mod hostile;
+mod left_overs;
 mod library;
 mod library_store;
 mod python_snapshot;

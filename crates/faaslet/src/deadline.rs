@@ -1,7 +1,7 @@
 //! Deadlines that cost running code nothing: no counter, no check in it.
 //!
-//! One thread per engine, the watcher, looks at all starts under way every tick, marks those that are past their deadline as late,
-//! and sends [`POKE`] to the thread of each, again every [`RETRY`] until it has ended. The signal's handler runs on that
+//! One thread per engine, the watcher, looks at all starts under way at the tick at which one can be late, marks those that are past their
+//! deadline, and sends [`POKE`] to the thread of each, again every [`RETRY`] until it has ended. The signal's handler runs on that
 //! thread and looks where it was interrupted. In a function of the program it has the thread go on at a trapping
 //! instruction instead, which the engine turns into a trap as it does any other: control returns to whoever called the
 //! program, and its instance is dropped. In the host or in a trampoline, where a lock may be held or a call half made, it
@@ -26,6 +26,7 @@ pub(crate) mod fault;
 mod watch;
 
 use std::cell::Cell;
+use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -93,16 +94,25 @@ struct State {
     starts: Mutex<Slab<(Pthread, Arc<Watch>)>>,
 }
 
+/// When the watcher looks next.
+enum Next {
+    /// Soon, as somebody is late.
+    Retry,
+    /// At the first tick from then on: before that nobody's deadline passes.
+    At(u64),
+}
+
 impl State {
     fn starts(&self) -> MutexGuard<'_, Slab<(Pthread, Arc<Watch>)>> {
         self.starts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Pokes whoever is late, and says whether anybody is.
-    fn look(&self) -> bool {
+    /// Pokes whoever is late, and says when somebody next can be who begins or goes on with `limit_ns` from now on.
+    fn look(&self, limit_ns: u64) -> Next {
         let cut = self.cut.load(Ordering::Relaxed);
         let now = now_ns();
         let mut any_late = false;
+        let mut due_ns = now.saturating_add(limit_ns);
         for (_, (thread, watch)) in &*self.starts() {
             // Not if its limit began anew meanwhile.
             let late = watch
@@ -110,7 +120,9 @@ impl State {
                 .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |ns| {
                     (cut || ns <= now).then_some(LATE)
                 });
-            if late.is_ok() {
+            if let Err(deadline_ns) = late {
+                due_ns = due_ns.min(deadline_ns);
+            } else {
                 any_late = true;
                 if let Some(waker) = &watch.waker {
                     waker.wake();
@@ -120,17 +132,60 @@ impl State {
                 let _ = pthread_kill(*thread, POKE);
             }
         }
+        if any_late {
+            Next::Retry
+        } else {
+            Next::At(due_ns)
+        }
+    }
+
+    /// The watcher.
+    fn watch(&self, tick: Duration, limit_ns: u64) {
+        let mut interrupted: Option<Instant> = None;
+        let (mut next, mut resumed) = (Next::At(0), 0);
+        while !self.stop.load(Ordering::Relaxed) {
+            thread::park_timeout(match next {
+                Next::Retry => tick.min(RETRY),
+                Next::At(_) => tick,
+            });
+            if interrupt::received().is_some()
+                && interrupted.get_or_insert_with(Instant::now).elapsed() >= GRACE
+            {
+                self.cut.store(true, Ordering::Relaxed);
+            }
+            // Whoever goes on where the limit was may be late before the others.
+            let resumed_before = mem::replace(&mut resumed, watch::resumed());
+            let is_due = match next {
+                Next::Retry => true,
+                Next::At(due_ns) => {
+                    now_ns() >= due_ns
+                        || resumed != resumed_before
+                        || self.cut.load(Ordering::Relaxed)
+                }
+            };
+            if is_due {
+                next = self.look(limit_ns);
+            }
+            self.count_epoch();
+        }
+    }
+
+    /// Has the code of components ask whether its start was marked.
+    fn count_epoch(&self) {
         if let Some(components) = self.components.get().and_then(EngineWeak::upgrade) {
-            // Those that were marked above are asked next.
             components.increment_epoch();
         }
-        any_late
     }
 }
 
 impl Deadlines {
-    /// Starts the watcher, which looks every `tick`.
-    pub(crate) fn start(engine: &Engine, tick: Duration) -> Result<Self, WatcherError> {
+    /// Starts the watcher of starts that have `limit` each, which looks when one can be late, at the next `tick`: not at every tick at
+    /// all of thousands that are parked.
+    pub(crate) fn start(
+        engine: &Engine,
+        tick: Duration,
+        limit: Duration,
+    ) -> Result<Self, WatcherError> {
         let trap =
             Module::new(engine, TRAP_WASM).map_err(|e| WatcherError::Compile(format!("{e:#}")))?;
         let trap_pc = functions(&trap)
@@ -140,22 +195,11 @@ impl Deadlines {
         handle_pokes().map_err(|e| WatcherError::Handler(e.into()))?;
         let state = Arc::new(State::default());
         let theirs = state.clone();
+        let limit_ns = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
         let watcher = thread::Builder::new()
             .name("deadlines".to_owned())
             .stack_size(64 << 10)
-            .spawn(move || {
-                let mut interrupted: Option<Instant> = None;
-                let mut next = tick;
-                while !theirs.stop.load(Ordering::Relaxed) {
-                    thread::park_timeout(next);
-                    if interrupt::received().is_some()
-                        && interrupted.get_or_insert_with(Instant::now).elapsed() >= GRACE
-                    {
-                        theirs.cut.store(true, Ordering::Relaxed);
-                    }
-                    next = if theirs.look() { tick.min(RETRY) } else { tick };
-                }
-            })
+            .spawn(move || theirs.watch(tick, limit_ns))
             .map_err(WatcherError::Thread)?;
         Ok(Self {
             state,

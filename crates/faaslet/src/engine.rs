@@ -37,7 +37,7 @@ impl FaasletEngine {
             cause: format!("{e:#}"),
             hint: "; fewer workers at once need less address space, and `ulimit -v` and vm.overcommit_memory bound it",
         })?;
-        let deadlines = Deadlines::start(&engine, settings.tick)?;
+        let deadlines = Deadlines::start(&engine, settings.tick, settings.deadline)?;
         let budget = Arc::new(Budget::new(&settings.budget, settings.instances));
         Ok(Self {
             engine,

@@ -17,6 +17,14 @@ use crate::trace::Trace;
 /// Deadline of a start that was found late, whatever it was before.
 pub(super) const LATE: u64 = 0;
 
+/// Counts the starts of this process that went on where their limit was, for watchers to look.
+static RESUMED: AtomicU64 = AtomicU64::new(0);
+
+pub(super) fn resumed() -> u64 {
+    // What it counts is seen with it.
+    RESUMED.load(Ordering::Acquire)
+}
+
 /// One start and its deadline.
 pub(crate) struct Watch {
     pub(crate) code: Arc<Code>,
@@ -151,5 +159,6 @@ impl Drop for Paused<'_> {
         let go_on = |ns| (ns != LATE).then(|| now_ns().saturating_add(remaining_ns));
         // Late meanwhile: only a signal to the process can be why.
         let _ = self.watch.deadline_ns.fetch_update(relaxed, relaxed, go_on);
+        RESUMED.fetch_add(1, Ordering::Release);
     }
 }

@@ -33,12 +33,33 @@ impl FaasletEngine {
     /// Limits out of range, or the host refuses that much address space.
     pub fn new(settings: EngineSettings) -> Result<Self, FaasletError> {
         check(&settings)?;
+        let budget = Arc::new(Budget::new(&settings.budget, settings.instances));
+        Self::within(settings, budget)
+    }
+
+    /// `count` engines (at least one), which share the slots of `settings` and one budget, for workers on as many processors: two of
+    /// them have no lock and no counter that each start changes in common.
+    ///
+    /// # Errors
+    /// As [`FaasletEngine::new`].
+    pub fn several(settings: &EngineSettings, count: u32) -> Result<Vec<Self>, FaasletError> {
+        check(settings)?;
+        let budget = Arc::new(Budget::new(&settings.budget, settings.instances));
+        let share = EngineSettings {
+            instances: settings.instances.div_ceil(count.max(1)),
+            ..settings.clone()
+        };
+        (0..count.max(1))
+            .map(|_| Self::within(share.clone(), budget.clone()))
+            .collect()
+    }
+
+    fn within(settings: EngineSettings, budget: Arc<Budget>) -> Result<Self, FaasletError> {
         let engine = Engine::new(&settings.config()).map_err(|e| FaasletError::Engine {
             cause: format!("{e:#}"),
             hint: "; fewer workers at once need less address space, and `ulimit -v` and vm.overcommit_memory bound it",
         })?;
         let deadlines = Deadlines::start(&engine, settings.tick, settings.deadline)?;
-        let budget = Arc::new(Budget::new(&settings.budget, settings.instances));
         Ok(Self {
             engine,
             settings: Arc::new(settings),

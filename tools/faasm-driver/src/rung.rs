@@ -1,8 +1,10 @@
 //! One rung at work.
 
 use std::fs::File;
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use faaslet::park::Parked;
@@ -42,7 +44,7 @@ pub(crate) struct FaasletRung {
 struct Ready {
     parked: Option<Parked>,
     waiting: Option<WaitingThreads>,
-    /// One, or the snapshots that workers are dealt in turn; never none.
+    /// What workers are dealt in turn; never none.
     functions: Vec<Function>,
     /// Whose they are, `user/function`.
     function: String,
@@ -92,14 +94,13 @@ impl FaasletRung {
         let exchange = Arc::new(self.exchange(stored.as_ref())?);
         let is_handler = stored.as_ref().map(|stored| stored.file.served().is_some());
         let own_limit = stored.map_or(Duration::ZERO, |stored| stored.timeout());
-        let engine = FaasletEngine::new(EngineSettings {
+        let settings = EngineSettings {
             instances: u32::try_from(plan.workers).unwrap_or(u32::MAX),
             // A function that was brought may say itself how long it takes.
             deadline: self.settings.engine.deadline.max(own_limit),
             ..self.settings.engine.clone()
-        })
-        .map_err(driver_error)?
-        .with_compiler(self.settings.compiler(None));
+        };
+        let engines = FaasletEngine::several(&settings, engines(plan)).map_err(driver_error)?;
         let stdin = match plan.purpose {
             Purpose::Time => None,
             Purpose::Hold => {
@@ -114,7 +115,12 @@ impl FaasletRung {
             exchange: Some(exchange.clone()),
             ..grants
         };
-        let functions = self.load(plan, &engine, grants)?;
+        let loaded: Vec<Vec<Function>> = engines
+            .into_iter()
+            .map(|engine| engine.with_compiler(self.settings.compiler(None)))
+            .map(|engine| self.load(plan, &engine, grants.clone()))
+            .collect::<Result<_, _>>()?;
+        let functions = dealt(&loaded);
         if is_handler == Some(true) && !functions.iter().all(Function::is_handler) {
             return Err(no_handlers(
                 "its Wasm side is a program, no component that exports wasi:http/incoming-handler",
@@ -351,6 +357,24 @@ impl Rung for FaasletRung {
             None => Ok(()),
         }
     }
+}
+
+/// Engines for the workers of `plan`: one for each processor that they start on. Parked ones wait in one, whose code is there once.
+fn engines(plan: &Plan) -> u32 {
+    let processors = available_parallelism().map_or(1, NonZeroUsize::get);
+    match plan.purpose {
+        Purpose::Time => u32::try_from(plan.workers.min(processors)).unwrap_or(u32::MAX),
+        Purpose::Hold => 1,
+    }
+}
+
+/// What was loaded into each engine, the function or its snapshots, in the order in which workers are dealt it: by turns of the
+/// engines, and of the snapshots.
+fn dealt(loaded: &[Vec<Function>]) -> Vec<Function> {
+    let of_engine = loaded.first().map_or(0, Vec::len);
+    let turns = (0..of_engine * loaded.len()).zip(loaded.iter().cycle());
+    let deal = |(worker, functions): (usize, &Vec<Function>)| functions[worker % of_engine].clone();
+    turns.map(deal).collect()
 }
 
 fn park_error(error: StartError) -> DriverError {

@@ -234,6 +234,10 @@ impl Kind {
             "stack overflow, traps and exit code checked; no file but of granted directories, no inherited environment"
                 .to_owned(),
         );
+        in_force.push(
+            "an engine for each processor that workers start on, one for all that are parked"
+                .to_owned(),
+        );
         in_force.push(faaslet::compile::describe(&settings.compile));
         let row = self.row();
         let engine = if row.is_llvm {

@@ -20,13 +20,17 @@ const MIB: u64 = 1 << 20;
 const NFILE: u32 = 41;
 const DQUOT: u32 = 19;
 
-fn engine(instances: u32, budget: BudgetSettings) -> FaasletEngine {
-    engine_with(EngineSettings {
+fn settings(instances: u32, budget: BudgetSettings) -> EngineSettings {
+    EngineSettings {
         instances,
         deadline: Duration::from_secs(300),
         budget,
         ..EngineSettings::default()
-    })
+    }
+}
+
+fn engine(instances: u32, budget: BudgetSettings) -> FaasletEngine {
+    engine_with(settings(instances, budget))
 }
 
 /// Begins with `pages` of 64 KiB, grows by `more` or exits with code 7, and then reads its standard input to the end.
@@ -57,23 +61,27 @@ fn refused(function: &Function) -> OverBudget {
 
 #[test]
 fn memory_is_shared_and_one_that_does_not_fit_leaves_the_others_alone() {
-    let engine = engine(
-        4,
-        BudgetSettings {
-            memory_bytes: Some(4 * MIB),
-            ..BudgetSettings::default()
-        },
-    );
+    let budget = BudgetSettings {
+        memory_bytes: Some(4 * MIB),
+        ..BudgetSettings::default()
+    };
+    let several = FaasletEngine::several(&settings(4, budget.clone()), 2).expect("engines");
+    let one = engine(4, budget);
+    shares_memory(&one, &one);
+    shares_memory(&several[0], &several[1]);
+}
+
+/// Holds three of four MiB in `first`, and starts others in `second`.
+fn shares_memory(first: &FaasletEngine, second: &FaasletEngine) {
     let (stdin, release) = Stdin::pipe().expect("a pipe");
     let grants = Grants {
         stdin: Some(stdin.clone()),
         ..Grants::default()
     };
-    // Three of the four MiB.
-    let hog = function(&engine, growing(1, 47), grants);
-    let large = function(&engine, growing(32, 0), Grants::default());
-    let small = function(&engine, growing(1, 0), Grants::default());
-    let greedy = function(&engine, growing(1, 40), Grants::default());
+    let hog = function(first, growing(1, 47), grants);
+    let large = function(second, growing(32, 0), Grants::default());
+    let small = function(second, growing(1, 0), Grants::default());
+    let greedy = function(second, growing(1, 40), Grants::default());
     let mut parked = Parked::park(&[hog], &stdin, release, None, 1).expect("parked");
     assert!(
         matches!(refused(&large), OverBudget::Memory(wanted, _, limit) if (wanted, limit) == (2 * MIB, 4 * MIB))

@@ -15,6 +15,9 @@ use crate::contract::protocol::{BatchEnd, StartSample};
 /// alone, often enough that a killed run loses little.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(200);
 
+/// Starts that a worker takes at once, at most.
+const MOST_TAKEN: u64 = 64;
+
 /// Size of one batch.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch {
@@ -138,7 +141,15 @@ fn work(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
         failed: 0,
     };
     let mut outcome = warmed;
-    while outcome.is_ok() && !shared.stop.load(Ordering::Relaxed) && take(&shared.left) {
+    let mut taken = 0;
+    while outcome.is_ok() && !shared.stop.load(Ordering::Relaxed) {
+        if taken == 0 {
+            taken = take_some(&shared.left, shared.batch.workers);
+        }
+        if taken == 0 {
+            break;
+        }
+        taken -= 1;
         outcome = one(shared, worker, span.starts, false).map(|ok| span.failed += u64::from(!ok));
         span.starts += 1;
     }
@@ -243,9 +254,13 @@ fn requests(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
     outcome.map(|()| span)
 }
 
-fn take(left: &AtomicU64) -> bool {
-    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1))
-        .is_ok()
+/// Takes a worker's next starts off those that are `left`: fewer and fewer, so that none works on alone at the end, and not each by
+/// itself, which would be a part of the shortest ones.
+fn take_some(left: &AtomicU64, workers: usize) -> u64 {
+    let some = |left: u64| (left / (8 * workers as u64)).clamp(1, MOST_TAKEN).min(left);
+    let relaxed = Ordering::Relaxed;
+    left.fetch_update(relaxed, relaxed, |left| Some(left - some(left)))
+        .map_or(0, some)
 }
 
 /// One start; `Ok(false)` if the function failed, an error if no further start makes sense.

@@ -210,3 +210,27 @@ fn an_output_that_fails_ends_the_batch() {
     assert!(matches!(end, Err(DriverError::Failed(why)) if why == "disk full"));
     assert_eq!(lines, 1);
 }
+
+#[test]
+fn starts_are_taken_in_smaller_and_smaller_numbers_until_none_are_left() {
+    for (starts, workers) in [
+        (0, 1),
+        (1, 4),
+        (7, 2),
+        (100, 3),
+        (10_000, 2),
+        (1_000_000, 64),
+    ] {
+        let left = AtomicU64::new(starts);
+        let mut taken = vec![take_some(&left, workers)];
+        while taken[taken.len() - 1] > 0 {
+            taken.push(take_some(&left, workers));
+        }
+        assert_eq!(taken.iter().sum::<u64>(), starts);
+        assert!(taken.is_sorted_by(|a, b| a >= b), "{taken:?}");
+        assert!(taken[0] <= MOST_TAKEN);
+        // What the last worker has before it at most, when the others find nothing.
+        let last = &taken[taken.len().saturating_sub(workers + 1)..];
+        assert!(last.iter().all(|some| *some <= 1), "{last:?}");
+    }
+}

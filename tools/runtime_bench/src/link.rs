@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -15,6 +16,7 @@ use measure_core::base::exit::Exit;
 use measure_core::base::home::HOME_VARIABLE;
 use measure_core::base::interrupt;
 use measure_core::contract::protocol::{Go, Message, parse_line};
+use measure_core::contract::release_page::ReleasePage;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill, killpg};
@@ -33,7 +35,7 @@ const SLICE: Duration = Duration::from_millis(50);
 const LAST_WORDS: usize = 600;
 /// What the kernel is told of processes that hold parked workers: if memory runs out they are to go, not whoever measures them.
 const FIRST_TO_GO: &str = "900";
-/// A mebibyte, the largest pipe that a user may have: more than a loop has arrivals.
+/// A mebibyte, the largest pipe that a user may have: a byte for every worker, and more.
 const RELEASES_BYTES: i32 = 1 << 20;
 /// A variable that nobody reads, so that stacks do not begin at one address in all processes.
 const PADDING: &str = "FAASM_BENCH_PADDING";
@@ -43,8 +45,8 @@ const PADDING: &str = "FAASM_BENCH_PADDING";
 pub(crate) struct Link {
     child: Child,
     stdin: Option<ChildStdin>,
-    /// Lets arrivals of open loops go.
-    releases: Option<OwnedFd>,
+    /// Our ends of what lets arrivals of open loops go.
+    releases: Option<(OwnedFd, Arc<ReleasePage>)>,
     lines: Receiver<Result<Message, SessionError>>,
     log: PathBuf,
     pub(crate) patience: Duration,
@@ -90,10 +92,10 @@ impl Link {
             start.rung,
             start.log.display()
         );
-        let pipe = start.takes_releases.then(|| releases_pipe(&mut command));
-        let pipe = pipe.transpose().map_err(|e| cannot(e.into()))?;
+        let made = start.takes_releases.then(|| releases(&mut command));
+        let made = made.transpose().map_err(|e| cannot(e.into()))?;
         let mut child = command.spawn().map_err(cannot)?;
-        let releases = pipe.map(|(_theirs, ours)| ours);
+        let releases = made.map(|(_theirs, pipe, page)| (pipe, Arc::new(page)));
         if start.command == "hold" {
             // Whoever may not say so is no worse off.
             let _ = fs::write(format!("/proc/{}/oom_score_adj", child.id()), FIRST_TO_GO);
@@ -116,11 +118,12 @@ impl Link {
     }
 
     /// See [`crate::session::Session::releases`].
-    pub(crate) fn releases(&self) -> Result<OwnedFd, SessionError> {
-        let ours = self.releases.as_ref().ok_or_else(|| {
+    pub(crate) fn releases(&self) -> Result<(OwnedFd, Arc<ReleasePage>), SessionError> {
+        let (pipe, page) = self.releases.as_ref().ok_or_else(|| {
             SessionError::Unexpected("an open loop of a driver without a pipe for it".into())
         })?;
-        ours.try_clone().map_err(SessionError::Unreadable)
+        let pipe = pipe.try_clone().map_err(SessionError::Unreadable)?;
+        Ok((pipe, page.clone()))
     }
 
     /// Releases the driver: its input, and whatever waits for arrivals, comes to an end.
@@ -329,23 +332,28 @@ pub(crate) fn interrupted() -> Option<SessionError> {
     interrupt::received().map(SessionError::Interrupted)
 }
 
-/// A pipe that holds a byte for every arrival of an open loop, so that writing never waits: the end that `command` is to have, and is
-/// told of, and ours.
-fn releases_pipe(command: &mut Command) -> Result<(OwnedFd, OwnedFd), Errno> {
+/// A pipe through which workers are woken, so that writing never waits, and the page that goes with it: the descriptors that `command` is to have, and
+/// is told of, and our ends.
+fn releases(command: &mut Command) -> Result<([OwnedFd; 2], OwnedFd, ReleasePage), Errno> {
     let (theirs, ours) = pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&ours, FcntlArg::F_SETPIPE_SZ(RELEASES_BYTES))?;
     fcntl(&ours, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    let fd = theirs.as_raw_fd();
-    command.args(["--releases", &fd.to_string()]);
+    let (page, memory) = ReleasePage::make()?;
+    let fds = [theirs.as_raw_fd(), memory.as_raw_fd()];
+    for (option, fd) in ["--releases", "--release-page"].into_iter().zip(fds) {
+        command.args([option, &fd.to_string()]);
+    }
     let keep = move || {
-        // SAFETY: the descriptor is open in the child, a copy of ours, until it executes the driver.
-        let theirs = unsafe { BorrowedFd::borrow_raw(fd) };
-        fcntl(theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        for fd in fds {
+            // SAFETY: the descriptor is open in the child, a copy of ours, until it executes the driver.
+            let kept = unsafe { BorrowedFd::borrow_raw(fd) };
+            fcntl(kept, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
         Ok(())
     };
-    // SAFETY: one system call, which is async-signal-safe; nothing is allocated.
+    // SAFETY: two system calls, which are async-signal-safe; nothing is allocated.
     unsafe { command.pre_exec(keep) };
-    Ok((theirs, ours))
+    Ok(([theirs, memory], ours, page))
 }
 
 fn read_lines(stdout: ChildStdout, sender: &mpsc::Sender<Result<Message, SessionError>>) {

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use measure_core::base::clock::now_ns;
@@ -9,6 +10,7 @@ use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::open_loop::{Arrivals, OpenLoop};
 use measure_core::contract::protocol::{BatchEnd, Go, Message, StartSample};
+use measure_core::contract::release_page::ReleasePage;
 use measure_core::contract::{Description, Scope};
 use nix::sys::signal::Signal;
 
@@ -58,7 +60,7 @@ pub struct Start<'a> {
     pub environment_padding_bytes: u32,
     /// `$FAASM_BENCH_HOME` in its environment; ours if `None`.
     pub home: Option<&'a Path>,
-    /// Whether it is asked for open loops: it then gets the pipe of [`Session::releases`].
+    /// Whether it is asked for open loops: it then gets the pipe and the page of [`Session::releases`].
     pub takes_releases: bool,
     /// How long it may be silent beyond what its work should take, and how long it may take to end when
     /// told by a signal.
@@ -194,11 +196,11 @@ impl Session {
         }
     }
 
-    /// Where a byte lets an arrival of an open loop go.
+    /// Where a byte wakes a worker that waits for an arrival of an open loop, and where it is seen whether one waits.
     ///
     /// # Errors
     /// The driver was not started for open loops, or no descriptor is to be had.
-    pub fn releases(&self) -> Result<OwnedFd, SessionError> {
+    pub fn releases(&self) -> Result<(OwnedFd, Arc<ReleasePage>), SessionError> {
         self.link.releases()
     }
 
@@ -207,6 +209,8 @@ impl Session {
     /// # Errors
     /// As of [`Session::start`].
     pub fn arm(&mut self, open: OpenLoop, workers: usize) -> Result<(), SessionError> {
+        let (_, page) = self.link.releases()?;
+        page.reset();
         self.link.go(&Go {
             workers: Some(workers),
             open_loop: Some(open),
@@ -224,6 +228,8 @@ impl Session {
     /// # Errors
     /// The driver is gone.
     pub fn begin(&mut self, begin_ns: u64) -> Result<(), SessionError> {
+        let (_, page) = self.link.releases()?;
+        page.begin(begin_ns);
         self.link.go(&Go {
             begin_ns: Some(begin_ns),
             ..Go::default()

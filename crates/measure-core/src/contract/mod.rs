@@ -10,6 +10,7 @@ pub mod host_lock;
 pub mod load_point;
 pub mod open_loop;
 pub mod protocol;
+pub mod release_page;
 pub mod run_dir;
 pub mod run_info;
 pub mod sample;

@@ -1,15 +1,14 @@
 //! An open loop between a driver and whoever loads it: starts are asked for at times drawn beforehand, whatever has or has not
 //! come back.
 //!
-//! Under `time --gated --releases FD` a [`Go`](super::protocol::Go) may hold an [`OpenLoop`]. The driver says `armed` once its workers wait, gets one more
-//! line that says when the loop begins, and from then on a byte of the pipe FD for each arrival that is due: the generator
-//! is another process, so that a driver that is busy, or stopped, delays no arrival. When all is over it says what became of
-//! them in [`Arrivals`], and then `batch`.
+//! Under `time --gated --releases FD --release-page FD` a [`Go`](super::protocol::Go) may hold an [`OpenLoop`]. The driver says `armed` once its workers
+//! wait, and gets one more line that says when the loop begins. From then on each arrival counts from when it is due, whatever the driver does: a worker
+//! that has ended a start takes what is due by the clock, and those that wait are woken by a byte of the pipe for each arrival that comes due, by a
+//! generator in another process ([`release_page`](super::release_page)). When all is over the driver says what became of them in [`Arrivals`], and then `batch`.
 
 use serde::{Deserialize, Serialize};
 
-/// The most arrivals of one loop: as many bytes as the largest pipe holds that a user may have, so that the generator never
-/// waits for room, with some left for what ends the loop.
+/// The most arrivals of one loop, all of which both sides hold in memory and tell in lines.
 pub const MAX_ARRIVALS: usize = 1_000_000;
 
 /// Most starts of one [`Arrivals`]: a line that nobody minds to read.

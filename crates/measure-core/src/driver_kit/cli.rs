@@ -7,8 +7,9 @@ use structopt::StructOpt;
 use super::batch::{Batch, run_batch};
 use super::cgroup;
 use super::gate::Gate;
-use super::open_loop::{Caller, Loop, Releases, run_open_loop};
+use super::open_loop::{Caller, Loop, run_open_loop};
 use super::output_dir;
+use super::releases::Releases;
 use super::{Driver, DriverError, Plan, Purpose, Rung, open};
 use crate::base::exit::{Exit, HasExit};
 use crate::base::ids::{FunctionId, FunctionIdError};
@@ -64,10 +65,13 @@ pub struct TimeOptions {
     /// Unmeasured starts per worker beforehand (kept in the output, marked)
     #[structopt(long, default_value = "0")]
     pub warmup: u64,
-    /// A pipe that this process was started with, through which arrivals of open loops are let go: how `runtime_bench load`
-    /// asks for starts
-    #[structopt(long, name = "FD")]
+    /// A pipe that this process was started with, through which workers are woken when an arrival of an open loop is due: how
+    /// `runtime_bench load` asks for starts
+    #[structopt(long, name = "FD", requires = "PAGE_FD")]
     releases: Option<RawFd>,
+    /// A page of memory that goes with it, in which workers and generator see of one another who waits and what was taken
+    #[structopt(long, name = "PAGE_FD", requires = "FD")]
+    release_page: Option<RawFd>,
     /// Of handlers: N requests to one instance that has answered one before, instead of N starts
     #[structopt(long)]
     requests: bool,
@@ -249,7 +253,10 @@ fn run_once(driver: &dyn Driver, options: &RunOptions) -> Result<Exit, DriverErr
 
 fn time(driver: &dyn Driver, options: &TimeOptions) -> Result<Exit, DriverError> {
     // First of all: what is opened from here on may get the number of a descriptor that was not passed.
-    let releases = options.releases.map(Releases::take).transpose()?;
+    let given = options.releases.zip(options.release_page);
+    let releases = given
+        .map(|(pipe, page)| Releases::take(pipe, page))
+        .transpose()?;
     in_range("N", options.starts, 1..=MAX_COUNT)?;
     in_range("--workers", options.workers, 1..=MAX_WORKERS)?;
     let (rung, _) = ready(driver, &options.what, options.workers, Purpose::Time)?;
@@ -327,7 +334,7 @@ fn open_batch(
     gate: &mut Gate,
 ) -> Result<Option<BatchEnd>, DriverError> {
     let (Some(open), Some(releases)) = (&go.open_loop, releases) else {
-        let why = "an open loop needs a pipe, which --releases names";
+        let why = "an open loop needs a pipe and a page, which --releases and --release-page name";
         return Err(DriverError::Usage(why.to_owned()));
     };
     let what = Loop {

@@ -1,23 +1,17 @@
 //! The driver's side of an open loop ([`crate::contract::open_loop`]): workers that take up what is due.
 //!
-//! A worker reads a byte of the pipe, takes the next arrival, makes its start and notes when it began and how long it took; nothing is
-//! allocated, written or said meanwhile. Arrivals wait in the order in which they are due for the first worker that is free. A byte says only
-//! "one more": which arrival it is for, and whether it is due, a worker sees for itself, so one too many does no harm.
+//! A worker takes the next arrival as soon as it is due by the clock, makes its start and notes when it began and how long it took; nothing is
+//! allocated, written or said meanwhile. Arrivals wait in the order in which they are due for the first worker that is free; workers that find none
+//! wait for the generator to wake them. Being woken says only "look again", so a byte too many does no harm.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::stat::{SFlag, fstat};
-use nix::unistd::read;
 
+use super::releases::Releases;
 use super::{DriverError, Rung};
 use crate::base::clock::now_ns;
 use crate::base::interrupt;
@@ -26,87 +20,6 @@ use crate::contract::protocol::BatchEnd;
 
 /// How often the first thread looks after things while the loop runs.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often a worker looks whether the beginning has been said, should a byte arrive before that.
-const GLANCE: Duration = Duration::from_micros(50);
-
-/// The pipe through which arrivals are let go.
-#[derive(Debug)]
-pub(super) struct Releases(OwnedFd);
-
-impl Releases {
-    /// Takes descriptor `fd`, which whoever started us left open for us; before anything else is opened.
-    ///
-    /// # Errors
-    /// It is no pipe.
-    pub fn take(fd: RawFd) -> Result<Self, DriverError> {
-        let refused = |why: &str| {
-            DriverError::Usage(format!(
-                "--releases {fd}: {why}; it is for `runtime_bench load`, which passes a pipe"
-            ))
-        };
-        if fd <= 2 {
-            return Err(refused("is a standard stream"));
-        }
-        // SAFETY: used for the call alone, which refuses a descriptor that is not open.
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        let stat = fstat(borrowed).map_err(|_| refused("is not open"))?;
-        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFIFO {
-            return Err(refused("is no pipe"));
-        }
-        // SAFETY: it is open, and a pipe: nothing in this process opens one before this.
-        let owned = unsafe { OwnedFd::from_raw_fd(fd) };
-        // What is started is not to have it.
-        fcntl(&owned, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
-            .map_err(|e| DriverError::failed("--releases", e))?;
-        Ok(Self(owned))
-    }
-
-    /// Waits for a byte; `false` if the other side is gone.
-    fn next(&self) -> Result<bool, Errno> {
-        loop {
-            match read(&self.0, &mut [0]) {
-                Ok(n) => return Ok(n == 1),
-                Err(Errno::EINTR) => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Puts in `count` bytes ourselves, so that workers who wait for one see that the loop is over, whatever the other side does.
-    /// The writing end is open only meanwhile: else nobody would see that the other side is gone.
-    fn wake(&self, count: usize) {
-        let ours = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
-        // Without, or where it is full, they are woken by what is in it, or by the other side.
-        if let Ok(mut ours) = ours {
-            let _ = ours.write(&vec![0; count]);
-        }
-    }
-
-    /// Takes out what nobody waits for any more.
-    fn drain(&self) {
-        let mut waiting: libc::c_int = 0;
-        // SAFETY: FIONREAD writes an int, which `waiting` is.
-        let told =
-            unsafe { libc::ioctl(self.0.as_fd().as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
-        let mut left = if told == 0 {
-            waiting.unsigned_abs() as usize
-        } else {
-            0
-        };
-        let mut bytes = [0; 4096];
-        while left > 0 {
-            let most = left.min(bytes.len());
-            match read(&self.0, &mut bytes[..most]) {
-                Ok(n) if n > 0 => left -= n,
-                Err(Errno::EINTR) => {}
-                Ok(_) | Err(_) => return,
-            }
-        }
-    }
-}
 
 /// What a loop is made with.
 pub(super) struct Loop<'a> {
@@ -130,9 +43,6 @@ struct Shared<'a> {
     releases: &'a Releases,
     /// When each arrival is due, from the beginning.
     due_ns: Vec<u64>,
-    /// 0 until it has been said.
-    begin_ns: AtomicU64,
-    next: AtomicUsize,
     /// Nothing more begins.
     closed: AtomicBool,
     done: AtomicUsize,
@@ -162,12 +72,12 @@ pub(super) fn run_open_loop(
             what.open.gaps_ns.len()
         )));
     }
+    // Bytes that ended the loop before, or were to.
+    what.releases.drain();
     let shared = Shared {
         rung: what.rung,
         releases: what.releases,
         due_ns: what.open.offsets_ns(),
-        begin_ns: AtomicU64::new(0),
-        next: AtomicUsize::new(0),
         closed: AtomicBool::new(false),
         done: AtomicUsize::new(0),
         first_error: Mutex::new(None),
@@ -177,7 +87,6 @@ pub(super) fn run_open_loop(
     let Some(begin_ns) = begun? else {
         return Ok(None);
     };
-    what.releases.drain();
     let end = ended(what, &shared, begin_ns, &made);
     for arrivals in told(what.batch, &shared, made) {
         caller.arrivals(arrivals)?;
@@ -206,7 +115,6 @@ fn all_served(
         let begun = caller.armed();
         match begun {
             Ok(Some(begin_ns)) => {
-                shared.begin_ns.store(begin_ns, Ordering::Release);
                 let close_ns = begin_ns
                     .saturating_add(last_due_ns)
                     .saturating_add(what.open.drain_ns);
@@ -250,16 +158,14 @@ fn serve(shared: &Shared<'_>, worker: usize) -> (Vec<Made>, Result<(), DriverErr
     // As many as any worker may make: pages that are never touched cost nothing.
     let mut made = Vec::with_capacity(shared.due_ns.len());
     let outcome = loop {
-        match shared.releases.next() {
-            Ok(true) => {}
-            Ok(false) => break Ok(()),
+        match shared.next_arrival() {
+            Ok(Some((index, due_ns))) => {
+                if let Err(lost) = one(shared, worker, index, due_ns, &mut made) {
+                    break Err(lost);
+                }
+            }
+            Ok(None) => break Ok(()),
             Err(error) => break Err(DriverError::failed("the pipe of --releases", error)),
-        }
-        let Some((index, due_ns)) = take(shared) else {
-            break Ok(());
-        };
-        if let Err(lost) = one(shared, worker, index, due_ns, &mut made) {
-            break Err(lost);
         }
     };
     if outcome.is_err() {
@@ -270,23 +176,48 @@ fn serve(shared: &Shared<'_>, worker: usize) -> (Vec<Made>, Result<(), DriverErr
     (made, outcome)
 }
 
-/// The next arrival, once it is due; `None` if there is none, or nothing more is to begin.
-fn take(shared: &Shared<'_>) -> Option<(usize, u64)> {
-    let index = shared.next.fetch_add(1, Ordering::Relaxed);
-    let offset_ns = *shared.due_ns.get(index)?;
-    let mut begin_ns = shared.begin_ns.load(Ordering::Acquire);
-    while begin_ns == 0 && !shared.closed.load(Ordering::Acquire) {
-        thread::sleep(GLANCE);
-        begin_ns = shared.begin_ns.load(Ordering::Acquire);
+impl Shared<'_> {
+    /// The next arrival and when it was due, once it is; `None` if there is none, nothing more is to begin, or the other side is gone.
+    fn next_arrival(&self) -> Result<Option<(usize, u64)>, Errno> {
+        let page = &self.releases.page;
+        loop {
+            if self.is_over() {
+                return Ok(None);
+            }
+            if let Some(index) = page.take_if(|number| self.is_due(number)) {
+                return Ok(self.due_at(index));
+            }
+            page.begin_waiting();
+            // What came due before the generator could see that somebody waits, it wakes nobody for.
+            if self.is_over() || self.is_due(page.taken()) {
+                if page.cancel_waiting() {
+                    continue;
+                }
+            } else {
+                page.call_generator();
+            }
+            if !self.releases.wait()? {
+                return Ok(None);
+            }
+        }
     }
-    let due_ns = begin_ns.saturating_add(offset_ns);
-    // Only a byte too many comes early.
-    let mut early_ns = due_ns.saturating_sub(now_ns());
-    while early_ns > 0 && !shared.closed.load(Ordering::Acquire) {
-        thread::sleep(Duration::from_nanos(early_ns).min(LOOK));
-        early_ns = due_ns.saturating_sub(now_ns());
+
+    fn is_over(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+            || self.releases.page.taken() >= self.due_ns.len() as u64
     }
-    (!shared.closed.load(Ordering::Acquire)).then_some((index, due_ns))
+
+    fn is_due(&self, number: u64) -> bool {
+        self.due_at(number).is_some_and(|(_, at)| at <= now_ns())
+    }
+
+    /// Arrival `number` and when it is due, if there is one and the loop's beginning has been said.
+    fn due_at(&self, number: u64) -> Option<(usize, u64)> {
+        let begin_ns = self.releases.page.begin_ns()?;
+        let index = usize::try_from(number).ok()?;
+        let offset_ns = self.due_ns.get(index)?;
+        Some((index, begin_ns.saturating_add(*offset_ns)))
+    }
 }
 
 /// One start; an error if no further start makes sense.

@@ -20,7 +20,7 @@ pub(super) const LEGEND: [&str; 4] = [
      torn down. Knee: the largest rate at which p99 stays within the limit; in brackets its 95 % interval by process.",
     "achieved: starts a second that went well. queue: arrivals that were due and had not begun, on average / at most. CPUs: CPU time of the scope over wall time.",
     "failed: the start did not go well. refused: not begun when the time after the last arrival was over. Both count as longer than any other. \
-     late: how late the generator let arrivals go, p99.9; it is in the latencies.",
+     late: how late the generator let arrivals go that a worker waited for, p99.9; it is in the latencies.",
     "Marks: ! the generator was late or short of CPU time in some processes, whose points count nowhere; ~ the host was disturbed; > the rung does not follow.",
 ];
 

@@ -103,12 +103,15 @@ fn gated_batches_take_their_size_from_the_line() {
 }
 
 #[test]
-fn an_open_loop_needs_a_pipe_that_was_passed() {
+fn an_open_loop_needs_what_it_is_woken_by_passed() {
     let Some(bench) = Bench::new() else { return };
     for (fd, why) in [("1", "standard stream"), ("77", "not open")] {
-        let ended = bench.run(&format!("time 1 --rung thread --releases {fd}"));
+        let both = format!("--releases {fd} --release-page 78");
+        let ended = bench.run(&format!("time 1 --rung thread {both}"));
         ended.expect(Exit::Usage as i32).says(why);
     }
+    let alone = bench.run("time 1 --rung thread --releases 77");
+    alone.expect(Exit::Usage as i32).says("--release-page");
     let mut driver = bench.start("time 1 --gated --rung thread");
     driver.until_ready();
     driver.say(r#"{"open_loop":{"gaps_ns":[5],"drain_ns":0}}"#);

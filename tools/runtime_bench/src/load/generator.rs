@@ -1,16 +1,19 @@
-//! The generator: a thread of this process, and so of none that is measured, that lets arrivals go when they are due.
+//! The generator: a thread of this process, and so of none that is measured, that wakes workers when arrivals are due.
 //!
-//! It sleeps until the next arrival is due, then lets go all that are, by a byte each into the driver's pipe, in one system call; it neither
-//! spins nor waits for anybody. As root it has a priority before all that is measured, so that it is on time on a busy host; where there are
-//! more than two CPUs it has one of its own.
+//! It sleeps until the next arrival is due, then sends a byte through the driver's pipe for each that is, as far as workers wait for one; it waits
+//! for nobody, and spins only where falling asleep would take longer. As root it has a priority before all that is measured, so that it is on time on a busy host; where there are
+//! more than two CPUs it has one of its own. Where it has none it rests while no worker waits: those at work take what is due by the clock, and
+//! the CPU is theirs. It is told of one that waits by the page that it shares with the driver ([`measure_core::contract::release_page`]).
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use measure_core::base::clock::now_ns;
 use measure_core::base::interrupt;
+use measure_core::contract::release_page::ReleasePage;
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::prctl::set_timerslack;
@@ -22,19 +25,30 @@ use crate::error::{BenchError, SessionError, StepError};
 
 /// How long it sleeps before it looks whether it is to stop.
 const SLICE_NS: u64 = 100_000_000;
+/// For so long it spins instead of sleeping: a timer and two switches cost a virtual CPU more.
+const SPIN_NS: u64 = 10_000;
 /// The share of the limit that the generator may be late, at p99, for a point to tell something of a rung.
 const LATE_SHARE: f64 = 0.1;
 /// The share of a CPU from which the generator had no time to spare.
 const BUSY_SHARE: f64 = 0.9;
-/// Bytes of one call: as many as arrive at once where it is very late.
-const CALL_BYTES: usize = 4096;
+/// Arrivals of one look at the clock, and bytes of one call: as many as come due at once where it is very late.
+const AT_ONCE: usize = 4096;
+
+/// The way to a driver's workers.
+#[derive(Debug)]
+pub struct Door {
+    /// A byte wakes one.
+    pub pipe: OwnedFd,
+    /// Who waits, and what was taken.
+    pub page: Arc<ReleasePage>,
+}
 
 /// What to let go, and when.
 #[derive(Debug)]
 pub struct Arrivals {
-    /// When each arrival is due, from the loop's beginning, and through which pipe it goes; in rising order.
+    /// When each arrival is due, from the loop's beginning, and through which door it goes; in rising order.
     pub due: Vec<(u64, usize)>,
-    /// How many workers wait at each pipe: each gets a byte more at the end, by which it ends.
+    /// How many workers there are at each door: each gets a byte more at the end, by which it ends.
     pub workers: usize,
     /// The CPU that is the generator's alone, where there is one.
     pub own_cpu: Option<usize>,
@@ -43,7 +57,7 @@ pub struct Arrivals {
 /// How it went.
 #[derive(Debug)]
 pub struct Generated {
-    /// From due to let go.
+    /// From due to let go, of those that came due while a worker waited for one.
     pub late: Latencies,
     /// CPU time without handing over.
     pub cpu_ns: u64,
@@ -67,12 +81,12 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// A generator that is about to let `arrivals` go through `pipes`: it has what precedence it can have, and waits for
+    /// A generator that is about to let `arrivals` go through `doors`: it has what precedence it can have, and waits for
     /// [`Generator::begin`].
     ///
     /// # Errors
     /// No thread is to be had.
-    pub fn start(pipes: Vec<OwnedFd>, arrivals: Arrivals) -> Result<Self, BenchError> {
+    pub fn start(doors: Vec<Door>, arrivals: Arrivals) -> Result<Self, BenchError> {
         let stop = Arc::new(AtomicBool::new(false));
         let theirs = stop.clone();
         let (begin, beginning) = mpsc::channel();
@@ -84,7 +98,7 @@ impl Generator {
                 let _ = ready.send(());
                 // Without a beginning there is nothing to let go.
                 let begin_ns = beginning.recv().ok();
-                generate(&pipes, &arrivals, begin_ns, is_real_time, &theirs)
+                generate(&doors, &arrivals, begin_ns, is_real_time, &theirs)
             })
             .map_err(|e| BenchError::Failed(format!("no thread for the generator: {e}")))?;
         // One that broke says so at its end.
@@ -163,62 +177,131 @@ impl Generated {
 }
 
 fn generate(
-    pipes: &[OwnedFd],
+    doors: &[Door],
     arrivals: &Arrivals,
     begin_ns: Option<u64>,
     is_real_time: bool,
     stop: &AtomicBool,
 ) -> Result<Generated, HdrError> {
-    let due = match begin_ns {
-        Some(_) => arrivals.due.as_slice(),
-        None => &[],
+    let mut letting = Letting {
+        doors,
+        due: match begin_ns {
+            Some(_) => arrivals.due.as_slice(),
+            None => &[],
+        },
+        begin_ns: begin_ns.unwrap_or(0),
+        rests: arrivals.own_cpu.is_none() && doors.len() == 1,
+        stop,
+        next: 0,
+        came: vec![0; doors.len()],
+        late: Latencies::new()?,
+        hand_off_ns: 0,
+        last_ns: begin_ns.unwrap_or(0),
     };
-    let begin_ns = begin_ns.unwrap_or(0);
-    let mut late = Latencies::new()?;
-    let (mut next, mut hand_off_ns, mut broken) = (0, 0, None);
-    let mut going = vec![0; pipes.len()];
     let cpu_before_ns = thread_cpu_ns();
-    let mut last_ns = begin_ns;
-    while next < due.len() && broken.is_none() {
-        if !sleep_until(begin_ns.saturating_add(due[next].0), stop) {
-            break;
-        }
-        let now = now_ns();
-        let since_ns = now.saturating_sub(begin_ns);
-        let first = next;
-        while next < due.len() && due[next].0 <= since_ns && next - first < CALL_BYTES {
-            let (offset_ns, pipe) = due[next];
-            late.record_ns(since_ns - offset_ns);
-            going[pipe] += 1;
-            next += 1;
-        }
-        let mut lanes = pipes.iter().zip(&mut going);
-        broken = lanes.find_map(|(pipe, count)| let_go(pipe, std::mem::take(count)).err());
-        last_ns = now_ns();
-        hand_off_ns += last_ns - now;
-    }
+    let broken = letting.all_go().err();
     let cpu_ns = thread_cpu_ns().saturating_sub(cpu_before_ns);
     // Whoever is still waiting is to end.
-    for pipe in pipes {
-        let _ = let_go(pipe, arrivals.workers);
+    for door in doors {
+        let _ = wake(&door.pipe, arrivals.workers);
     }
-    let took_ns = last_ns.saturating_sub(begin_ns).max(1);
+    let took_ns = letting.last_ns.saturating_sub(letting.begin_ns).max(1);
     Ok(Generated {
-        late,
-        cpu_ns: cpu_ns.saturating_sub(hand_off_ns),
-        hand_off_ns,
+        cpu_ns: cpu_ns.saturating_sub(letting.hand_off_ns),
+        hand_off_ns: letting.hand_off_ns,
         is_real_time,
-        let_go_per_s: next as f64 * 1e9 / took_ns as f64,
+        let_go_per_s: letting.next as f64 * 1e9 / took_ns as f64,
         broken,
+        late: letting.late,
     })
 }
 
-/// Lets `count` arrivals go.
-fn let_go(pipe: &OwnedFd, count: usize) -> Result<(), Errno> {
-    let bytes = [0; CALL_BYTES];
+/// Arrivals on their way.
+struct Letting<'a> {
+    doors: &'a [Door],
+    due: &'a [(u64, usize)],
+    begin_ns: u64,
+    /// Whether it sees to nothing while no worker waits: of several drivers one would have to ask all, and with a CPU of its own it takes
+    /// nobody's.
+    rests: bool,
+    stop: &'a AtomicBool,
+    /// The first that had not come due when it last looked.
+    next: usize,
+    /// How many had, by door.
+    came: Vec<u64>,
+    late: Latencies,
+    hand_off_ns: u64,
+    /// When it last looked.
+    last_ns: u64,
+}
+
+impl Letting<'_> {
+    /// Until all have come due, or it is to stop.
+    fn all_go(&mut self) -> Result<(), Errno> {
+        while let Some(&(offset_ns, _)) = self.due.get(self.next) {
+            if is_to_stop(self.stop) {
+                return Ok(());
+            }
+            if self.rests && self.doors[0].page.waiting() == 0 {
+                self.rest();
+            } else if sleep_until(self.begin_ns.saturating_add(offset_ns), self.stop) {
+                self.let_go()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Until a worker waits, or the last arrival is due. What was taken meanwhile was taken by the clock, by workers that had not waited; what came due
+    /// and was not is late.
+    fn rest(&mut self) {
+        let page = &self.doors[0].page;
+        let last = self.due.last().map_or(0, |&(offset_ns, _)| offset_ns);
+        let last_ns = self.begin_ns.saturating_add(last);
+        let left_ns = last_ns.saturating_sub(now_ns());
+        page.rest(Duration::from_nanos(left_ns.min(SLICE_NS)));
+        self.last_ns = now_ns();
+        let all = self.due.len();
+        let seen_to = if page.waiting() == 0 && self.last_ns >= last_ns {
+            all
+        } else {
+            usize::try_from(page.taken()).unwrap_or(all).min(all)
+        };
+        self.next = self.next.max(seen_to);
+        self.came[0] = self.next as u64;
+    }
+
+    /// Wakes workers for what has come due since it last looked.
+    fn let_go(&mut self) -> Result<(), Errno> {
+        let now = now_ns();
+        let since_ns = now.saturating_sub(self.begin_ns);
+        let first = self.next;
+        let coming = self.due[first..].iter().take(AT_ONCE);
+        for &(offset_ns, door) in coming.take_while(|(offset_ns, _)| *offset_ns <= since_ns) {
+            self.late.record_ns(since_ns - offset_ns);
+            self.came[door] += 1;
+            self.next += 1;
+        }
+        for (index, door) in self.doors.iter().enumerate() {
+            let came = self.due[first..self.next].iter();
+            let came = came.filter(|(_, through)| *through == index).count() as u64;
+            // Some of them a worker that had ended a start may have taken.
+            let untaken = self.came[index].saturating_sub(door.page.taken());
+            let most = u32::try_from(untaken.min(came)).unwrap_or(u32::MAX);
+            let woken = door.page.claim_waiting(most);
+            wake(&door.pipe, woken as usize)?;
+        }
+        self.last_ns = now_ns();
+        self.hand_off_ns += self.last_ns - now;
+        Ok(())
+    }
+}
+
+/// Wakes `count` workers.
+fn wake(pipe: &OwnedFd, count: usize) -> Result<(), Errno> {
+    let bytes = [0; AT_ONCE];
     let mut left = count;
     while left > 0 {
-        match write(pipe, &bytes[..left.min(CALL_BYTES)]) {
+        match write(pipe, &bytes[..left.min(AT_ONCE)]) {
             Ok(written) => left -= written,
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
@@ -227,18 +310,26 @@ fn let_go(pipe: &OwnedFd, count: usize) -> Result<(), Errno> {
     Ok(())
 }
 
+fn is_to_stop(stop: &AtomicBool) -> bool {
+    stop.load(Ordering::Relaxed) || interrupt::received().is_some()
+}
+
 /// Sleeps until `at_ns` by the monotonic clock; `false` if it is to stop.
 fn sleep_until(at_ns: u64, stop: &AtomicBool) -> bool {
     loop {
-        if stop.load(Ordering::Relaxed) || interrupt::received().is_some() {
+        if is_to_stop(stop) {
             return false;
         }
         let now = now_ns();
         if now >= at_ns {
             return true;
         }
+        if at_ns - now <= SPIN_NS {
+            std::hint::spin_loop();
+            continue;
+        }
         let until_ns = at_ns.min(now + SLICE_NS);
-        let until = std::time::Duration::from_nanos(until_ns).into();
+        let until = Duration::from_nanos(until_ns).into();
         // A signal ends it early, which the loop sees.
         let _ = clock_nanosleep(
             ClockId::CLOCK_MONOTONIC,
@@ -271,104 +362,4 @@ fn take_precedence(own_cpu: Option<usize>) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs::File;
-    use std::io::Read;
-
-    use nix::fcntl::OFlag;
-    use nix::unistd::pipe2;
-
-    use super::*;
-
-    const MS: u64 = 1_000_000;
-
-    fn arrivals(offsets_ns: Vec<u64>) -> Arrivals {
-        Arrivals {
-            due: offsets_ns.into_iter().map(|at| (at, 0)).collect(),
-            workers: 3,
-            own_cpu: None,
-        }
-    }
-
-    #[test]
-    fn every_arrival_is_let_go_once_and_none_before_it_is_due() {
-        let (input, output) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
-        let due = arrivals((0..50).map(|i| i * MS).collect());
-        let mut generator = Generator::start(vec![output], due).expect("a thread");
-        let begin_ns = now_ns();
-        generator.begin(begin_ns);
-        let mut input = File::from(input);
-        for i in 0..50 {
-            input.read_exact(&mut [0]).expect("a byte");
-            assert!(now_ns() >= begin_ns + i * MS, "arrival {i} came early");
-        }
-        let generated = generator.finish().expect("an end");
-        let mut rest = Vec::new();
-        input.read_to_end(&mut rest).expect("the end");
-        assert_eq!(rest.len(), 3, "one for each worker");
-        assert_eq!(generated.late.count(), 50);
-        assert!(generated.broken.is_none() && generated.hand_off_ns > 0);
-    }
-
-    #[test]
-    fn each_pipe_gets_its_own() {
-        let (first, second) = (pipe2(OFlag::O_CLOEXEC), pipe2(OFlag::O_CLOEXEC));
-        let (first, second) = (first.expect("a pipe"), second.expect("a pipe"));
-        let due = Arrivals {
-            due: vec![(0, 1), (0, 0), (MS, 1), (2 * MS, 1)],
-            ..arrivals(Vec::new())
-        };
-        let mut generator = Generator::start(vec![first.1, second.1], due).expect("a thread");
-        generator.begin(now_ns());
-        assert_eq!(generator.finish().expect("an end").late.count(), 4);
-        let held = [first.0, second.0].map(|input| {
-            let mut bytes = Vec::new();
-            File::from(input).read_to_end(&mut bytes).expect("the end");
-            bytes.len()
-        });
-        assert_eq!(held, [1 + 3, 3 + 3]);
-    }
-
-    #[test]
-    fn dropping_it_lets_the_workers_end_and_nothing_else() {
-        let (input, output) = pipe2(OFlag::O_CLOEXEC).expect("a pipe");
-        let generator = Generator::start(vec![output], arrivals(vec![3600 * 1000 * MS]));
-        let mut generator = generator.expect("a thread");
-        generator.begin(now_ns());
-        drop(generator);
-        let mut rest = Vec::new();
-        File::from(input).read_to_end(&mut rest).expect("the end");
-        assert_eq!(rest.len(), 3);
-    }
-
-    fn generated(late_ns: u64, cpu_ns: u64) -> Generated {
-        let mut late = Latencies::new().expect("bounds");
-        late.record_ns(late_ns);
-        Generated {
-            late,
-            cpu_ns,
-            hand_off_ns: 0,
-            is_real_time: true,
-            let_go_per_s: 400.0,
-            broken: None,
-        }
-    }
-
-    #[test]
-    fn a_generator_that_is_late_or_busy_says_how_far_it_got() {
-        let unfit = |g: Generated| g.unfit(MS, 500.0, 1000 * MS);
-        assert_eq!(unfit(generated(50_000, MS)), None);
-        let late = unfit(generated(200_000, MS)).expect("late");
-        assert!(
-            late.contains("was late") && late.contains("400 of 500"),
-            "{late}"
-        );
-        let busy = unfit(generated(0, 950 * MS)).expect("busy");
-        assert!(busy.contains("short of CPU time"), "{busy}");
-        let broken = unfit(Generated {
-            broken: Some(Errno::EAGAIN),
-            ..generated(0, 0)
-        });
-        assert!(broken.expect("broken").contains("EAGAIN"));
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use measure_core::contract::sample::Value;
 use probes::host_watch::{HostWatch, Verdict};
 use report::load::hdr::{HdrError, Latencies};
 
-use super::generator::{self, Generated, Generator};
+use super::generator::{self, Door, Generated, Generator};
 use super::keep_alive::{KEPT_NS, keep_alive};
 use super::queue::queue;
 use crate::counters::{CpuCost, CpuMeter};
@@ -69,11 +69,12 @@ pub fn measure(
 ) -> Result<Vec<LoadPoint>, StepError> {
     let longest_ns = lanes.iter().map(|lane| lane.offered.duration_ns).max();
     let drain_ns = longest_ns.unwrap_or(0) + DRAIN_NS;
-    let mut pipes = Vec::new();
+    let mut doors = Vec::new();
     for lane in lanes.iter_mut() {
         let open = OpenLoop::at(&lane.offsets_ns, drain_ns);
         lane.session.arm(open, lane.offered.workers)?;
-        pipes.push(lane.session.releases()?);
+        let (pipe, page) = lane.session.releases()?;
+        doors.push(Door { pipe, page });
     }
     let scopes: Vec<_> = lanes
         .iter()
@@ -82,7 +83,7 @@ pub fn measure(
     let watch = HostWatch::start_scopes(&scopes);
     let mut meters: Vec<_> = scopes.iter().map(|s| Some(CpuMeter::open(s))).collect();
     let mut generator = Generator::start(
-        pipes,
+        doors,
         generator::Arrivals {
             due: due(lanes),
             workers: lanes.iter().map(|l| l.offered.workers).max().unwrap_or(1),
@@ -90,10 +91,10 @@ pub fn measure(
         },
     )?;
     let begin_ns = now_ns() + LEAD_NS;
-    generator.begin(begin_ns);
     for lane in lanes.iter_mut() {
         lane.session.begin(begin_ns)?;
     }
+    generator.begin(begin_ns);
     let expected = Duration::from_nanos(longest_ns.unwrap_or(0) + drain_ns);
     let mut made = Vec::new();
     for (lane, meter) in lanes.iter_mut().zip(&mut meters) {

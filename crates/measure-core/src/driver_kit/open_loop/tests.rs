@@ -1,10 +1,12 @@
-use std::os::fd::IntoRawFd;
-use std::sync::atomic::AtomicUsize;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use nix::unistd::{pipe, write};
 
 use super::*;
 use crate::base::clock::{PhaseClock, Phases};
+use crate::contract::release_page::ReleasePage;
 use crate::contract::{Description, Probe, Scope};
 use crate::driver_kit::Plan;
 
@@ -53,23 +55,37 @@ impl<F: Fn(usize) -> Result<(), DriverError> + Send + Sync> Rung for Scripted<F>
     }
 }
 
-/// Lets everything go at once: what is not due yet waits until it is.
-struct AllAtOnce {
+/// Wakes whoever waits when an arrival is due, and everybody at the end.
+struct PlainGenerator {
     output: Option<OwnedFd>,
-    bytes: usize,
+    page: Arc<ReleasePage>,
+    offsets_ns: Vec<u64>,
+    workers: usize,
     begins: bool,
+    thread: Option<JoinHandle<()>>,
     told: Vec<Arrivals>,
 }
 
-impl Caller for AllAtOnce {
+impl Caller for PlainGenerator {
     fn armed(&mut self) -> Result<Option<u64>, DriverError> {
         if !self.begins {
             return Ok(None);
         }
-        if let Some(output) = &self.output {
-            write(output, &vec![0; self.bytes]).expect("room");
-        }
-        Ok(Some(now_ns()))
+        let begin_ns = now_ns();
+        self.page.begin(begin_ns);
+        let (page, offsets_ns) = (self.page.clone(), self.offsets_ns.clone());
+        let (output, workers) = (self.output.take().expect("begun once"), self.workers);
+        self.thread = Some(thread::spawn(move || {
+            for offset_ns in offsets_ns {
+                let early_ns = (begin_ns + offset_ns).saturating_sub(now_ns());
+                thread::sleep(Duration::from_nanos(early_ns));
+                if page.claim_waiting(1) == 1 {
+                    write(&output, &[0]).expect("room");
+                }
+            }
+            write(&output, &vec![0; workers]).expect("room");
+        }));
+        Ok(Some(begin_ns))
     }
 
     fn arrivals(&mut self, arrivals: Arrivals) -> Result<(), DriverError> {
@@ -85,11 +101,15 @@ fn run(
     begins: bool,
 ) -> (Result<Option<BatchEnd>, DriverError>, Vec<Arrivals>) {
     let (input, output) = pipe().expect("a pipe");
-    let releases = Releases::take(input.into_raw_fd()).expect("a pipe");
-    let mut caller = AllAtOnce {
+    let (page, memory) = ReleasePage::make().expect("a page");
+    let releases = Releases::take(input.into_raw_fd(), memory.into_raw_fd()).expect("both");
+    let mut caller = PlainGenerator {
         output: Some(output),
-        bytes: open.gaps_ns.len() + workers,
+        page: Arc::new(page),
+        offsets_ns: open.offsets_ns(),
+        workers,
         begins,
+        thread: None,
         told: Vec::new(),
     };
     let what = Loop {
@@ -100,6 +120,9 @@ fn run(
         releases: &releases,
     };
     let end = run_open_loop(&what, &mut caller);
+    if let Some(thread) = caller.thread {
+        thread.join().expect("it lets all go");
+    }
     (end, caller.told)
 }
 
@@ -194,10 +217,29 @@ fn a_loop_that_is_called_off_begins_nothing() {
 }
 
 #[test]
-fn only_a_pipe_is_taken_for_one() {
-    let refused = |fd| Releases::take(fd).expect_err("no pipe").to_string();
-    assert!(refused(1).contains("standard stream"));
-    assert!(refused(100_000).contains("not open"));
+fn workers_that_were_waiting_serve_what_comes_due_long_after() {
+    // Each arrival finds all four waiting, and one of them is woken for it.
+    let offsets: Vec<u64> = (1..=20).map(|i| i * 5 * MS).collect();
+    let rung = scripted(Duration::ZERO, |_| Ok(()));
+    let (end, told) = run(&rung, 4, &OpenLoop::at(&offsets, 60_000 * MS), true);
+    assert_eq!(end.expect("a loop").expect("begun").starts, 20);
+    assert!(told[0].waited_ns.iter().all(Option::is_some), "{told:?}");
+}
+
+#[test]
+fn only_a_pipe_and_a_page_are_taken_for_such() {
+    let page = || ReleasePage::make().expect("a page").1;
+    let refused = |pipe, page| {
+        let refused = Releases::take(pipe, page);
+        refused.expect_err("neither").to_string()
+    };
+    assert!(refused(1, 9).contains("standard stream"));
+    assert!(refused(100_000, 9).contains("not open"));
     let file = std::fs::File::open("/dev/null").expect("a device");
-    assert!(refused(file.as_raw_fd()).contains("no pipe"));
+    assert!(refused(file.as_raw_fd(), page().into_raw_fd()).contains("no pipe"));
+    let (input, _output) = pipe().expect("a pipe");
+    assert!(refused(input.into_raw_fd(), file.as_raw_fd()).contains("no memory"));
+    let (input, _output) = pipe().expect("a pipe");
+    let short = tempfile::tempfile().expect("a file");
+    assert!(refused(input.into_raw_fd(), short.into_raw_fd()).contains("no page"));
 }

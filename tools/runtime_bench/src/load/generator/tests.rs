@@ -126,6 +126,7 @@ fn generated(late_ns: u64, cpu_ns: u64) -> Generated {
         hand_off_ns: 0,
         is_real_time: true,
         let_go_per_s: 400.0,
+        arrivals: 50,
         broken: None,
     }
 }
@@ -139,6 +140,12 @@ fn a_generator_that_is_late_or_busy_says_how_far_it_got() {
         late.contains("was late") && late.contains("400 of 500"),
         "{late}"
     );
+    // One late one of so many that p99 does not have it.
+    let rarely = Generated {
+        arrivals: 100,
+        ..generated(200_000, MS)
+    };
+    assert_eq!(unfit(rarely), None);
     let busy = unfit(generated(0, 950 * MS)).expect("busy");
     assert!(busy.contains("short of CPU time"), "{busy}");
     let broken = unfit(Generated {

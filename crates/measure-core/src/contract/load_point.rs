@@ -43,7 +43,7 @@ pub struct LoadPoint {
     pub duration_ns: u64,
     /// Starts under way at once at most; further arrivals queue.
     pub workers: u32,
-    /// Starts a second of as many workers in a closed loop, of the same process.
+    /// Starts a second of as many workers in a closed loop, of the same process: of fast rungs right before the point.
     pub closed_loop_per_s: f64,
     /// Median start of one worker in a closed loop, of the rung's first process.
     pub unloaded_ns: u64,
@@ -137,7 +137,7 @@ pub struct KeptAlive {
 /// How the generator did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GeneratorRecord {
-    /// From when each arrival was due until it was let go.
+    /// From when an arrival was due until it was let go, of those that came due while a worker waited for one.
     pub late: Hdr,
     /// CPU time of its thread without handing over.
     pub cpu_ns: u64,

@@ -33,7 +33,7 @@ pub struct Measured {
     pub latency: Latencies,
     /// From due to begun.
     pub waited: Latencies,
-    /// From due to let go by the generator.
+    /// From due to let go by the generator, of those that a worker waited for.
     pub late: Latencies,
 }
 
@@ -76,7 +76,7 @@ pub struct RungLoad {
     pub slo_ns: u64,
     /// Median start of one worker in a closed loop.
     pub unloaded_ns: u64,
-    /// Starts a second in a closed loop of as many workers.
+    /// Starts a second in a closed loop of as many workers: of each process the median of those beside its rates.
     pub closed_loop: Option<Estimate>,
     /// In rising order of the rate.
     pub rates: Vec<RateRow>,
@@ -150,16 +150,18 @@ pub(crate) fn rungs(points: &[Measured]) -> Vec<RungLoad> {
 
 fn rung_load(points: &[&Measured]) -> Option<RungLoad> {
     let first = &points.first()?.point;
-    let mut closed: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut closed: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     // Ordered as rates are: none is negative, so their bits are.
     let mut by_rate: BTreeMap<u64, Vec<&Measured>> = BTreeMap::new();
     for measured in points {
         let point = &measured.point;
-        closed.insert(point.process, point.closed_loop_per_s);
+        let beside = closed.entry(point.process).or_default();
+        beside.push(point.closed_loop_per_s);
         let bits = point.offered_per_s.to_bits();
         by_rate.entry(bits).or_default().push(measured);
     }
-    let closed: Vec<f64> = closed.into_values().collect();
+    let closed = closed.into_values();
+    let closed: Vec<f64> = closed.filter_map(|each| stats::median(&each)).collect();
     let rates = by_rate.into_values().filter_map(|points| rate_row(&points));
     Some(RungLoad {
         rung: first.rung.clone(),

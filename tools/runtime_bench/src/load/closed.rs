@@ -1,4 +1,4 @@
-//! Starts of a process in a closed loop, before it is loaded: one by one, and as many as it makes.
+//! Starts of a process in a closed loop: one by one, and as many as it makes, before it is loaded and beside each rate.
 
 use std::time::Duration;
 
@@ -29,31 +29,17 @@ pub(super) struct Closed {
     pub starts: u64,
 }
 
-/// Makes starts one by one, unless their median is `known`, and then with all `workers` as many as would take one of them `time`.
+/// Median of starts made one by one, unless it is `known`; a fresh process makes at least one.
 ///
 /// # Errors
 /// No start went well, or the driver fails.
-pub(super) fn measure(
-    session: &mut Session,
-    workers: usize,
-    known: Option<u64>,
-    time: Duration,
-) -> Result<Closed, StepError> {
+pub(super) fn unloaded_ns(session: &mut Session, known: Option<u64>) -> Result<u64, StepError> {
     let first_ns = alone(session, 1, 0)?;
     let starts = as_many_in(ALONE, first_ns, ALONE_STARTS);
-    let warmup = WARMUP.min(starts);
-    let unloaded_ns = match known {
-        Some(known) => known,
-        None => alone(session, starts, warmup)?,
-    };
-    let each = as_many_in(time, unloaded_ns, TOGETHER_STARTS);
-    let (per_s, elapsed_ns, starts) = together(session, workers, each, warmup)?;
-    Ok(Closed {
-        unloaded_ns,
-        per_s,
-        elapsed_ns,
-        starts,
-    })
+    match known {
+        Some(known) => Ok(known),
+        None => alone(session, starts, WARMUP.min(starts)),
+    }
 }
 
 /// As many starts as one worker makes in `time`.
@@ -83,17 +69,21 @@ fn alone(session: &mut Session, starts: u64, warmup: u64) -> Result<u64, StepErr
     Ok(median as u64)
 }
 
-/// Starts a second of `workers` in a closed loop of `each` starts, the time that these took, and how many there were.
-fn together(
+/// Starts of all `workers` in a closed loop, as many as would take one of them `time` if each took `start_ns`, as alone.
+///
+/// # Errors
+/// No start went well, or the driver fails.
+pub(super) fn together(
     session: &mut Session,
     workers: usize,
-    each: u64,
-    warmup: u64,
-) -> Result<(f64, u64, u64), StepError> {
+    start_ns: u64,
+    time: Duration,
+) -> Result<Closed, StepError> {
+    let each = as_many_in(time, start_ns, TOGETHER_STARTS);
     let go = Go {
         starts: Some(each * workers as u64),
         workers: Some(workers),
-        warmup: Some(warmup),
+        warmup: Some(WARMUP.min(each)),
         quiet: true,
         ..Go::default()
     };
@@ -109,6 +99,10 @@ fn together(
     if good == 0 {
         return Err(SessionError::AllFailed(said).into());
     }
-    let per_s = good as f64 * 1e9 / end.elapsed_ns.max(1) as f64;
-    Ok((per_s, end.elapsed_ns, end.starts))
+    Ok(Closed {
+        unloaded_ns: start_ns,
+        per_s: good as f64 * 1e9 / end.elapsed_ns.max(1) as f64,
+        elapsed_ns: end.elapsed_ns,
+        starts: end.starts,
+    })
 }

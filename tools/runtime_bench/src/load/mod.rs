@@ -2,7 +2,8 @@
 //!
 //! A run goes by rounds; in each every rung, in another random order, gets a fresh driver process. That makes starts in a closed loop, by
 //! which the first process of a rung chooses the rates, and is then offered each rate: the first process in rising order until it no longer
-//! follows, later ones in random order. Each point is on disk when it is over.
+//! follows, later ones in random order. Beside each rate of a fast rung is another closed loop, as what a process makes shifts as it gets older. Each point
+//! is on disk when it is over.
 
 mod closed;
 mod cpus;
@@ -39,7 +40,7 @@ pub use options::LoadOptions;
 use pattern::draw;
 use point::{Lane, Offered};
 pub use rates::{LoadSizes, QUICK_RUNGS, quick};
-use rates::{Rates, Source};
+use rates::{Rates, SLOW_NS, Source};
 
 /// A rung of which this many processes in a row were lost is given up.
 const LOST_IN_A_ROW: u32 = 2;
@@ -47,6 +48,7 @@ const LOST_IN_A_ROW: u32 = 2;
 /// A rung under load.
 struct Loaded<'a> {
     offer: &'a Offer,
+    /// At most.
     workers: usize,
     /// Processes so far.
     process: u32,
@@ -63,6 +65,7 @@ struct Loaded<'a> {
 /// What its first process chose.
 #[derive(Debug)]
 struct Planned {
+    workers: usize,
     rates: Rates,
     unloaded_ns: u64,
     slo_ns: u64,
@@ -78,6 +81,8 @@ struct Bench<'r> {
     sizes: &'r LoadSizes,
     random: SplitMix64,
     own_cpu: Option<usize>,
+    /// How many drivers have.
+    cpus: usize,
 }
 
 /// Loads the ready rungs of `offers`.
@@ -114,6 +119,7 @@ pub fn measure(
         sizes,
         random: SplitMix64::new(seed),
         own_cpu: shared.own_cpu(),
+        cpus: shared.cpus(),
     };
     while interrupt::received().is_none() {
         let mut next: Vec<usize> = (0..rungs.len()).filter(|&i| rungs[i].is_wanted()).collect();
@@ -202,8 +208,9 @@ impl Bench<'_> {
     /// The closed loop, and then every rate.
     fn points(&mut self, rung: &mut Loaded<'_>, session: &mut Session) -> Result<(), StepError> {
         let known = rung.plan.as_ref().map(|plan| plan.unloaded_ns);
-        let closed = self.closed_loop(rung, session, known)?;
+        let (workers, mut closed) = self.closed_loop(rung, session, known)?;
         let plan = rung.plan.get_or_insert_with(|| Planned {
+            workers,
             rates: Rates::plan(self.sizes, closed.per_s, closed.unloaded_ns),
             unloaded_ns: closed.unloaded_ns,
             slo_ns: self.sizes.slo_ns(closed.unloaded_ns),
@@ -211,22 +218,27 @@ impl Bench<'_> {
         });
         rung.has_started = true;
         rung.processes = plan.processes;
-        let name = rung.offer.rung();
-        let is_first = rung.process == 1;
+        let (name, process) = (rung.offer.rung().to_owned(), rung.process);
+        let is_first = process == 1;
         let mut left = plan.rates.per_s.clone();
         if !is_first {
             self.random.shuffle(&mut left);
         }
         left.reverse();
         while let Some(per_s) = left.pop() {
+            if plan.unloaded_ns < SLOW_NS {
+                let time = self.sizes.beside();
+                closed = closed::together(session, workers, plan.unloaded_ns, time)?;
+                self.record_closed(&name, process, session, workers, closed)?;
+            }
             let offered = Offered {
-                rung: name.to_owned(),
-                process: rung.process,
+                rung: name.clone(),
+                process,
                 pattern: self.sizes.pattern.to_string(),
                 seed: self.random.next_u64(),
                 per_s,
                 duration_ns: plan.rates.duration_ns(per_s),
-                workers: rung.workers,
+                workers,
                 closed_loop_per_s: closed.per_s,
                 unloaded_ns: plan.unloaded_ns,
                 slo_ns: plan.slo_ns,
@@ -238,7 +250,7 @@ impl Bench<'_> {
                 offered,
                 parked: None,
             };
-            let (process, rate) = (rung.process, report::count(per_s));
+            let rate = report::count(per_s);
             self.progress.show(&format!(
                 "{name}, process {process}: {rate} arrivals a second"
             ));
@@ -252,31 +264,44 @@ impl Bench<'_> {
             }
         }
         if is_first {
-            let words = plan.in_words(rung.workers);
+            let words = plan.in_words();
             self.recorder
-                .about_rung(name, |info| info.plan = Some(words));
+                .about_rung(&name, |info| info.plan = Some(words));
         }
         Ok(())
     }
 
-    /// Starts a second in a closed loop of all workers, and before it the median of starts one by one, unless it is `known`.
+    /// The median of starts one by one, unless it is `known`, and starts a second in a closed loop of as many workers as such starts get.
     fn closed_loop(
         &mut self,
         rung: &Loaded<'_>,
         session: &mut Session,
         known: Option<u64>,
-    ) -> Result<closed::Closed, StepError> {
+    ) -> Result<(usize, closed::Closed), StepError> {
         let (name, process) = (rung.offer.rung(), rung.process);
         self.progress
             .show(&format!("{name}, process {process}: closed loop"));
-        let closed = closed::measure(session, rung.workers, known, self.sizes.closed)?;
-        let function = session.function.clone();
+        let unloaded_ns = closed::unloaded_ns(session, known)?;
+        let workers = self.sizes.workers_for(unloaded_ns, self.cpus, rung.workers);
+        let closed = closed::together(session, workers, unloaded_ns, self.sizes.closed)?;
+        self.record_closed(name, process, session, workers, closed)?;
+        Ok((workers, closed))
+    }
+
+    fn record_closed(
+        &mut self,
+        name: &str,
+        process: u32,
+        session: &Session,
+        workers: usize,
+        closed: closed::Closed,
+    ) -> Result<(), StepError> {
         let about = About {
             rung: name,
-            function: &function,
+            function: &session.function,
             measure: &Measure::ClosedLoop,
             n: closed.starts,
-            workers: u32::try_from(rung.workers).unwrap_or(u32::MAX),
+            workers: u32::try_from(workers).unwrap_or(u32::MAX),
             process,
             order: 0,
         };
@@ -284,7 +309,7 @@ impl Bench<'_> {
         let elapsed = closed.elapsed_ns.into();
         self.recorder
             .value(about, phase::TOTAL, Metric::WallNs, elapsed)?;
-        Ok(closed)
+        Ok(())
     }
 
     /// The process of `rung` is lost; so is the rung, if it was the first or this is one loss too many in a row.
@@ -320,11 +345,12 @@ fn closed_well(session: Session) -> Result<(), StepError> {
 }
 
 impl Planned {
-    fn in_words(&self, workers: usize) -> String {
+    fn in_words(&self) -> String {
         let rates: Vec<String> = self.rates.per_s.iter().map(|r| report::count(*r)).collect();
         format!(
-            "{} fresh driver processes, in each a closed loop of {workers} workers and open loops of {} s at {} arrivals a second, the first in rising order",
+            "{} fresh driver processes, in each closed loops of {} workers and open loops of {} s at {} arrivals a second, the first in rising order",
             self.processes,
+            self.workers,
             self.rates.duration.as_secs_f64(),
             rates.join(", ")
         )

@@ -33,7 +33,7 @@ pub struct LoadOptions {
     /// times the median of starts one by one, at least 1]
     #[structopt(long, name = "MS")]
     slo: Option<f64>,
-    /// Starts under way at once; further arrivals wait [default: twice the CPUs, at least 4]
+    /// Starts under way at once; further arrivals wait [default: as many as there are CPUs, of rungs above 10 ms a start twice that, at least 4]
     #[structopt(long, name = "WORKERS")]
     workers: Option<usize>,
     /// Driver processes of a rung, each offered every rate [default: 6, from which on there are intervals]

@@ -19,6 +19,7 @@ const MIX_DURATION: Duration = Duration::from_secs(10);
 struct Player {
     function: FunctionId,
     session: Session,
+    workers: usize,
     closed: Closed,
     parked: usize,
 }
@@ -42,11 +43,12 @@ impl Bench<'_> {
         for (function, parked) in self.functions() {
             let part = format!("load-{}", function.to_string().replace('/', "-"));
             let mut session = self.opened(rung, Some(&function), &part)?;
-            let closed = self.closed_loop(rung, &mut session, None)?;
+            let (workers, closed) = self.closed_loop(rung, &mut session, None)?;
             rung.has_started = true;
             players.push(Player {
                 function,
                 session,
+                workers,
                 closed,
                 parked,
             });
@@ -127,7 +129,7 @@ impl Bench<'_> {
                     seed: piece.seed,
                     per_s,
                     duration_ns,
-                    workers: rung.workers,
+                    workers: player.workers,
                     closed_loop_per_s: player.closed.per_s,
                     unloaded_ns,
                     slo_ns: self.sizes.slo_ns(unloaded_ns),

@@ -175,6 +175,22 @@ impl LoadSizes {
             .unwrap_or((2 * cpus).max(4))
             .clamp(1, most.max(1))
     }
+
+    /// Starts under way at once of a rung that can have `most` of them, of which one alone takes `start_ns`: as many as `cpus` if it is fast. What is slow
+    /// mostly waits; what is fast hardly does, and more workers would only take turns.
+    #[must_use]
+    pub fn workers_for(&self, start_ns: u64, cpus: usize, most: usize) -> usize {
+        match self.workers {
+            None if start_ns < SLOW_NS => cpus.clamp(1, most),
+            _ => most,
+        }
+    }
+
+    /// What one worker would take for its part of a closed loop beside a rate.
+    #[must_use]
+    pub fn beside(&self) -> Duration {
+        self.closed / 4
+    }
 }
 
 /// Two significant digits: a rate that can be said, and is the same in every process.
@@ -244,6 +260,7 @@ mod tests {
         assert!(rates.duration_ns(1e6) < 1_000_000_000);
         assert_eq!(asked.slo_ns(1), 5_000_000);
         assert_eq!((asked.workers_of(2, 100), asked.workers_of(2, 3)), (9, 3));
+        assert_eq!(asked.workers_for(1, 2, 9), 9);
     }
 
     #[test]
@@ -254,6 +271,14 @@ mod tests {
             (sizes().workers_of(1, 100), sizes().workers_of(8, 100)),
             (4, 16)
         );
+    }
+
+    #[test]
+    fn fast_rungs_have_as_many_workers_as_there_are_cpus() {
+        let workers = |start_ns, cpus, most| sizes().workers_for(start_ns, cpus, most);
+        assert_eq!(workers(50_000, 2, 4), 2);
+        assert_eq!(workers(50_000, 8, 3), 3);
+        assert_eq!(workers(SLOW_NS, 2, 4), 4);
     }
 
     proptest! {

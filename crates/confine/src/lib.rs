@@ -6,6 +6,7 @@
 //!   for users, in containers and out of them.
 //! * A program of ours gives up all but its own memory and its open descriptors once it runs ([`give_up_rights`]); other programs
 //!   see the directories they are given ([`Files`]), where the kernel has Landlock.
+//! * Where the host runs out of memory all the same, the kernel ends the work first.
 //! * The work dies with whoever asked for it: `PR_SET_PDEATHSIG`, and [`run`] asks ten times a second and more whether it is still wanted.
 
 mod compile;

@@ -259,6 +259,7 @@ impl Confinement {
             return Err(Errno::ESRCH.into());
         }
         nix::sys::prctl::set_no_new_privs()?;
+        be_first_to_go();
         for &(resource, soft, hard) in &self.limits {
             // Whoever runs us may have less, which nobody but root can raise.
             let (_, most) = getrlimit(resource)?;
@@ -283,6 +284,23 @@ impl Confinement {
         match &self.filter {
             Some(filter) => seccompiler::apply_filter(filter).map_err(|_| Errno::last().into()),
             None => Ok(()),
+        }
+    }
+}
+
+/// Where the host has no memory left though every limit was kept, the kernel ends this process and not another. Anybody may ask for
+/// that; where there is no `/proc`, the kernel chooses by size.
+fn be_first_to_go() {
+    let most = b"1000";
+    // SAFETY: a constant path and constant bytes; the descriptor is ours.
+    unsafe {
+        let file = libc::open(
+            c"/proc/self/oom_score_adj".as_ptr(),
+            libc::O_WRONLY | libc::O_CLOEXEC,
+        );
+        if file >= 0 {
+            libc::write(file, most.as_ptr().cast(), most.len());
+            libc::close(file);
         }
     }
 }

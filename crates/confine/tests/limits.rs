@@ -84,6 +84,13 @@ fn each_limit_ends_it_and_is_named() {
 }
 
 #[test]
+fn it_is_the_first_to_go_where_the_host_has_no_memory_left() {
+    let script = "cat /proc/self/oom_score_adj";
+    let own = sh_with(script, b"", &limits(), None, &|| false);
+    assert_eq!(own.expect("readable"), "1000\n");
+}
+
+#[test]
 fn what_is_given_up_is_killed_with_all_that_it_started() {
     let begun = Instant::now();
     let given_up = || begun.elapsed() > Duration::from_millis(200);

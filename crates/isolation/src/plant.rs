@@ -8,6 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use measure_core::base::tree::remove_tree;
 use measure_core::base::{home, label, trust};
 use tempfile::TempDir;
 
@@ -67,7 +68,7 @@ pub fn remove_orphans() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name.contains(".isolation.") && label::is_orphan(&name) {
-            let _ = fs::remove_dir_all(entry.path());
+            let _ = remove_tree(&entry.path());
         }
     }
 }

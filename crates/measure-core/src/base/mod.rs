@@ -14,6 +14,7 @@ pub mod programs;
 pub mod progress;
 pub mod range;
 pub mod stdout;
+pub mod tree;
 pub mod trust;
 pub mod verbosity;
 pub mod words;

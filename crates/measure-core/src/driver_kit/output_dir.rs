@@ -1,13 +1,14 @@
 //! The directory that a function may write to: one for all starts of a driver process, gone with it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::getpid;
 
+use crate::base::tree::remove_tree;
 use crate::base::{home, label};
 use crate::contract::answer::{Content, Taking};
 use crate::driver_kit::DriverError;
@@ -39,14 +40,14 @@ pub fn ensure() -> Result<PathBuf, DriverError> {
 /// Removes it, if it was made. Drivers have it removed when their command ends.
 pub fn remove() {
     // Not there is as good; what cannot be removed now is an orphan's for the next run.
-    let _ = fs::remove_dir_all(path());
+    let _ = remove_tree(&path());
 }
 
 /// Removes those whose processes are gone; returns what was removed.
 pub fn remove_orphans() -> Vec<String> {
     let all = fs::read_dir(parent()).into_iter().flatten().flatten();
     let orphans = all.filter(|e| e.file_name().to_str().is_some_and(label::is_orphan));
-    let removed = orphans.filter(|entry| fs::remove_dir_all(entry.path()).is_ok());
+    let removed = orphans.filter(|entry| remove_tree(&entry.path()).is_ok());
     removed
         .map(|entry| format!("directory {}", entry.path().display()))
         .collect()
@@ -90,7 +91,12 @@ fn collect(root: &Path, dir: &Path, files: &mut BTreeMap<String, Content>) -> io
 }
 
 fn content_of(path: &Path) -> io::Result<Content> {
-    let (mut file, mut taking) = (File::open(path)?, Taking::default());
+    // What was a file a moment ago may be a link or a pipe by now, where something of the function lives on.
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)?;
+    let mut taking = Taking::default();
     let mut buffer = vec![0; 1 << 16];
     loop {
         match file.read(&mut buffer)? {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use measure_core::base::home;
 use measure_core::base::label::{self, Owner};
+use measure_core::base::tree::remove_tree;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::cgroup;
 use nix::mount::{MntFlags, umount2};
@@ -177,7 +178,7 @@ fn remove(path: &Path) -> Result<(), DriverError> {
     // Something that has just been killed may still write.
     let mut outcome = Ok(());
     for _ in 0..5 {
-        outcome = fs::remove_dir_all(path);
+        outcome = remove_tree(path);
         match &outcome {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {

@@ -62,7 +62,7 @@ pub enum RunDirError {
         found: u64,
     },
     /// A line, other than a torn last one, that is no sample.
-    #[error("{}:{line}: not a sample: {cause}", path.display())]
+    #[error("{}:{line}: not a record: {cause}", path.display())]
     Malformed {
         /// The file of samples.
         path: PathBuf,

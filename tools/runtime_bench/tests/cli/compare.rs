@@ -143,7 +143,7 @@ fn a_torn_run_is_compared_and_a_broken_a_newer_and_a_missing_one_are_not() {
 
     runs.write("new", "what is this\n");
     let foreign = runs.compare(&[]);
-    foreign.assert_ended(Exit::Failed as i32, &["not a sample"]);
+    foreign.assert_ended(Exit::Failed as i32, &["not a record"]);
 
     remove(&runs.path("new"));
     let missing = runs.compare(&[]);

@@ -115,7 +115,7 @@ fn what_is_torn_newer_or_foreign_is_told_with_its_place() {
         ),
         (
             |place| place.change("samples.jsonl", "\"value\":", "\"valeu\":"),
-            "samples.jsonl:1: not a sample",
+            "samples.jsonl:1: not a record",
         ),
         (
             |place| place.change("environment.json", "\"schema\": 1", "\"schema\": 7"),

@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::admission::Client;
 use super::connection;
 use super::log::log;
 use super::peer::Peer;
@@ -27,6 +28,8 @@ pub(super) const GRACE: Duration = Duration::from_millis(1500);
 pub(super) const LAST_GRACE: Duration = Duration::from_millis(300);
 /// Connections at once. A further one takes the place of one that has not sent its request's head.
 const MAX_CONNECTIONS: usize = 256;
+/// Of these a client has as many at most: whoever sends heads and then nothing keeps itself out.
+const MAX_CONNECTIONS_EACH: usize = 128;
 /// As long as that, a connection may keep its place though it has sent nothing.
 const HEAD_GRACE: Duration = Duration::from_millis(500);
 /// Out of descriptors: some become free.
@@ -120,7 +123,7 @@ async fn accept(listener: &TcpListener) -> io::Result<(Arc<Peer>, TcpStream)> {
 struct Entry {
     // The connection's own, which closes the socket with it.
     peer: Weak<Peer>,
-    address: IpAddr,
+    client: Client,
     begun: Instant,
     task: AbortHandle,
 }
@@ -130,23 +133,28 @@ struct Entry {
 struct Table(Vec<Entry>);
 
 impl Table {
-    /// Whether one from `address` may be added. If there are as many as may be, one that has sent no head goes: the oldest of the
-    /// address that has the most of them.
+    /// Whether one from `address` may be added. If there are as many as may be, or of that client, one that has sent no head goes: the
+    /// oldest of the client that has the most of them.
     fn has_room(&mut self, address: IpAddr) -> bool {
         self.0.retain(|entry| !entry.task.is_finished());
-        if self.0.len() < MAX_CONNECTIONS {
+        let client = Client::at(address);
+        let own = self.0.iter().filter(|entry| entry.client == client).count();
+        let has_its_share = own >= MAX_CONNECTIONS_EACH;
+        if self.0.len() < MAX_CONNECTIONS && !has_its_share {
             return true;
         }
-        let mut silent: HashMap<IpAddr, (usize, usize)> = HashMap::new();
+        let mut silent: HashMap<&Client, (usize, usize)> = HashMap::new();
         for (at, entry) in self.0.iter().enumerate() {
+            let may_go = !has_its_share || entry.client == client;
             let is_silent = entry.peer.upgrade().is_some_and(|peer| !peer.has_asked());
-            if is_silent && entry.begun.elapsed() > HEAD_GRACE {
-                silent.entry(entry.address).or_insert((0, at)).0 += 1;
+            if may_go && is_silent && entry.begun.elapsed() > HEAD_GRACE {
+                silent.entry(&entry.client).or_insert((0, at)).0 += 1;
             }
         }
         let Some(&(_, oldest)) = silent.values().max_by_key(|(count, _)| *count) else {
+            let under_way = self.0.len();
             log(format_args!(
-                "a connection from {address} is cut off: {MAX_CONNECTIONS} are under way"
+                "a connection from {address} is cut off: {under_way} are under way, {own} of that client"
             ));
             return false;
         };
@@ -157,7 +165,7 @@ impl Table {
     fn add(&mut self, peer: &Arc<Peer>, task: AbortHandle) {
         self.0.push(Entry {
             peer: Arc::downgrade(peer),
-            address: peer.address,
+            client: Client::at(peer.address),
             begun: Instant::now(),
             task,
         });

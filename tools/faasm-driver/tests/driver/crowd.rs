@@ -1,7 +1,8 @@
 //! The upload server among clients that want all of it, or break off, or do not keep to what they said.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
@@ -9,17 +10,9 @@ use driver_testkit::eventually;
 
 use crate::common::{Bench, assert_mentions, module};
 use crate::modules as m;
-use crate::server::{Server, answer, put_head};
+use crate::server::{Server, answer, peak_kib, put_head};
 
 const MODULE_BYTES: u64 = 100 << 20;
-
-/// The most memory that the server has had, in KiB.
-fn peak_kib(server: &Server<'_>) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).expect("status");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let words = line.and_then(|line| line.split_whitespace().nth(1));
-    words.expect("a peak").parse().expect("a number")
-}
 
 #[test]
 fn answers_that_nobody_reads_are_not_kept_in_memory() {
@@ -71,6 +64,27 @@ fn connections_that_say_nothing_keep_nobody_out() {
     let put = server.put("/f/demo/noop", &module(m::NOOP));
     assert_eq!(put.status, 201, "{put:?}");
     drop(silent);
+}
+
+#[test]
+fn heads_without_bodies_keep_out_nobody_else() {
+    let bench = Bench::new();
+    let server = Server::start(&bench, &[]);
+    let head = put_head("/f/demo/slow", "", 1_000_000);
+    let _crowd: Vec<_> = (0..300)
+        .map(|_| {
+            let mut stream = server.connect();
+            let _ = stream.write_all(&head);
+            stream
+        })
+        .collect();
+    let noop = module(m::NOOP);
+    let mut other = server.connect_from(Ipv4Addr::new(127, 0, 0, 2));
+    let mut request = put_head("/f/demo/noop", "", noop.len());
+    request.extend_from_slice(&noop);
+    other.write_all(&request).expect("sent");
+    let put = answer(other);
+    assert_eq!(put.status, 201, "{put:?}");
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
 use nix::unistd::Pid;
 
 use crate::common::{Bench, PATIENCE};
@@ -39,14 +41,20 @@ impl Answer {
 
 impl<'a> Server<'a> {
     pub fn start(bench: &'a Bench, args: &[&str]) -> Self {
-        let mut child = bench
-            .command("serve --listen 127.0.0.1:0")
-            .args(args)
+        let mut command = bench.command("serve --listen 127.0.0.1:0");
+        command.args(args);
+        Self::start_as(bench, command).expect("a server that listens")
+    }
+
+    /// What `command` starts, if it comes to listen.
+    pub fn start_as(bench: &'a Bench, mut command: Command) -> Option<Self> {
+        let mut child = command
             .env_remove("FAASM_BENCH_TOKEN")
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("the server");
+            .ok()?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("standard output"))
             .read_line(&mut line)
@@ -54,19 +62,42 @@ impl<'a> Server<'a> {
         let address = line
             .trim()
             .strip_prefix("listening on http://")
-            .and_then(|address| address.parse().ok())
-            .unwrap_or_else(|| panic!("no address in `{line}`"));
-        Self {
+            .and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            let _ = child.wait();
+            return None;
+        };
+        Some(Self {
             bench,
             child,
             address,
-        }
+        })
     }
 
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
+        stream
+    }
+
+    /// As [`Server::connect`], from another address of this host.
+    pub fn connect_from(&self, address: Ipv4Addr) -> TcpStream {
+        let socket = socket(
+            AddressFamily::Inet,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        );
+        let socket = socket.expect("a socket");
+        let own = SockaddrIn::from(SocketAddrV4::new(address, 0));
+        bind(socket.as_raw_fd(), &own).expect("an address of this host");
+        let SocketAddr::V4(server) = self.address else {
+            panic!("a server of IPv4");
+        };
+        connect(socket.as_raw_fd(), &SockaddrIn::from(server)).expect("a connection");
+        let stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream
     }
 
@@ -123,6 +154,14 @@ fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
 pub fn put_head(path: &str, headers: &str, length: usize) -> Vec<u8> {
     format!("PUT {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n{headers}\r\n")
         .into_bytes()
+}
+
+/// The most memory that the server has had, in KiB.
+pub fn peak_kib(server: &Server<'_>) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).expect("status");
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let words = line.and_then(|line| line.split_whitespace().nth(1));
+    words.expect("a peak").parse().expect("a number")
 }
 
 /// What comes on `stream` until it is closed.

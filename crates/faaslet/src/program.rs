@@ -200,6 +200,8 @@ impl Program {
         store: &mut WasmStore<Host>,
     ) -> wasmtime::Result<(Instance, TypedFunc<(), ()>)> {
         let instance = self.0.pre.instantiate(&mut *store)?;
+        // Nothing interrupts the engine while it brings data and elements to their places.
+        store.data().watch.in_time()?;
         let start = instance
             .get_module_export(&mut *store, &self.0.start)
             .and_then(wasmtime::Extern::into_func)

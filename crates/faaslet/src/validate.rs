@@ -1,6 +1,7 @@
 //! What a module must be before it is installed or compiled.
 
-use wasm_interface::Interface;
+use measure_core::base::words;
+use wasm_interface::{Import, Interface};
 use wasmparser::{ExternalKind, TypeRef};
 use wasmtime::{Engine, Module};
 
@@ -14,7 +15,13 @@ use crate::wasi;
 pub const MAX_MODULE_BYTES: u64 = 128 << 20;
 /// A list in an error message ends after this many.
 const SHOWN: usize = 8;
+/// What a module calls something may be 100 000 bytes long.
+pub(crate) const NAME_CHARS: usize = 200;
 const PAGE_BYTES: u64 = 64 << 10;
+/// Elements that all segments may have, for each that a table may have. Those that are not at a constant place in it are brought there by
+/// code of the engine's at each start, before anything can be interrupted, and those of passive segments take 16 bytes of the host's
+/// memory each; no limit of a start counts either.
+pub(crate) const ELEMENTS_PER_TABLE: u64 = 2;
 
 /// Why a valid module or component is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -28,23 +35,28 @@ enum Unfit {
     #[error("its table begins with {elements} elements and the limit is {limit}")]
     Table { elements: u64, limit: u32 },
     #[error(
-        "it imports {}, which is not offered: only the functions of {} are",
-        shown(.0),
-        wasi::MODULE
+        "its segments have {elements} elements for tables, which each start would bring there or keep, and the limit is {limit}"
     )]
-    Imports(Vec<String>),
+    Elements { elements: u64, limit: u64 },
+    #[error(
+        "it imports {0}, which is not offered: only the functions of {module} are",
+        module = wasi::MODULE
+    )]
+    Imports(String),
     #[error(
         "it is not a WASI program: a module must export `_start` (no parameters, no results) and `memory`; build it as a command, with a main"
     )]
     NoProgram,
 }
 
-/// The first of `names`, and how many more there are.
-fn shown(names: &[String]) -> String {
-    let shown = names[..names.len().min(SHOWN)].join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
+/// The first of `names`, and how many more there are; nothing of none.
+pub(crate) fn shown(mut names: impl Iterator<Item = String>) -> Option<String> {
+    let first: Vec<String> = names.by_ref().take(SHOWN).collect();
+    let shown = first.join(", ");
+    match (first.len(), names.count()) {
+        (0, _) => None,
+        (_, 0) => Some(shown),
+        (_, more) => Some(format!("{shown} and {more} more")),
     }
 }
 
@@ -142,24 +154,28 @@ fn is_within(interface: &Interface, settings: &EngineSettings) -> Result<(), Unf
             limit: settings.table_limit_elements,
         });
     }
+    let limit = ELEMENTS_PER_TABLE * u64::from(settings.table_limit_elements);
+    if interface.elements > limit {
+        return Err(Unfit::Elements {
+            elements: interface.elements,
+            limit,
+        });
+    }
     Ok(())
 }
 
 fn is_program(interface: &Interface) -> Result<(), Unfit> {
-    let foreign: Vec<String> = interface
-        .imports
-        .iter()
-        .filter(|import| {
-            !matches!(import.ty, TypeRef::Func(_))
-                || import.module != wasi::MODULE
-                || !wasi::offered(&import.name)
-        })
-        .map(|import| {
-            let name = format!("{}.{}", import.module, import.name);
-            name.escape_debug().to_string()
-        })
-        .collect();
-    if !foreign.is_empty() {
+    let is_foreign = |import: &&Import| {
+        !matches!(import.ty, TypeRef::Func(_))
+            || import.module != wasi::MODULE
+            || !wasi::offered(&import.name)
+    };
+    let foreign = interface.imports.iter().filter(is_foreign);
+    let named = foreign.map(|import| {
+        let part = |name: &str| words::name(name, NAME_CHARS);
+        format!("{}.{}", part(&import.module), part(&import.name))
+    });
+    if let Some(foreign) = shown(named) {
         return Err(Unfit::Imports(foreign));
     }
     let starts = interface.exported_functions().any(|export| {
@@ -211,6 +227,25 @@ mod tests {
         assert!(refusal(memory).contains("--memory-limit"));
         let table = r#"(module (table 9999999 funcref) (memory (export "memory") 1) (func (export "_start")))"#;
         assert!(refusal(table).contains("9999999 elements"));
+        let many = format!(
+            r#"(module (memory (export "memory") 1) (func $f (export "_start")) (elem func {}))"#,
+            "$f ".repeat(131_073)
+        );
+        assert!(refusal(&many).contains("131073 elements"));
+    }
+
+    #[test]
+    fn what_a_module_calls_something_is_told_in_a_few_words() {
+        let import = format!(r#"(import "\1b]0;x\07" "{}" (func))"#, "n".repeat(90_000)).repeat(50);
+        let said = refusal(&format!(r#"(module {import})"#));
+        assert!(
+            said.contains(r"\u{1b}]0;x\u{7}.nnn") && said.contains("and 42 more"),
+            "{said}"
+        );
+        assert!(
+            said.len() < 4000 && !said.contains(char::is_control),
+            "{said}"
+        );
     }
 
     #[test]

@@ -1,9 +1,16 @@
 //! What a module says of itself before its code: types, imports, functions, memories, tables and exports, read once and
 //! for whoever checks, stands for or compiles it. Nothing is validated beyond its form.
+//!
+//! Who reads may be a process that must not die of it. So what is kept is bounded by the module's own bytes and by [`ENTRIES_MAX`].
 
 use wasmparser::{
-    ComponentExternalKind, ExternalKind, FuncType, MemoryType, Parser, Payload, TableType, TypeRef,
+    ComponentExternalKind, ElementItems, ElementSectionReader, ExternalKind, FuncType, MemoryType,
+    Parser, Payload, TableType, TypeRef, WasmFeatures,
 };
+
+/// So many entries of each section are kept. A module that has more is not valid for any engine (limits of the JavaScript interface,
+/// <https://webassembly.github.io/spec/js-api/#limits>): what is here of it does no harm, and whoever validates it refuses it.
+pub const ENTRIES_MAX: usize = 1_000_000;
 
 /// The only module that programs may import from: preview 1 of WASI.
 pub const WASI: &str = "wasi_snapshot_preview1";
@@ -23,6 +30,8 @@ pub struct Interface {
     pub tables: Vec<TableType>,
     /// What it exports, in its order.
     pub exports: Vec<Export>,
+    /// Elements of all its segments together, whatever becomes of them.
+    pub elements: u64,
 }
 
 /// Something imported.
@@ -73,6 +82,22 @@ pub fn exports_of_component(wasm: &[u8]) -> wasmparser::Result<Vec<String>> {
     Ok(found)
 }
 
+/// Elements of all segments of `section`.
+///
+/// # Errors
+/// It is broken.
+pub fn elements_of(section: ElementSectionReader<'_>) -> wasmparser::Result<u64> {
+    let mut elements = 0_u64;
+    for segment in section {
+        let count = match segment?.items {
+            ElementItems::Functions(items) => items.count(),
+            ElementItems::Expressions(_, items) => items.count(),
+        };
+        elements = elements.saturating_add(count.into());
+    }
+    Ok(elements)
+}
+
 impl Interface {
     /// Reads `wasm` up to its code.
     ///
@@ -80,15 +105,18 @@ impl Interface {
     /// It is no core module, or a broken one.
     pub fn read(wasm: &[u8]) -> wasmparser::Result<Self> {
         let mut found = Self::default();
-        for payload in Parser::new(0).parse_all(wasm) {
+        let mut parser = Parser::new(0);
+        // In that form one name of a module stands for that of every import: a MiB could come to gigabytes.
+        parser.set_features(WasmFeatures::all() - WasmFeatures::COMPACT_IMPORTS);
+        for payload in parser.parse_all(wasm) {
             match payload? {
                 Payload::TypeSection(section) => {
-                    for ty in section.into_iter_err_on_gc_types() {
+                    for ty in section.into_iter_err_on_gc_types().take(ENTRIES_MAX) {
                         found.types.push(ty?);
                     }
                 }
                 Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
+                    for import in section.into_imports().take(ENTRIES_MAX) {
                         let import = import?;
                         if let TypeRef::Func(ty) = import.ty {
                             found.functions.push(ty);
@@ -101,22 +129,22 @@ impl Interface {
                     }
                 }
                 Payload::FunctionSection(section) => {
-                    for ty in section {
+                    for ty in section.into_iter().take(ENTRIES_MAX) {
                         found.functions.push(ty?);
                     }
                 }
                 Payload::MemorySection(section) => {
-                    for memory in section {
+                    for memory in section.into_iter().take(ENTRIES_MAX) {
                         found.memories.push(memory?);
                     }
                 }
                 Payload::TableSection(section) => {
-                    for table in section {
+                    for table in section.into_iter().take(ENTRIES_MAX) {
                         found.tables.push(table?.ty);
                     }
                 }
                 Payload::ExportSection(section) => {
-                    for export in section {
+                    for export in section.into_iter().take(ENTRIES_MAX) {
                         let export = export?;
                         found.exports.push(Export {
                             name: export.name.to_owned(),
@@ -125,6 +153,7 @@ impl Interface {
                         });
                     }
                 }
+                Payload::ElementSection(section) => found.elements = elements_of(section)?,
                 Payload::CodeSectionStart { .. } => break,
                 _ => {}
             }
@@ -191,7 +220,7 @@ mod tests {
                 (import "a" "f" (func (param i64)))
                 (import "a" "m" (memory 1))
                 (import "b" "g" (func (result i32)))
-                (table 7 funcref)
+                (table 7 funcref) (elem (i32.const 0) $own $own) (elem funcref (ref.null func))
                 (func $own (param f32))
                 (export "own" (func $own)) (export "f" (func 0)))"#,
         )
@@ -208,11 +237,65 @@ mod tests {
         assert_eq!(params(0), Some(&[ValType::I64][..]));
         assert_eq!(params(2), Some(&[ValType::F32][..]));
         assert_eq!(params(3), None);
-        assert_eq!(interface.tables[0].initial, 7);
+        assert_eq!((interface.tables[0].initial, interface.elements), (7, 3));
         let exported: Vec<_> = interface.exported_functions().map(|e| e.index).collect();
         assert_eq!(exported, [2, 0]);
         assert!(interface.exports("own", ExternalKind::Func));
         assert!(!interface.exports("own", ExternalKind::Memory));
+    }
+
+    /// A section, whose length has always five bytes.
+    fn section(id: u8, body: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![id];
+        bytes.extend(number(body.len()));
+        bytes.extend(body);
+        bytes
+    }
+
+    fn number(n: usize) -> [u8; 5] {
+        let part = |i: usize| u8::try_from(n >> (7 * i) & 0x7f).expect("seven bits");
+        [
+            part(0) | 0x80,
+            part(1) | 0x80,
+            part(2) | 0x80,
+            part(3) | 0x80,
+            part(4),
+        ]
+    }
+
+    fn module(sections: &[Vec<u8>]) -> Vec<u8> {
+        let mut wasm = b"\0asm\x01\0\0\0".to_vec();
+        wasm.extend(sections.concat());
+        wasm
+    }
+
+    #[test]
+    fn no_import_has_more_than_the_bytes_that_name_it() {
+        // A module's name of 100 000 bytes, then 1000 names of nothing in it: 100 MB of names in 0.1 MB.
+        let mut imports = number(1).to_vec();
+        imports.extend(number(100_000));
+        imports.extend([b'm'; 100_000]);
+        imports.extend([0, 0x7e, 0, 0]);
+        imports.extend(number(1000));
+        imports.extend([0; 1000]);
+        let error =
+            Interface::read(&module(&[section(2, &imports)])).expect_err("a form that is off");
+        assert!(error.to_string().contains("compact imports"), "{error}");
+    }
+
+    #[test]
+    fn no_more_is_kept_than_a_valid_module_has() {
+        let count = ENTRIES_MAX + 1;
+        let many = |entry: &[u8]| [&number(count)[..], &entry.repeat(count)].concat();
+        let types = section(1, &many(&[0x60, 0, 0]));
+        // Without a name in a module without one, function of type 0.
+        let imports = section(2, &many(&[0, 0, 0, 0]));
+        let exports = section(7, &many(&[0, 0, 0]));
+        let interface = Interface::read(&module(&[types, imports, exports])).expect("read");
+        assert_eq!(interface.types.len(), ENTRIES_MAX);
+        assert_eq!(interface.imports.len(), ENTRIES_MAX);
+        assert_eq!(interface.function_count(), ENTRIES_MAX);
+        assert_eq!(interface.exports.len(), ENTRIES_MAX);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use measure_core::base::exit::Exit;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::base::progress::Line;
+use measure_core::base::words::plain;
 use measure_core::driver_kit::DriverError;
 
 use crate::answers::{driver_error, function_id, netns_error, say};
@@ -75,7 +76,7 @@ pub(crate) fn codegen(
                     if let Some(exit) = interrupt::received() {
                         return Ok(exit);
                     }
-                    eprintln!("{id}: {error}");
+                    eprintln!("{id}: {}", plain(&error.to_string()));
                     first_error.get_or_insert(error);
                 }
             }

@@ -10,6 +10,7 @@ use measure_core::base::exit::Exit;
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
+use measure_core::base::words::plain;
 use measure_core::driver_kit::DriverError;
 use structopt::StructOpt;
 
@@ -151,7 +152,7 @@ pub(crate) fn upload_all(
                 if let Some(exit) = interrupt::received() {
                     return Ok(exit);
                 }
-                eprintln!("{}: {error}", file.display());
+                eprintln!("{}", plain(&format!("{}: {error}", file.display())));
                 first_error.get_or_insert(error);
             }
         }

@@ -1,10 +1,12 @@
 //! What a component says of itself: what it imports and exports, and what its modules begin with. Read before anything of
 //! it is compiled.
 
-use measure_core::base::ids;
+use measure_core::base::{ids, words};
+use wasm_interface::elements_of;
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
 
 use crate::settings::EngineSettings;
+use crate::validate::{ELEMENTS_PER_TABLE, NAME_CHARS, shown};
 
 /// Interfaces that are offered, of version 0.2 of WASI. A test loads a component for each.
 pub(crate) const OFFERED: [&str; 29] = [
@@ -54,6 +56,8 @@ pub(crate) enum WorldKind {
 }
 
 const PAGE_BYTES: u64 = 64 << 10;
+/// So much a component may import, and so much export.
+const NAMES_MAX: usize = 100_000;
 
 /// Whether `wasm` is a component, by its header; whether it is a valid one is not looked at.
 pub(crate) fn is_component(wasm: &[u8]) -> bool {
@@ -69,6 +73,8 @@ pub(crate) struct World {
     pub(crate) memory_bytes: u64,
     /// The largest table that any of them begins with.
     table_elements: u64,
+    /// Elements of all their segments.
+    elements: u64,
 }
 
 /// Why a valid component is not accepted.
@@ -82,6 +88,10 @@ pub(crate) enum Unfit {
     Memory { bytes: u64, limit: u64 },
     #[error("a table of its modules begins with {elements} elements and the limit is {limit}")]
     Table { elements: u64, limit: u32 },
+    #[error(
+        "its modules' segments have {elements} elements for tables, and the limit of them together is {limit}"
+    )]
+    Elements { elements: u64, limit: u64 },
     #[error(
         "it imports `{0}`, which is not offered: a component is offered cli, clocks, filesystem, http, io, random and sockets of WASI 0.2{1}"
     )]
@@ -109,16 +119,14 @@ impl World {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(section) if depth == 0 => {
                     for import in section {
-                        world
-                            .imports
-                            .push(import.map_err(broken)?.name.name.to_owned());
+                        keep(&mut world.imports, import.map_err(broken)?.name.name)?;
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 0 => {
                     for export in section {
                         let export = export.map_err(broken)?;
                         if export.kind == ComponentExternalKind::Instance {
-                            world.exports.push(export.name.name.to_owned());
+                            keep(&mut world.exports, export.name.name)?;
                         }
                     }
                 }
@@ -135,6 +143,10 @@ impl World {
                         world.table_elements = world.table_elements.max(elements);
                     }
                 }
+                Payload::ElementSection(section) => {
+                    let elements = elements_of(section).map_err(broken)?;
+                    world.elements = world.elements.saturating_add(elements);
+                }
                 _ => {}
             }
         }
@@ -149,11 +161,14 @@ impl World {
                 return Ok(kind);
             }
         }
-        let exports = match &self.exports[..] {
-            [] => "no interface".to_owned(),
-            names => names.join(", "),
-        };
-        Err(Unfit::NoProgram(exports))
+        let exports = shown(
+            self.exports
+                .iter()
+                .map(|name| words::name(name, NAME_CHARS)),
+        );
+        Err(Unfit::NoProgram(
+            exports.unwrap_or_else(|| "no interface".to_owned()),
+        ))
     }
 
     /// Whether what it begins with is within the limits.
@@ -166,15 +181,31 @@ impl World {
         if elements > u64::from(limit) {
             return Err(Unfit::Table { elements, limit });
         }
+        let (elements, limit) = (self.elements, ELEMENTS_PER_TABLE * u64::from(limit));
+        if elements > limit {
+            return Err(Unfit::Elements { elements, limit });
+        }
         Ok(())
     }
+}
+
+/// # Errors
+/// There are more than any program has: who reads this may be a server, of whose memory each takes some.
+fn keep(names: &mut Vec<String>, name: &str) -> Result<(), Unfit> {
+    if names.len() == NAMES_MAX {
+        return Err(Unfit::Broken(format!(
+            "it imports or exports more than {NAMES_MAX} things"
+        )));
+    }
+    names.push(name.to_owned());
+    Ok(())
 }
 
 fn is_offered(name: &str) -> Result<(), Unfit> {
     if OFFERED.iter().any(|offered| is_of(name, offered)) {
         return Ok(());
     }
-    let name: String = name.escape_debug().collect();
+    let name = words::name(name, NAME_CHARS);
     let interface = name.split('@').next().unwrap_or(&name);
     match OFFERED.into_iter().find(|offered| *offered == interface) {
         Some(offered) => Err(Unfit::Version(name, offered)),
@@ -217,12 +248,53 @@ mod tests {
     }
 
     #[test]
+    fn what_it_exports_is_told_in_a_few_words() {
+        let mut world = World::default();
+        assert!(
+            world
+                .kind()
+                .expect_err("nothing")
+                .to_string()
+                .contains("exports no interface")
+        );
+        world.exports = vec!["\x1b[2J\n".repeat(10_000); 1000];
+        let said = world.kind().expect_err("no program").to_string();
+        assert!(
+            said.contains(r"\u{1b}[2J\n") && said.contains("and 992 more"),
+            "{said}"
+        );
+        assert!(
+            said.len() < 20_000 && !said.contains(char::is_control),
+            "{said}"
+        );
+    }
+
+    #[test]
     fn the_memories_of_all_modules_count_and_the_largest_table() {
         let text = r#"(component
-            (core module (memory 3) (table 7 funcref))
+            (core module (memory 3) (table 7 funcref) (func $f) (elem func $f $f))
             (component (core module (memory 5) (table 9 funcref))))"#;
         let world = World::read(&wat::parse_str(text).expect("a component")).expect("read");
         assert_eq!((world.memory_bytes, world.table_elements), (8 << 16, 9));
+        assert_eq!(world.elements, 2);
+        let none = EngineSettings {
+            table_limit_elements: 0,
+            ..EngineSettings::default()
+        };
+        world.is_within(&EngineSettings::default()).expect("few");
+        world.is_within(&none).expect_err("a table of 9 elements");
+    }
+
+    #[test]
+    fn what_is_kept_of_it_has_an_end() {
+        let mut wasm = b"\0asm\x0d\0\x01\0".to_vec();
+        for _ in 0..NAMES_MAX / 100 + 1 {
+            // A section of a hundred imports of the instance type 0 under no name; there may be any number of sections.
+            wasm.extend([10, 0x91, 3, 100]);
+            wasm.extend([0, 0, 5, 0].repeat(100));
+        }
+        let said = World::read(&wasm).expect_err("too many").to_string();
+        assert!(said.contains("more than 100000"), "{said}");
     }
 
     proptest! {

@@ -86,9 +86,9 @@ pub(super) fn find(
         // content was made by this version with these flags for this CPU), nobody but the trusted can
         // write to it, and the engine checks its own header besides.
         let loaded = unsafe { load(engine, wasm, file)? };
+        // Valid, and compiled, but more than a slot is made for.
         return loaded.map(Some).map_err(|e| {
-            let said = io::Error::other(format!("{e:#}"));
-            FaasletError::io_at("cannot load compiled code: ", path, said)
+            FaasletError::refused(dir.function(), format!("its code cannot be loaded: {e:#}"))
         });
     }
     Ok(None)

@@ -226,6 +226,12 @@ impl Dir {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// What the function is called whose directory it is.
+    pub(super) fn function(&self) -> String {
+        let id = self.path.strip_prefix(&self.root).unwrap_or(&self.path);
+        id.display().to_string()
+    }
 }
 
 /// What it means that `path` cannot be opened: nothing, if it is not there.

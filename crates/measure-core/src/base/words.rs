@@ -9,6 +9,21 @@ pub fn one_line(text: &str, limit: usize) -> String {
     inert(line.chars().take(limit), |c| !c.is_control())
 }
 
+/// A name that others gave, of at most `limit` characters, with all that is no letter, digit or sign written out.
+#[must_use]
+pub fn name(text: &str, limit: usize) -> String {
+    let mut chars = text.chars();
+    let mut name: String = chars
+        .by_ref()
+        .take(limit)
+        .flat_map(char::escape_debug)
+        .collect();
+    if chars.next().is_some() {
+        name.push_str("...");
+    }
+    name
+}
+
 /// `text` with its lines, but with all other control characters written out: what others wrote, fit for a terminal.
 #[must_use]
 pub fn plain(text: &str) -> String {
@@ -38,5 +53,16 @@ mod tests {
         assert_eq!(one_line("größer", 3), "grö");
         assert_eq!(one_line(" \n", 3), "");
         assert_eq!(plain("a\n\tb\x1b[2J\r\0"), "a\n\tb\\u{1b}[2J\\r\\u{0}");
+    }
+
+    #[test]
+    fn a_name_is_one_word_and_has_an_end() {
+        assert_eq!(name("wasi:cli/run@0.2.0", 99), "wasi:cli/run@0.2.0");
+        assert_eq!(
+            name("a\x1b]0;b\x07\n\u{202e}", 99),
+            "a\\u{1b}]0;b\\u{7}\\n\\u{202e}"
+        );
+        assert_eq!(name("größer", 3), "grö...");
+        assert_eq!(name("grö", 3), "grö");
     }
 }

@@ -1,16 +1,21 @@
 //! Answers other than what was asked for.
 
+use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use faaslet::FaasletError;
+use measure_core::base::words::one_line;
 
 use super::admission::Full;
 
 /// When it is worth trying again.
 pub(super) const RETRY: Duration = Duration::from_secs(5);
+
+/// An answer's words, which are a line of the log as well.
+const WORDS_CHARS: usize = 4000;
 
 /// An answer other than what was asked for.
 #[derive(Debug)]
@@ -20,10 +25,11 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    pub(super) fn new(status: StatusCode, why: impl Into<String>) -> Self {
+    /// What a module calls something may be in `why`: it is made one line that acts on no terminal.
+    pub(super) fn new(status: StatusCode, why: impl AsRef<str>) -> Self {
         Self {
             status,
-            why: why.into(),
+            why: one_line(why.as_ref(), WORDS_CHARS),
         }
     }
 }
@@ -51,6 +57,9 @@ impl From<FaasletError> for Refusal {
             FaasletError::UnknownFunction(_) => StatusCode::NOT_FOUND,
             FaasletError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             FaasletError::NoRoom { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            FaasletError::Io { ref source, .. } if is_full(source) => {
+                StatusCode::INSUFFICIENT_STORAGE
+            }
             FaasletError::GivenUp { .. } => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
@@ -71,4 +80,12 @@ impl From<Full> for Refusal {
             ),
         }
     }
+}
+
+/// Whether the file system had no room, or none for us.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+    )
 }

@@ -1,6 +1,7 @@
 //! The real executable on a real store, kernel and engine, with programs that behave and programs that do
 //! not.
 
+mod bombs;
 mod budgets;
 mod closed_pipe;
 mod common;

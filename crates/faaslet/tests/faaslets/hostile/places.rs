@@ -93,6 +93,22 @@ fn a_reader_that_does_not_read_is_not_waited_for() {
 }
 
 #[test]
+fn what_takes_long_to_begin_is_late_though_it_ends_at_once() {
+    let engine = engine_with(EngineSettings {
+        instances: 1,
+        deadline: std::time::Duration::from_micros(1),
+        tick: std::time::Duration::from_millis(1),
+        ..EngineSettings::default()
+    });
+    let elements = "$f ".repeat(130_000);
+    let module = format!(
+        r#"(module (memory (export "memory") 1) (func $f (export "_start")) (elem func {elements}))"#
+    );
+    let result = function(&engine, module, Grants::default()).start(&mut Untimed);
+    assert!(matches!(result, Err(StartError::Deadline(_))), "{result:?}");
+}
+
+#[test]
 fn an_initialiser_is_late_too() {
     for body in [
         "(memory.fill (i32.const 0) (i32.const 7) (i32.const 0x10000000))",

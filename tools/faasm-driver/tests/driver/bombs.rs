@@ -1,0 +1,253 @@
+//! Modules that are small on the wire, and large, endless or in disguise where somebody reads them.
+
+use std::fs;
+use std::process::Command;
+
+use driver_testkit::skipped;
+
+use crate::common::{Bench, assert_mentions, exists, module};
+use crate::modules as m;
+use crate::server::{Server, peak_kib};
+
+/// A section, and numbers in it, whose lengths have always five bytes.
+fn section(id: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let body = parts.concat();
+    [&[id][..], &number(body.len()), &body].concat()
+}
+
+fn number(n: usize) -> [u8; 5] {
+    let part = |i: usize| u8::try_from(n >> (7 * i) & 0x7f).expect("seven bits");
+    [
+        part(0) | 0x80,
+        part(1) | 0x80,
+        part(2) | 0x80,
+        part(3) | 0x80,
+        part(4),
+    ]
+}
+
+fn of_sections(sections: &[Vec<u8>]) -> Vec<u8> {
+    [b"\0asm\x01\0\0\0".to_vec(), sections.concat()].concat()
+}
+
+/// Two MiB in which a name of 100 000 bytes stands for that of a million imports.
+fn one_name_for_all_imports() -> Vec<u8> {
+    let name = [b'm'; 100_000];
+    let names = vec![0; 1 << 20];
+    of_sections(&[section(
+        2,
+        &[
+            &number(1),
+            &number(name.len()),
+            &name,
+            &[0, 0x7e, 0, 0],
+            &number(names.len()),
+            &names,
+        ],
+    )])
+}
+
+/// Imports without names, functions of the first type.
+fn imports(count: usize) -> Vec<u8> {
+    let types = section(1, &[&number(1), &[0x60, 0, 0]]);
+    let imports = section(2, &[&number(count), &[0; 4].repeat(count)]);
+    of_sections(&[types, imports])
+}
+
+fn of_store(bench: &Bench) -> bool {
+    exists(&bench.function_dir("bomb").join("function.wasm"))
+}
+
+#[test]
+fn reading_a_module_takes_no_more_memory_than_its_bytes_are_worth() {
+    let bench = Bench::new();
+    let server = Server::start(&bench, &[]);
+    for (what, bomb, says) in [
+        ("one name", one_name_for_all_imports(), "compact imports"),
+        ("imports", imports(8 << 20), "and 999992 more"),
+    ] {
+        let put = server.put("/f/demo/bomb", &bomb);
+        assert_eq!(put.status, 422, "{what}: {put:?}");
+        assert_mentions(&put.text(), &[says]);
+        assert!(put.text().len() < 5000, "{what}: {}", put.text());
+    }
+    // The larger of the two bodies has 32 MiB.
+    let peak = peak_kib(&server);
+    assert!(peak < 512 << 10, "{peak} KiB");
+    assert!(!of_store(&bench));
+    assert_eq!(server.put("/f/demo/noop", &module(m::NOOP)).status, 201);
+}
+
+#[test]
+fn what_a_module_calls_something_acts_on_no_terminal() {
+    let bench = Bench::new();
+    let server = Server::start(&bench, &[]);
+    let wild = r#"\1b]0;x\07\0aPUT demo/noop: installed"#;
+    for text in [
+        format!(r#"(module (import "{wild}" "{wild}" (func)))"#),
+        format!(
+            r#"(module (memory (export "memory") 1) (func (export "_start")) (export "{wild}" (func 0)) (export "{wild}" (func 0)))"#
+        ),
+        format!(r#"(component (instance $i) (export "{wild}" (instance $i)))"#),
+        format!(r#"(component (import "{wild}" (instance)))"#),
+    ] {
+        // The text format does not check what things are called in a component; where it does, there is nothing to send.
+        let Ok(wasm) = wat::parse_str(&text) else {
+            continue;
+        };
+        let put = server.put("/f/demo/bomb", &wasm);
+        assert_eq!(put.status, 422, "{text}: {put:?}");
+        let said = put.text();
+        assert!(
+            !said.trim_end().contains(char::is_control),
+            "{text}: {said:?}"
+        );
+        let ran = bench.upload("bomb", &wasm);
+        ran.expect(1);
+        assert!(!ran.stderr.contains('\x1b'), "{text}: {:?}", ran.stderr);
+        assert!(!of_store(&bench), "{text}");
+    }
+}
+
+/// What no engine here has on: a name, and a module that has it.
+const OFF: [(&str, &str); 11] = [
+    (
+        "shared memory",
+        r#"(module (memory (export "memory") 1 2 shared) (func (export "_start")))"#,
+    ),
+    (
+        "atomics",
+        r#"(module (memory (export "memory") 1)
+            (func (export "_start") (drop (memory.atomic.notify (i32.const 0) (i32.const 1)))))"#,
+    ),
+    (
+        "memory of 64 bits",
+        r#"(module (memory (export "memory") i64 1) (func (export "_start")))"#,
+    ),
+    (
+        "table of 64 bits",
+        r#"(module (table i64 1 funcref) (memory (export "memory") 1) (func (export "_start")))"#,
+    ),
+    (
+        "two memories",
+        r#"(module (memory (export "memory") 1) (memory 1) (func (export "_start")))"#,
+    ),
+    (
+        "two tables",
+        r#"(module (table 1 funcref) (table 1 funcref) (memory (export "memory") 1) (func (export "_start")))"#,
+    ),
+    (
+        "pages of a byte",
+        r#"(module (memory (export "memory") 1 (pagesize 1)) (func (export "_start")))"#,
+    ),
+    (
+        "exceptions",
+        r#"(module (tag $t) (memory (export "memory") 1) (func (export "_start") (throw $t)))"#,
+    ),
+    (
+        "garbage collection",
+        r#"(module (type $s (struct)) (memory (export "memory") 1)
+            (func (export "_start") (drop (struct.new $s))))"#,
+    ),
+    (
+        "other stacks",
+        r#"(module (type $f (func)) (type $c (cont $f)) (memory (export "memory") 1)
+            (func $g) (elem declare func $g) (func (export "_start") (drop (cont.new $c (ref.func $g)))))"#,
+    ),
+    (
+        "numbers of 128 bits",
+        r#"(module (memory (export "memory") 1)
+            (func (export "_start") (i64.add128 (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)) (drop) (drop)))"#,
+    ),
+];
+
+#[test]
+fn what_no_engine_has_on_is_refused() {
+    let bench = Bench::new();
+    let server = Server::start(&bench, &[]);
+    for (what, text) in OFF {
+        let wasm = module(text);
+        let put = server.put("/f/demo/bomb", &wasm);
+        assert_eq!(put.status, 422, "{what}: {put:?}");
+        bench.upload("bomb", &wasm).expect(1);
+        assert!(!of_store(&bench), "{what}");
+    }
+}
+
+#[test]
+fn what_no_compiler_lives_through_ends_no_server() {
+    let bench = Bench::new();
+    let server = Server::start(&bench, &[]);
+    let nested = |open: &str, depth: usize| {
+        format!(
+            r#"(module (memory (export "memory") 1) (func (export "_start") {} {}))"#,
+            open.repeat(depth),
+            "end ".repeat(depth)
+        )
+    };
+    for (what, text) in [
+        ("blocks", nested("block ", 200_000)),
+        ("loops", nested("loop ", 20_000)),
+        ("branches", nested("i32.const 0 if ", 50_000)),
+    ] {
+        let put = server.put("/f/demo/bomb", &module(&text));
+        assert!(matches!(put.status, 200 | 201 | 422), "{what}: {put:?}");
+        println!("{what}: {} {}", put.status, put.text().trim_end());
+    }
+    assert_eq!(server.put("/f/demo/noop", &module(m::NOOP)).status, 201);
+}
+
+#[test]
+fn what_is_compiled_but_too_large_for_a_slot_is_refused() {
+    let bench = Bench::new();
+    let server = Server::start(&bench, &[]);
+    let many = module(&format!(
+        r#"(module (memory (export "memory") 1) (func (export "_start")) {})"#,
+        "(global i32 (i32.const 0))".repeat(100_000)
+    ));
+    let put = server.put("/f/demo/bomb", &many);
+    assert_eq!(put.status, 422, "{put:?}");
+    assert_mentions(&put.text(), &["demo/bomb", "instance size"]);
+    assert_eq!(server.store().len(), 0, "{:?}", server.store());
+    assert_mentions(
+        &bench.upload("bomb", &many).expect(1).stderr,
+        &["demo/bomb"],
+    );
+}
+
+#[test]
+fn a_store_without_room_is_said_and_the_server_lives() {
+    const TEST: &str = "a store without room";
+    let bench = Bench::new();
+    let store = bench.home.path().join("store");
+    fs::create_dir(&store).expect("a directory");
+    // Its own mounts, which go with it: a page for the directories, a few for modules and code.
+    let driver = bench.command("serve --listen 127.0.0.1:0");
+    let mut inside = Command::new("unshare");
+    inside
+        .args(["--mount", "--propagation", "private", "sh", "-c"])
+        .arg(r#"mount -t tmpfs -o size=48k,mode=755 none "$0" && exec "$@""#)
+        .arg(&store)
+        .arg(driver.get_program())
+        .args(driver.get_args())
+        .env("FAASM_BENCH_HOME", bench.home.path());
+    let Some(server) = Server::start_as(&bench, inside) else {
+        skipped(TEST, "no tmpfs can be mounted, which needs root");
+        return;
+    };
+    let large = module(&format!(
+        r#"(module (memory (export "memory") 1) (data (i32.const 0) "{}") (func (export "_start")))"#,
+        "x".repeat(60_000)
+    ));
+    let put = server.put("/f/demo/large", &large);
+    assert_eq!(put.status, 507, "{put:?}");
+    assert_mentions(&put.text(), &["No space left"]);
+    assert_eq!(server.put("/f/demo/noop", &module(m::NOOP)).status, 201);
+    // Nothing of what did not fit is kept.
+    let inside = format!("/proc/{}/root{}/demo", server.child.id(), store.display());
+    let names: Vec<_> = fs::read_dir(inside)
+        .expect("the server's store")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(names, ["noop"]);
+}

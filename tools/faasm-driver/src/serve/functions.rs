@@ -119,12 +119,8 @@ impl App {
     ) -> Result<(Client, FunctionId), Refusal> {
         let Path((user, function)) =
             path.map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, e.body_text()))?;
-        let id = FunctionId::new(&user, &function).map_err(|e| {
-            Refusal::new(
-                StatusCode::BAD_REQUEST,
-                e.to_string().escape_debug().to_string(),
-            )
-        })?;
+        let id = FunctionId::new(&user, &function)
+            .map_err(|e| Refusal::new(StatusCode::BAD_REQUEST, e.to_string()))?;
         Ok((self.access.admit(headers, peer.address, &id)?, id))
     }
 
@@ -169,10 +165,9 @@ impl App {
         Ok(wasm)
     }
 
-    /// Refuses what the user has no room for, and what would get directories that were granted to another module.
-    fn require_allowed(&self, id: &FunctionId, bytes: u64) -> Result<(), Refusal> {
-        let store = &self.settings.store;
-        let granted = match store.grants(id) {
+    /// Refuses what would get directories that were granted to another module.
+    fn require_place(&self, id: &FunctionId) -> Result<(), Refusal> {
+        let granted = match self.settings.store.grants(id) {
             Err(FaasletError::UnknownFunction(_)) => false,
             Ok(grants) => !grants.dirs.is_empty(),
             // There is something of that kind, whatever is wrong with it.
@@ -186,8 +181,13 @@ impl App {
                 ),
             ));
         }
-        let others = store.usage_beside(id)?;
-        Ok(self.limits.quota.allows(id, others, bytes)?)
+        Ok(())
+    }
+
+    /// Refuses what the user has no room for.
+    fn require_room(&self, id: &FunctionId, bytes: u64) -> Result<(), FaasletError> {
+        let others = self.settings.store.usage_beside(id)?;
+        self.limits.quota.allows(id, others, bytes)
     }
 
     /// Compiles and installs `wasm`, unless the client goes away first.
@@ -225,7 +225,8 @@ impl App {
         wasm: &[u8],
         given_up: Arc<AtomicBool>,
     ) -> Result<Upload, Refusal> {
-        self.require_allowed(id, wasm.len() as u64)?;
+        self.require_place(id)?;
+        self.require_room(id, wasm.len() as u64)?;
         let store = &self.settings.store;
         let compiler = self.settings.compiler(Some(given_up));
         let engine = self.engine.clone().with_compiler(compiler);
@@ -234,10 +235,13 @@ impl App {
                 .installing
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let bytes = wasm.len() as u64 + code_bytes;
-            self.limits
-                .quota
-                .allows(id, store.usage_beside(id)?, bytes)?;
+            self.require_room(id, wasm.len() as u64 + code_bytes)?;
+            // It may have been given some while this was compiled.
+            self.require_place(id).map_err(|refusal| {
+                let what = id.to_string();
+                let cause = refusal.why;
+                FaasletError::Refused { what, cause }
+            })?;
             Ok(alone)
         });
         Ok(uploaded?)
@@ -269,7 +273,8 @@ impl App {
         let app = self.clone();
         let _slot = self.hashes.acquire().await;
         let found = tokio::task::spawn_blocking(move || {
-            let (file, bytes) = app.settings.store.open_module(&id)?;
+            let opened = app.settings.store.open_module(&id);
+            let (file, bytes) = opened.map_err(|error| not_there(&client, &id, error))?;
             let tag = app.tags.tag(&file).map_err(|e| {
                 Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("{id}: {e}"))
             })?;
@@ -288,6 +293,16 @@ impl App {
             (ETAG, tag),
         ];
         Ok((head, download::body(file, bytes, place)).into_response())
+    }
+}
+
+/// Why there is no module of `id`. The error names the nearest function that there is, whosever it is.
+fn not_there(client: &Client, id: &FunctionId, error: FaasletError) -> Refusal {
+    match (client, error) {
+        (Client::User(user), FaasletError::UnknownFunction(_)) if user == id.user() => {
+            Refusal::new(StatusCode::NOT_FOUND, format!("there is no {id}"))
+        }
+        (_, error) => error.into(),
     }
 }
 

@@ -23,6 +23,10 @@ fn a_token_opens_its_users_functions_alone() {
     // Whether there is such a function is not hers to know either.
     assert_eq!(server.get("/f/bob/none", &ann).status, 403);
     assert_eq!(server.get("/f/bob/none", &bob).status, 404);
+    // Nor is she told it as the nearest to a name of hers.
+    server
+        .get("/f/ann/mine", &ann)
+        .says(404, "there is no ann/mine\n");
     assert_eq!(server.get("/f/bob/mine", &bob).body, noop);
     let all = users.header("*");
     assert_eq!(server.put_with("/f/bob/mine", &all, &exit3).status, 200);

@@ -12,6 +12,18 @@ use crate::capacity;
 use crate::summary::RunSummary;
 use crate::time::{Design, DesignRow, TimeRow};
 
+pub(crate) const TIME_CSV: &str = "runtime-bench-time.csv";
+pub(crate) const MEM_CSV: &str = "runtime-bench-mem.csv";
+pub(crate) const TIME_COLUMNS: [&str; 5] = [
+    "Runtime",
+    "Measure",
+    "Value",
+    "Iterations",
+    "ValuePerIteration",
+];
+pub(crate) const MEM_COLUMNS: [&str; 5] =
+    ["Runtime", "Measure", "Value", "Workers", "ValuePerWorker"];
+
 /// Measure of the samples, their metric, its name in the CSV, and what to divide by.
 const TIME_MEASURES: [(Measure, Metric, &str, f64); 5] = [
     (Measure::Batch, Metric::WallNs, "elapsed_seconds", 1e9),
@@ -25,12 +37,12 @@ const TIME_MEASURES: [(Measure, Metric, &str, f64); 5] = [
 pub(crate) fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
     let mut files = Vec::new();
     if summary.has_times() {
-        files.push(file("runtime-bench-time.csv", &time(summary)));
+        files.push(file(TIME_CSV, &time(summary)));
         files.push(file("runtime-bench-throughput.csv", &throughput(summary)));
         files.push(file("runtime-bench-starts.csv", &starts(summary)));
     }
     if summary.has_memories() {
-        files.push(file("runtime-bench-mem.csv", &mem(summary)));
+        files.push(file(MEM_CSV, &mem(summary)));
         files.push(file("runtime-bench-mem-fit.csv", &fit(summary)));
     }
     if summary.ramps().next().is_some() {
@@ -53,23 +65,17 @@ pub(crate) fn file(name: &'static str, rows: &[Vec<String>]) -> Rendered {
     }
 }
 
-fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+pub(crate) fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.iter().map(|&cell| cell.to_owned()).collect()
 }
 
 /// The shortest text that reads back as the same number.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     format!("{value}")
 }
 
 fn time(summary: &RunSummary<'_>) -> Vec<Vec<String>> {
-    let mut rows = vec![row([
-        "Runtime",
-        "Measure",
-        "Value",
-        "Iterations",
-        "ValuePerIteration",
-    ])];
+    let mut rows = vec![row(TIME_COLUMNS)];
     for rung in &summary.rungs {
         for (measure, metric, name, unit) in &TIME_MEASURES {
             // One worker only: `Iterations` means one after the other here.
@@ -195,13 +201,7 @@ fn starts_row(time: &TimeRow, design: Design, found: &DesignRow) -> Vec<String> 
 }
 
 fn mem(summary: &RunSummary<'_>) -> Vec<Vec<String>> {
-    let mut rows = vec![row([
-        "Runtime",
-        "Measure",
-        "Value",
-        "Workers",
-        "ValuePerWorker",
-    ])];
+    let mut rows = vec![row(MEM_COLUMNS)];
     for memory in summary.memories() {
         let mut points = memory.points.clone();
         points.sort_by_key(|&(workers, _)| workers);

@@ -7,6 +7,7 @@ mod csv_files;
 mod curves;
 pub mod differences;
 mod drawing;
+mod faasm_csv;
 mod format;
 mod host;
 mod ladder_plot;
@@ -22,6 +23,7 @@ mod time;
 pub mod two_runs;
 
 pub use capacity::{CapacityPoint, CapacityRow, GaveWay};
+pub use faasm_csv::faasm_csv_files;
 pub use format::{bytes, count, duration_ns, ratio};
 pub use host::Disturbance;
 pub use markdown::environment;

@@ -1,6 +1,7 @@
 //! Tables of made-up records whose numbers are known.
 
 mod capacity;
+mod faasm_csv;
 mod load;
 mod made;
 mod scaling;

@@ -21,6 +21,7 @@ mod options;
 mod plan;
 mod recorder;
 mod rounds;
+mod run;
 mod sampler;
 mod scaling;
 mod schema;

@@ -20,8 +20,8 @@ use nix::unistd::geteuid;
 
 pub use self::options::CapacityOptions;
 use self::options::Ends;
-use crate::cli::Run;
 use crate::error::BenchError;
+use crate::run::Run;
 use crate::session::Job;
 use crate::trouble::Trouble;
 use crate::tune::limits::{self, RaisedLimits};

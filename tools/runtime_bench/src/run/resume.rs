@@ -14,7 +14,7 @@ use crate::recorder::Recorder;
 use crate::time::resume::{Resume, require_same};
 
 /// Goes on with the run in `dir`.
-pub(super) fn resume(dir: &Path) -> Result<Exit, BenchError> {
+pub(crate) fn resume(dir: &Path) -> Result<Exit, BenchError> {
     let resume = Resume::read(dir)?;
     if resume.asked.sizes.is_aa() {
         return Err(BenchError::Usage(format!(

@@ -8,7 +8,7 @@ use measure_core::base::stdout::print;
 use measure_core::contract::Probe;
 use measure_core::contract::run_dir::{RunDir, SAMPLES};
 use nix::unistd::geteuid;
-use report::Records;
+use report::{Records, RunSummary};
 
 use crate::aa::Outcome;
 use crate::compare;
@@ -133,8 +133,8 @@ pub(crate) fn aa(options: &AaOptions) -> Result<Exit, BenchError> {
     Ok(exit)
 }
 
-/// Makes every table of the run directory `dir` again.
-pub(crate) fn report(dir: &Path) -> Result<Exit, BenchError> {
+/// Makes every table of the run directory `dir` again; `as_faasm`: the CSVs that Faasm's scripts wrote with what these wrote.
+pub(crate) fn report(dir: &Path, as_faasm: bool) -> Result<Exit, BenchError> {
     if isolation::record::Found::is_there(dir) {
         return crate::isolation::tables_again(dir);
     }
@@ -148,6 +148,11 @@ pub(crate) fn report(dir: &Path) -> Result<Exit, BenchError> {
     }
     let locked = RunDir::open(dir)?;
     let table = write_tables(&locked, &records)?;
+    if as_faasm {
+        for file in report::faasm_csv_files(&RunSummary::from_records(&records)) {
+            locked.write(file.name, file.content.as_bytes())?;
+        }
+    }
     print_tables(&table, dir)?;
     Ok(Exit::Ok)
 }

@@ -66,7 +66,7 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
             options.check()?;
             compare::run(&options)
         }
-        Command::Report { dir } => cli::report(&dir),
+        Command::Report { dir, csv_form } => cli::report(&dir, csv_form == "faasm"),
         Command::Validate { dirs } => validate::run(&dirs),
         Command::Schema { record } => schema::run(record.as_deref()),
         Command::Tune(options) => Ok(tune::run(options)?),

@@ -97,6 +97,10 @@ pub enum Command {
         /// The run's directory, for example results/latest
         #[structopt(name = "DIR", parse(from_os_str))]
         dir: PathBuf,
+        /// What runtime-bench-time.csv and -mem.csv hold: ours, or what Faasm's own scripts wrote under these names
+        /// (docs/reading-results.md)
+        #[structopt(long, name = "FORM", default_value = "ours", possible_values = &["ours", "faasm"])]
+        csv_form: String,
     },
     /// Says whether runs are whole: torn, foreign, of a newer or older version, ended early
     Validate {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
@@ -32,7 +33,7 @@ const MODES_D: f64 = 6.0;
 const MODES_APART: f64 = 0.05;
 
 /// Something odd.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "flag", rename_all = "kebab-case")]
 pub enum Flag {
     /// Values whose modified z-score is beyond 3.5.

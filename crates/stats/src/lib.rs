@@ -15,6 +15,7 @@ mod scalability;
 pub mod schedule;
 pub mod verdict;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bootstrap::median_ratio;
@@ -32,7 +33,7 @@ pub const MIN_P90_N: usize = 10;
 pub const MIN_P99_N: usize = 100;
 
 /// An interval of [`CONFIDENCE`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// Lower end.
     pub lo: f64,
@@ -49,7 +50,7 @@ impl Interval {
 }
 
 /// A sample in brief, in the unit of its values.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// How many values.
     pub n: usize,

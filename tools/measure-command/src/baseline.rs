@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::program::{Program, ProgramError, Streams};
@@ -20,7 +21,7 @@ const RUNS: u32 = 50;
 const WARMUP: u32 = 10;
 
 /// Wall time of something that does nothing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Baseline {
     /// In words: what was run.
     pub(super) of: String,

@@ -28,6 +28,7 @@ use nix::errno::Errno;
 
 use measure_core::base::exit::{Exit, HasExit};
 use measure_core::base::interrupt;
+use measure_core::base::stdout::print;
 use measure_core::contract::environment::Unfit;
 use output::Output;
 use pass::Session;
@@ -76,6 +77,9 @@ pub enum CommandError {
         #[source]
         cause: io::Error,
     },
+    /// Standard output takes no more.
+    #[error("cannot write to standard output: {0}")]
+    Print(#[source] io::Error),
     /// Refused under `--strict`.
     #[error("this machine is not fit to measure on: {}", .0.words())]
     Unfit(#[from] Unfit),
@@ -100,7 +104,7 @@ impl HasExit for CommandError {
         match self {
             Self::Usage(_) | Self::Program(_) => Exit::Usage,
             Self::Failed { .. } | Self::Aside { .. } => Exit::StartFailed,
-            Self::Output { .. } => Exit::Output,
+            Self::Output { .. } | Self::Print(_) => Exit::Output,
             Self::Unfit(_) => Exit::Unavailable,
             Self::Signals(_) | Self::Memory(_) | Self::Kernel { .. } => Exit::Failed,
         }
@@ -113,6 +117,10 @@ impl HasExit for CommandError {
 /// # Errors
 /// A command cannot be found, started or failed; the output cannot be written.
 pub fn run(options: Options) -> Result<Exit, CommandError> {
+    if options.schema {
+        print(report::json_schema()).map_err(CommandError::Print)?;
+        return Ok(Exit::Ok);
+    }
     options.check()?;
     let output = Output::open(&options)?;
     let tasks = task::tasks(&options)?;

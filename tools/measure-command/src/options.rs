@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
@@ -92,6 +94,9 @@ pub struct Options {
     /// of the table
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     pub json: Option<PathBuf>,
+    /// Prints the JSON Schema of that form, and measures nothing
+    #[structopt(long)]
+    pub schema: bool,
     /// Writes wall times in the form of `hyperfine --export-json`
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     pub export_json: Option<PathBuf>,
@@ -125,7 +130,7 @@ pub struct Options {
     #[structopt(long, value_name = "SEED", default_value = "1", parse(try_from_str = number))]
     pub seed: u64,
     /// The command and its arguments, after `--`; or command lines
-    #[structopt(name = "CMD", required_unless = "lines", parse(from_os_str))]
+    #[structopt(name = "CMD", required_unless_one = &["lines", "schema"], parse(from_os_str))]
     pub command: Vec<OsString>,
 }
 
@@ -222,7 +227,7 @@ pub enum UsageError {
 }
 
 /// One way of running the command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Pass {
     /// Wall time and what wait4 tells.

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::ExitStatus;
 
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
 use super::baseline::Baseline;
@@ -44,7 +46,7 @@ pub(super) struct Report {
 }
 
 /// What was measured of one command.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct CommandReport {
     pub(super) name: String,
     /// What was started, in words.
@@ -67,7 +69,7 @@ pub(super) struct CommandReport {
 }
 
 /// How a command compares with the first one, or why that cannot be told.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub(super) struct RatioToFirst {
     pub(super) name: Metric,
     #[serde(flatten)]
@@ -75,7 +77,7 @@ pub(super) struct RatioToFirst {
 }
 
 /// The ratio of geometric means of the runs, with Welch's interval of the logarithms.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum RatioOutcome {
     Ratio {
@@ -89,7 +91,7 @@ pub(super) enum RatioOutcome {
 }
 
 /// The JSON form.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Form<'a> {
     schema: u32,
     runs: u32,
@@ -104,7 +106,7 @@ struct Form<'a> {
 }
 
 /// The fields of a lone command stand beside those of the run.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Commands<'a> {
     One(&'a CommandReport),
@@ -112,7 +114,7 @@ enum Commands<'a> {
 }
 
 /// What was measured of one metric.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Measured {
     pub(super) name: Metric,
     pub(super) pass: Pass,
@@ -121,7 +123,7 @@ pub(super) struct Measured {
 }
 
 /// Values, or why there are none.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub(super) enum Outcome {
     Values {
@@ -136,7 +138,7 @@ pub(super) enum Outcome {
 }
 
 /// A run that failed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Failure {
     pub(super) pass: Pass,
     pub(super) run: String,
@@ -307,4 +309,14 @@ impl Report {
         // Plain data with string keys always serialises.
         serde_json::to_string_pretty(&form).unwrap_or_default() + "\n"
     }
+}
+
+/// The form of [`Report::to_json`] as a JSON Schema (draft 2020-12).
+pub(super) fn json_schema() -> String {
+    let generator = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator();
+    let schema = generator.into_root_schema_for::<Form<'_>>();
+    // Plain data with string keys always serialises.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }

@@ -37,6 +37,7 @@ pub(crate) fn run(record: Option<&str>) -> Result<Exit, BenchError> {
             .map(|(name, file, _)| format!("{name:<12} {file}\n"))
             .collect();
         text += "comparison   comparison.json: `poly_bench schema`\n";
+        text += "             of `measure-core --json`: `measure-core --schema`\n";
         print(text).map_err(BenchError::Output)?;
         return Ok(Exit::Ok);
     };

@@ -86,6 +86,33 @@ fn records_are_of_the_form_that_their_schema_states_and_others_are_not() {
     }
 }
 
+#[test]
+fn what_measure_core_writes_is_of_the_form_that_it_states() {
+    let Some(python) = python_with(&["jsonschema"]) else {
+        return;
+    };
+    let tool = Path::new(env!("CARGO_BIN_EXE_runtime_bench")).with_file_name("measure-core");
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let (schema, bad) = (file("schema.json"), file("bad.json"));
+    let said = |arguments: &[&str]| {
+        let output = Command::new(&tool).args(arguments).output();
+        let output = output.unwrap_or_else(|e| panic!("{}: {e} (make build)", tool.display()));
+        assert!(output.status.success(), "{arguments:?}");
+        output.stdout
+    };
+    fs::write(&schema, said(&["--schema"])).expect("written");
+    fs::write(&bad, r#"{"schema": 1, "runs": "six"}"#).expect("written");
+    for commands in [&["--", "true"][..], &["true a", "sh -c true"]] {
+        let written = file("report.json");
+        said(&[&["-n", "6", "--json", &written], commands].concat());
+        let verdict = run(&python, VALIDATE, &[&schema, &written]);
+        assert_eq!(verdict.trim(), "valid", "{commands:?}");
+    }
+    let verdict = run(&python, VALIDATE, &[&schema, &bad]);
+    assert!(verdict.starts_with("invalid"), "{verdict}");
+}
+
 /// Seven processes of three isolated starts each around `ns`.
 fn starts(rung: &str, ns: u64) -> String {
     let mut lines = String::new();

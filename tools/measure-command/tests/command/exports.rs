@@ -88,6 +88,51 @@ fn the_json_is_of_hyperfines_form() {
     }
 }
 
+/// Every key of every object in `value`.
+fn all_keys<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                found.insert(key);
+                all_keys(value, found);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| all_keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_schema_has_every_field_of_the_json() {
+    let schema = exported("--schema", &[]);
+    let schema: Value = serde_json::from_str(&schema).expect("JSON");
+    assert!(
+        schema["$schema"]
+            .as_str()
+            .is_some_and(|s| s.contains("json-schema.org"))
+    );
+    let mut known = BTreeSet::new();
+    all_keys(&schema, &mut known);
+    for commands in [&["--", "true"][..], &COMMANDS] {
+        let text = exported("-n 6 -w 0 --json -", commands);
+        let mut report: Value = serde_json::from_str(&text).expect("JSON");
+        // Of these the keys are the host's and the user's own.
+        for free in ["environment", "parameters"] {
+            report.as_object_mut().expect("an object").remove(free);
+        }
+        for command in report["commands"].as_array_mut().into_iter().flatten() {
+            command
+                .as_object_mut()
+                .expect("an object")
+                .remove("parameters");
+        }
+        let mut own = BTreeSet::new();
+        all_keys(&report, &mut own);
+        let unknown: Vec<&&str> = own.difference(&known).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
+}
+
 #[test]
 fn a_lone_run_has_no_deviation_and_no_parameters() {
     let text = exported("-n 1 -w 0 --passes wall --export-json -", &["--", "true"]);

@@ -42,6 +42,17 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     Ok(duration)
 }
 
+/// As [`parse_duration`]; a number alone is milliseconds.
+///
+/// # Errors
+/// As of [`parse_duration`].
+pub fn parse_duration_or_ms(text: &str) -> Result<Duration, DurationError> {
+    if text.ends_with(|c: char| c.is_ascii_digit()) {
+        return parse_duration(&format!("{text}ms"));
+    }
+    parse_duration(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +78,17 @@ mod tests {
             "99999999999999999999h",
             "1 s",
         ] {
+            assert_eq!(parsed(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_number_alone_is_milliseconds_where_that_is_allowed() {
+        let parsed = |text| parse_duration_or_ms(text).ok();
+        assert_eq!(parsed("5"), Some(Duration::from_millis(5)));
+        assert_eq!(parsed("0.5"), Some(Duration::from_micros(500)));
+        assert_eq!(parsed("5s"), Some(Duration::from_secs(5)));
+        for bad in ["", "0", "-1", "1e3", "5.", "x5"] {
             assert_eq!(parsed(bad), None, "{bad}");
         }
     }

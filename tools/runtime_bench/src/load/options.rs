@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use measure_core::base::duration::parse_duration_or_ms;
 use measure_core::base::ids::FunctionIdError;
 use measure_core::base::range::in_range;
 use measure_core::driver_kit::cli::MAX_WORKERS;
@@ -29,19 +30,19 @@ pub struct LoadOptions {
     /// How arrivals follow one another: poisson, constant, bursts:N
     #[structopt(long, name = "PATTERN", default_value = "poisson")]
     arrivals: Pattern,
-    /// Milliseconds that a start may take, from when it was due, at p99: the knee is the largest rate at which it holds [default: ten
-    /// times the median of starts one by one, at least 1]
-    #[structopt(long, name = "MS")]
-    slo: Option<f64>,
+    /// What a start may take, from when it was due, at p99, as in 5ms: the knee is the largest rate at which it holds [default: ten
+    /// times the median of starts one by one, at least 1ms]
+    #[structopt(long, name = "SLO", parse(try_from_str = parse_duration_or_ms))]
+    slo: Option<Duration>,
     /// Starts under way at once; further arrivals wait [default: as many as there are CPUs, of rungs above 10 ms a start twice that, at least 4]
     #[structopt(long, name = "WORKERS")]
     workers: Option<usize>,
     /// Driver processes of a rung, each offered every rate [default: 6, from which on there are intervals]
     #[structopt(long, name = "PROCESSES", default_value = "6")]
     repetitions: u32,
-    /// Milliseconds for which a rate is offered by each process [default: by the budget, 100 to 10000]
-    #[structopt(long, name = "DURATION_MS")]
-    duration: Option<u64>,
+    /// How long a rate is offered by each process, as in 2s [default: by the budget, 100ms to 10s]
+    #[structopt(long, name = "DURATION", parse(try_from_str = parse_duration_or_ms))]
+    duration: Option<Duration>,
     /// Seconds in which a rung is to be offered all its rates
     #[structopt(long, name = "SECONDS", default_value = "60")]
     budget: u64,
@@ -85,10 +86,12 @@ impl LoadOptions {
             rates.sort_unstable_by(f64::total_cmp);
             rates.dedup();
         }
-        in_range("--slo", self.slo.unwrap_or(1.0), 0.001..=3_600_000.0)?;
+        for (option, duration) in [("--slo", self.slo), ("--duration", self.duration)] {
+            let seconds = duration.map_or(1.0, |d| d.as_secs_f64());
+            in_range(option, seconds, 1e-6..=3600.0).map_err(|e| e.in_unit("seconds"))?;
+        }
         in_range("--workers", self.workers.unwrap_or(1), 1..=MAX_WORKERS)?;
         in_range("--repetitions", self.repetitions, 1..=1000)?;
-        in_range("--duration", self.duration.unwrap_or(1), 1..=3_600_000)?;
         in_range("--budget", self.budget, 1..=86_400)?;
         in_range("--speed", self.speed, 0.001..=1e6)?;
         Ok(LoadSizes {
@@ -97,13 +100,13 @@ impl LoadOptions {
             rates,
             shares: SHARES,
             is_open_ended: true,
-            duration: self.duration.map(Duration::from_millis),
+            duration: self.duration,
             budget: Duration::from_secs(self.budget),
             processes: self.repetitions,
             slow_processes: self.repetitions,
             closed: CLOSED,
             workers: self.workers,
-            slo: self.slo.map(|ms| Duration::from_secs_f64(ms / 1e3)),
+            slo: self.slo,
         })
     }
 

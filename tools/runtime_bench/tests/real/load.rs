@@ -300,16 +300,18 @@ fn a_function_whose_every_start_fails_is_said_to() {
 #[test]
 fn rates_and_patterns_that_make_no_sense_are_refused() {
     let _host = host();
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 11] = [
         (&["--rates", "0"], "must be 0.001 to 1000000"),
         (&["--rates=-5"], "must be 0.001 to 1000000"),
         (&["--rates", "nan"], "must be 0.001 to 1000000"),
         (&["--rates", "1e9"], "one thread lets no more go"),
         (&["--rates", "many"], "invalid float"),
         (&["--arrivals", "burst:8"], "bursts:N"),
-        (&["--slo", "0"], "must be 0.001 to"),
+        (&["--slo", "0"], "no time at all"),
+        (&["--slo", "2h"], "must be 0.000001 to 3600 (seconds)"),
+        (&["--slo", "5 ms"], "is no duration"),
         (&["--workers", "0"], "must be 1 to"),
-        (&["--duration", "0"], "must be 1 to"),
+        (&["--duration", "0ms"], "no time at all"),
     ];
     for (arguments, advice) in cases {
         let output = run(&[&["load", "--rungs", "thread"], arguments].concat());
@@ -336,7 +338,7 @@ fn a_limit_that_no_generator_can_hold_says_how_far_it_got() {
     }
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("run");
-    // A limit of 0.001 ms, a tenth of which no thread that sleeps can hold.
+    // A limit of 1 us, a tenth of which no thread that sleeps can hold.
     let output = run(&[
         "load",
         "--rungs",
@@ -348,7 +350,7 @@ fn a_limit_that_no_generator_can_hold_says_how_far_it_got() {
         "--duration",
         "100",
         "--slo",
-        "0.001",
+        "1us",
         "--output",
         out.to_str().expect("a path"),
     ]);

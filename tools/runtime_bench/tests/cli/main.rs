@@ -3,7 +3,6 @@
 mod closed_pipe;
 mod compare;
 mod habits;
-mod playbook;
 mod schema;
 mod tune;
 mod validate;

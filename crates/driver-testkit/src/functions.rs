@@ -1,11 +1,13 @@
 //! Functions for a driver to run, compiled from C.
 
-use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+
+use measure_core::base::programs::on_path;
 
 /// The source of the demo function `name`.
 #[must_use]
@@ -13,46 +15,105 @@ pub fn demo_source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../functions/{name}.c"))
 }
 
-/// Programs by their source, as each test of one process begins with the same ones.
-static COMPILED: Mutex<BTreeMap<Vec<u8>, Vec<u8>>> = Mutex::new(BTreeMap::new());
+/// What came of compiling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compiled {
+    /// The target is there.
+    Made,
+    /// There is no such compiler.
+    NoCompiler,
+    /// It ended badly; what it said.
+    Refused(String),
+}
 
-/// Compiles `source`, once in this process, to the static executable `target`; `false` where there is no compiler for it.
+/// Has `compiler` make `target` of `source` with `flags`; what it made of the same source, headers beside it and flags before, in
+/// this run of the tests or an earlier one, is taken again.
+///
+/// # Panics
+/// The source cannot be read, or nothing be written.
+#[must_use]
+pub fn compile(compiler: &str, flags: &[&str], source: &Path, target: &Path) -> Compiled {
+    let Some(program) = on_path(compiler) else {
+        return Compiled::NoCompiler;
+    };
+    let kept = kept_dir().join(key(&program, flags, source));
+    if !kept.exists() {
+        fs::create_dir_all(kept_dir()).expect("a directory");
+        // Another thread or process may be at the same, and either is whole.
+        let dir = tempfile::tempdir_in(kept_dir()).expect("a directory");
+        let fresh = dir.path().join("made");
+        let mut command = Command::new(program);
+        // Libraries among the flags are looked through for what the source lacks.
+        let output = command
+            .arg("-o")
+            .args([&*fresh, source])
+            .args(flags)
+            .output();
+        let output = output.expect("it was found");
+        if !output.status.success() {
+            return Compiled::Refused(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        fs::rename(&fresh, &kept).expect("kept");
+    }
+    make_parent(target);
+    // By another process, as `write_program` says.
+    let copied = Command::new("cp").args([&kept, target]).status();
+    assert!(copied.is_ok_and(|s| s.success()), "{}", target.display());
+    Compiled::Made
+}
+
+/// In cargo's own directory for what tests leave, beside that of the test programs.
+fn kept_dir() -> PathBuf {
+    let program = std::env::current_exe().expect("a program");
+    let profile = program
+        .ancestors()
+        .nth(2)
+        .expect("deps, and the profile's directory");
+    profile.with_file_name("tmp").join("compiled")
+}
+
+/// A name for all that decides what is made.
+fn key(compiler: &Path, flags: &[&str], source: &Path) -> String {
+    let mut hasher = DefaultHasher::new();
+    let about = fs::metadata(compiler).expect("it was found");
+    (compiler, about.len(), about.mtime(), flags).hash(&mut hasher);
+    fs::read(source).expect("a source").hash(&mut hasher);
+    let beside = fs::read_dir(source.parent().expect("a directory")).expect("its entries");
+    let mut headers: Vec<PathBuf> = beside
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|end| end == "h"))
+        .collect();
+    headers.sort();
+    for header in headers {
+        fs::read(header).expect("a header").hash(&mut hasher);
+    }
+    format!("{:016x}", hasher.finish())
+}
+
+/// Compiles `source` to the static executable `target`; `false` where there is no compiler for it.
 ///
 /// # Panics
 /// The compiler refuses the source.
 #[must_use]
 pub fn compile_native(source: &Path, target: &Path) -> bool {
-    let text = fs::read(source).expect("a source");
-    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(program) = compiled.get(&text) {
-        write_program(program, target);
-        return true;
+    match compile("musl-gcc", &["-static", "-O2"], source, target) {
+        Compiled::Made => true,
+        Compiled::NoCompiler => false,
+        Compiled::Refused(said) => panic!("musl-gcc fails on {}: {said}", source.display()),
     }
-    make_parent(target);
-    let compiler = Command::new("musl-gcc")
-        .args(["-static", "-O2", "-o"])
-        .args([target, source])
-        .status();
-    if let Ok(status) = compiler {
-        assert!(status.success(), "musl-gcc fails on {}", source.display());
-        compiled.insert(text, fs::read(target).expect("a program"));
-    }
-    compiler.is_ok()
 }
 
 /// How to get what [`compile_native`] needs.
 pub const NO_MUSL: &str = "no musl-gcc; install the package musl-tools";
 
+/// What makes a WASI module of C by [`compile`], with `clang-19`.
+pub const WASI_FLAGS: [&str; 2] = ["--target=wasm32-wasi", "--sysroot=/usr"];
+
 /// Compiles `source` to the module `target`; `false` where that cannot be done.
 #[must_use]
 pub fn compile_wasm(source: &Path, target: &Path) -> bool {
-    make_parent(target);
-    let compiler = Command::new("clang-19")
-        .args(["--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-o"])
-        .args([target, source])
-        .stderr(Stdio::null())
-        .status();
-    compiler.is_ok_and(|status| status.success())
+    let flags = [&WASI_FLAGS[..], &["-O2"]].concat();
+    compile("clang-19", &flags, source, target) == Compiled::Made
 }
 
 /// How to get what [`compile_wasm`] needs.

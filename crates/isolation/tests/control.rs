@@ -1,12 +1,11 @@
 //! Every probe reads *reached* in a place where nothing contains it: else it could not fail, and what it says elsewhere would
 //! be worth nothing.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use driver_testkit::functions::NO_MUSL;
+use driver_testkit::functions::{Compiled, NO_MUSL, compile};
 use driver_testkit::skipped;
 use isolation::catalogue::{PROBES, Probe, Says};
 use isolation::cell::Cell;
@@ -14,6 +13,8 @@ use isolation::control;
 use isolation::facts::HostFacts;
 use isolation::home::{BUILT, Home};
 use isolation::plant::Plant;
+
+const FLAGS: [&str; 5] = ["-static", "-O2", "-Wall", "-Wextra", "-Werror"];
 
 /// A home with the probes compiled from their sources; `None` where there is no compiler for them.
 fn built() -> Option<&'static Path> {
@@ -23,19 +24,13 @@ fn built() -> Option<&'static Path> {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/isolation");
         let ids = PROBES.iter().map(|p| p.id).chain(["victim", "aggressor"]);
         for id in ids {
-            let directory = home.path().join(BUILT).join(id);
-            fs::create_dir_all(&directory).expect("a directory");
-            let compiled = Command::new("musl-gcc")
-                .args(["-static", "-O2", "-Wall", "-Wextra", "-Werror", "-o"])
-                .arg(directory.join("native"))
-                .arg(sources.join(id).with_extension("c"))
-                .output();
-            let output = compiled.ok()?;
-            assert!(
-                output.status.success(),
-                "{}",
-                String::from_utf8_lossy(&output.stderr)
-            );
+            let source = sources.join(id).with_extension("c");
+            let target = home.path().join(BUILT).join(id).join("native");
+            match compile("musl-gcc", &FLAGS, &source, &target) {
+                Compiled::Made => {}
+                Compiled::NoCompiler => return None,
+                Compiled::Refused(said) => panic!("{id}: {said}"),
+            }
         }
         Some(home)
     });

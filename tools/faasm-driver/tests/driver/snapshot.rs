@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use driver_testkit::functions::{Compiled, WASI_FLAGS, compile};
 use driver_testkit::skipped;
 use measure_core::contract::protocol::Message;
 
@@ -111,20 +111,10 @@ fn the_demo_with_an_initialiser_runs_from_a_snapshot() {
     let bench = Bench::new();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/sieve.c");
     let wasm = bench.home.path().join("sieve.wasm");
-    let built = Command::new("clang-19")
-        .args([
-            "--target=wasm32-wasi",
-            "--sysroot=/usr",
-            "-O3",
-            "-nostartfiles",
-        ])
-        .arg("-Wl,--strip-debug")
-        .arg(&source)
-        .arg("-o")
-        .arg(&wasm)
-        .output();
-    match built {
-        Ok(built) if built.status.success() => {}
+    let more = ["-O3", "-nostartfiles", "-Wl,--strip-debug"];
+    let flags = [&WASI_FLAGS[..], &more].concat();
+    match compile("clang-19", &flags, &source, &wasm) {
+        Compiled::Made => {}
         other => {
             skipped(
                 "demo/sieve from a snapshot",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use driver_testkit::functions::{Compiled, WASI_FLAGS};
 use driver_testkit::{Ended, functions};
 use tempfile::TempDir;
 
@@ -21,6 +22,7 @@ pub const BOTH: &str = "--columns native,wasm";
 /// Results go to `rows.csv` and `run` of the home.
 pub const OUTPUTS: &str = "--output rows.csv --run-dir run";
 const COMPILER: &str = "clang-19";
+const MODULE: &str = "function.wasm";
 
 pub struct Bench {
     pub home: TempDir,
@@ -31,20 +33,17 @@ fn sources() -> PathBuf {
 }
 
 /// Compiles `source` for one side.
-pub fn compile(source: &Path, macro_name: Option<&str>, wasm: bool, to: &Path) {
-    let mut command = Command::new(COMPILER);
-    command.args(["-O2", "-o"]).arg(to).arg(source);
-    command.args(macro_name.map(|name| format!("-D{name}")));
+fn compile(source: &Path, macro_name: Option<&str>, wasm: bool, to: &Path) -> Compiled {
+    let define = macro_name.map(|name| format!("-D{name}"));
+    let mut flags = vec!["-O2"];
+    flags.extend(define.as_deref());
     if wasm {
-        command.args([
-            "--target=wasm32-wasi",
-            "--sysroot=/usr",
-            "-Wl,--strip-debug",
-        ]);
+        flags.extend(WASI_FLAGS);
+        flags.push("-Wl,--strip-debug");
     } else {
-        command.arg("-lm");
+        flags.push("-lm");
     }
-    driver_testkit::run(command).expect(0);
+    functions::compile(COMPILER, &flags, source, to)
 }
 
 /// Whether the compiler makes programs for both sides.
@@ -56,35 +55,49 @@ fn can_compile() -> bool {
         "#include <stdio.h>\nint main(void) { return puts(\"\") < 0; }\n",
     )
     .expect("written");
-    let mut commands = [Command::new(COMPILER), Command::new(COMPILER)];
-    commands[1].args(["--target=wasm32-wasi", "--sysroot=/usr"]);
-    commands.iter_mut().all(|command| {
-        command.arg(&source).arg("-o").arg(dir.path().join("main"));
-        command.output().is_ok_and(|output| output.status.success())
+    [false, true].into_iter().all(|wasm| {
+        let made = compile(&source, None, wasm, &dir.path().join("main"));
+        made == Compiled::Made
     })
 }
 
-/// Where the kernels are, compiled once per run of the tests; a process of its own each. None where there is no compiler.
-fn compiled() -> Option<&'static Path> {
-    static COMPILED: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let compiled = COMPILED.get_or_init(|| {
-        if !can_compile() {
-            return None;
-        }
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("poly_bench-kernels");
-        fs::create_dir_all(&dir).expect("a directory");
-        std::thread::scope(|scope| {
-            for (program, kernel, macro_name) in PROGRAMS {
-                for (wasm, ending) in [(false, ""), (true, ".wasm")] {
-                    let to = dir.join(format!("{program}{ending}"));
-                    let source = sources().join(format!("{kernel}.c"));
-                    scope.spawn(move || compile(&source, Some(macro_name), wasm, &to));
-                }
+/// A home with the kernels on both sides, and machine code of those that most tests run: made once per run of the tests. None where
+/// there is no compiler.
+fn prepared() -> Option<&'static Path> {
+    static PREPARED: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let prepared = PREPARED.get_or_init(|| can_compile().then(prepare));
+    prepared.as_deref()
+}
+
+fn prepare() -> PathBuf {
+    let tests = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let home = TempDir::new_in(tests).expect("a temporary directory");
+    let bench = Bench { home };
+    std::thread::scope(|scope| {
+        for (program, kernel, macro_name) in PROGRAMS {
+            for wasm in [false, true] {
+                let to = if wasm {
+                    bench.make_module_dir("polybench", program).join(MODULE)
+                } else {
+                    bench.native_dir().join(program)
+                };
+                let source = sources().join(format!("{kernel}.c"));
+                scope.spawn(move || {
+                    let made = compile(&source, Some(macro_name), wasm, &to);
+                    assert_eq!(made, Compiled::Made, "{program}");
+                });
             }
-        });
-        Some(dir)
+        }
     });
-    compiled.as_deref()
+    let ran = bench.measure("gemm 0 1 --dataset mini,small");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    fs::remove_dir_all(bench.path("run")).expect("removed");
+    fs::remove_file(bench.path("rows.csv")).expect("removed");
+    // The last run's goes.
+    let kept = tests.join("poly_bench-home");
+    let _ = fs::remove_dir_all(&kept);
+    fs::rename(bench.home.keep(), &kept).expect("kept");
+    kept
 }
 
 impl Bench {
@@ -96,25 +109,20 @@ impl Bench {
 
     /// With the compiled kernels on both sides; none, which it says, where they cannot be compiled.
     pub fn new() -> Option<Self> {
-        let Some(compiled) = compiled() else {
+        let Some(prepared) = prepared() else {
             eprintln!(
                 "SKIPPED: poly_bench on kernels: no {COMPILER} for this host and wasm32-wasi: run `make setup`"
             );
             return None;
         };
         let bench = Self::empty();
-        let native_dir = bench.native_dir();
-        fs::create_dir_all(&native_dir).expect("a directory");
         // As `functions::write_program`, all at once.
         let copied = Command::new("cp")
-            .args(PROGRAMS.map(|(program, ..)| compiled.join(program)))
-            .arg(native_dir)
+            .args(["-R", "polybench_native", "store"])
+            .arg(bench.home.path())
+            .current_dir(prepared)
             .status();
         assert!(copied.is_ok_and(|status| status.success()), "copied");
-        for (program, ..) in PROGRAMS {
-            let wasm = compiled.join(format!("{program}.wasm"));
-            bench.put_wasm(program, &fs::read(wasm).expect("a module"));
-        }
         Some(bench)
     }
 
@@ -132,7 +140,7 @@ impl Bench {
             let other = self.path(&format!("polybench_native_{build}"));
             symlink("polybench_native", other).expect("a link");
         }
-        let wasm = self.path(&format!("store/polybench/{program}/function.wasm"));
+        let wasm = self.path(&format!("store/polybench/{program}/{MODULE}"));
         self.put_linked(program, &fs::read(wasm).expect("a module"));
     }
 
@@ -141,7 +149,8 @@ impl Bench {
         fs::create_dir_all(self.native_dir()).expect("a directory");
         let file = self.home.path().join(format!("{program}.c"));
         fs::write(&file, source).expect("written");
-        compile(&file, None, false, &self.native_dir().join(program));
+        let made = compile(&file, None, false, &self.native_dir().join(program));
+        assert_eq!(made, Compiled::Made, "{program}");
     }
 
     /// As an upload leaves it; compiled when it is first run.
@@ -155,11 +164,16 @@ impl Bench {
     }
 
     fn put_module(&self, user: &str, program: &str, bytes: &[u8]) {
+        let dir = self.make_module_dir(user, program);
+        fs::write(dir.join(MODULE), bytes).expect("written");
+    }
+
+    fn make_module_dir(&self, user: &str, program: &str) -> PathBuf {
         let dir = self.home.path().join("store").join(user).join(program);
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o755);
         builder.create(&dir).expect("a directory");
-        fs::write(dir.join("function.wasm"), bytes).expect("written");
+        dir
     }
 
     pub fn put_wat(&self, program: &str, text: &str) {

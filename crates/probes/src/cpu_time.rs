@@ -1,19 +1,24 @@
 //! CPU time of a scope and of single processes.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use measure_core::contract::Scope;
 use nix::errno::Errno;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
-/// The group that counts the scope's CPU time: cpuacct of version 1, which counts nanoseconds, else version 2; `None`
-/// if it has neither. [`crate::cgroup::cpu_ns`] reads it.
+/// The groups that together count the scope's CPU time, of each cpuacct of version 1, which counts nanoseconds, else version 2;
+/// `None` if it has no group, or one that has neither. [`crate::cgroup::cpu_ns`] reads each.
 #[must_use]
-pub fn group_of_scope(scope: &Scope) -> Option<&Path> {
-    let controllers = ["cpuacct", "unified"].iter();
-    let mut groups = controllers.filter_map(|controller| scope.cgroups.get(*controller));
-    groups.next().map(|dir| dir.as_path())
+pub fn groups_of_scope(scope: &Scope) -> Option<Vec<&Path>> {
+    let dirs: Option<Vec<&Path>> = scope.groups().map(counting_dir).collect();
+    dirs.filter(|dirs| !dirs.is_empty())
+}
+
+fn counting_dir(group: &BTreeMap<String, PathBuf>) -> Option<&Path> {
+    let dir = group.get("cpuacct").or_else(|| group.get("unified"));
+    dir.map(PathBuf::as_path)
 }
 
 /// CPU time of process `pid` with all its threads, ended ones included, its children not, in nanoseconds.

@@ -101,7 +101,7 @@ impl Reading {
     pub fn of_scope(scope: &Scope) -> Self {
         Self {
             processes: of_processes(scope),
-            cgroup: of_cgroups(&scope.cgroups),
+            cgroup: of_groups(scope),
         }
     }
 
@@ -142,7 +142,7 @@ fn difference(
 
 fn of_processes(scope: &Scope) -> Result<Bytes, DiskIoError> {
     let mut pids: BTreeSet<i32> = processes_below(&scope.roots).into_iter().collect();
-    let groups: BTreeSet<&PathBuf> = scope.cgroups.values().collect();
+    let groups: BTreeSet<&PathBuf> = scope.groups().flat_map(BTreeMap::values).collect();
     for group in groups {
         pids.extend(cgroup::processes(group).unwrap_or_default());
     }
@@ -192,6 +192,21 @@ pub fn of_process(pid: i32) -> Result<Option<Bytes>, DiskIoError> {
             why: error.to_string(),
         }),
     }
+}
+
+/// The sum over the scope's groups, of which each must tell.
+fn of_groups(scope: &Scope) -> Result<Bytes, DiskIoError> {
+    let mut groups = scope.groups().peekable();
+    if groups.peek().is_none() {
+        return Err(DiskIoError::NoCgroup);
+    }
+    groups.try_fold(Bytes::default(), |sum, group| {
+        let bytes = of_cgroups(group)?;
+        Ok(Bytes {
+            read_bytes: sum.read_bytes + bytes.read_bytes,
+            write_bytes: sum.write_bytes + bytes.write_bytes,
+        })
+    })
 }
 
 fn of_cgroups(cgroups: &BTreeMap<String, PathBuf>) -> Result<Bytes, DiskIoError> {

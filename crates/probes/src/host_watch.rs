@@ -23,6 +23,7 @@ mod moment;
 mod processes;
 mod within;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use measure_core::contract::Scope;
@@ -139,7 +140,8 @@ fn between(source: &Source, start: Moment, last: Moment, seen: Seen) -> HostBloc
         }
         (Err(why), _) | (_, Err(why)) => (0, Err(why.into()), Err(WatchError::NoCpuTimes)),
     };
-    let groups = source.scopes.iter().flat_map(|s| s.cgroups.values());
+    let groups = source.scopes.iter().flat_map(Scope::groups);
+    let groups = groups.flat_map(BTreeMap::values);
     let mut ours: Vec<i32> = groups
         .flat_map(|dir| cgroup::processes(dir).unwrap_or_default())
         .collect();

@@ -9,7 +9,7 @@ mod error;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use perf_event::events::{Hardware, Software};
 use perf_event::{Builder, Counter, ReadFormat};
@@ -145,18 +145,27 @@ impl Counters {
     /// Counts everything that runs in the cgroup2 directory `dir` and below it, from now on.
     #[must_use]
     pub fn of_cgroup(dir: &Path, events: &[Event]) -> Self {
-        let includes = format!("cgroup {}", dir.display());
+        Self::of_cgroups(&[dir], events)
+    }
+
+    /// As [`Self::of_cgroup`], over several of which none lies within another.
+    #[must_use]
+    pub fn of_cgroups(dirs: &[&Path], events: &[Event]) -> Self {
+        let names: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+        let includes = format!("cgroup {}", names.join(", "));
         let cpus = online_cpus();
         Self::open(events, &includes, |event| {
-            let group = File::open(dir).map_err(|e| PerfError::cgroup(dir, &e))?;
-            // The kernel counts a cgroup per CPU: one descriptor each, summed.
-            cpus.iter()
-                .map(|&cpu| {
+            let mut open = Vec::new();
+            for dir in dirs {
+                let group = File::open(dir).map_err(|e| PerfError::cgroup(dir, &e))?;
+                // The kernel counts a cgroup per CPU: one descriptor each, summed.
+                for &cpu in &cpus {
                     let mut builder = event.builder();
                     builder.observe_cgroup(&group).one_cpu(cpu).enabled(true);
-                    Descriptor::open(&builder, event).map_err(|e| e.in_cgroup(dir))
-                })
-                .collect()
+                    open.push(Descriptor::open(&builder, event).map_err(|e| e.in_cgroup(dir))?);
+                }
+            }
+            Ok(open)
         })
     }
 
@@ -184,13 +193,15 @@ impl Counters {
         })
     }
 
-    /// Counts a driver's scope: its cgroup2 group if it has one (that holds exited processes and
+    /// Counts a driver's scope: its cgroup2 groups if each of its groups is one (that holds exited processes and
     /// foreign children too), else its process trees.
     #[must_use]
     pub fn of_scope(scope: &Scope, events: &[Event]) -> Self {
-        match scope.cgroups.get("unified") {
-            Some(dir) => Self::of_cgroup(dir, events),
-            None => Self::of_trees(&scope.roots, events),
+        let dirs = scope.groups().map(|group| group.get("unified"));
+        let dirs: Option<Vec<&Path>> = dirs.map(|dir| dir.map(PathBuf::as_path)).collect();
+        match dirs.unwrap_or_default().as_slice() {
+            [] => Self::of_trees(&scope.roots, events),
+            dirs => Self::of_cgroups(dirs, events),
         }
     }
 

@@ -92,6 +92,7 @@ impl Foreign {
                 self.host,
                 self.others_in_words()
             ),
+            ..Scope::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use measure_core::contract::sample::Value;
 use measure_core::contract::vocabulary::Metric;
 use measure_core::driver_kit::cgroup::CgroupError;
 use nix::errno::Errno;
-use probes::cpu_time::{group_of_scope, process_cpu_ns};
+use probes::cpu_time::{groups_of_scope, process_cpu_ns};
 use probes::disk_io::{Bytes, DiskIoError, Reading};
 use probes::perf::{Counters, Event, PerfError};
 
@@ -14,7 +14,8 @@ use probes::perf::{Counters, Event, PerfError};
 pub enum CpuError {
     /// Nothing to read it from.
     #[error(
-        "the scope has no cgroup whose CPU time could be read, run as root on a host with cpuacct or cgroup v2"
+        "the scope has no cgroup that holds all of its work and counts CPU time: run as root on a host with cpuacct or cgroup v2, and an \
+         engine elsewhere as a service, whose group is its own"
     )]
     NoGroup,
     /// Its group cannot tell.
@@ -113,12 +114,11 @@ fn difference(now: Result<u64, CpuError>, then: Result<u64, CpuError>) -> Result
     Ok(now?.saturating_sub(then?))
 }
 
-/// CPU time of the scope's cgroup.
+/// CPU time of the scope's cgroups.
 fn scope_cpu_ns(scope: &Scope) -> Result<u64, CpuError> {
-    match group_of_scope(scope) {
-        Some(dir) => Ok(probes::cgroup::cpu_ns(dir)?),
-        None => Err(CpuError::NoGroup),
-    }
+    let dirs = groups_of_scope(scope).ok_or(CpuError::NoGroup)?;
+    dirs.into_iter()
+        .try_fold(0, |sum, dir| Ok(sum + probes::cgroup::cpu_ns(dir)?))
 }
 
 fn client_cpu_ns(pid: i32) -> Result<u64, CpuError> {

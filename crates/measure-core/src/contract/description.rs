@@ -89,8 +89,24 @@ pub struct Scope {
     /// Cgroup directories that hold all of the work, by controller (`cpuacct`, `memory`, `blkio`,
     /// `unified`); a controller that is absent cannot be had here.
     pub cgroups: BTreeMap<String, PathBuf>,
+    /// Further groups whose work counts beside that of `cgroups`, each in the form of that and none within another: those of an engine
+    /// that somebody else runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more_cgroups: Vec<BTreeMap<String, PathBuf>>,
+    /// Whether whoever started a process in `cgroups`, from outside of all groups and trees, counts too: an engine's shims, where no group
+    /// holds them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starters: bool,
     /// The driver itself where it is only the client of an engine: weighed, but apart.
     pub client: Option<i32>,
     /// In words, for the records: what is inside.
     pub includes: String,
+}
+
+impl Scope {
+    /// Its groups, those in `cgroups` first, each by controller.
+    pub fn groups(&self) -> impl Iterator<Item = &BTreeMap<String, PathBuf>> {
+        let first = Some(&self.cgroups).filter(|groups| !groups.is_empty());
+        first.into_iter().chain(&self.more_cgroups)
+    }
 }

@@ -10,7 +10,7 @@ use nix::unistd::{SysconfVar, getpid, sysconf};
 
 use super::WatchError;
 use super::processes::Processes;
-use crate::cpu_time::{group_of_scope, process_cpu_ns};
+use crate::cpu_time::{groups_of_scope, process_cpu_ns};
 use crate::host::{CpuTicks, FactError, Host, number_in};
 use crate::memory::proc_dir::ProcDir;
 
@@ -119,7 +119,7 @@ impl Source {
         for pid in clients.chain(own) {
             sum += clock(pid)?;
         }
-        for dir in self.scopes.iter().filter_map(group_of_scope) {
+        for dir in self.scopes.iter().filter_map(groups_of_scope).flatten() {
             sum += crate::cgroup::cpu_ns(dir)?;
         }
         Ok(sum)
@@ -127,7 +127,7 @@ impl Source {
 
     /// The roots of the scopes that have no group that counts.
     fn trees(&self) -> Vec<i32> {
-        let without = self.scopes.iter().filter(|s| group_of_scope(s).is_none());
+        let without = self.scopes.iter().filter(|s| groups_of_scope(s).is_none());
         without.flat_map(|s| s.roots.iter().copied()).collect()
     }
 

@@ -82,19 +82,25 @@ impl Sampler {
     /// Reads the trees below the scope's roots and the processes in its cgroups, each process once,
     /// and its client apart.
     pub fn sample_scope(&mut self, scope: &Scope) -> Walk {
-        // Each of the groups holds all of the work; one will do, if it can be read.
-        let groups = scope.cgroups.values().map(|dir| dir.as_path());
-        self.sample(&scope.roots, groups, Groups::Any, scope.client)
+        let mut walk = Walk::beginning();
+        // A group has the same processes in each hierarchy; one will do, if it can be read.
+        let dirs = scope
+            .groups()
+            .map(|group| group.values().map(|dir| dir.as_path()));
+        let members = group_members(dirs, &mut walk);
+        self.sample(walk, &scope.roots, members, scope.starters, scope.client)
     }
 
     /// Reads the trees below `roots`.
     pub fn sample_trees(&mut self, roots: &[i32]) -> Walk {
-        self.sample(roots, std::iter::empty(), Groups::All, None)
+        self.sample(Walk::beginning(), roots, Vec::new(), false, None)
     }
 
     /// Reads the trees below `roots` and the processes in all of `groups` and below them.
     pub fn sample_trees_and_groups(&mut self, roots: &[i32], groups: &[&Path]) -> Walk {
-        self.sample(roots, groups.iter().copied(), Groups::All, None)
+        let mut walk = Walk::beginning();
+        let members = group_members(groups.iter().map(|dir| [*dir]), &mut walk);
+        self.sample(walk, roots, members, false, None)
     }
 
     /// Reads process `pid` alone.
@@ -135,25 +141,24 @@ impl Sampler {
         names
     }
 
-    fn sample<'a>(
+    fn sample(
         &mut self,
+        mut walk: Walk,
         roots: &[i32],
-        groups: impl Iterator<Item = &'a Path>,
-        which: Groups,
+        mut members: Vec<i32>,
+        starters: bool,
         client: Option<i32>,
     ) -> Walk {
-        let mut walk = Walk {
-            start_ns: now_ns(),
-            ..Walk::default()
-        };
-        let mut members = group_members(groups, which, &mut walk);
-        if roots.is_empty() {
+        if roots.is_empty() && !starters {
             self.pids.clone_from(&members);
             self.pids.extend(client);
             self.source
                 .look_up(&mut self.readers[0], &self.pids, &mut self.tasks);
         } else {
             self.scan();
+        }
+        if starters {
+            self.add_starters(&mut members);
         }
         let mut found = self.in_trees(roots, &mut walk);
         // `scratch` now marks what the trees hold; group members outside of them follow.
@@ -197,6 +202,15 @@ impl Sampler {
 
     fn index(&self, pid: i32) -> Option<usize> {
         self.tasks.binary_search_by_key(&pid, |task| task.pid).ok()
+    }
+
+    /// Adds the parents of `members`, but for init.
+    fn add_starters(&self, members: &mut Vec<i32>) {
+        let parent = |pid: &i32| Some(self.tasks[self.index(*pid)?].ppid);
+        let parents: Vec<i32> = members.iter().filter_map(parent).collect();
+        members.extend(parents.into_iter().filter(|&pid| pid > 1));
+        members.sort_unstable();
+        members.dedup();
     }
 
     fn in_trees(&mut self, roots: &[i32], walk: &mut Walk) -> Vec<usize> {
@@ -255,34 +269,23 @@ impl Sampler {
     }
 }
 
-/// How several groups relate.
-#[derive(Clone, Copy, PartialEq)]
-enum Groups {
-    /// Each holds the same processes: the first that can be read will do.
-    Any,
-    /// Each counts.
-    All,
-}
-
+/// The processes of each of `groups`, by the first of its directories that can be read.
 fn group_members<'a>(
-    groups: impl Iterator<Item = &'a Path>,
-    which: Groups,
+    groups: impl Iterator<Item = impl IntoIterator<Item = &'a Path>>,
     walk: &mut Walk,
 ) -> Vec<i32> {
     let mut members = Vec::new();
-    let mut refused = Vec::new();
-    for dir in groups {
-        match cgroup::processes(dir) {
-            Ok(found) => {
-                members.extend(found);
-                if which == Groups::Any {
-                    return members;
-                }
-            }
-            Err(error) => refused.push(error.to_string()),
+    for dirs in groups {
+        let mut refused = Vec::new();
+        let found = dirs.into_iter().find_map(|dir| {
+            let found = cgroup::processes(dir);
+            found.map_err(|error| refused.push(error.to_string())).ok()
+        });
+        match found {
+            Some(found) => members.extend(found),
+            None => refused.into_iter().for_each(|why| walk.reason(why)),
         }
     }
-    refused.into_iter().for_each(|why| walk.reason(why));
     members.sort_unstable();
     members.dedup();
     members

@@ -220,6 +220,19 @@ fn a_scope_is_its_roots_and_its_groups_with_the_client_apart() {
     scope.client = None;
     let walk = sampler.sample_scope(&scope);
     assert_eq!(walk.processes.len(), 3, "{walk:?}");
+    // With a group beside it, and with whoever started what is in them: this test.
+    let beside = Group::create(&label::name(me(), "beside"), &[Controller::Memory]);
+    let beside = beside.expect("as the first was made");
+    beside.add_process(tree.pids[2]).expect("joins");
+    scope.more_cgroups.push(beside.dirs());
+    let walk = sampler.sample_scope(&scope);
+    assert_eq!(walk.processes.len(), 4, "{walk:?}");
+    scope.starters = true;
+    let walk = sampler.sample_scope(&scope);
+    assert!(
+        walk.processes.iter().any(|process| process.pid == me()),
+        "{walk:?}"
+    );
     let walk = sampler.sample_trees_and_groups(&[], &[&PathBuf::from("/nonexistent")]);
     assert!(walk.processes.is_empty() && walk.reasons.len() == 1);
 }

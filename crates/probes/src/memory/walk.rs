@@ -1,5 +1,6 @@
 //! What one pass found.
 
+use measure_core::base::clock::now_ns;
 use serde::Serialize;
 
 use super::{Comm, Memory};
@@ -45,6 +46,14 @@ pub struct Walk {
 }
 
 impl Walk {
+    /// One that begins now.
+    pub(super) fn beginning() -> Self {
+        Self {
+            start_ns: now_ns(),
+            ..Self::default()
+        }
+    }
+
     /// All processes together, the client not included.
     #[must_use]
     pub fn sum(&self) -> Memory {

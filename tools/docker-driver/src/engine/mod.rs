@@ -164,6 +164,7 @@ impl Engine {
                  the driver is the API client, apart",
                 self.host()
             ),
+            ..Scope::default()
         }
     }
 

@@ -61,8 +61,8 @@ impl OwnScope {
         Scope {
             roots: vec![getpid().as_raw()],
             cgroups: self.group.as_ref().map(Group::dirs).unwrap_or_default(),
-            client: None,
             includes,
+            ..Scope::default()
         }
     }
 

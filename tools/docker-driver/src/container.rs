@@ -69,6 +69,8 @@ pub struct Spec {
     pub runtime: Option<&'static str>,
     /// Its standard input stays open until someone attaches to it and goes.
     pub open_stdin: bool,
+    /// The group below which the engine is to make its own; the engine's default if `None`.
+    pub cgroup_parent: Option<String>,
     /// Value of our label: the driver.
     pub owner: Owner,
 }
@@ -87,6 +89,7 @@ impl Spec {
             host_config: Some(HostConfig {
                 network_mode: Some(self.network.to_owned()),
                 runtime: self.runtime.map(str::to_owned),
+                cgroup_parent: self.cgroup_parent.clone(),
                 ..HostConfig::default()
             }),
             ..ContainerCreateBody::default()

@@ -132,6 +132,7 @@ impl Driver for DockerDriver {
 
     fn clean(&self) -> Result<Cleaned, DriverError> {
         let mut removed = engine::slot::clean()?;
+        removed.extend(foreign::groups::remove_orphans());
         if let Some(host) = &self.options.docker_host {
             let client = api::Client::connect(host, self.options.limit())
                 .map_err(|e| DriverError::failed("cannot clean there", e))?;

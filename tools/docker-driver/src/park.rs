@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(2);
 pub enum Blocked {
     /// Its process, found through its cgroup below this one, runs the function's executable and sleeps.
     Seen(PathBuf),
-    /// The engine says that it runs: all that can be known of an engine elsewhere.
+    /// The engine says that it runs: all that can be known where its groups are not to be seen.
     Said,
 }
 
@@ -95,9 +95,8 @@ async fn is_blocked(api: &Api, parking: &Parking<'_>, id: &str) -> Result<bool, 
     if let Blocked::Seen(groups) = &parking.blocked {
         let command = parking.body.cmd.as_deref().unwrap_or_default();
         let path = command.first().map(String::as_str).unwrap_or_default();
-        let seen = cgroups::processes(&groups.join(id))
-            .iter()
-            .any(|&pid| sleeps_in(pid, Path::new(path)));
+        let mut pids = group_names(id).flat_map(|name| cgroups::processes(&groups.join(name)));
+        let seen = pids.any(|pid| sleeps_in(pid, Path::new(path)));
         if seen {
             return Ok(true);
         }
@@ -115,6 +114,20 @@ async fn is_blocked(api: &Api, parking: &Parking<'_>, id: &str) -> Result<bool, 
         });
     }
     Ok(matches!(parking.blocked, Blocked::Said))
+}
+
+/// What container `id`'s group may be called: by docker and podman, with cgroups made by themselves and by systemd, and where podman has
+/// crun make one more within.
+fn group_names(id: &str) -> impl Iterator<Item = String> {
+    [
+        id.to_owned(),
+        format!("docker-{id}.scope"),
+        format!("libpod-{id}"),
+        format!("libpod-{id}/container"),
+        format!("libpod-{id}.scope"),
+        format!("libpod-{id}.scope/container"),
+    ]
+    .into_iter()
 }
 
 /// Whether process `pid` runs the executable `path` (of its own root) and sleeps.

@@ -2,6 +2,7 @@
 
 mod handlers;
 
+use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,26 @@ pub enum Backend {
     Private(Engine),
     /// Someone else's.
     Foreign(Foreign),
+}
+
+impl Backend {
+    /// The cgroup parent of containers, where it is not the engine's default.
+    #[must_use]
+    pub fn cgroup_parent(&self) -> Option<String> {
+        match self {
+            Self::Private(_) => None,
+            Self::Foreign(foreign) => foreign.cgroup_parent(),
+        }
+    }
+
+    /// The groups of the containers, one below for each.
+    fn container_groups(&self) -> Option<PathBuf> {
+        let of = |controller: &str| match self {
+            Self::Private(engine) => engine.container_groups(controller),
+            Self::Foreign(foreign) => foreign.container_groups(controller),
+        };
+        ["memory", "unified"].into_iter().find_map(of)
+    }
 }
 
 /// Everything a start may find ready. Fields are dropped in order: clients before the engine.
@@ -239,13 +260,8 @@ impl Prepared {
 
     /// How containers are parked under names that begin with `name`.
     fn parking<'a>(&'a self, name: &'a str, at_once: usize) -> Parking<'a> {
-        let blocked = match &self.backend {
-            Backend::Private(engine) => ["memory", "unified"]
-                .iter()
-                .find_map(|controller| engine.container_groups(controller))
-                .map_or(Blocked::Said, Blocked::Seen),
-            Backend::Foreign(_) => Blocked::Said,
-        };
+        let groups = self.backend.container_groups();
+        let blocked = groups.map_or(Blocked::Said, Blocked::Seen);
         Parking {
             body: &self.body,
             function: &self.function,

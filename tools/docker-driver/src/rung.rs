@@ -51,7 +51,10 @@ impl DockerRung {
             format!("network {}", self.kind.network),
             "process id, mount, IPC, UTS namespaces; no user namespace".into(),
             "docker's default seccomp profile and capabilities".into(),
-            "cgroup driver cgroupfs, log driver json-file".into(),
+            match &self.options.docker_host {
+                Some(host) => format!("cgroup and log driver of the engine at {host}"),
+                None => "cgroup driver cgroupfs, log driver json-file".into(),
+            },
         ];
         if self.kind.content != Content::Noop {
             settings.push("its image is one layer, made and imported beforehand".into());
@@ -241,6 +244,7 @@ impl Rung for DockerRung {
             open_stdin: plan.purpose == Purpose::Hold
                 || self.kind.way.resumes()
                 || own.as_ref().is_some_and(|own| own.stdin.is_some()),
+            cgroup_parent: backend.cgroup_parent(),
             owner: Owner::this_process(),
         };
         let asking = self.asking(plan, own.as_ref(), &spec, &backend)?;

@@ -5,7 +5,7 @@
 //! docker's own `/docker` lies there too. runc makes the path in hierarchies that the daemon does not
 //! join (cpuset, devices, ...) as well, so removal looks at every mounted one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -71,47 +71,70 @@ pub fn probe() -> Probe {
 /// # Errors
 /// The kernel refuses.
 pub fn create(name: &str) -> Result<EngineCgroups, DriverError> {
-    let found = MountedHierarchy::all()?;
-    let mut groups = EngineCgroups {
-        name: name.to_owned(),
-        scope: BTreeMap::new(),
-        daemon: Vec::new(),
-    };
-    let only_v2 = found.iter().all(|h| h.v2);
-    for hierarchy in &found {
-        let keys: Vec<&str> = SCOPE
-            .into_iter()
-            .filter(|key| only_v2 || hierarchy.options.contains(*key))
-            .chain(hierarchy.v2.then_some("unified"))
-            .collect();
-        if keys.is_empty() {
-            continue;
+    let scope = create_outer(name)?;
+    let outer: BTreeSet<&PathBuf> = scope.values().collect();
+    let daemon: Vec<PathBuf> = outer.into_iter().map(|dir| dir.join("daemon")).collect();
+    for dir in &daemon {
+        if let Err(error) = fs::create_dir_all(dir) {
+            let _ = remove(name);
+            return Err(cannot_make(dir, error));
         }
-        let (outer, daemon) = (
-            hierarchy.point.join(name),
-            hierarchy.point.join(name).join("daemon"),
-        );
+    }
+    Ok(EngineCgroups {
+        name: name.to_owned(),
+        scope,
+        daemon,
+    })
+}
+
+/// Makes the group `name` in every hierarchy that a sampler reads; its directories by the names of
+/// [`measure_core::contract::Scope::cgroups`].
+///
+/// # Errors
+/// The kernel refuses.
+pub fn create_outer(name: &str) -> Result<BTreeMap<String, PathBuf>, DriverError> {
+    let mut scope = BTreeMap::new();
+    for (point, keys) in counting_hierarchies()? {
+        let outer = point.join(name);
+        let only_v2 = keys.len() > SCOPE.len();
         if only_v2 {
             // Only root's processes are exempt from "no internal processes"; the outer group has none.
-            delegate(&hierarchy.point);
+            delegate(&point);
         }
-        let made = fs::create_dir_all(&daemon);
-        groups.daemon.push(daemon.clone());
-        if let Err(error) = made {
+        if let Err(error) = fs::create_dir_all(&outer) {
             let _ = remove(name);
-            return Err(DriverError::failed(
-                format!("cannot make cgroup {}", daemon.display()),
-                error,
-            ));
+            return Err(cannot_make(&outer, error));
         }
         if only_v2 {
             delegate(&outer);
         }
         for key in keys {
-            groups.scope.insert(key.to_owned(), outer.clone());
+            scope.insert(key.to_owned(), outer.clone());
         }
     }
-    Ok(groups)
+    Ok(scope)
+}
+
+fn cannot_make(dir: &Path, error: io::Error) -> DriverError {
+    DriverError::failed(format!("cannot make cgroup {}", dir.display()), error)
+}
+
+/// Where hierarchies are mounted that a sampler reads, and what it reads in each; a v2 tree that is alone has all.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn counting_hierarchies() -> Result<Vec<(PathBuf, Vec<&'static str>)>, DriverError> {
+    let found = MountedHierarchy::all()?;
+    let only_v2 = found.iter().all(|h| h.v2);
+    let keys = |hierarchy: &MountedHierarchy| -> Vec<&'static str> {
+        let counted = SCOPE.into_iter();
+        counted
+            .filter(|key| only_v2 || hierarchy.options.contains(*key))
+            .chain(hierarchy.v2.then_some("unified"))
+            .collect()
+    };
+    let all = found.iter().map(|h| (h.point.clone(), keys(h)));
+    Ok(all.filter(|(_, keys)| !keys.is_empty()).collect())
 }
 
 fn delegate(dir: &Path) {

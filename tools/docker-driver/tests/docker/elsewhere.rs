@@ -1,16 +1,19 @@
 //! Engines of someone else's.
 
 use std::collections::HashMap;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::common::{daemon, driver, ended_with, ends, start, turn, word};
+use crate::common::{daemon, driver, ended_with, ends, processes_named, start, turn, word};
 use bollard::models::ContainerCreateBody;
 use docker_driver::api::Client;
 use docker_driver::container;
-use driver_testkit::run;
+use driver_testkit::{run, skipped};
 use measure_core::base::label::LABEL;
+use measure_core::contract::Scope;
+use probes::memory::Sampler;
 
 #[test]
 fn an_engine_elsewhere_that_is_absent_or_refuses_is_said() {
@@ -28,6 +31,114 @@ fn an_engine_elsewhere_that_is_absent_or_refuses_is_said() {
         run(driver(&words))
             .expect(3)
             .says("no docker engine answers at");
+    }
+}
+
+/// Of the engine at `host`, whose own scope is `engine`: our containers in a group of ours, daemons and shims in theirs.
+fn its_containers_are_in_the_scope(host: &str, engine: &Scope) {
+    let mut holder = start(&format!(
+        "--docker-host {host} hold 2 --gated --rung docker-none"
+    ));
+    let scope = holder.scope();
+    holder.until_ready();
+    let containers = &scope.cgroups["memory"];
+    let daemons = &scope.more_cgroups[0]["memory"];
+    assert!(daemons.starts_with(&engine.cgroups["memory"]), "{scope:?}");
+    assert_eq!(processes_named(containers, "park"), Vec::<i32>::new());
+    let before = cpu_ns(&scope);
+    holder.go();
+    assert_eq!(holder.until_parked(), 2);
+    let parked = processes_named(containers, "park");
+    assert_eq!(parked.len(), 2);
+    assert_eq!(processes_named(daemons, "containerd-shim").len(), 2);
+    let walk = Sampler::new().unwrap().sample_scope(&scope);
+    let weighed = |name: &str| {
+        let of_name = walk.processes.iter().filter(|p| p.name.is(name));
+        of_name.count()
+    };
+    assert_eq!((weighed("park"), weighed("dockerd")), (2, 1), "{walk:?}");
+    assert_eq!(weighed("containerd-shim"), 2, "{walk:?}");
+    // Each start takes a shim and several runs of runc, milliseconds each, none of which is left but the shim.
+    assert!(cpu_ns(&scope) > before + 2 * 5_000_000);
+    let ended = ended_with(holder.end(), 0);
+    assert!(!containers.exists(), "{ended:?}");
+}
+
+fn cpu_ns(scope: &Scope) -> u64 {
+    let dirs = probes::cpu_time::groups_of_scope(scope).expect("all of its work is counted");
+    assert_eq!(dirs.len(), 2, "{dirs:?}");
+    dirs.into_iter()
+        .map(|dir| probes::cgroup::cpu_ns(dir).unwrap())
+        .sum()
+}
+
+#[test]
+fn an_engine_whose_daemon_shares_our_group_has_no_cpu_time_but_all_memory() {
+    let Some(_turn) = turn() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("podman.sock");
+    let url = format!("unix://{}", socket.display());
+    let state = |what: &str| dir.path().join(what).display().to_string();
+    let service = Command::new("podman")
+        .args(["--root", &state("root"), "--runroot", &state("run")])
+        .args([
+            "--cgroup-manager",
+            "cgroupfs",
+            "system",
+            "service",
+            "--time",
+            "0",
+            &url,
+        ])
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(service) = service else {
+        return skipped(
+            "podman as an engine elsewhere",
+            "podman is not installed, apt-get install podman",
+        );
+    };
+    let _service = Service(service);
+    let begun = Instant::now();
+    while UnixStream::connect(&socket).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no podman");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let tried = run(driver(&format!(
+        "--docker-host {url} time 1 --rung docker-none"
+    )));
+    if tried.code == Some(4) && tried.stderr.contains("setrlimit") {
+        // Podman raises limits that a host may not let it raise.
+        return skipped("podman as an engine elsewhere", tried.stderr.trim());
+    }
+    tried.expect(0);
+    let mut holder = start(&format!("--docker-host {url} hold 2 --rung docker-none"));
+    let scope = holder.scope();
+    assert_eq!(holder.until_parked(), 2);
+    assert!(
+        probes::cpu_time::groups_of_scope(&scope).is_none(),
+        "{scope:?}"
+    );
+    assert!(
+        scope.includes.contains("start it as a service"),
+        "{}",
+        scope.includes
+    );
+    let walk = Sampler::new().unwrap().sample_scope(&scope);
+    for (name, count) in [("park", 2), ("conmon", 2), ("podman", 1)] {
+        let found = walk.processes.iter().filter(|p| p.name.is(name));
+        assert_eq!(found.count(), count, "{name}: {walk:?}");
+    }
+    ended_with(holder.end(), 0);
+}
+
+/// Podman's service, which ends with its test.
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -65,12 +176,12 @@ fn an_engine_elsewhere_keeps_its_other_containers() {
     assert_eq!(ended.says("stranger").samples().len(), 2);
     let includes = &ended.scope().includes;
     assert!(
-        includes.contains("foreign") && includes.contains("not in it"),
+        includes.contains("foreign") && includes.contains("our containers"),
         "{includes}"
     );
     let roots = &ended.scope().roots;
     assert_eq!(roots[..], [daemon(&scope).as_raw()]);
-    there("hold 2 --rung docker-none");
+    its_containers_are_in_the_scope(host, &scope);
     assert!(exists(&stranger) && exists(&orphan));
     there("clean");
     assert!(exists(&stranger) && !exists(&orphan));

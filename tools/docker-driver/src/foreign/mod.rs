@@ -1,19 +1,21 @@
 //! An engine that someone else runs, used only when asked for by `--docker-host`.
 
-use std::collections::HashMap;
-use std::os::unix::net::UnixStream;
+mod daemons;
+pub mod groups;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::process;
 
-use bollard::models::ContainerSummary;
+use bollard::models::{ContainerSummary, SystemInfoCgroupDriverEnum};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use measure_core::base::label::{LABEL, Owner};
 use measure_core::contract::Scope;
 use measure_core::driver_kit::DriverError;
-use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
-use procfs::process::all_processes;
 
 use crate::api::{ApiError, Client};
 use crate::container;
+use groups::ContainerGroup;
 
 /// Names put into a message.
 const NAMED: usize = 5;
@@ -22,7 +24,12 @@ const NAMED: usize = 5;
 #[derive(Debug)]
 pub struct Foreign {
     host: String,
+    /// Its daemons; none if they are not on this host, or not to be seen.
     roots: Vec<i32>,
+    /// Where the daemons' work is counted, if each has a group of its own.
+    daemon_groups: Option<Vec<BTreeMap<String, PathBuf>>>,
+    /// Our containers', or why there is none.
+    group: Result<ContainerGroup, String>,
     others: Vec<String>,
 }
 
@@ -46,9 +53,17 @@ impl Foreign {
             .filter_map(|c| c.names.and_then(|names| names.into_iter().next()).or(c.id))
             .map(|name| name.trim_start_matches('/').to_owned())
             .collect();
+        let roots = daemons::find(host);
+        let group = match roots.is_empty() {
+            true => Err("its daemon is not on this host, or not to be seen".to_owned()),
+            false => ContainerGroup::make(makes_groups_by_systemd(client)?)
+                .map_err(|error| error.to_string()),
+        };
         let foreign = Self {
             host: host.to_owned(),
-            roots: find_daemons(host),
+            daemon_groups: daemons::own_groups(&roots),
+            roots,
+            group,
             others,
         };
         if !foreign.others.is_empty() {
@@ -68,33 +83,74 @@ impl Foreign {
             ""
         };
         format!(
-            "the engine at {} has {} other container(s), left alone, whose work may count as ours: {}{more}",
+            "the engine at {} has {} other container(s), left alone, of whose work the daemons' part may count as ours: {}{more}",
             self.host,
             self.others.len(),
             named.join(", ")
         )
     }
 
-    /// What can be scoped of it from here.
+    /// What containers are to have as cgroup parent.
+    #[must_use]
+    pub fn cgroup_parent(&self) -> Option<String> {
+        self.group.as_ref().ok().map(ContainerGroup::parent)
+    }
+
+    /// Our containers' groups, one below it for each, in the hierarchy of `controller`.
+    #[must_use]
+    pub fn container_groups(&self, controller: &str) -> Option<PathBuf> {
+        self.group.as_ref().ok()?.dirs.get(controller).cloned()
+    }
+
+    /// What can be scoped of it from here. CPU time is either that of all of it, or of nothing: where the daemons have no groups of
+    /// their own, runs of runc and shims that have ended are in none, and the scope has no group that counts time.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        let reach = if self.roots.is_empty() {
-            "its daemon is not on this host or not to be seen, so nothing of it is in the scope"
-        } else {
-            "in the scope are dockerd and containerd; not in it: shims, runc and containers, which no group of ours holds"
-        };
-        Scope {
+        let mut scope = Scope {
             roots: self.roots.clone(),
-            cgroups: Default::default(),
             client: Some(process::id().cast_signed()),
-            includes: format!(
-                "a foreign docker engine at {}: {reach}; {}",
-                self.host,
-                self.others_in_words()
-            ),
             ..Scope::default()
-        }
+        };
+        let reach = match (&self.group, &self.daemon_groups) {
+            _ if self.roots.is_empty() => {
+                "its daemon is not on this host or not to be seen, so nothing of it is in the scope"
+                    .to_owned()
+            }
+            (Ok(group), Some(daemons)) => {
+                scope.cgroups = group.dirs.clone();
+                scope.more_cgroups.clone_from(daemons);
+                "in the scope are its daemons, all that they start, and our containers".to_owned()
+            }
+            (Ok(group), None) => {
+                let memory = ["memory", "unified"]
+                    .iter()
+                    .find_map(|key| group.dirs.get(*key));
+                scope.cgroups = memory
+                    .map(|dir| ("memory".to_owned(), dir.clone()))
+                    .into_iter()
+                    .collect();
+                scope.starters = true;
+                "in the scope are its daemons, our containers and their shims; its CPU time is not known, as its daemons have no cgroup \
+                 of their own: start it as a service"
+                    .to_owned()
+            }
+            (Err(why), _) => format!(
+                "in the scope are dockerd and containerd; not in it: shims, runc and containers, which no group of ours holds: {why}"
+            ),
+        };
+        scope.includes = format!(
+            "a foreign docker engine at {}: {reach}; {}",
+            self.host,
+            self.others_in_words()
+        );
+        scope
     }
+}
+
+/// Whether the engine has systemd make its groups.
+fn makes_groups_by_systemd(client: &Client) -> Result<bool, ApiError> {
+    let info = client.call("info", client.api.docker.info())?;
+    Ok(info.cgroup_driver == Some(SystemInfoCgroupDriverEnum::SYSTEMD))
 }
 
 /// The driver that made a container; `None` for one that is not ours. Containers inherit the labels
@@ -132,43 +188,4 @@ pub fn remove_ours(client: &Client, of: Option<Owner>) -> Result<Vec<String>, Dr
         }
     }
     Ok(removed)
-}
-
-/// dockerd behind a Unix socket, and its containerd.
-fn find_daemons(host: &str) -> Vec<i32> {
-    let Some(path) = host.strip_prefix("unix://") else {
-        return Vec::new();
-    };
-    let peer = UnixStream::connect(path)
-        .ok()
-        .and_then(|socket| getsockopt(&socket, PeerCredentials).ok())
-        .map(|peer| peer.pid());
-    let all = processes();
-    let is = |pid: i32, name: &str| all.iter().any(|p| p.0 == pid && p.1 == name);
-    let dockerd = match peer {
-        Some(pid) if is(pid, "dockerd") => pid,
-        // With socket activation the listener is the service manager's.
-        _ => {
-            let mut found = all.iter().filter(|p| p.1 == "dockerd").map(|p| p.0);
-            match (found.next(), found.next()) {
-                (Some(pid), None) => pid,
-                _ => return Vec::new(),
-            }
-        }
-    };
-    let mut roots = vec![dockerd];
-    let containerds = || all.iter().filter(|p| p.1 == "containerd");
-    // A child of dockerd's is in its tree already.
-    if !containerds().any(|p| p.2 == dockerd) {
-        roots.extend(containerds().filter(|p| p.2 == 1).map(|p| p.0));
-    }
-    roots
-}
-
-/// Process id, name and parent of every process.
-fn processes() -> Vec<(i32, String, i32)> {
-    let all = all_processes().into_iter().flatten().flatten();
-    all.filter_map(|process| process.stat().ok())
-        .map(|stat| (stat.pid, stat.comm, stat.ppid))
-        .collect()
 }

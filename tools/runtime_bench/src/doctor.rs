@@ -18,6 +18,7 @@ use probes::perf::{Counters, Event};
 use table::{Align, Table};
 
 use crate::drivers::Ladder;
+use crate::engines::Engines;
 use crate::error::BenchError;
 
 /// Programs that prepare a run or that drivers start.
@@ -27,8 +28,8 @@ const TOOLS: [&str; 4] = ["dockerd", "clang-19", "musl-gcc", "cargo"];
 ///
 /// # Errors
 /// It cannot be printed.
-pub(crate) fn run() -> Result<Exit, BenchError> {
-    let ladder = Ladder::discover();
+pub(crate) fn run(engines: &Engines) -> Result<Exit, BenchError> {
+    let ladder = Ladder::discover(engines);
     let parts: [&dyn Fn() -> String; 6] = [
         &|| rungs(&ladder),
         &isolation,

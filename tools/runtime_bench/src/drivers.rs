@@ -3,8 +3,8 @@
 use std::env;
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use measure_core::contract::{Description, Probe};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::engines::{Driver, Engines};
 use crate::error::BenchError;
 
 /// The drivers of this workspace, in the order of the ladder. Nothing else here knows a runtime.
@@ -45,8 +46,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A rung and who offers it.
 #[derive(Debug, Clone)]
 pub struct Offer {
-    /// The driver's executable.
-    pub driver: PathBuf,
+    /// The driver.
+    pub driver: Driver,
     /// What the rung is.
     pub description: Description,
     /// Whether it can run here.
@@ -64,6 +65,7 @@ impl Offer {
     #[must_use]
     pub fn driver_name(&self) -> String {
         self.driver
+            .path
             .file_name()
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned())
     }
@@ -79,13 +81,16 @@ pub struct Ladder {
 }
 
 impl Ladder {
-    /// Asks every driver.
+    /// Asks every driver, with `engines` where they are named.
     #[must_use]
-    pub fn discover() -> Self {
+    pub fn discover(engines: &Engines) -> Self {
         let mut ladder = Self::default();
         let asked: Vec<_> = DRIVERS
             .iter()
-            .map(|&name| (name, thread::spawn(move || offers_of(name))))
+            .map(|&name| {
+                let engines = engines.clone();
+                (name, thread::spawn(move || offers_of(name, &engines)))
+            })
             .collect();
         for (name, answer) in asked {
             match answer.join() {
@@ -172,8 +177,8 @@ pub enum DriverError {
     Asking,
 }
 
-fn offers_of(name: &str) -> Result<Vec<Offer>, DriverError> {
-    let driver = find(name).ok_or(DriverError::Absent)?;
+fn offers_of(name: &str, engines: &Engines) -> Result<Vec<Offer>, DriverError> {
+    let driver = Driver::new(name, find(name).ok_or(DriverError::Absent)?, engines);
     let answer = run(&driver, &["info", "--json"], INFO_LIMIT)?;
     answer
         .lines()
@@ -192,9 +197,10 @@ fn offers_of(name: &str) -> Result<Vec<Offer>, DriverError> {
 ///
 /// # Errors
 /// It cannot be started, fails, or takes longer than `limit`.
-pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String, DriverError> {
+pub fn run(driver: &Driver, arguments: &[&str], limit: Duration) -> Result<String, DriverError> {
     let command = arguments.join(" ");
-    let mut child = Command::new(driver)
+    let mut child = driver
+        .command()
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -202,7 +208,7 @@ pub fn run(driver: &Path, arguments: &[&str], limit: Duration) -> Result<String,
         .process_group(0)
         .spawn()
         .map_err(|source| DriverError::Start {
-            driver: driver.to_owned(),
+            driver: driver.path.clone(),
             source,
         })?;
     // Both pipes are read while it runs, so that it cannot block on a full one.

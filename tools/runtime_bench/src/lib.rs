@@ -11,6 +11,7 @@ mod compare;
 mod counters;
 mod doctor;
 mod drivers;
+mod engines;
 mod error;
 mod functions;
 mod isolation;
@@ -61,7 +62,7 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
         Command::Compute(options) => Ok(functions::compute(&options)?),
         Command::Remove(options) => Ok(functions::remove(&options)?),
         Command::Test(options) => Ok(functions::test(&options)?),
-        Command::Doctor => doctor::run(),
+        Command::Doctor(engines) => doctor::run(&engines),
         Command::Compare(options) => {
             options.check()?;
             compare::run(&options)

@@ -58,11 +58,11 @@ pub(crate) struct Link {
 impl Link {
     pub(crate) fn spawn(start: Start<'_>) -> Result<Self, SessionError> {
         let cannot = |source| SessionError::Start {
-            driver: start.driver.display().to_string(),
+            driver: start.driver.path.display().to_string(),
             source,
         };
         let stderr = File::create(&start.log).map_err(cannot)?;
-        let mut command = Command::new(start.driver);
+        let mut command = start.driver.command();
         command
             .arg(start.command)
             .arg(start.count.to_string())
@@ -87,7 +87,7 @@ impl Link {
         }
         log::debug!(
             "starting {} {} for {}, its standard error goes to {}",
-            start.driver.display(),
+            start.driver.path.display(),
             start.command,
             start.rung,
             start.log.display()

@@ -10,6 +10,7 @@ use measure_core::driver_kit::cli::{MAX_COUNT, MAX_WORKERS};
 use structopt::StructOpt;
 
 use crate::capacity::CapacityOptions;
+use crate::engines::Engines;
 use crate::error::BenchError;
 use crate::functions::{AddOptions, ComputeOptions, NameOptions, TestOptions};
 use crate::isolation::IsolationOptions;
@@ -44,6 +45,7 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench add mine/hello --source hello.c        brings a function of yours; then time --function mine/hello
 ///     runtime_bench isolation                              what each rung really isolates (root)
 ///     runtime_bench aa --rungs thread,process,faaslet      how often a rung differs from itself
+///     runtime_bench time --rungs docker-none --docker-host unix:///run/podman/podman.sock
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
 ///     runtime_bench report results/latest                  all tables again, from the samples
@@ -85,7 +87,7 @@ pub enum Command {
     /// Takes a function that was brought out of the store
     Remove(NameOptions),
     /// Says what this host can and cannot measure, rung by rung, and how to mend it
-    Doctor,
+    Doctor(Engines),
     /// What each rung really isolates, found by probes that it runs (root for all of it)
     Isolation(IsolationOptions),
     /// Measures every rung as if it were two, and counts how often they "differ"
@@ -134,6 +136,8 @@ pub struct Common {
     /// Seconds that a driver may be silent beyond what its work should take, before it is ended
     #[structopt(long, name = "PATIENCE", default_value = "90")]
     pub(crate) patience: u64,
+    #[structopt(flatten)]
+    pub(crate) engines: Engines,
 }
 
 /// Which rungs.

@@ -18,6 +18,7 @@ use measure_core::contract::run_info::{Part, RungInfo};
 use nix::unistd::geteuid;
 
 use crate::drivers::{Ladder, Offer};
+use crate::engines::Engines;
 use crate::error::{BenchError, SessionError};
 use crate::functions;
 use crate::functions::answers::Row;
@@ -39,6 +40,7 @@ pub(crate) struct Run {
     pub(crate) offers: Vec<Offer>,
     /// Named one by one on the command line.
     named: bool,
+    engines: Engines,
     pub(crate) function: Option<FunctionId>,
     pub(crate) patience: Duration,
     /// What the rungs answered, if somebody brought the function.
@@ -60,7 +62,7 @@ impl Run {
         in_range("--patience", common.patience, 1..=86_400)?;
         let lock = HostLock::take(MEASURING)?;
         let mut environment = probes::environment::capture();
-        let ladder = Ladder::discover();
+        let ladder = Ladder::discover(&common.engines);
         stop_if_told()?;
         let offers = match &which.rungs {
             Some(names) => ladder.select(names)?,
@@ -92,6 +94,7 @@ impl Run {
             recorder,
             offers,
             named: which.rungs.is_some(),
+            engines: common.engines.clone(),
             function,
             patience: Duration::from_secs(common.patience),
             answers,
@@ -199,6 +202,7 @@ impl Run {
         self.go_on(Resume::new(Asked {
             rungs: self.offers.iter().map(|o| o.rung().to_owned()).collect(),
             named: self.named,
+            engines: self.engines.clone(),
             function: self.function.as_ref().map(ToString::to_string),
             patience_s: self.patience.as_secs(),
             is_quick,
@@ -292,7 +296,8 @@ fn stop_if_told() -> Result<(), BenchError> {
 fn describe(environment: &mut Environment, offers: &[Offer]) {
     for offer in offers {
         let driver = offer.driver_name();
-        let hash = measure_core::base::files::sha256_of(&offer.driver).map_err(|e| e.to_string());
+        let hash =
+            measure_core::base::files::sha256_of(&offer.driver.path).map_err(|e| e.to_string());
         environment.note_engine(&driver, "executable_sha256", hash);
         environment.note_engine(&driver, offer.rung(), offer.description.engine.as_str());
     }

@@ -14,6 +14,7 @@ use measure_core::contract::release_page::ReleasePage;
 use measure_core::contract::{Description, Scope};
 use nix::sys::signal::Signal;
 
+use crate::engines::Driver;
 use crate::error::{BenchError, SessionError, StepError};
 use crate::link::{Link, interrupted};
 
@@ -42,8 +43,8 @@ impl Job<'_> {
 /// What to start.
 #[derive(Debug)]
 pub struct Start<'a> {
-    /// The driver's executable.
-    pub driver: &'a Path,
+    /// The driver.
+    pub driver: &'a Driver,
     /// `time` or `hold`.
     pub command: &'a str,
     /// N of the command.

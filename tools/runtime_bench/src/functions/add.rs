@@ -17,6 +17,7 @@ use super::paths::{READABLE, copy_dir, copy_file, open_file, read_text, write_te
 use super::stage::{Stage, exists, place_of};
 use super::{elf, python, script, source, stored};
 use crate::drivers;
+use crate::engines::{Driver, Engines};
 
 /// How long compiling a module, or taking its snapshot, may take: CPython takes a minute.
 const COMPILE_LIMIT: Duration = Duration::from_secs(600);
@@ -240,7 +241,8 @@ impl Making<'_> {
             what: what.to_owned(),
             source: Box::new(source),
         };
-        let driver = drivers::find(name).ok_or_else(|| failed(drivers::DriverError::Absent))?;
+        let path = drivers::find(name).ok_or_else(|| failed(drivers::DriverError::Absent))?;
+        let driver = Driver::new(name, path, &Engines::default());
         drivers::run(&driver, arguments, limit)
             .map(drop)
             .map_err(failed)

@@ -1,6 +1,5 @@
 //! What the rungs answer, each having run the function once, and whether that is the same.
 
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::compare::{Reference, differs_from_itself};
 use super::error::FunctionError;
 use super::normalise::Normaliser;
 use crate::drivers::{self, DriverError, Offer};
+use crate::engines::Driver;
 use crate::error::exit_of;
 use measure_core::base::exit::Exit;
 
@@ -86,13 +86,13 @@ pub(crate) fn ask_rungs(
     ));
     let limit = READY_LIMIT + Duration::from_secs(file.timeout_s);
     let ask = |offer: &Offer| ask_rung(offer, function, limit);
-    let mut by_driver: Vec<&Path> = offers.iter().map(|o| o.driver.as_path()).collect();
+    let mut by_driver: Vec<&Driver> = offers.iter().map(|o| &o.driver).collect();
     by_driver.dedup();
     let outcomes: Vec<(String, Outcome)> = thread::scope(|scope| {
         let workers: Vec<_> = by_driver
             .into_iter()
             .map(|driver| {
-                let ours = offers.iter().filter(move |o| o.driver == driver);
+                let ours = offers.iter().filter(move |o| o.driver == *driver);
                 scope.spawn(move || {
                     let asked = ours.map(|offer| (offer.rung().to_owned(), ask(offer)));
                     asked.collect::<Vec<_>>()

@@ -17,6 +17,7 @@ use super::options::{ComputeOptions, NameOptions, OnRungs, TestOptions};
 use super::stage::{place_of, take_out};
 use super::table::table_of;
 use crate::drivers::{Ladder, Offer, find};
+use crate::engines::Engines;
 use crate::error::{BenchError, exit_of};
 
 /// One rung of each kind that can run a function of anybody's.
@@ -116,7 +117,7 @@ pub(crate) fn compute(options: &ComputeOptions) -> Result<Exit, FunctionError> {
 }
 
 fn chosen(on: &OnRungs) -> Result<Vec<Offer>, FunctionError> {
-    let ladder = Ladder::discover();
+    let ladder = Ladder::discover(&Engines::default());
     for (driver, why) in &ladder.missing {
         eprintln!("warning: {driver}: {why}; its rungs are missing");
     }

@@ -32,6 +32,7 @@ use measure_core::contract::{Probe as Readiness, environment::Environment};
 use nix::unistd::geteuid;
 
 use crate::drivers::{Ladder, Offer};
+use crate::engines::Driver;
 use crate::error::BenchError;
 use campaign::Campaign;
 pub use options::IsolationOptions;
@@ -55,7 +56,7 @@ enum Said {
 pub(crate) fn run(options: &IsolationOptions) -> Result<Exit, BenchError> {
     let probes = options.probes()?;
     let lock = HostLock::take(MEASURING)?;
-    let ladder = Ladder::discover();
+    let ladder = Ladder::discover(&options.engines);
     for (driver, why) in &ladder.missing {
         eprintln!("warning: {driver}: {why}; its rungs are missing");
     }
@@ -182,7 +183,7 @@ impl<'a> Bench<'a> {
 
     /// Lets every driver probe its rungs, side by side.
     fn probe(&mut self, offers: &[Offer], probes: &[&'static Probe]) -> Result<(), BenchError> {
-        let mut drivers: Vec<&Path> = offers.iter().map(|o| o.driver.as_path()).collect();
+        let mut drivers: Vec<&Driver> = offers.iter().map(|o| &o.driver).collect();
         drivers.dedup();
         let control = self.found.control.clone();
         let (facts, slice_ns) = (self.facts, self.found.slice_ns);
@@ -194,7 +195,7 @@ impl<'a> Bench<'a> {
                 .into_iter()
                 .map(|driver| {
                     let (sender, control) = (Sender::clone(&sender), &control);
-                    let ours = offers.iter().filter(move |o| o.driver == driver);
+                    let ours = offers.iter().filter(move |o| o.driver == *driver);
                     scope.spawn(move || -> Result<(), IsolationError> {
                         let mut campaign = Campaign::prepare(facts, control, probes, patience)?;
                         for offer in ours {

@@ -8,6 +8,7 @@ use measure_core::base::ids;
 use measure_core::base::range::in_range;
 use structopt::StructOpt;
 
+use crate::engines::Engines;
 use crate::error::BenchError;
 
 /// Runs probes inside every rung, each a small C program that tries one thing (read the host's /etc/shadow, signal its
@@ -41,6 +42,8 @@ pub struct IsolationOptions {
     /// Seconds that a driver may be silent, longer than a probe takes that ends itself (20), before it is ended
     #[structopt(long, name = "PATIENCE", default_value = "30")]
     patience: u64,
+    #[structopt(flatten)]
+    pub(super) engines: Engines,
 }
 
 impl IsolationOptions {

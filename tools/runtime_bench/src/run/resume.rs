@@ -43,7 +43,7 @@ impl Run {
             .map_err(|e| BenchError::Usage(e.to_string()))?;
         let lock = HostLock::take(MEASURING)?;
         let mut now = probes::environment::capture();
-        let offers = Ladder::discover().select(&resume.asked.rungs)?;
+        let offers = Ladder::discover(&resume.asked.engines).select(&resume.asked.rungs)?;
         stop_if_told()?;
         describe(&mut now, &offers);
         let mut recorder = Recorder::resume(dir, "time")?;
@@ -67,6 +67,7 @@ impl Run {
             recorder,
             offers,
             named: resume.asked.named,
+            engines: resume.asked.engines.clone(),
             function,
             patience: Duration::from_secs(resume.asked.patience_s),
             answers,

@@ -18,6 +18,7 @@ use super::adapt::Seen;
 use super::live::LiveState;
 use super::watch::Watched;
 use crate::drivers::Offer;
+use crate::engines::Engines;
 use crate::error::BenchError;
 use crate::plan::Sizes;
 
@@ -46,6 +47,9 @@ pub struct Asked {
     pub rungs: Vec<String>,
     /// They were named on the command line.
     pub named: bool,
+    /// Engines of the user's own.
+    #[serde(default)]
+    pub engines: Engines,
     /// `user/function`; each rung's default if `None`.
     pub function: Option<String>,
     /// `--patience`.

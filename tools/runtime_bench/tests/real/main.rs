@@ -5,6 +5,7 @@
 //! do these tests.
 
 mod capacity;
+mod engines;
 mod faults;
 mod isolation;
 mod load;

@@ -2,7 +2,6 @@
 //! last, on drawn starts, with skew and with effects of processes and batches.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use measure_core::contract::{Description, Probe};
@@ -13,6 +12,7 @@ use stats::verdict;
 
 use super::{Seen, levels as levels_of, rework};
 use crate::drivers::Offer;
+use crate::engines::Driver;
 use crate::options::DEFAULT_IDLE;
 use crate::plan::{Pass, Sizes};
 use crate::rounds::{self, Standing};
@@ -50,7 +50,7 @@ fn sizes() -> Sizes {
 
 fn offer() -> Offer {
     Offer {
-        driver: PathBuf::new(),
+        driver: Driver::default(),
         description: Description::default(),
         probe: Probe::Ready,
     }

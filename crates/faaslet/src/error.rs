@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use granted_network::NetworkError;
 use measure_core::base::lock::LockError;
 use measure_core::base::trust::TrustError;
 use measure_core::driver_kit::DriverError;
@@ -11,7 +12,7 @@ use measure_core::driver_kit::bare_thread::no_thread;
 use second_engine::SecondEngineError;
 
 use crate::budget::OverBudget;
-use crate::netns::NetnsError;
+use crate::netns::{HubError, NetnsError};
 
 /// Why a function cannot be had, installed or prepared.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,9 @@ pub enum FaasletError {
     /// No CPU cgroups for its seats.
     #[error("no CPU cgroup to be had ({0}), {CGROUP_MEND}")]
     Cgroup(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What it was granted of the network cannot be had.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// No network namespaces for them.
     #[error("no network namespaces to be had, {0}")]
     Netns(#[from] NetnsError),
@@ -108,6 +112,15 @@ pub enum FaasletError {
 
 /// What to do where there is no CPU cgroup to be had.
 pub const CGROUP_MEND: &str = "run as root on a host whose cpu controller is mounted and delegated";
+
+impl From<HubError> for FaasletError {
+    fn from(error: HubError) -> Self {
+        match error {
+            HubError::Network(error) => error.into(),
+            HubError::Netns(error) => error.into(),
+        }
+    }
+}
 
 impl FaasletError {
     pub(crate) fn io(path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {

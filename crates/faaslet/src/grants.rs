@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use granted_network::{Grant, Reach};
 use measure_core::driver_kit::stored_function::StdinFile;
 
 use crate::exchange::Exchange;
@@ -25,6 +26,10 @@ pub struct Grants {
     pub stdin: Option<Arc<Stdin>>,
     /// A file that each start reads from its beginning, where there is no `stdin`.
     pub stdin_file: Option<Arc<StdinFile>>,
+    /// What it may connect to, from a namespace of its own; nothing if there is none.
+    pub network: Vec<Grant>,
+    /// The same as it sees it, once that is made ([`crate::netns::Hub`]).
+    pub reach: Option<Arc<Reach>>,
     /// Where its output goes; nothing is a sink.
     pub stdout: Option<Arc<OwnedFd>>,
     /// Where its standard error goes; nothing keeps the beginning of it for the message of a failure.

@@ -48,6 +48,7 @@ pub use engine::FaasletEngine;
 pub use error::{FaasletError, SetupError, StartError, WatcherError};
 pub use exchange::Exchange;
 pub use function::Function;
+pub use granted_network::{Grant as NetworkGrant, NetworkError, Reach};
 pub use grants::{DirGrant, Grants};
 pub use settings::{EngineSettings, Profiling};
 pub use store::Store;

@@ -59,6 +59,8 @@ pub struct Seats {
     /// Removes its children with itself.
     parent: Group,
     namespaces: Namespaces,
+    /// Where the host ends lie, if something of the network is granted.
+    hub: Option<netns::Hub>,
     /// Of threads made for one start.
     thread_attributes: Attributes,
 }
@@ -67,6 +69,8 @@ pub struct Seats {
 enum Namespaces {
     Pooled(netns::Pool),
     PerStart(netns::Config),
+    /// The same with its host end in the seats' hub.
+    PerStartAtHub,
 }
 
 /// One worker's.
@@ -128,6 +132,19 @@ impl Seats {
     /// # Errors
     /// No permission, no `cpu` controller, no more namespaces.
     pub fn make(count: usize, found: Found, scope: &OwnScope) -> Result<Self, FaasletError> {
+        Self::make_at(None, count, found, scope)
+    }
+
+    /// The same with namespaces from which what `hub` leads to can be reached.
+    ///
+    /// # Errors
+    /// As of [`Self::make`].
+    pub fn make_at(
+        hub: Option<netns::Hub>,
+        count: usize,
+        found: Found,
+        scope: &OwnScope,
+    ) -> Result<Self, FaasletError> {
         let name = parent_name(scope);
         let parent = Group::create(&name, &[Controller::Cpu]).map_err(FaasletError::cgroup)?;
         share_out(&parent).map_err(FaasletError::cgroup)?;
@@ -146,14 +163,19 @@ impl Seats {
             cause: e.to_string(),
             hint: "",
         })?;
-        let namespaces = match found {
-            Found::Seat => Namespaces::Pooled(netns::Pool::open(count)?),
-            Found::Cgroup | Found::Nothing => Namespaces::PerStart(netns::checked_config()?),
+        let namespaces = match (found, &hub) {
+            (Found::Seat, None) => Namespaces::Pooled(netns::Pool::open(count)?),
+            (Found::Seat, Some(hub)) => Namespaces::Pooled(netns::Pool::open_at(hub, count)?),
+            (Found::Cgroup | Found::Nothing, None) => {
+                Namespaces::PerStart(netns::checked_config()?)
+            }
+            (Found::Cgroup | Found::Nothing, Some(_)) => Namespaces::PerStartAtHub,
         };
         Ok(Self {
             places,
             parent,
             namespaces,
+            hub,
             thread_attributes,
         })
     }
@@ -218,12 +240,30 @@ impl Seats {
         &self.places[i % self.places.len()]
     }
 
-    /// How a start makes its namespace, if it does.
-    pub(crate) fn netns_per_start(&self) -> Option<&netns::Config> {
-        match &self.namespaces {
-            Namespaces::Pooled(_) => None,
-            Namespaces::PerStart(config) => Some(config),
+    /// A namespace for one start, if each is to have one of its own. The calling thread is to enter it and then to end.
+    pub(crate) fn make_namespace(&self) -> Option<Result<netns::Namespace, netns::NetnsError>> {
+        match (&self.namespaces, &self.hub) {
+            (Namespaces::Pooled(_), _) => None,
+            (Namespaces::PerStart(config), _) => Some(netns::Namespace::create(config)),
+            (Namespaces::PerStartAtHub, hub) => hub.as_ref().map(netns::Namespace::create_at),
         }
+    }
+
+    /// Removes it, from a thread that is not in it, and waits until its veth pair is gone.
+    pub(crate) fn remove_namespace(
+        &self,
+        namespace: netns::Namespace,
+    ) -> Result<(), netns::NetnsError> {
+        match &self.hub {
+            Some(hub) => namespace.remove_at(hub),
+            None => namespace.remove(),
+        }
+    }
+
+    /// What can be reached from them, if anything.
+    #[must_use]
+    pub fn hub(&self) -> Option<&netns::Hub> {
+        self.hub.as_ref()
     }
 
     /// A seat for one start of worker `i`, which has claimed its place.
@@ -254,12 +294,23 @@ impl Seats {
         } else {
             "a CPU cgroup of one fair share made by each start".to_owned()
         };
-        match &self.namespaces {
-            Namespaces::Pooled(pool) => format!("{cgroups}, {}", pool.describe()),
-            Namespaces::PerStart(config) => {
-                let namespace = config.describe();
-                format!("{cgroups}, a network namespace made by each start, {namespace}")
-            }
+        let per_start = |config: &netns::Config| {
+            let namespace = config.describe();
+            format!("{cgroups}, a network namespace made by each start, {namespace}")
+        };
+        let seats = match (&self.namespaces, &self.hub) {
+            (Namespaces::Pooled(pool), _) => format!("{cgroups}, {}", pool.describe()),
+            (Namespaces::PerStart(config), _) => per_start(config),
+            (Namespaces::PerStartAtHub, hub) => hub
+                .as_ref()
+                .map_or_else(String::new, |hub| per_start(hub.config())),
+        };
+        match &self.hub {
+            Some(hub) => format!(
+                "{seats}, from which {} can be reached, through a proxy of this process",
+                hub.reach()
+            ),
+            None => seats,
         }
     }
 }

@@ -94,7 +94,7 @@ fn start_in(
     job.clock.lap(phase::JOIN);
     if let Some(namespace) = job.namespace.take() {
         // By this thread: inside the namespace its host end, which is what can be removed, is not to be seen.
-        let removed = namespace.remove().map_err(SetupError::Netns);
+        let removed = seats.remove_namespace(namespace).map_err(SetupError::Netns);
         job.clock.lap(seat::phase::NETNS_DROP);
         job.result = job.result.and(removed.map_err(StartError::from));
     }
@@ -107,10 +107,10 @@ impl Job<'_> {
         // SAFETY: `start` has claimed the seat for this thread, and the seat outlives it.
         unsafe { self.seat.alt_stack.register() }.map_err(SetupError::SignalStack)?;
         self.seats.sit(self.seat, self.i, &mut self.clock)?;
-        let Some(config) = self.seats.netns_per_start() else {
+        let Some(namespace) = self.seats.make_namespace() else {
             return self.function.start(&mut self.clock);
         };
-        let namespace = netns::Namespace::create(config).map_err(SetupError::Netns)?;
+        let namespace = namespace.map_err(SetupError::Netns)?;
         let namespace = self.namespace.insert(namespace);
         netns::enter(namespace.fd()).map_err(SetupError::Netns)?;
         self.clock.lap(seat::phase::NETNS);

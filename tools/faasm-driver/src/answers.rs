@@ -27,6 +27,14 @@ pub(crate) fn driver_error(error: FaasletError) -> DriverError {
             mend: format!("`faasm-driver codegen --llvm {id}` does it once, in minutes"),
             why: FaasletError::NotCompiled(id).to_string(),
         },
+        FaasletError::Network(cause) => match cause.exit() {
+            Exit::Usage => DriverError::Usage(cause.to_string()),
+            Exit::Unavailable => DriverError::Unavailable {
+                why: "what the function was granted of the network is not to be had".to_owned(),
+                mend: cause.to_string(),
+            },
+            _ => DriverError::library(cause),
+        },
         other => DriverError::library(other),
     }
 }

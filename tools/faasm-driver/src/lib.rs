@@ -46,6 +46,7 @@ const EXAMPLES: &str = "EXAMPLES:
     faasm-driver codegen --snapshot demo/sieve
     faasm-driver codegen --llvm demo/sieve          (by wasm2c and clang, for the rungs ...-llvm)
     faasm-driver grant demo/reader --dir /srv/texts::/texts --env LANG=C
+    faasm-driver grant demo/fetch --network host.internal:6379
     faasm-driver netns 100
 ";
 
@@ -95,7 +96,7 @@ enum Command {
     UploadAll(UploadAllOptions),
     /// Runs the upload server, PUT and GET /f/<user>/<function>, until a signal comes
     Serve(ServeOptions),
-    /// Says what a function is given at each start: arguments, environment, directories
+    /// Says what a function is given at each start: arguments, environment, directories, network
     Grant(GrantOptions),
     /// Lists the functions of the store
     List,

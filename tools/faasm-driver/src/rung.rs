@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use faaslet::netns::{self, Hub};
 use faaslet::park::Parked;
 use faaslet::seat::{self, Found, Seats};
 use faaslet::stdin::Stdin;
@@ -22,7 +23,7 @@ use measure_core::driver_kit::handler::{no_handler, no_handlers};
 use measure_core::driver_kit::stored_function::{StoredFunction, answer_of_run, lacks_side};
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
-use crate::answers::driver_error;
+use crate::answers::{driver_error, netns_error};
 use crate::limits;
 use crate::rungs::Kind;
 use crate::settings::Settings;
@@ -109,10 +110,12 @@ impl FaasletRung {
                 Some((stdin, Some(release)))
             }
         };
+        let hub = self.open_hub(plan, &grants)?;
         let grants = Grants {
             stdin: stdin.as_ref().map(|(stdin, _)| stdin.clone()),
             stdout: self.stdout.clone(),
             exchange: Some(exchange.clone()),
+            reach: hub.as_ref().map(|hub| hub.reach().clone()),
             ..grants
         };
         let loaded: Vec<Vec<Function>> = engines
@@ -127,7 +130,7 @@ impl FaasletRung {
             ));
         }
         let seats = found
-            .map(|found| Seats::make(plan.workers, found, &scope).map(Arc::new))
+            .map(|found| Seats::make_at(hub, plan.workers, found, &scope).map(Arc::new))
             .transpose()
             .map_err(driver_error)?;
         if let (Some(seats), Some(percent)) = (&seats, self.settings.engine.budget.cpu_percent) {
@@ -195,6 +198,25 @@ impl FaasletRung {
             exchange.ask_more(REQUESTS - 1);
         }
         Ok(exchange)
+    }
+
+    /// Where what is granted of the network is reached, if anything is.
+    fn open_hub(&self, plan: &Plan, grants: &Grants) -> Result<Option<Hub>, DriverError> {
+        if grants.network.is_empty() {
+            return Ok(None);
+        }
+        if self.kind.found().is_none() {
+            return Err(DriverError::Unavailable {
+                why: format!(
+                    "{} is granted the network, and a start of `{}` has no namespace to be granted it in",
+                    plan.function, self.kind
+                ),
+                mend: "start it as a faaslet".to_owned(),
+            });
+        }
+        let config = netns::checked_config().map_err(netns_error)?;
+        let hub = Hub::open(&grants.network, &config).map_err(|e| driver_error(e.into()))?;
+        Ok(Some(hub))
     }
 
     /// The function, or its snapshots.

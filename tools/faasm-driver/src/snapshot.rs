@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use faaslet::FaasletEngine;
 use faaslet::snapshot::INITIALIZERS;
 use faaslet::store::{Codegen, Manifest, ManifestDir, SnapshotOptions};
+use faaslet::{FaasletEngine, NetworkGrant};
 use measure_core::base::exit::Exit;
 use measure_core::base::ids::FunctionId;
 use measure_core::driver_kit::DriverError;
@@ -102,6 +102,9 @@ pub(crate) struct GrantOptions {
     /// The same, but it may write to it too
     #[structopt(long = "dir-writable", name = "WRITABLE::GUEST", number_of_values = 1)]
     writable: Vec<String>,
+    /// A host and a port that it may connect to, and nothing else; host.internal is this host's own loopback
+    #[structopt(long = "network", name = "HOST:PORT", number_of_values = 1)]
+    network: Vec<NetworkGrant>,
 }
 
 /// Writes down what a function is given from now on.
@@ -116,6 +119,7 @@ pub(crate) fn grant(settings: &Settings, options: &GrantOptions) -> Result<Exit,
     let mut manifest = Manifest {
         args: options.args.clone(),
         dirs: dirs(&options.dirs, false)?,
+        network: options.network.clone(),
         ..Manifest::default()
     };
     manifest.dirs.extend(dirs(&options.writable, true)?);

@@ -36,6 +36,8 @@ pub struct Config {
     pub range: Range,
     /// What each direction of each pair is shaped to by htb; 0 for no shaping at all.
     pub rate_bits_per_s: u64,
+    /// What a namespace has a route to, by way of its host end; a default route if there is nothing here. [`super::Hub`] sets it.
+    pub targets: Vec<Ipv4Addr>,
 }
 
 impl Default for Config {
@@ -43,6 +45,7 @@ impl Default for Config {
         Self {
             range: DEFAULT_RANGE,
             rate_bits_per_s: DEFAULT_RATE_BITS_PER_S,
+            targets: Vec::new(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! * [`Pool`]: n namespaces for n Faaslets, persistent ones first, anonymous ones for the rest.
 //! * [`Namespace`]: one new anonymous namespace, for the rungs that make their own at every start.
+//! * [`Hub`]: where the host ends lie of namespaces from which granted targets, and nothing else, are reached.
 //! * [`ensure_persistent`], [`remove_persistent`]: the namespaces that outlive a process, under
 //!   `/run/netns` where `ip netns list` sees them.
 //! * [`enter()`]: moves the calling thread into a namespace.
@@ -17,6 +18,7 @@
 mod config;
 mod enter;
 mod error;
+mod hub;
 mod namespace;
 mod persistent;
 mod pool;
@@ -30,6 +32,7 @@ pub use config::{
 };
 pub use enter::enter;
 pub use error::{NetnsError, RANGE_VARIABLE};
+pub use hub::{Hub, HubError};
 pub use namespace::{Cost, Namespace};
 pub use persistent::{Ensured, ensure_persistent, remove_orphans, remove_persistent};
 pub use pool::{Pool, checked_config, probe};

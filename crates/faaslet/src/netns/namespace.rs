@@ -12,8 +12,9 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::getpid;
 
 use super::config::{Config, MAX_PERSISTENT};
-use super::enter::{enter, open_socket, own_namespace};
+use super::enter::{enter, open_socket, own_namespace, socket_in};
 use super::error::NetnsError;
+use super::hub::Hub;
 use super::requests;
 use super::socket::{Netlink, Refused};
 
@@ -75,6 +76,15 @@ impl Namespace {
         })
     }
 
+    /// The same with its host end in `hub`, where the calling thread stays afterwards.
+    ///
+    /// # Errors
+    /// As of [`Self::create`].
+    pub fn create_at(hub: &Hub) -> Result<Self, NetnsError> {
+        enter(hub.fd())?;
+        Self::create(hub.config())
+    }
+
     /// Makes namespace `index`, whose host end carries `alias`.
     pub(super) fn build(index: u32, config: &Config, alias: String) -> Result<Self, NetnsError> {
         let (host_address, address) = config.range.pair(index);
@@ -98,7 +108,7 @@ impl Namespace {
         host.batch(requests::host_end(index, host_address, alias))
             .map_err(refused)?;
         inside
-            .batch(requests::inside_end(address, host_address))
+            .batch(requests::inside_end(address, host_address, &config.targets))
             .map_err(refused)?;
         Ok(Self {
             index,
@@ -158,11 +168,22 @@ impl Namespace {
     pub fn remove(self) -> Result<(), NetnsError> {
         delete_host_end(self.index)
     }
+
+    /// As [`Self::remove`], of one whose host end is in `hub`.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn remove_at(self, hub: &Hub) -> Result<(), NetnsError> {
+        delete_host_end_by(socket_in(hub.fd())?, self.index)
+    }
 }
 
 /// Removes the veth pair `index`, if it is there.
 pub(super) fn delete_host_end(index: u32) -> Result<(), NetnsError> {
-    let mut host = open_socket()?;
+    delete_host_end_by(open_socket()?, index)
+}
+
+fn delete_host_end_by(mut host: Netlink, index: u32) -> Result<(), NetnsError> {
     match host.batch(requests::delete_veth(index)) {
         Err(error) if error.source.raw_os_error() == Some(libc::ENODEV) => Ok(()),
         outcome => outcome.map_err(refused),

@@ -8,7 +8,9 @@ use std::thread;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::config::Config;
+use super::enter::enter;
 use super::error::NetnsError;
+use super::hub::{Hub, in_thread};
 use super::namespace::Namespace;
 use super::persistent;
 use super::survey::check_range;
@@ -50,6 +52,25 @@ impl Pool {
             namespaces,
             persistent,
             config: config.clone(),
+        })
+    }
+
+    /// `n` namespaces (at least one), all of them new, with their host ends in `hub`.
+    ///
+    /// # Errors
+    /// As of [`Pool::open_with`].
+    pub fn open_at(hub: &Hub, n: usize) -> Result<Self, NetnsError> {
+        let n = n.max(1);
+        raise_descriptor_limit(n as u64 + SPARE_DESCRIPTORS);
+        // Threads that one in the hub starts begin there.
+        let namespaces = in_thread(|| {
+            enter(hub.fd())?;
+            make(n, hub.config())
+        })??;
+        Ok(Self {
+            namespaces,
+            persistent: 0,
+            config: hub.config().clone(),
         })
     }
 

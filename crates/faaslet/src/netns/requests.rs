@@ -54,13 +54,22 @@ pub(super) fn host_end(index: u32, address: Ipv4Addr, alias: String) -> Vec<Requ
     mark.attributes.push(LinkAttribute::IfAlias(alias));
     vec![
         set_link("cannot mark the host end", mark),
-        add_address(ifindex, address),
+        add_address(ifindex, address, PAIR_PREFIX_LEN),
         up("cannot bring the host end up", ifindex),
     ]
 }
 
-/// Loopback, address, state and default route of the inside.
-pub(super) fn inside_end(address: Ipv4Addr, gateway: Ipv4Addr) -> Vec<Request> {
+/// Loopback up, and `addresses` at it.
+pub(super) fn loopback(addresses: &[Ipv4Addr]) -> Vec<Request> {
+    let up = up("cannot bring loopback up", LOOPBACK_IFINDEX);
+    let addresses = addresses
+        .iter()
+        .map(|&address| add_address(LOOPBACK_IFINDEX, address, 32));
+    std::iter::once(up).chain(addresses).collect()
+}
+
+/// A route by `gateway` to `target`, or to everything.
+fn route(target: Option<Ipv4Addr>, gateway: Ipv4Addr) -> Request {
     let mut route = RouteMessage::default();
     route.header.address_family = AddressFamily::Inet;
     route.header.table = RouteHeader::RT_TABLE_MAIN;
@@ -71,19 +80,34 @@ pub(super) fn inside_end(address: Ipv4Addr, gateway: Ipv4Addr) -> Vec<Request> {
         RouteAttribute::Gateway(RouteAddress::Inet(gateway)),
         RouteAttribute::Oif(INSIDE_IFINDEX),
     ];
-    vec![
+    if let Some(target) = target {
+        route.header.destination_prefix_length = 32;
+        let destination = RouteAttribute::Destination(RouteAddress::Inet(target));
+        route.attributes.push(destination);
+    }
+    create("cannot add a route", RouteNetlinkMessage::NewRoute(route))
+}
+
+/// Loopback, address, state and routes of the inside: to `targets` alone, or, where there are none, a default route.
+pub(super) fn inside_end(
+    address: Ipv4Addr,
+    gateway: Ipv4Addr,
+    targets: &[Ipv4Addr],
+) -> Vec<Request> {
+    let mut requests = vec![
         up("cannot bring loopback up", LOOPBACK_IFINDEX),
         set_link(
             "cannot configure the inside end",
             without_ipv6(INSIDE_IFINDEX),
         ),
-        add_address(INSIDE_IFINDEX, address),
+        add_address(INSIDE_IFINDEX, address, PAIR_PREFIX_LEN),
         up("cannot bring the inside end up", INSIDE_IFINDEX),
-        create(
-            "cannot add the default route",
-            RouteNetlinkMessage::NewRoute(route),
-        ),
-    ]
+    ];
+    if targets.is_empty() {
+        requests.push(route(None, gateway));
+    }
+    requests.extend(targets.iter().map(|&target| route(Some(target), gateway)));
+    requests
 }
 
 /// No automatic IPv6 address: it would be the one thing on the link that we did not choose, and its
@@ -127,10 +151,10 @@ fn up(what: &'static str, ifindex: u32) -> Request {
     set_link(what, message)
 }
 
-fn add_address(ifindex: u32, address: Ipv4Addr) -> Request {
+fn add_address(ifindex: u32, address: Ipv4Addr, prefix_len: u8) -> Request {
     let mut message = AddressMessage::default();
     message.header.family = AddressFamily::Inet;
-    message.header.prefix_len = PAIR_PREFIX_LEN;
+    message.header.prefix_len = prefix_len;
     message.header.index = ifindex;
     message.attributes = vec![
         AddressAttribute::Local(IpAddr::V4(address)),

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use granted_network::Grant;
 use measure_core::base::ids::FunctionId;
 use measure_core::contract::function::FILE as FUNCTION_FILE;
 use measure_core::driver_kit::stored_function::{GivenTexts, StoredFunction};
@@ -32,6 +33,9 @@ pub struct Manifest {
     pub env: BTreeMap<String, String>,
     /// Its directories, which it sees in this order.
     pub dirs: Vec<ManifestDir>,
+    /// Hosts and ports that it may connect to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub network: Vec<Grant>,
 }
 
 /// A directory that a function is given.
@@ -89,6 +93,7 @@ impl Store {
             env: manifest.env.into_iter().collect(),
             dirs: dirs.collect::<Result<_, FaasletError>>()?,
             stdin_file,
+            network: manifest.network,
             ..Grants::default()
         })
     }
@@ -144,6 +149,12 @@ fn from_stored(stored: &StoredFunction, id: &FunctionId) -> Result<Manifest, Faa
         args: vec![id.to_string()],
         env: env.into_iter().collect(),
         dirs: Vec::new(),
+        network: stored
+            .file
+            .network
+            .iter()
+            .map(|grant| grant.parse())
+            .collect::<Result<_, granted_network::NetworkError>>()?,
     };
     let dir = |host: PathBuf, guest: &str, writable| ManifestDir {
         host,

@@ -12,6 +12,7 @@ mod hostile;
 mod llvm;
 mod modules;
 mod namespaces;
+mod network;
 mod new_seats;
 mod python;
 mod runs;

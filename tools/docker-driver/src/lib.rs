@@ -9,6 +9,7 @@ pub mod api;
 pub mod container;
 pub mod engine;
 pub mod foreign;
+mod granted;
 mod handler;
 pub mod image;
 pub mod kinds;

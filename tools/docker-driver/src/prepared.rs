@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
+use granted_network::Proxy;
 use measure_core::base::clock::Phases;
 use measure_core::base::interrupt;
 use measure_core::base::label;
@@ -63,6 +64,8 @@ impl Backend {
 pub struct Prepared {
     workers: Vec<Mutex<Worker>>,
     client: Mutex<Client>,
+    /// By which containers reach what the function was granted.
+    _granted: Option<Proxy>,
     backend: Backend,
     function: String,
     /// What each start reads, if that is not empty.
@@ -101,6 +104,7 @@ impl Prepared {
         Self {
             workers: Vec::new(),
             client: Mutex::new(client),
+            _granted: None,
             backend,
             function,
             stdin: None,
@@ -152,6 +156,11 @@ impl Prepared {
         if let Backend::Foreign(_) = &self.backend {
             self.image = Some(id);
         }
+    }
+
+    /// Keeps `proxy` as long as the engine.
+    pub fn keep_proxy(&mut self, proxy: Option<Proxy>) {
+        self._granted = proxy;
     }
 
     /// Whose work counts.

@@ -22,7 +22,7 @@ use crate::image::function::FunctionImage;
 use crate::image::{self, build::BaseChoice, extra};
 use crate::kinds::{Content, Kind};
 use crate::prepared::{Backend, Prepared};
-use crate::{Options, probe};
+use crate::{Options, granted, probe};
 
 /// Docker's bridge has no more ports.
 const MAX_WORKERS: usize = 1000;
@@ -227,6 +227,7 @@ impl Rung for DockerRung {
             known(&function, built)?;
         }
         let (backend, client) = self.open_backend()?;
+        let proxy = granted::open(&plan.function, &self.kind, &backend)?;
         let (image, words) = self.provide(&client, own.as_ref(), built.as_ref())?;
         let facts = engine_facts(&client);
         not_interrupted("the engine was prepared")?;
@@ -249,6 +250,7 @@ impl Rung for DockerRung {
         };
         let asking = self.asking(plan, own.as_ref(), &spec, &backend)?;
         let mut prepared = Prepared::new(backend, client, function, spec.body(), self.kind.way);
+        prepared.keep_proxy(proxy);
         let made = own.as_ref().is_some_and(FunctionImage::is_made_here);
         if let Some(asking) = asking {
             prepared.ask(asking);

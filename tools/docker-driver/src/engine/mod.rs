@@ -146,6 +146,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Its first process, which has its network.
+    #[must_use]
+    pub fn init_pid(&self) -> i32 {
+        self.child.pid()
+    }
+
     /// Its API address.
     #[must_use]
     pub fn host(&self) -> String {

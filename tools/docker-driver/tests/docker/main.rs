@@ -4,6 +4,7 @@
 mod common;
 mod elsewhere;
 mod faults;
+mod fetch;
 mod handlers;
 mod rungs;
 mod scripts;

@@ -1,0 +1,101 @@
+//! What a function was granted of the host that the engine runs on.
+//!
+//! An engine of the driver's own has a network of its own, from which the host is not to be seen. For each port of `host.internal` that a
+//! function was granted, in the same `grants.json` as for Faaslets, there is a listener in it, and a proxy of this process goes on from
+//! there to the host's loopback. Containers on the bridge find it at their gateway, containers with the engine's network at its loopback.
+//! Unlike Faaslets they are held to nothing else by this: docker's networks are what they are.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::thread;
+
+use granted_network::{Grant, HOST_END, Limits, Proxy};
+use measure_core::base::home;
+use measure_core::base::ids::FunctionId;
+use measure_core::base::trust;
+use measure_core::driver_kit::DriverError;
+use nix::sched::{CloneFlags, setns};
+use serde::Deserialize;
+
+use crate::engine::Engine;
+use crate::kinds::Kind;
+use crate::prepared::Backend;
+
+/// Of the manifest what concerns the network.
+#[derive(Deserialize)]
+struct Manifest {
+    #[serde(default)]
+    network: Vec<Grant>,
+}
+
+/// The proxy for what `function` was granted, if it was granted anything, `kind` has a network, and the engine is our own.
+///
+/// # Errors
+/// The manifest is none or not to be trusted, or a port is taken in the engine's network.
+pub(crate) fn open(
+    function: &FunctionId,
+    kind: &Kind,
+    backend: &Backend,
+) -> Result<Option<Proxy>, DriverError> {
+    let engine = match backend {
+        Backend::Private(engine) if kind.network != "none" => engine,
+        _ => return Ok(None),
+    };
+    let grants = grants_of(function)?;
+    if grants.is_empty() {
+        return Ok(None);
+    }
+    if let Some(other) = grants.iter().find(|grant| grant.host() != HOST_END) {
+        eprintln!(
+            "note: {function} was granted {other}, which no container of the driver's own engine can reach"
+        );
+    }
+    let ports = grants.iter().filter(|grant| grant.host() == HOST_END);
+    let ports: Vec<u16> = ports.map(Grant::port).collect();
+    let listeners = thread::scope(|scope| {
+        // It ends in the namespace that it enters.
+        let thread = scope.spawn(|| listen_in(engine, &ports));
+        thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })?;
+    let proxy = Proxy::start(listeners, Limits::default())
+        .map_err(|e| DriverError::failed("cannot start the proxy of the granted network", e))?;
+    Ok(Some(proxy))
+}
+
+fn grants_of(function: &FunctionId) -> Result<Vec<Grant>, DriverError> {
+    let dir = home::store()
+        .join(function.user())
+        .join(function.function());
+    let path = dir.join("grants.json");
+    let text = match trust::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(DriverError::failed("cannot read what was granted", error)),
+    };
+    let manifest: Manifest = serde_json::from_slice(&text)
+        .map_err(|e| DriverError::failed(format!("{} is no manifest", path.display()), e))?;
+    Ok(manifest.network)
+}
+
+fn listen_in(
+    engine: &Engine,
+    ports: &[u16],
+) -> Result<Vec<(TcpListener, SocketAddrV4)>, DriverError> {
+    let path = format!("/proc/{}/ns/net", engine.init_pid());
+    let namespace =
+        File::open(&path).map_err(|e| DriverError::failed(format!("cannot open {path}"), e))?;
+    setns(namespace, CloneFlags::CLONE_NEWNET)
+        .map_err(|e| DriverError::failed("cannot enter the engine's network", e))?;
+    let listener = |&port: &u16| {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).map_err(|e| {
+            DriverError::failed(
+                format!("cannot listen at port {port} of the engine's network"),
+                e,
+            )
+        })?;
+        Ok((listener, SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)))
+    };
+    ports.iter().map(listener).collect()
+}

@@ -3,6 +3,7 @@
 //! Each point of the sweep (rung x number of workers x repetition) has a fresh driver, in a seeded
 //! random order. A thread samples the scope from ready to released.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use measure_core::base::interrupt;
@@ -302,7 +303,7 @@ fn settled() -> Result<KernelMemory, BenchError> {
     }
 }
 
-/// Memory charged to the scope's cgroup.
+/// Memory charged to the scope's cgroups.
 struct Group {
     now: Value,
     peak: Value,
@@ -310,20 +311,33 @@ struct Group {
 
 impl Group {
     fn read_from(scope: &Scope) -> Self {
-        let Some(dir) = scope
-            .cgroups
-            .get("memory")
-            .or_else(|| scope.cgroups.get("unified"))
-        else {
-            let why = "the scope has no cgroup that counts memory, run as root on a host with the memory controller";
-            return Self {
-                now: Value::Unavailable(why.into()),
-                peak: Value::Unavailable(why.into()),
-            };
-        };
-        Self {
-            now: memory_current_bytes(dir).into(),
-            peak: memory_peak_bytes(dir).into(),
+        let dirs = scope
+            .groups()
+            .map(|group| group.get("memory").or_else(|| group.get("unified")));
+        let dirs: Option<Vec<&PathBuf>> = dirs.collect();
+        // Who started what is in the groups is outside of them.
+        let dirs = dirs.filter(|_| !scope.starters).unwrap_or_default();
+        let unavailable = |why: &str| Value::Unavailable(why.into());
+        match dirs[..] {
+            [] => {
+                let why = "the scope has no cgroups that hold all of it and count memory, run as root on a host with the memory controller, and an \
+                           engine elsewhere as a service";
+                Self {
+                    now: unavailable(why),
+                    peak: unavailable(why),
+                }
+            }
+            [dir] => Self {
+                now: memory_current_bytes(dir).into(),
+                peak: memory_peak_bytes(dir).into(),
+            },
+            _ => {
+                let all = dirs.iter().map(|dir| memory_current_bytes(dir));
+                Self {
+                    now: all.sum::<Result<u64, _>>().into(),
+                    peak: unavailable("peaks of several cgroups do not add up"),
+                }
+            }
         }
     }
 }

@@ -129,8 +129,8 @@ test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Insta
 	@$(run_tests)
 
 # What `make check` leaves to `make test`: these test targets start docker, emulators or command-line runtimes, run playbooks,
-# time real kernels, kill at random moments, fetch what reads our files from PyPI, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
-CHECK_LEAVES_OUT := docker functions runtimes ansible real profiling sources kills fleet peers
+# time real kernels, kill at random moments, open pages in a browser, fetch what reads our files from PyPI, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
+CHECK_LEAVES_OUT := docker functions runtimes ansible real profiling sources kills fleet peers browser
 TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/tests/*.rs $d/*/tests/*/main.rs)))))
 CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 

@@ -10,6 +10,7 @@ mod drawing;
 mod faasm_csv;
 mod format;
 mod host;
+pub mod html;
 mod ladder_plot;
 pub mod load;
 mod markdown;
@@ -27,7 +28,7 @@ pub use faasm_csv::faasm_csv_files;
 pub use format::{bytes, count, duration_ns, ratio};
 pub use host::Disturbance;
 pub use markdown::environment;
-pub use markdown::host::section as host_section;
+pub use markdown::host::{host_table, section as host_section};
 pub use memory::{MemoryRow, Quantity, Reading};
 pub use records::{Records, read_json};
 pub use summary::{RunSummary, RungSummary};
@@ -68,6 +69,7 @@ pub fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
         name: "report.md",
         content: markdown::render(summary, &has_plot),
     });
+    files.push(html::run::render(summary));
     files.extend(summary_file::render(summary));
     files.extend(load::csv_files(&summary.loads));
     files.extend(load::plots(summary));

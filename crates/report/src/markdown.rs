@@ -1,14 +1,14 @@
 //! `report.md`.
 
 pub mod environment;
-mod handlers;
+pub(crate) mod handlers;
 pub(crate) mod host;
-mod memory;
-mod odd;
-mod passes;
+pub(crate) mod memory;
+pub(crate) mod odd;
+pub(crate) mod passes;
 mod reasons;
 pub(crate) mod scaling;
-mod time;
+pub(crate) mod time;
 
 use std::fmt::Write;
 
@@ -92,13 +92,18 @@ pub(crate) fn tables_by_name(summary: &RunSummary<'_>) -> Vec<(String, Table)> {
 }
 
 /// Rungs that could not run, and why.
-fn unavailable(summary: &RunSummary<'_>) -> String {
+pub(crate) fn unavailable_table(summary: &RunSummary<'_>) -> Table {
     let mut table = Table::new(&[("Runtime", Align::Left), ("", Align::Left)]);
     for rung in &summary.rungs {
         if let Some(why) = rung.unavailable {
             table.row([rung.rung.to_owned(), unavailable_because(why)]);
         }
     }
+    table
+}
+
+fn unavailable(summary: &RunSummary<'_>) -> String {
+    let table = unavailable_table(summary);
     if table.is_empty() {
         return String::new();
     }
@@ -108,7 +113,8 @@ fn unavailable(summary: &RunSummary<'_>) -> String {
     )
 }
 
-fn isolation(summary: &RunSummary<'_>) -> String {
+/// What each rung states of itself.
+pub(crate) fn isolation_table(summary: &RunSummary<'_>) -> Table {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Starts", Align::Left),
@@ -144,6 +150,11 @@ fn isolation(summary: &RunSummary<'_>) -> String {
             or_none(&is.hardware),
         ]);
     }
+    table
+}
+
+fn isolation(summary: &RunSummary<'_>) -> String {
+    let table = isolation_table(summary);
     if table.is_empty() {
         return String::new();
     }

@@ -174,7 +174,7 @@ fn counts(time: &TimeRow) -> String {
 }
 
 /// What to know to read the ladder, a line each.
-fn legend(summary: &RunSummary<'_>) -> Vec<String> {
+pub(crate) fn legend(summary: &RunSummary<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     if has_designs(summary) {
         lines.push(designs_in_words(summary));

@@ -71,6 +71,18 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Its columns: name, and where cells stand.
+    #[must_use]
+    pub fn columns(&self) -> &[(String, Align)] {
+        &self.columns
+    }
+
+    /// Its rows, a cell for each column.
+    #[must_use]
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// Whether it has no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -53,19 +53,25 @@ pub(super) fn letters_table(found: &Found) -> Table {
     table
 }
 
-fn differences(found: &Found) -> String {
+/// What is otherwise than stated, a line each.
+pub(super) fn difference_lines(found: &Found) -> String {
     let all: Vec<String> = tried(found)
         .flat_map(letters::differences)
         .map(|words| format!("- {words}\n"))
         .collect();
+    all.concat()
+}
+
+fn differences(found: &Found) -> String {
+    let all = difference_lines(found);
     if all.is_empty() {
-        return String::new();
+        return all;
     }
-    format!("## Found otherwise than stated\n\n{}", all.concat())
+    format!("## Found otherwise than stated\n\n{all}")
 }
 
 /// A row for each rung, a column for each probe of `group`; the control first.
-fn matrix(found: &Found, group: Group) -> Table {
+pub(super) fn matrix(found: &Found, group: Group) -> Table {
     let mut table = Table::new(&[("rung", Align::Left)]);
     let probes: Vec<&str> = PROBES
         .iter()
@@ -83,7 +89,8 @@ fn matrix(found: &Found, group: Group) -> Table {
     table
 }
 
-fn victim(found: &Found) -> String {
+/// The victim's percentiles, and what could not be measured, a line each.
+pub(super) fn victim_table(found: &Found) -> (Table, String) {
     let mut table = Table::new(&[
         ("rung", Align::Left),
         ("p50 alone", Align::Right),
@@ -119,6 +126,21 @@ fn victim(found: &Found) -> String {
         }
         table.row(cells);
     }
+    (table, missing.concat())
+}
+
+/// What the victim's numbers are.
+pub(super) fn about_victim(found: &Found) -> String {
+    format!(
+        "Starts of the no-op beside {} aggressors of the same rung, over those alone; 95 % interval by process. A slice of the \
+         scheduler is {}.",
+        found.cpus,
+        duration(found.slice_ns as f64)
+    )
+}
+
+fn victim(found: &Found) -> String {
+    let (table, missing) = victim_table(found);
     if table.is_empty() && missing.is_empty() {
         return String::new();
     }
@@ -128,11 +150,8 @@ fn victim(found: &Found) -> String {
         table.markdown() + "\n"
     };
     format!(
-        "## The victim beside a noisy neighbour\n\nStarts of the no-op beside {} aggressors of the same rung, over those alone; 95 % interval by process. A slice of the \
-         scheduler is {}.\n\n{table}{}",
-        found.cpus,
-        duration(found.slice_ns as f64),
-        missing.concat()
+        "## The victim beside a noisy neighbour\n\n{}\n\n{table}{missing}",
+        about_victim(found)
     )
 }
 
@@ -157,7 +176,8 @@ pub(super) fn process_words(process: &HostProcess) -> String {
     )
 }
 
-fn outside(found: &Found) -> String {
+/// The processes that carry a parked worker.
+pub(super) fn outside_table(found: &Found) -> Table {
     let mut table = Table::new(&[
         ("rung", Align::Left),
         ("process", Align::Left),
@@ -175,6 +195,11 @@ fn outside(found: &Found) -> String {
             table.row([rung.rung.clone(), name, words]);
         }
     }
+    table
+}
+
+fn outside(found: &Found) -> String {
+    let table = outside_table(found);
     if table.is_empty() {
         return String::new();
     }
@@ -193,13 +218,19 @@ pub(super) fn passed_words(passed: Passed) -> String {
     format!("{} Mbit/s pass, {stated}", passed.mbit_per_s)
 }
 
-fn passed_out(found: &Found) -> String {
+/// What passes out of a parked worker's network.
+pub(super) fn passed_table(found: &Found) -> Table {
     let mut table = Table::new(&[("rung", Align::Left), ("to the host", Align::Left)]);
     for rung in tried(found) {
         if let Some(passed) = rung.passed {
             table.row([rung.rung.clone(), passed_words(passed)]);
         }
     }
+    table
+}
+
+fn passed_out(found: &Found) -> String {
+    let table = passed_table(found);
     if table.is_empty() {
         return String::new();
     }
@@ -210,11 +241,17 @@ fn passed_out(found: &Found) -> String {
     )
 }
 
-fn not_probed(found: &Found) -> String {
+/// Rungs that were not probed, and why.
+pub(super) fn not_probed_table(found: &Found) -> Table {
     let mut table = Table::new(&[("rung", Align::Left), ("why", Align::Left)]);
     for (rung, why) in untried(found) {
         table.row([rung.to_owned(), why]);
     }
+    table
+}
+
+fn not_probed(found: &Found) -> String {
+    let table = not_probed_table(found);
     if table.is_empty() {
         return String::new();
     }
@@ -222,7 +259,7 @@ fn not_probed(found: &Found) -> String {
 }
 
 /// What each probe tries.
-fn questions() -> Table {
+pub(super) fn questions() -> Table {
     let mut table = Table::new(&[
         ("probe", Align::Left),
         ("reached means that the function", Align::Left),

@@ -2,10 +2,14 @@
 
 mod csv_file;
 mod markdown;
+mod page;
 mod plot;
 mod terminal;
 
 pub use terminal::terminal;
+
+use ::report::html::REPORT;
+use measure_core::contract::environment::Environment;
 
 use crate::interference::Noise;
 use crate::record::{Found, RungFound};
@@ -19,9 +23,9 @@ pub struct Rendered {
     pub content: String,
 }
 
-/// Every file that is made of `found`.
+/// Every file that is made of `found`, which was found on the host of `environment`.
 #[must_use]
-pub fn render(found: &Found) -> Vec<Rendered> {
+pub fn render(found: &Found, environment: Option<&Environment>) -> Vec<Rendered> {
     let mut files = vec![
         Rendered {
             name: "isolation.csv",
@@ -30,6 +34,10 @@ pub fn render(found: &Found) -> Vec<Rendered> {
         Rendered {
             name: "isolation.md",
             content: markdown::markdown(found),
+        },
+        Rendered {
+            name: REPORT,
+            content: page::render(found, environment),
         },
     ];
     if let Some(content) = plot::svg(found) {
@@ -138,7 +146,7 @@ mod tests {
     #[test]
     fn every_form_has_every_probe_and_every_difference() {
         let found = found();
-        let files = render(&found);
+        let files = render(&found, None);
         let text = |name: &str| {
             files
                 .iter()
@@ -148,12 +156,13 @@ mod tests {
         let markdown = text("isolation.md").expect("Markdown");
         let csv = text("isolation.csv").expect("CSV");
         let svg = text("isolation.svg").expect("a plot");
+        let page = text(REPORT).expect("a page");
         for probe in PROBES {
-            for content in [&markdown, &csv, &svg] {
+            for content in [&markdown, &csv, &svg, &page] {
                 assert!(content.contains(probe.id), "{}", probe.id);
             }
         }
-        for content in [&markdown, &terminal(&found, Some(120))] {
+        for content in [&markdown, &page, &terminal(&found, Some(120))] {
             assert!(
                 content.contains("one states F (mount namespace), but read-shadow, read-planted")
             );

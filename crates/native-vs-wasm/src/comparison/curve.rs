@@ -98,7 +98,7 @@ fn curves(comparison: &Comparison) -> Vec<(&str, &str, Curve)> {
 }
 
 /// A row per benchmark and column; `None` where no process lives on.
-fn table(comparison: &Comparison) -> Option<Table> {
+pub(super) fn table(comparison: &Comparison) -> Option<Table> {
     let curves = curves(comparison);
     let longest = curves.iter().map(|(.., c)| c.medians.len()).max()?;
     let mut table = Table::new(&[("benchmark", Align::Left), ("column", Align::Left)]);
@@ -132,7 +132,8 @@ fn table(comparison: &Comparison) -> Option<Table> {
     Some(table)
 }
 
-const ABOUT: &str = "Medians over processes that each make all iterations. Steady: from there on all within 5 % of the second half; else its median is of the second half.";
+/// What its columns are.
+pub(super) const ABOUT: &str = "Medians over processes that each make all iterations. Steady: from there on all within 5 % of the second half; else its median is of the second half.";
 
 /// For a terminal; empty where no process lives on.
 pub(super) fn text(comparison: &Comparison, width: Option<usize>) -> String {

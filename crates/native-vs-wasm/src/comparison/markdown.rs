@@ -60,7 +60,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
     text + &environment::section(comparison.records.environment.as_ref())
 }
 
-fn suffix(group: &str) -> String {
+pub(super) fn suffix(group: &str) -> String {
     if group.is_empty() {
         String::new()
     } else {
@@ -72,7 +72,8 @@ pub(super) fn has_ratio(row: &Row<'_>) -> bool {
     row.cells.iter().any(|cell| cell.kernel.ratio.is_some())
 }
 
-fn odd(rows: &[Row<'_>]) -> String {
+/// What is odd about the kernel times, a line each.
+pub(super) fn odd_lines(rows: &[Row<'_>]) -> String {
     let mut text = String::new();
     let mut unchecked: BTreeMap<(&str, String), usize> = BTreeMap::new();
     let cells = || {
@@ -97,6 +98,11 @@ fn odd(rows: &[Row<'_>]) -> String {
         let of = cells().count();
         let _ = writeln!(text, "- {what}: unchecked in {times} of {of} cells: {why}");
     }
+    text
+}
+
+fn odd(rows: &[Row<'_>]) -> String {
+    let text = odd_lines(rows);
     if text.is_empty() {
         return text;
     }
@@ -118,8 +124,13 @@ fn host(comparison: &Comparison) -> String {
 }
 
 fn how(comparison: &Comparison) -> String {
+    format!("## How it was measured\n\n{}\n", how_lines(comparison))
+}
+
+/// How it was measured, a line each, settings below their column.
+pub(super) fn how_lines(comparison: &Comparison) -> String {
     let info = &comparison.info;
-    let mut text = String::from("## How it was measured\n\n");
+    let mut text = String::new();
     for note in &info.notes {
         let _ = writeln!(text, "- {note}");
     }
@@ -158,6 +169,5 @@ fn how(comparison: &Comparison) -> String {
     if !unverified.is_empty() {
         let _ = writeln!(text, "- outputs not compared: {}", unverified.join(", "));
     }
-    text.push('\n');
     text
 }

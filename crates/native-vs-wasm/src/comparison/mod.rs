@@ -7,6 +7,7 @@ mod bars;
 mod csv_file;
 mod curve;
 mod markdown;
+mod page;
 mod plot;
 pub mod pyperf;
 mod rows;
@@ -23,6 +24,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
+use report::html::REPORT;
 use report::{Disturbance, Records, read_json};
 
 pub use csv_file::{rows as csv_rows, whole_runs as csv_whole_runs};
@@ -204,6 +206,7 @@ pub fn render(comparison: &Comparison) -> Vec<(String, String)> {
             csv_file::ratios(comparison, &found),
         ),
         ("report.md".to_owned(), markdown::render(comparison, &found)),
+        (REPORT.to_owned(), page::render(comparison, &found)),
         summary_file::render(comparison, &found),
     ];
     if comparison.info.columns.iter().any(|c| c.curve.is_some()) {

@@ -35,7 +35,8 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> (String, Stri
     (SUMMARY.to_owned(), summary.to_json())
 }
 
-fn means_table(means: &[&Mean<'_>]) -> Table {
+/// The means, a row each.
+pub(super) fn means_table(means: &[&Mean<'_>]) -> Table {
     let mut table = Table::new(&[
         ("column", Align::Left),
         ("against", Align::Left),

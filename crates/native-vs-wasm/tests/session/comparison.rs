@@ -188,24 +188,48 @@ fn every_group_has_a_plot_and_every_file_the_same_bytes_again() {
             "polybench.csv",
             "polybench-ratios.csv",
             "report.md",
+            "report.html",
             "summary.json",
             "ratios-large.svg",
             "ratios-small.svg"
         ]
     );
-    let summary: table::summary::Summary = serde_json::from_str(&files[3].1).expect("a summary");
+    let summary: table::summary::Summary = serde_json::from_str(&files[4].1).expect("a summary");
     let names: Vec<&str> = summary.tables.keys().map(String::as_str).collect();
     assert!(
         names.contains(&"small") && names.contains(&"small-means"),
         "{names:?}"
     );
-    let svg = &files[5].1;
+    let svg = &files[6].1;
     assert!(
         svg.contains("poly_gemm-small") && svg.contains("wasm-other"),
         "{svg}"
     );
     assert!(!svg.contains("poly_gemm<"), "{svg}");
     assert_eq!(files[1].1.lines().count(), 1 + 2 * 3);
+}
+
+#[test]
+fn the_page_has_each_benchmark_with_bars_of_every_column_and_names_do_nothing() {
+    let benchmarks = [("poly_gemm", "LARGE"), ("<script>alert(1)", "LARGE")];
+    let columns = [("native", 1), ("wasm", 2), ("wasm-other", 3)];
+    let files = render(&comparison(&benchmarks, &columns, 6));
+    let (_, page) = files
+        .iter()
+        .find(|(name, _)| name == "report.html")
+        .expect("a page");
+    for words in [
+        "id=\"benchmark-poly-gemm\"",
+        "Ratios of kernel times, LARGE, from 1",
+        "wasm-other/native",
+        "Kernel times: share of runs that took no longer",
+        "2.00 [2.00, 2.00]",
+        ">Means, LARGE<",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert_eq!(page.matches("<script").count(), 2, "ours, and the samples");
+    assert!(!page.contains("NaN"));
 }
 
 /// Until then one process made all runs of a Wasm column.

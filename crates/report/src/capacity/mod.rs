@@ -15,8 +15,8 @@ use crate::memory::BEYOND_PSS;
 use crate::summary::RungSamples;
 
 pub(crate) use csv_file::rows as csv_rows;
-pub(crate) use plot::{FILE, svg};
-pub(crate) use tables::{COLUMNS, headline, section, sentences};
+pub(crate) use plot::{EMPTY_AT, FILE, svg};
+pub(crate) use tables::{ABOUT, COLUMNS, headline, on_the_way, section, sentences};
 
 /// A rung's ramp.
 #[derive(Debug, Clone)]

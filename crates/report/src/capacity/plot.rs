@@ -9,7 +9,7 @@ use crate::summary::RunSummary;
 pub(crate) const FILE: &str = "capacity.svg";
 
 /// Where the empty host lies on a logarithmic axis, which has no nought.
-const EMPTY_AT: f64 = 0.3;
+pub(crate) const EMPTY_AT: f64 = 0.3;
 
 const PLOT: Plot = Plot {
     caption: "One more start beside parked workers",

@@ -15,6 +15,11 @@ const UNKNOWN: &str = "-";
 /// What the columns of [`headline`] are.
 pub(crate) const COLUMNS: &str = "empty host, beside them: one more start there, median and p99; each: one parked worker's share of PSS, of what the kernel's own memory grew by, and of what MemAvailable lost";
 
+/// What was done, and what is weighed.
+pub(crate) const ABOUT: &str = "Workers are parked, blocked inside the function's `main`, until something gives. One more start is made beside them by a driver process that holds none. \
+     What each weighs is that of the fullest point: PSS of all that holds them, what the kernel's own memory grew by and what MemAvailable lost (both the whole host's), over their number. \
+     A p99 of fewer than 100 starts lies between its two largest.";
+
 /// A row for each rung: how many, what gave, what one more start took then, and what each weighs.
 pub(crate) fn headline(summary: &RunSummary<'_>) -> Table {
     let mut table = Table::new(&[
@@ -82,9 +87,7 @@ pub(crate) fn section(summary: &RunSummary<'_>, has_plot: bool) -> String {
         return String::new();
     }
     let mut text = format!(
-        "## How many fit\n\nWorkers are parked, blocked inside the function's `main`, until something gives. One more start is made beside them by a driver process that \
-         holds none. What each weighs is that of the fullest point: PSS of all that holds them, what the kernel's own memory grew by and what MemAvailable lost (both the whole \
-         host's), over their number. A p99 of fewer than 100 starts lies between its two largest.\n\n{}\n",
+        "## How many fit\n\n{ABOUT}\n\n{}\n",
         headline(summary).markdown()
     );
     for line in sentences(summary) {
@@ -109,7 +112,8 @@ pub(crate) fn section(summary: &RunSummary<'_>, has_plot: bool) -> String {
     text
 }
 
-fn on_the_way(ramp: &CapacityRow) -> Table {
+/// A row for each number of parked workers.
+pub(crate) fn on_the_way(ramp: &CapacityRow) -> Table {
     let mut table = Table::new(&[
         ("Parked", Align::Right),
         ("Processes", Align::Right),

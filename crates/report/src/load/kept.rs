@@ -8,7 +8,7 @@ use crate::memory::Quantity;
 use crate::summary::RunSummary;
 
 /// What the table means.
-pub(super) const LEGEND: &str = "Keeping workers: computed from when starts were due and how long they took, as if each worker stayed for a while after its end \
+pub(crate) const LEGEND: &str = "Keeping workers: computed from when starts were due and how long they took, as if each worker stayed for a while after its end \
      and the next start of its function found it. No rung here does that by itself. memory: workers, on average, times what one more parked worker weighs by the \
      mem part of this run.";
 

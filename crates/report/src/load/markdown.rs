@@ -12,11 +12,7 @@ pub(crate) fn section(summary: &RunSummary<'_>) -> String {
     if loads.is_empty() {
         return String::new();
     }
-    let mut text = format!(
-        "## Under load\n\nArrivals {}, {} starts under way at once at most.\n\n",
-        patterns(loads),
-        workers(loads)
-    );
+    let mut text = format!("## Under load\n\n{}\n\n", introduction(loads));
     for line in LEGEND {
         let _ = writeln!(text, "{line}");
     }
@@ -43,6 +39,15 @@ pub(crate) fn section(summary: &RunSummary<'_>) -> String {
         text.push('\n');
     }
     text
+}
+
+/// How starts were asked for.
+pub(crate) fn introduction(loads: &[RungLoad]) -> String {
+    format!(
+        "Arrivals {}, {} starts under way at once at most.",
+        patterns(loads),
+        workers(loads)
+    )
 }
 
 fn workers(loads: &[RungLoad]) -> String {

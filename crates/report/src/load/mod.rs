@@ -18,11 +18,11 @@ use stats::levels::{Counted, Estimate, Levels, mean_by_process, median};
 
 pub(crate) use self::csv::csv_files;
 use hdr::{HdrError, Latencies};
-pub(crate) use kept::by_time as kept_by_time;
+pub(crate) use kept::{LEGEND as KEPT, by_time as kept_by_time};
 pub use knee::Knee;
-pub(crate) use markdown::section;
+pub(crate) use markdown::{introduction, section};
 pub(crate) use plot::plots;
-pub(crate) use tables::{by_rate, by_rung, terminal};
+pub(crate) use tables::{OPEN_LOOP, by_rate, by_rung, generator, knee, name, reasons, terminal};
 
 /// A point with its histograms.
 #[derive(Debug, Clone, PartialEq)]

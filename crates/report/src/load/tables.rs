@@ -16,13 +16,16 @@ const LEGEND_CHARS: usize = 120;
 
 /// What both tables mean.
 pub(super) const LEGEND: [&str; 4] = [
-    "Open loop: starts are asked for at times drawn beforehand, whatever has or has not come back, and take from when they were due until they are \
-     torn down. Knee: the largest rate at which p99 stays within the limit; in brackets its 95 % interval by process.",
+    OPEN_LOOP,
     "achieved: starts a second that went well. queue: arrivals that were due and had not begun, on average / at most. CPUs: CPU time of the scope over wall time.",
     "failed: the start did not go well. refused: not begun when the time after the last arrival was over. Both count as longer than any other. \
      late: how late the generator let arrivals go that a worker waited for, p99.9; it is in the latencies.",
     "Marks: ! the generator was late or short of CPU time in some processes, whose points count nowhere; ~ the host was disturbed; > the rung does not follow.",
 ];
+
+/// What is counted, and what the knee is.
+pub(crate) const OPEN_LOOP: &str = "Open loop: starts are asked for at times drawn beforehand, whatever has or has not come back, and take from when they were due until they are \
+     torn down. Knee: the largest rate at which p99 stays within the limit; in brackets its 95 % interval by process.";
 
 /// As a latency; what never ended has none.
 pub(super) fn latency(ns: f64) -> String {
@@ -49,7 +52,8 @@ fn quantile(row: &RateRow, q: f64) -> String {
     }
 }
 
-fn knee(found: &Knee) -> String {
+/// Where it gives, in words.
+pub(crate) fn knee(found: &Knee) -> String {
     match found {
         Knee::At(estimate) => with_interval(estimate, rate),
         Knee::AtLeast(offered) => format!("at least {}", rate(*offered)),
@@ -70,7 +74,7 @@ fn knee_share(load: &RungLoad) -> String {
 }
 
 /// The rung of `load`, with its function where there are several.
-fn name(load: &RungLoad, loads: &[RungLoad]) -> String {
+pub(crate) fn name(load: &RungLoad, loads: &[RungLoad]) -> String {
     if loads.iter().all(|other| other.function == load.function) {
         return load.rung.clone();
     }
@@ -170,7 +174,7 @@ fn marks(row: &RateRow) -> String {
 }
 
 /// Why points do not count, were disturbed or had failures, a line each.
-pub(super) fn reasons(loads: &[RungLoad]) -> Vec<String> {
+pub(crate) fn reasons(loads: &[RungLoad]) -> Vec<String> {
     let mut lines = Vec::new();
     for load in loads {
         for row in &load.rates {
@@ -192,7 +196,7 @@ pub(super) fn reasons(loads: &[RungLoad]) -> Vec<String> {
 }
 
 /// The generator's share of a CPU at the largest rate, for the line that proves it.
-pub(super) fn generator(loads: &[RungLoad]) -> Option<String> {
+pub(crate) fn generator(loads: &[RungLoad]) -> Option<String> {
     let rows = loads.iter().flat_map(|load| &load.rates);
     let busiest = rows.max_by(|a, b| a.offered_per_s.total_cmp(&b.offered_per_s))?;
     Some(format!(

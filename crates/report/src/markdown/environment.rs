@@ -27,29 +27,42 @@ pub fn section(environment: Option<&Environment>) -> String {
         return String::new();
     };
     let mut text = String::from("## Environment\n");
-    for (title, facts) in [
-        ("Processor", &environment.cpu),
-        ("System", &environment.system),
-        ("Run", &environment.run),
-    ] {
+    for (title, facts) in facts_by_group(environment) {
         let _ = writeln!(text, "\n### {title}\n");
-        list(&mut text, facts);
-    }
-    for (engine, facts) in &environment.engines {
-        let _ = writeln!(text, "\n### {engine}\n");
-        list(&mut text, facts);
+        for (name, words) in facts {
+            let _ = writeln!(text, "- {name}: {words}");
+        }
     }
     text
 }
 
-fn list(text: &mut String, facts: &Facts) {
-    for (name, fact) in facts {
+/// A group's name, and the name of each of its facts with what is known of it, in words.
+type Group = (String, Vec<(String, String)>);
+
+/// All facts: processor, system, run, and each engine.
+pub(crate) fn facts_by_group(environment: &Environment) -> Vec<Group> {
+    let own = [
+        ("Processor", &environment.cpu),
+        ("System", &environment.system),
+        ("Run", &environment.run),
+    ];
+    let engines = environment.engines.iter();
+    let engines = engines.map(|(engine, facts)| (engine.as_str(), facts));
+    let groups = own.into_iter().chain(engines);
+    groups
+        .map(|(title, facts)| (title.to_owned(), in_words(facts)))
+        .collect()
+}
+
+fn in_words(facts: &Facts) -> Vec<(String, String)> {
+    let said = facts.iter().map(|(name, fact)| {
         let words = match fact {
             Fact::Value(value) => words(value),
             Fact::Unknown(why) => format!("unknown: {why}"),
         };
-        let _ = writeln!(text, "- {name}: {}", words.replace('\n', " "));
-    }
+        (name.clone(), words.replace('\n', " "))
+    });
+    said.collect()
 }
 
 fn words(value: &Value) -> String {

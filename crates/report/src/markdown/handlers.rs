@@ -6,15 +6,18 @@ use table::{Align, Table};
 use crate::format::{UNCHECKED, duration_ns, with_interval};
 use crate::summary::RunSummary;
 
+/// What the table says, before it.
+pub(crate) const ABOUT: &str = "From asked for until the first byte of the answer, of cold starts; and of one request, to its last byte, to an instance that has answered at least ten before. \
+     In processes and containers a request goes over TCP, in Faaslets and `wasm` it is handed over as what a server would have made of it. \
+     Where it has to be tried whether a handler listens, \"polling\" is what of the time to the first byte may be due to how often that is done.";
+
 pub(super) fn section(summary: &RunSummary<'_>) -> String {
     let table = handlers(summary);
     if table.is_empty() {
         return String::new();
     }
     format!(
-        "### A handler: its first byte, and a request\n\nFrom asked for until the first byte of the answer, of cold starts; and of one request, to its last byte, to an \
-         instance that has answered at least ten before. In processes and containers a request goes over TCP, in Faaslets and `wasm` it is handed over as what a server would have made of it. \
-         Where it has to be tried whether a handler listens, \"polling\" is what of the time to the first byte may be due to how often that is done.\n\n{}\n",
+        "### A handler: its first byte, and a request\n\n{ABOUT}\n\n{}\n",
         table.markdown()
     )
 }

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use crate::host::Disturbance;
 use table::{Align, Table};
 
-/// A section with a row for each of `found`, which are `what`; empty if nothing was watched.
+/// What the table says, before it.
+pub(crate) const ABOUT: &str = "Blocks of measurement that something else on the host disturbed, by the rules in docs/records.md. Their values are in the tables, unless `--strict` had them made again.";
+
+/// A row for each of `found`, which are `what`; none if nothing was watched.
 #[must_use]
-pub fn section(what: &str, found: &BTreeMap<&str, Disturbance>) -> String {
+pub fn host_table(what: &str, found: &BTreeMap<&str, Disturbance>) -> Table {
     let mut table = Table::new(&[
         (what, Align::Left),
         ("Blocks", Align::Right),
@@ -34,11 +37,15 @@ pub fn section(what: &str, found: &BTreeMap<&str, Disturbance>) -> String {
             reasons.join(", "),
         ]);
     }
+    table
+}
+
+/// A section with that table; empty if nothing was watched.
+#[must_use]
+pub fn section(what: &str, found: &BTreeMap<&str, Disturbance>) -> String {
+    let table = host_table(what, found);
     if table.is_empty() {
         return String::new();
     }
-    format!(
-        "## The host meanwhile\n\nBlocks of measurement that something else on the host disturbed, by the rules in docs/records.md. Their values are in the tables, unless `--strict` had them made again.\n\n{}\n",
-        table.markdown()
-    )
+    format!("## The host meanwhile\n\n{ABOUT}\n\n{}\n", table.markdown())
 }

@@ -12,18 +12,28 @@ use measure_core::contract::vocabulary::Metric;
 use stats::{Interval, LinearFit};
 use table::{Align, Table};
 
+/// What PSS leaves out.
+pub(crate) const BEYOND: &str = "PSS does not see what the kernel keeps for a worker. The kernel's own counters are the whole host's: the change from before the driver started until all \
+     were parked, so other load on the host is in them, and in the change of MemAvailable most of all.";
+/// What the names of quantities mean.
+pub(crate) const QUANTITIES: &str = "`pss_bytes` is the median while all were parked, `peak_pss_bytes` the largest pass over the scope's life, `cgroup_peak_bytes` the kernel's own peak \
+     of what was charged to the scope's cgroup (page cache included), `host_` the change of a counter of the whole host.";
+
+/// What the lines are.
+pub(crate) fn introduction() -> String {
+    format!(
+        "Each worker is blocked inside the function's `main`. The whole scope is weighed, the engine's daemon included, and a line is \
+         fitted over the number of workers: its slope is what one more worker costs, its value at 0 is what is fixed. In brackets 95 % t intervals of the fit, from {MIN_FIT_POINTS} points on."
+    )
+}
+
 pub(super) fn section(summary: &RunSummary<'_>) -> String {
-    let mut text = format!(
-        "## Memory of parked workers\n\nEach worker is blocked inside the function's `main`. The whole scope is weighed, the engine's daemon included, and a line is \
-         fitted over the number of workers: its slope is what one more worker costs, its value at 0 is what is fixed. In brackets 95 % t intervals of the fit, from {MIN_FIT_POINTS} points on.\n\n"
-    );
+    let mut text = format!("## Memory of parked workers\n\n{}\n\n", introduction());
     text += &headline(summary).markdown();
-    text += "\nPSS does not see what the kernel keeps for a worker. The kernel's own counters are the whole host's: the change from before the driver started until all \
-             were parked, so other load on the host is in them, and in the change of MemAvailable most of all.\n\n";
+    let _ = write!(text, "\n{BEYOND}\n\n");
     let (table, reasons) = details(summary);
     let _ = write!(text, "### Every quantity\n\n{}\n", table.markdown());
-    text += "`pss_bytes` is the median while all were parked, `peak_pss_bytes` the largest pass over the scope's life, `cgroup_peak_bytes` the kernel's own peak \
-             of what was charged to the scope's cgroup (page cache included), `host_` the change of a counter of the whole host.\n\n";
+    let _ = write!(text, "{QUANTITIES}\n\n");
     if !reasons.is_empty() {
         text += &reasons;
         text.push('\n');
@@ -33,7 +43,7 @@ pub(super) fn section(summary: &RunSummary<'_>) -> String {
 }
 
 /// A row per rung: PSS, and what it does not see.
-pub(super) fn headline(summary: &RunSummary<'_>) -> Table {
+pub(crate) fn headline(summary: &RunSummary<'_>) -> Table {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("PSS of one more", Align::Left),
@@ -75,7 +85,7 @@ fn intercept_interval(fit: &LinearFit) -> Option<Interval> {
 }
 
 /// Every row, and why some have no value.
-fn details(summary: &RunSummary<'_>) -> (Table, String) {
+pub(crate) fn details(summary: &RunSummary<'_>) -> (Table, String) {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Quantity", Align::Left),

@@ -8,6 +8,15 @@ use crate::summary::RunSummary;
 use crate::time::{Design, TimeRow};
 
 pub(super) fn section(summary: &RunSummary<'_>) -> String {
+    let text = lines(summary);
+    if text.is_empty() {
+        return text;
+    }
+    format!("### What is odd about them\n\nNothing was dropped.\n\n{text}\n")
+}
+
+/// A line each.
+pub(crate) fn lines(summary: &RunSummary<'_>) -> String {
     let mut text = String::new();
     for row in summary.times() {
         text += &failures_and_firsts(row);
@@ -23,11 +32,7 @@ pub(super) fn section(summary: &RunSummary<'_>) -> String {
             }
         }
     }
-    text += &unchecked(summary);
-    if text.is_empty() {
-        return text;
-    }
-    format!("### What is odd about them\n\nNothing was dropped.\n\n{text}\n")
+    text + &unchecked(summary)
 }
 
 fn failures_and_firsts(row: &TimeRow) -> String {

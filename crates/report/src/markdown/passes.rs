@@ -14,14 +14,15 @@ pub(super) fn section(summary: &RunSummary<'_>, has_plot: bool) -> String {
     throughput(rows) + &scaling::section(summary, has_plot) + &cpu(rows) + &disk(rows)
 }
 
-fn throughput(rows: &[&TimeRow]) -> String {
+/// How starts per second were counted.
+pub(crate) const THROUGHPUT: &str = "Closed loop: each worker begins its next start when its last one is torn down. Mean over the driver processes, in brackets the t interval over these.";
+
+/// Starts per second, a column for each number of workers.
+pub(crate) fn throughput_table(rows: &[&TimeRow]) -> Table {
     let workers: BTreeSet<u32> = rows
         .iter()
         .flat_map(|r| r.throughput.iter().map(|t| t.workers))
         .collect();
-    if workers.is_empty() {
-        return String::new();
-    }
     let mut table = Table::new(&[("Runtime", Align::Left)]);
     for w in &workers {
         let plural = if *w == 1 { "" } else { "s" };
@@ -46,9 +47,16 @@ fn throughput(rows: &[&TimeRow]) -> String {
         cells.push(list(&|t| t.rate.processes.to_string()));
         table.row(cells);
     }
+    table
+}
+
+fn throughput(rows: &[&TimeRow]) -> String {
+    let table = throughput_table(rows);
+    if table.is_empty() {
+        return String::new();
+    }
     format!(
-        "### Starts per second\n\nClosed loop: each worker begins its next start when its last one is torn down. Mean over the driver processes, in brackets the t interval \
-         over these.\n\n{}\n",
+        "### Starts per second\n\n{THROUGHPUT}\n\n{}\n",
         table.markdown()
     )
 }
@@ -93,7 +101,8 @@ fn processes(quantity: &PerStart) -> String {
     quantity.mean.map_or(0, |mean| mean.processes).to_string()
 }
 
-fn cpu(rows: &[&TimeRow]) -> String {
+/// CPU per start.
+pub(crate) fn cpu_table(rows: &[&TimeRow]) -> Table {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("CPU time", Align::Left),
@@ -114,30 +123,52 @@ fn cpu(rows: &[&TimeRow]) -> String {
             row.cpu_ns.starts.to_string(),
         ]);
     }
-    if table.is_empty() {
-        return String::new();
-    }
+    table
+}
+
+/// Whose CPU time it is.
+pub(crate) fn about_cpu(rows: &[&TimeRow]) -> String {
     let scaled = if rows.iter().any(|row| row.cpu_cycles.is_scaled) {
         " Marked ~: counters took turns, and what they missed is made up for by scaling."
     } else {
         ""
     };
     format!(
-        "### CPU per start\n\nBack to back, over the whole scope of the rung, the engine's daemon included; the client of an engine is apart. \
-         Mean over the driver processes, in brackets the t interval over these.{scaled}\n\n{}\n{}",
-        table.markdown(),
-        reasons(
-            rows,
-            &[
-                ("CPU time", |r| &r.cpu_ns),
-                ("CPU cycles", |r| &r.cpu_cycles),
-                ("Client's CPU time", |r| &r.client_cpu_ns)
-            ]
-        )
+        "Back to back, over the whole scope of the rung, the engine's daemon included; the client of an engine is apart. \
+         Mean over the driver processes, in brackets the t interval over these.{scaled}"
     )
 }
 
-fn disk(rows: &[&TimeRow]) -> String {
+/// Why there is none of some of them.
+pub(crate) fn cpu_reasons(rows: &[&TimeRow]) -> String {
+    reasons(
+        rows,
+        &[
+            ("CPU time", |r| &r.cpu_ns),
+            ("CPU cycles", |r| &r.cpu_cycles),
+            ("Client's CPU time", |r| &r.client_cpu_ns),
+        ],
+    )
+}
+
+fn cpu(rows: &[&TimeRow]) -> String {
+    let table = cpu_table(rows);
+    if table.is_empty() {
+        return String::new();
+    }
+    format!(
+        "### CPU per start\n\n{}\n\n{}\n{}",
+        about_cpu(rows),
+        table.markdown(),
+        cpu_reasons(rows)
+    )
+}
+
+/// Between whom the bytes are counted.
+pub(crate) const DISK: &str = "Bytes between the scope and the storage. Mean over the driver processes, in brackets the t interval over these, from 6 processes on.";
+
+/// Disk I/O per start.
+pub(crate) fn disk_table(rows: &[&TimeRow]) -> Table {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Read", Align::Left),
@@ -162,19 +193,29 @@ fn disk(rows: &[&TimeRow]) -> String {
             row.cold_read_bytes.starts.to_string(),
         ]);
     }
+    table
+}
+
+/// Why there is none of some of it.
+pub(crate) fn disk_reasons(rows: &[&TimeRow]) -> String {
+    reasons(
+        rows,
+        &[
+            ("Bytes read", |r| &r.read_bytes),
+            ("Bytes written", |r| &r.write_bytes),
+            ("Bytes read after dropping caches", |r| &r.cold_read_bytes),
+        ],
+    )
+}
+
+fn disk(rows: &[&TimeRow]) -> String {
+    let table = disk_table(rows);
     if table.is_empty() {
         return String::new();
     }
     format!(
-        "### Disk I/O per start\n\nBytes between the scope and the storage. Mean over the driver processes, in brackets the t interval over these, from 6 processes on.\n\n{}\n{}",
+        "### Disk I/O per start\n\n{DISK}\n\n{}\n{}",
         table.markdown(),
-        reasons(
-            rows,
-            &[
-                ("Bytes read", |r| &r.read_bytes),
-                ("Bytes written", |r| &r.write_bytes),
-                ("Bytes read after dropping caches", |r| &r.cold_read_bytes)
-            ]
-        )
+        disk_reasons(rows)
     )
 }

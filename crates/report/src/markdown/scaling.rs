@@ -17,6 +17,11 @@ pub(crate) fn is_scaling(summary: &RunSummary<'_>) -> bool {
     parts.any(|part| part.profile == PROFILE)
 }
 
+/// What the table says, before it.
+pub(crate) const ABOUT: &str = "Starts per second by so many workers over those by one, of the same process; mean over the processes, in brackets the t interval over these. \
+     The last columns fit the universal scalability law (Gunther, 2008) to the mean rates: contention is the share of the work that one worker at a time does, coherence what each pair \
+     of workers adds for keeping in step, best the number of workers beyond which more do less, off the root mean square by which the rates miss the law.";
+
 /// Nothing for a run of another profile, or in which no rung has three numbers of workers.
 pub(super) fn section(summary: &RunSummary<'_>, has_plot: bool) -> String {
     let table = table(summary);
@@ -30,12 +35,7 @@ pub(super) fn section(summary: &RunSummary<'_>, has_plot: bool) -> String {
         ),
         false => String::new(),
     };
-    format!(
-        "### Scaling\n\nStarts per second by so many workers over those by one, of the same process; mean over the processes, in brackets the t interval over these. The last columns fit the \
-         universal scalability law (Gunther, 2008) to the mean rates: contention is the share of the work that one worker at a time does, coherence what each pair of workers adds for \
-         keeping in step, best the number of workers beyond which more do less, off the root mean square by which the rates miss the law.\n\n{}{plot}\n",
-        table.markdown()
-    )
+    format!("### Scaling\n\n{ABOUT}\n\n{}{plot}\n", table.markdown())
 }
 
 /// A row for each rung with three numbers of workers.

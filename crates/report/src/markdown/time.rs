@@ -53,7 +53,10 @@ fn introduction(summary: &RunSummary<'_>) -> String {
 }
 
 /// The rows that have starts of `design`.
-fn rows_of<'a>(rows: &[&'a TimeRow], design: Design) -> Vec<(&'a TimeRow, &'a DesignRow)> {
+pub(crate) fn rows_of<'a>(
+    rows: &[&'a TimeRow],
+    design: Design,
+) -> Vec<(&'a TimeRow, &'a DesignRow)> {
     let mut found = Vec::new();
     for row in rows {
         found.extend(row.design(design).map(|of_design| (*row, of_design)));
@@ -82,23 +85,36 @@ fn starts(summary: &RunSummary<'_>, rows: &[&TimeRow], design: Design) -> String
         "### One cold start, {design}, from asked for to torn down, one at a time\n\n{}\n",
         table.markdown()
     );
-    text += "In brackets 95 % intervals whose unit is the driver process: order statistics of the processes' medians; of percentiles Korn and Graubard's; of ratios Welch's \
-             t of the logarithms. \"Between\" is the relative standard deviation that arises at that level.\n";
-    if !found.iter().any(|(row, _)| row.rung == REFERENCE) {
-        let why = summary
-            .rung(REFERENCE)
-            .and_then(|rung| rung.unavailable)
-            .map_or("it was not among the rungs".to_owned(), str::to_owned);
-        let _ = writeln!(
-            text,
-            "There is no ratio to docker: no {REFERENCE} row ({why})."
-        );
+    let _ = writeln!(text, "{INTERVALS}");
+    if let Some(why) = without_reference(summary, &found) {
+        let _ = writeln!(text, "{why}");
     }
     text + "\n" + &reasons(&found)
 }
 
+/// What stands in brackets.
+pub(crate) const INTERVALS: &str = "In brackets 95 % intervals whose unit is the driver process: order statistics of the processes' medians; of percentiles Korn and Graubard's; of ratios Welch's \
+     t of the logarithms. \"Between\" is the relative standard deviation that arises at that level.";
+
+/// Why there is no ratio, if there is none.
+pub(crate) fn without_reference(
+    summary: &RunSummary<'_>,
+    found: &[(&TimeRow, &DesignRow)],
+) -> Option<String> {
+    if found.iter().any(|(row, _)| row.rung == REFERENCE) {
+        return None;
+    }
+    let why = summary
+        .rung(REFERENCE)
+        .and_then(|rung| rung.unavailable)
+        .map_or("it was not among the rungs".to_owned(), str::to_owned);
+    Some(format!(
+        "There is no ratio to docker: no {REFERENCE} row ({why})."
+    ))
+}
+
 /// The rows of one design.
-fn table_of_starts(rows: &[(&TimeRow, &DesignRow)]) -> Table {
+pub(crate) fn table_of_starts(rows: &[(&TimeRow, &DesignRow)]) -> Table {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Median", Align::Left),
@@ -155,7 +171,7 @@ fn percentile(estimate: &Estimate) -> String {
 }
 
 /// Why cells are unchecked, each reason once.
-fn reasons(rows: &[(&TimeRow, &DesignRow)]) -> String {
+pub(crate) fn reasons(rows: &[(&TimeRow, &DesignRow)]) -> String {
     let mut reasons = Reasons::default();
     for (time, row) in rows {
         let mut own: Vec<Unchecked> = [&row.median, &row.p90, &row.p99]
@@ -175,7 +191,12 @@ fn reasons(rows: &[(&TimeRow, &DesignRow)]) -> String {
     }
 }
 
-fn phases(rows: &[&TimeRow]) -> String {
+/// What the phases sum to.
+pub(crate) const PHASES: &str =
+    "In each start the phases sum to the total; their medians need not.";
+
+/// Every phase of every row.
+pub(crate) fn phases_table(rows: &[&TimeRow]) -> Table {
     let mut table = Table::new(&[
         ("Runtime", Align::Left),
         ("Design", Align::Left),
@@ -197,11 +218,16 @@ fn phases(rows: &[&TimeRow]) -> String {
             }
         }
     }
+    table
+}
+
+fn phases(rows: &[&TimeRow]) -> String {
+    let table = phases_table(rows);
     if table.is_empty() {
         return String::new();
     }
     format!(
-        "### Phases of a start\n\nIn each start the phases sum to the total; their medians need not.\n\n{}\n",
+        "### Phases of a start\n\n{PHASES}\n\n{}\n",
         table.markdown()
     )
 }

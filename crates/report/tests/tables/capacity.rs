@@ -8,7 +8,7 @@ use report::RunSummary;
 use crate::made::{Made, content, info, render, rung_info, terminal};
 
 /// A ramp up to 1000 workers of `each_bytes`, 54 KiB of them the kernel's, beside which a start takes 20 us, and one in fifty ten times as long.
-fn ramp(made: &mut Made, rung: &str, word: &str) {
+pub fn ramp(made: &mut Made, rung: &str, word: &str) {
     for resident in [0_u32, 1, 10, 1000] {
         made.block += 1;
         let n = u64::from(resident);

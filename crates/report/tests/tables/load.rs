@@ -69,7 +69,7 @@ fn measured(process: u32, per_s: f64, latency_ns: u64, refused: u64) -> Measured
 }
 
 /// Six processes at three rates, the largest of which the rung cannot follow.
-fn loaded() -> Records {
+pub fn loaded() -> Records {
     let each = (1..=6).flat_map(|process| {
         [
             measured(process, 100.0, 20_000, 0),

@@ -4,6 +4,7 @@ mod capacity;
 mod faasm_csv;
 mod load;
 mod made;
+mod page;
 mod scaling;
 mod time;
 
@@ -237,7 +238,7 @@ fn no_records_make_no_tables() {
     let records = Records::default();
     assert_eq!(
         render(&records).iter().map(|f| f.name).collect::<Vec<_>>(),
-        ["report.md"]
+        ["report.md", "report.html"]
     );
     assert_eq!(terminal(&records), "");
 }

@@ -8,7 +8,7 @@ use report::scalability;
 use crate::made::{Made, content, info, rung_info, time_rows};
 
 /// Ten processes; by 1, 2, 4 and 8 workers each does what the law says of contention 0.1 and no coherence, the next process 1 % less.
-fn batches(made: &mut Made) {
+pub fn batches(made: &mut Made) {
     for process in 1..=10_u32 {
         made.process = process;
         made.start("wasm", &Measure::BackToBack, 1000);

@@ -248,9 +248,8 @@ fn failed_and_warming_starts_are_kept_apart() {
     assert!(report.contains("There is no ratio to docker"), "{report}");
 }
 
-#[test]
-fn a_handler_has_its_first_byte_and_its_requests_in_a_table_of_their_own() {
-    let mut made = Made::default();
+/// Two handlers, one of which is asked over TCP until it answers.
+pub fn handlers(made: &mut Made) {
     made.designs("process", 7, 1000);
     made.designs("faaslet", 7, 100);
     for (rung, unit_ns, polls) in [("process", 1000, true), ("faaslet", 100, false)] {
@@ -279,6 +278,12 @@ fn a_handler_has_its_first_byte_and_its_requests_in_a_table_of_their_own() {
             }
         }
     }
+}
+
+#[test]
+fn a_handler_has_its_first_byte_and_its_requests_in_a_table_of_their_own() {
+    let mut made = Made::default();
+    handlers(&mut made);
     let records = made.records(RunInfo::default());
     let rows = time_rows(&records);
     let row = rows[0].handler.as_ref().expect("a handler");

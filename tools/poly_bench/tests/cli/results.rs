@@ -118,6 +118,7 @@ fn tables_are_made_again_from_the_records() {
         "polybench.csv",
         "polybench-ratios.csv",
         "report.md",
+        "report.html",
         "ratios-mini.svg",
         "ratios-small.svg",
     ];

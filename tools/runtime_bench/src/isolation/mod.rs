@@ -13,6 +13,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ::report::read_json;
 use isolation::IsolationError;
 use isolation::catalogue::Probe;
 use isolation::facts::HostFacts;
@@ -295,7 +296,7 @@ impl<'a> Bench<'a> {
         self.line.clear();
         probes::environment::finish(&mut self.environment);
         self.save()?;
-        write_tables(&self.dir, &self.found)?;
+        write_tables(&self.dir, &self.found, Some(&self.environment))?;
         if let Some(exit) = interrupt::received() {
             return Ok(exit);
         }
@@ -310,8 +311,12 @@ impl<'a> Bench<'a> {
 }
 
 /// Writes every table of `found` into `dir`, and prints the one for a terminal.
-fn write_tables(dir: &RunDir, found: &Found) -> Result<(), BenchError> {
-    for file in report::render(found) {
+fn write_tables(
+    dir: &RunDir,
+    found: &Found,
+    environment: Option<&Environment>,
+) -> Result<(), BenchError> {
+    for file in report::render(found, environment) {
         dir.write(file.name, file.content.as_bytes())?;
     }
     let table = report::terminal(found, table::terminal_width());
@@ -326,7 +331,8 @@ fn write_tables(dir: &RunDir, found: &Found) -> Result<(), BenchError> {
 /// They cannot be read, or the tables not written.
 pub(crate) fn tables_again(dir: &Path) -> Result<Exit, BenchError> {
     let found = Found::read(dir)?;
+    let environment: Option<Environment> = read_json(&dir.join(ENVIRONMENT))?;
     let locked = RunDir::open(dir)?;
-    write_tables(&locked, &found)?;
+    write_tables(&locked, &found, environment.as_ref())?;
     Ok(Exit::Ok)
 }

@@ -3,6 +3,7 @@
 mod closed_pipe;
 mod compare;
 mod habits;
+mod report;
 mod schema;
 mod tune;
 mod validate;

@@ -1,0 +1,131 @@
+//! The page of a run of rungs: a view is a file here and a line in [`VIEWS`].
+
+mod capacity;
+mod handlers;
+mod ladder;
+mod load;
+mod memory;
+mod odd;
+mod passes;
+mod procedure;
+mod rungs;
+mod scaling;
+mod starts;
+
+use std::collections::BTreeMap;
+
+use super::samples::Samples;
+use super::words::slug;
+use super::{Page, REPORT, Section, concerns};
+use crate::Rendered;
+use crate::summary::{RunSummary, RungSummary};
+use crate::summary_file::{as_typed, measured_on};
+
+/// What a view is made from.
+#[derive(Debug)]
+pub(crate) struct Viewed<'a> {
+    summary: &'a RunSummary<'a>,
+    /// The id of each rung that has a part of its own on the page.
+    ids: BTreeMap<&'a str, String>,
+}
+
+/// Makes a section; `None` where the records have nothing for it.
+type View = fn(&Viewed<'_>) -> Option<Section>;
+
+/// In the order of the page.
+const VIEWS: &[View] = &[
+    ladder::not_measured,
+    ladder::ladder,
+    starts::starts,
+    handlers::handlers,
+    rungs::rungs,
+    starts::phases,
+    passes::throughput,
+    scaling::scaling,
+    passes::cpu,
+    passes::disk,
+    memory::memory,
+    load::load,
+    capacity::capacity,
+    odd::odd,
+    procedure::host,
+    procedure::isolation,
+    procedure::procedure,
+    procedure::notes,
+    procedure::environment,
+];
+
+/// The page.
+pub(crate) fn render(summary: &RunSummary<'_>) -> Rendered {
+    let viewed = Viewed::new(summary);
+    let records = summary.records;
+    let page = Page {
+        title: "What isolation costs".to_owned(),
+        facts: facts(summary),
+        warnings: warnings(summary),
+        sections: VIEWS.iter().filter_map(|view| view(&viewed)).collect(),
+        samples: Samples::from_records(&records.samples),
+    };
+    Rendered {
+        name: REPORT,
+        content: page.render(),
+    }
+}
+
+impl<'a> Viewed<'a> {
+    fn new(summary: &'a RunSummary<'a>) -> Self {
+        let mut ids: BTreeMap<&str, String> = BTreeMap::new();
+        for (number, rung) in summary.rungs.iter().enumerate() {
+            if has_part(rung) {
+                let mut id = format!("rung-{}", slug(rung.rung));
+                if ids.values().any(|known| *known == id) {
+                    id = format!("{id}-{number}");
+                }
+                ids.insert(rung.rung, id);
+            }
+        }
+        Self { summary, ids }
+    }
+
+    /// Where a row about `rung` leads to.
+    fn link(&self, rung: &str) -> Option<String> {
+        self.ids.get(rung).map(|id| format!("#{id}"))
+    }
+}
+
+fn has_part(rung: &RungSummary<'_>) -> bool {
+    rung.time.as_ref().is_some_and(|time| time.has_starts()) || !rung.memory.is_empty()
+}
+
+fn facts(summary: &RunSummary<'_>) -> Vec<(String, String)> {
+    let records = summary.records;
+    let mut facts = vec![("Run".to_owned(), records.info.run.clone())];
+    let host = records.environment.as_ref().map(measured_on);
+    facts.extend(host.map(|host| ("Measured on".to_owned(), host)));
+    for part in &records.info.parts {
+        let words = format!(
+            "`{}` ({}), seed {}",
+            as_typed(&part.command_line),
+            part.profile,
+            part.seed
+        );
+        facts.push((part.name.clone(), words));
+    }
+    facts.retain(|(_, words)| !words.is_empty());
+    facts
+}
+
+fn warnings(summary: &RunSummary<'_>) -> Vec<String> {
+    let records = summary.records;
+    let ended = records.info.parts.iter().filter_map(|part| {
+        let why = part.ended.as_ref()?;
+        Some(format!("`{}` did not come to its end: {why}", part.name))
+    });
+    let torn = records.torn.then(|| {
+        "The last sample was torn: its writer was killed; every whole one is in the tables."
+            .to_owned()
+    });
+    let mut all: Vec<String> = ended.chain(torn).collect();
+    all.extend(concerns(records.environment.as_ref()));
+    all
+}

@@ -1,0 +1,222 @@
+//! `report.html` in a real browser.
+
+mod browser;
+mod records;
+
+use browser::{Browser, Screen};
+use records::Run;
+
+const DESK: Screen = Screen {
+    width: 1280,
+    is_dark: false,
+};
+const NIGHT: Screen = Screen {
+    width: 1280,
+    is_dark: true,
+};
+const TELEPHONE: Screen = Screen {
+    width: 360,
+    is_dark: false,
+};
+/// The first table with the ladder's rows.
+const LADDER: &str = "#the-ladder .data";
+/// Of a run of a hundred thousand samples.
+const MOST_BYTES: u64 = 5 * 1024 * 1024;
+
+#[test]
+fn a_page_opens_without_complaint_or_request_and_hostile_names_do_nothing() {
+    let Some(browser) = Browser::start("opening a page") else {
+        return;
+    };
+    let run = Run::of_starts(20);
+    browser.open(&run.page());
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert_eq!(
+        browser.value("return performance.getEntriesByType('resource').length"),
+        0
+    );
+    assert_eq!(browser.value("return window.harmed === undefined"), true);
+    assert_eq!(browser.value("return document.images.length"), 0);
+    let shown = browser.value("return document.body.textContent.includes('window.harmed = 1')");
+    assert_eq!(shown, true, "as words it is there");
+    // The policy holds against what would get through.
+    browser.value("const s = document.createElement('script'); s.textContent = 'window.harmed = 3'; document.body.append(s)");
+    assert_eq!(browser.value("return window.harmed === undefined"), true);
+}
+
+#[test]
+fn rows_are_sorted_by_their_values_and_filtered_by_words() {
+    let Some(browser) = Browser::start("sorting and filtering") else {
+        return;
+    };
+    let run = Run::of_starts(20);
+    browser.open(&run.page());
+    let names = format!(
+        "return [...document.querySelectorAll('{LADDER} tbody tr:not([hidden]) th')].map((cell) => cell.textContent)"
+    );
+    let before = browser.value(&names);
+    let header = format!("{LADDER} thead th:nth-child(3) button");
+    browser.click(&header);
+    let sorted = browser.value(&names);
+    assert_eq!(
+        (&sorted[0], &sorted[1], &sorted[2]),
+        (&"wasm".into(), &"faaslet-pooled".into(), &"thread".into())
+    );
+    let said = format!("return document.querySelector('{LADDER} thead th:nth-child(3)').ariaSort");
+    assert_eq!(browser.value(&said), "ascending");
+    // By keyboard.
+    browser.keys(&header, "\u{e007}");
+    assert_eq!(browser.value(&said), "descending");
+    assert_eq!(browser.value(&names)[0], "docker-none");
+    browser.keys(&header, "\u{e007}");
+    assert_eq!(browser.value(&names), before, "the third time as it was");
+    browser.keys(&format!("{LADDER} input"), "FAASlet pooled");
+    assert_eq!(browser.value(&names), serde_json::json!(["faaslet-pooled"]));
+    let count = browser.value(&format!(
+        "return document.querySelector('{LADDER} output').textContent"
+    ));
+    assert_eq!(count, "1 of 8 rows");
+}
+
+#[test]
+fn a_row_leads_to_its_distribution_and_that_to_each_sample() {
+    let Some(browser) = Browser::start("following a row") else {
+        return;
+    };
+    let run = Run::of_starts(20);
+    browser.open(&run.page());
+    browser.click(&format!("{LADDER} tbody th a[href='#rung-wasm']"));
+    assert_eq!(browser.value("return location.hash"), "#rung-wasm");
+    let place = "const place = document.querySelector('#rung-wasm').getBoundingClientRect(); return place.top >= -2 && place.top < 700";
+    assert_eq!(browser.value(place), true, "it is seen");
+    let pictures = "return [...document.querySelectorAll('#rung-wasm figure svg[role=img]')].every((svg) => svg.getBoundingClientRect().height > 50)";
+    assert_eq!(browser.value(pictures), true);
+    browser.click("#rung-wasm details.samples summary");
+    let lines =
+        browser.value("return document.querySelector('#rung-wasm textarea').value.split('\\n')");
+    let lines = lines.as_array().expect("lines");
+    assert_eq!(
+        lines.len(),
+        1 + run.count("wasm"),
+        "a header and every sample"
+    );
+    assert_eq!(
+        lines[0],
+        "rung,function,measure,phase,metric,n,workers,process,block,warmup,order,value"
+    );
+    let link = browser.value("return document.querySelector('#rung-wasm details.samples a').href");
+    assert!(
+        link.as_str().is_some_and(|link| link.starts_with("blob:")),
+        "{link}"
+    );
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn a_telephone_a_dark_room_and_paper_show_all_of_it() {
+    let Some(browser) = Browser::start("screens and paper") else {
+        return;
+    };
+    let run = Run::of_starts(20);
+    let page = run.page();
+    for (name, screen) in [("desk", DESK), ("dark", NIGHT), ("telephone", TELEPHONE)] {
+        browser.emulate(screen);
+        browser.open(&page);
+        // What scrolls by itself may be wider than the screen, and nothing else.
+        let beyond = "return [...document.querySelectorAll('body *')].filter((e) => !e.closest('.scroll > *, .skip, .hidden') && e.getBoundingClientRect().right > innerWidth + 1)
+            .map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} ${e.textContent.slice(0, 40)}`).slice(0, 5)";
+        assert_eq!(browser.value(beyond), serde_json::json!([]), "{name}");
+        let wide = browser
+            .value("return document.documentElement.scrollWidth")
+            .as_u64();
+        assert!(
+            wide.is_some_and(|wide| wide <= u64::from(screen.width)),
+            "{name}: {wide:?}"
+        );
+        for (at, view) in [
+            "the-ladder",
+            "rung-faaslet",
+            "one-cold-start",
+            "memory-of-parked-workers",
+            "under-load",
+            "how-many-fit",
+        ]
+        .iter()
+        .enumerate()
+        {
+            browser.value(&format!(
+                "document.getElementById('{view}').scrollIntoView()"
+            ));
+            browser.picture(&format!("{name}-{at}-{view}"));
+        }
+    }
+    let colours = "const of = (s) => getComputedStyle(document.body).getPropertyValue(s); return of('background-color') + of('color')";
+    browser.emulate(DESK);
+    let light = browser.value(colours);
+    browser.emulate(NIGHT);
+    assert_ne!(browser.value(colours), light);
+    let printed = browser.printed();
+    assert!(printed.starts_with(b"%PDF"), "a PDF");
+    let pages = printed.windows(11).filter(|w| *w == b"/Type /Page").count();
+    assert!(pages > 2, "{pages} pages");
+}
+
+#[test]
+fn who_does_not_see_it_is_told_all() {
+    let Some(browser) = Browser::start("a page without looking") else {
+        return;
+    };
+    let run = Run::of_starts(5);
+    browser.open(&run.page());
+    let checks = [
+        (
+            "each picture has words or is said beside",
+            "return [...document.querySelectorAll('svg')].filter((s) => !s.closest('[aria-hidden]') && !s.hasAttribute('aria-label') && !s.closest('svg[aria-hidden], svg[aria-label]')).length",
+        ),
+        (
+            "each table has a caption",
+            "return [...document.querySelectorAll('table')].filter((t) => !t.caption).length",
+        ),
+        (
+            "each field has a name",
+            "return [...document.querySelectorAll('input, textarea')].filter((i) => !i.hasAttribute('aria-label')).length",
+        ),
+        (
+            "each header has a scope",
+            "return document.querySelectorAll('th:not([scope])').length",
+        ),
+        (
+            "no id is there twice",
+            "const ids = [...document.querySelectorAll('[id]')].map((e) => e.id); return ids.length - new Set(ids).size",
+        ),
+        (
+            "each link within leads somewhere",
+            "return [...document.querySelectorAll('a[href^=\"#\"]')].filter((a) => !document.getElementById(a.getAttribute('href').slice(1))).length",
+        ),
+        (
+            "headings skip no level",
+            "let last = 0; let skips = 0; for (const h of document.querySelectorAll('h1, h2, h3, h4')) { const level = Number(h.tagName[1]); if (level > last + 1) skips += 1; last = level; } return skips",
+        ),
+    ];
+    for (what, script) in checks {
+        assert_eq!(browser.value(script), 0, "{what}");
+    }
+    let warned = browser.value("return document.querySelector('main').firstElementChild.id");
+    assert_eq!(warned, "warnings", "warnings come first");
+}
+
+#[test]
+fn a_hundred_thousand_samples_are_one_page_of_five_mebibytes() {
+    let run = Run::of_starts(160);
+    let page = run.page();
+    let bytes = std::fs::metadata(&page).expect("made").len();
+    assert!(bytes < MOST_BYTES, "{bytes} bytes");
+    let Some(browser) = Browser::start("a large page") else {
+        return;
+    };
+    browser.open(&page);
+    let took = browser
+        .value("return performance.timing.loadEventEnd - performance.timing.navigationStart");
+    eprintln!("{bytes} bytes, opened in {took} ms");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}

@@ -1,0 +1,98 @@
+//! `report` on a disk that is full.
+
+use std::fs;
+use std::panic;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use driver_testkit::skipped;
+use measure_core::base::exit::Exit;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+fn report(dir: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_runtime_bench"))
+        .arg("report")
+        .args(arguments)
+        .current_dir(dir)
+        .output()
+        .expect("it starts")
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Eight processes of three isolated starts of `faaslet`, and of docker, which takes two hundred times as long.
+fn starts(ns: u64) -> String {
+    let mut lines = String::new();
+    for (rung, ns) in [("faaslet", ns), ("docker-none", 200 * ns)] {
+        for process in 1..=8 {
+            for order in 0..3 {
+                let value = ns + ns / 100 * ((process + order) % 7);
+                lines += &format!(
+                    "{{\"schema\":2,\"run\":\"r\",\"rung\":\"{rung}\",\"function\":\"demo/noop\",\"measure\":\"isolated\",\"phase\":\"total\",\"metric\":\"wall_ns\",\"value\":{value},\"n\":1,\"workers\":1,\"process\":{process},\"block\":{process},\"order\":{order},\"seed\":7}}\n"
+                );
+            }
+        }
+    }
+    lines
+}
+
+fn run(dir: &Path, name: &str, samples: &str) {
+    fs::create_dir(dir.join(name)).expect("made");
+    fs::write(dir.join(name).join("samples.jsonl"), samples).expect("written");
+}
+
+#[test]
+fn on_a_full_disk_the_old_page_stays_whole() {
+    let keep = tempfile::tempdir().expect("a directory");
+    let size = Some("size=1m");
+    if let Err(why) = mount(
+        Some("tmpfs"),
+        keep.path(),
+        Some("tmpfs"),
+        MsFlags::empty(),
+        size,
+    ) {
+        return skipped(
+            "a full disk",
+            format!("no small file system: {why}; run it as root"),
+        );
+    }
+    let outcome = panic::catch_unwind(|| {
+        let dir = keep.path();
+        run(dir, "run", &starts(50_000));
+        assert_eq!(report(dir, &["run"]).status.code(), Some(0));
+        let path = dir.join("run/report.html");
+        let old = fs::read(&path).expect("a page");
+        assert!(old.ends_with(b"</html>\n"), "whole");
+        // As much as small tables take is left of the disk, but not as much as the page does.
+        let ballast = dir.join("ballast");
+        let _ = fs::write(&ballast, vec![0; 2 << 20]);
+        let file = fs::File::options()
+            .write(true)
+            .open(&ballast)
+            .expect("there");
+        let all = file.metadata().expect("known").len();
+        file.set_len(all - 24 * 1024).expect("cut");
+        assert!(old.len() > 24 * 1024);
+        let output = report(dir, &["run"]);
+        assert_eq!(
+            output.status.code(),
+            Some(Exit::Output as i32),
+            "{}",
+            said(&output)
+        );
+        assert!(
+            said(&output).contains("free some space"),
+            "{}",
+            said(&output)
+        );
+        assert!(said(&output).contains("report.html"), "{}", said(&output));
+        assert_eq!(fs::read(&path).expect("there"), old, "the old one");
+    });
+    let _ = umount2(keep.path(), MntFlags::MNT_DETACH);
+    if let Err(cause) = outcome {
+        panic::resume_unwind(cause);
+    }
+}

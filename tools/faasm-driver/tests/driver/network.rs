@@ -33,7 +33,7 @@ fn every_seat_of_a_granted_function_reaches_what_is_granted_and_nothing_is_left(
         let devices = fs::read_dir("/sys/class/net").expect("devices").flatten();
         let mut aliases = devices.map(|device| fs::read_to_string(device.path().join("ifalias")));
         let ours = |alias: std::io::Result<String>| {
-            alias.is_ok_and(|alias| label::owner(&alias) == Some(ran.pid))
+            alias.is_ok_and(|alias| label::owner(&alias) == Some(label::Owner::of_pid(ran.pid)))
         };
         assert!(
             !aliases.any(ours),

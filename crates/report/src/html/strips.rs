@@ -183,7 +183,8 @@ pub fn series_key(series: &[String]) -> Markup {
                         @match at {
                             0 => circle cx="7" cy="6" r="4" {},
                             1 => rect x="3.5" y="2.5" width="7" height="7" {},
-                            _ => path d="M7 1L12 6L7 11L2 6Z" {},
+                            2 => path d="M7 1L12 6L7 11L2 6Z" {},
+                            _ => path d="M7 1.5L12 10.5H2Z" {},
                         }
                     }
                     (name)

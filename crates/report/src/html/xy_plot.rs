@@ -170,13 +170,14 @@ impl XyPlot<'_> {
     }
 }
 
-/// The sign of a series, which tells it from others where colours do not: a circle, a square, then diamonds.
+/// The sign of a series, which tells it from others where colours do not: a circle, a square, a diamond, then triangles.
 fn sign(number: usize, x: f64, y: f64) -> Markup {
     html! {
         @match number {
             0 => circle cx=(pixel(x)) cy=(pixel(y)) r="3" {},
             1 => rect x=(pixel(x - 2.7)) y=(pixel(y - 2.7)) width="5.4" height="5.4" {},
-            _ => path d={ "M" (pixel(x)) " " (pixel(y - 3.8)) "l3.8 3.8l-3.8 3.8l-3.8-3.8z" } {},
+            2 => path d={ "M" (pixel(x)) " " (pixel(y - 3.8)) "l3.8 3.8l-3.8 3.8l-3.8-3.8z" } {},
+            _ => path d={ "M" (pixel(x)) " " (pixel(y - 3.6)) "l3.8 6.4h-7.6z" } {},
         }
     }
 }

@@ -6,6 +6,7 @@ use super::super::Section;
 use super::super::axis::{Axis, Counts, Scale};
 use super::super::data_table::data_table;
 use super::super::legend::Legend;
+use super::super::words::prose;
 use super::super::xy_plot::{NamedAxis, Series, SeriesLook, XyPlot};
 use super::Viewed;
 use crate::capacity::{
@@ -73,7 +74,7 @@ pub(super) fn capacity(viewed: &Viewed<'_>) -> Option<Section> {
     summary.ramps().next()?;
     let links = |cell: &str| viewed.link(cell);
     let body = html! {
-        p { (ABOUT) }
+        p { (prose(ABOUT)) }
         (data_table("How many fit", &headline(summary), HEADLINE, &links))
         ul { @for line in sentences(summary) { li { (line) } } }
         div.plots { @for ramp in summary.ramps() {
@@ -163,7 +164,11 @@ fn plot(
         caption,
         words: &format!("{caption}; the table of the way has them"),
         x: NamedAxis {
-            name: "parked workers (leftmost: none)",
+            name: if series.iter().any(|s| s.points.iter().any(|p| p.0 < 1.0)) {
+                "parked workers (leftmost: none)"
+            } else {
+                "parked workers"
+            },
             axis: x,
             format: parked_in_words,
         },

@@ -130,7 +130,8 @@ fn starts(ramp: &CapacityRow) -> Option<Markup> {
 }
 
 fn weights(ramp: &CapacityRow) -> Option<Markup> {
-    let kinds: [(&str, fn(&CapacityPoint) -> Option<f64>); 3] = [
+    type Weight = fn(&CapacityPoint) -> Option<f64>;
+    let kinds: [(&str, Weight); 3] = [
         ("PSS", |point| point.pss_bytes),
         ("kernel's own", |point| point.kernel_bytes),
         ("MemAvailable lost", |point| point.available_lost_bytes),

@@ -24,7 +24,7 @@ WASI_CFLAGS  := --target=wasm32-wasi --sysroot=/usr -O3 -msimd128
 WASI_LDFLAGS := -Wl,--strip-debug
 NATIVE_CC     := musl-gcc
 NATIVE_CFLAGS := -static -O3
-DEMOS        := noop park sieve
+DEMOS        := noop park sieve fetch
 
 TOOLS := measure-core pss-walker faasm-driver docker-driver process-driver microvm-driver runtime_bench \
 	poly_bench py_bench function_bench func_sym
@@ -67,6 +67,15 @@ $(BUILD)/wasm/demo/%.wasm: functions/%.c Makefile
 	@mkdir -p $(@D)
 	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) $< -o $@.tmp && mv $@.tmp $@
 
+# What connects by wasi:sockets is a component.
+$(BUILD)/%.linked: functions/%.c functions/wasi-sockets.h $(wildcard functions/isolation/*.h) Makefile
+	@mkdir -p $(@D)
+	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) -Wall -Wextra -DGRANTED $< -o $@.tmp && mv $@.tmp $@
+
+$(BUILD)/wasm/demo/fetch.wasm: $(BUILD)/fetch.linked functions/sockets.wit | build
+	@mkdir -p $(@D)
+	$(BIN)/wasm-component --wit functions/sockets.wit $< $@.tmp && mv $@.tmp $@
+
 # What `runtime_bench isolation` runs; the victim is a process of the host, not a function.
 ISOLATION := $(basename $(notdir $(wildcard functions/isolation/*.c)))
 isolation-probes: $(foreach p,$(ISOLATION),$(BUILD)/isolation/$(p)/native) \
@@ -81,10 +90,15 @@ $(BUILD)/isolation/%/function.wasm: functions/isolation/%.c $(wildcard functions
 	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) -Wall -Wextra $< -o $@.tmp && mv $@.tmp $@
 
 # Kept, though they are only a step on the way to the store: else each run would build them anew.
-.PRECIOUS: $(BUILD)/wasm/demo/%.wasm
+.PRECIOUS: $(BUILD)/wasm/demo/%.wasm $(BUILD)/%.linked
 
 wasm-%: $(BUILD)/wasm/demo/%.wasm | build
 	@cmp -s $< $(STORE)/demo/$*/function.wasm || $(BIN)/faasm-driver upload demo $* $<
+
+# It asks this host's own key-value server (faasm-driver key-value), unless somebody has granted it another.
+wasm-fetch: $(BUILD)/wasm/demo/fetch.wasm | build
+	@cmp -s $< $(STORE)/demo/fetch/function.wasm || $(BIN)/faasm-driver upload demo fetch $<
+	@[ -e $(STORE)/demo/fetch/grants.json ] || $(BIN)/faasm-driver grant demo/fetch --network host.internal:6379
 
 run-wasm-codegen: functions ## Compile (AOT) every function in the store for this CPU
 	$(BIN)/faasm-driver codegen

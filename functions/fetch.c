@@ -12,140 +12,43 @@
 
 #ifdef __wasm__
 
-/* wasi:sockets of version 0.2, by the canonical ABI of components written out. */
+#include "wasi-sockets.h"
 
-#define FROM(interface, name) __attribute__((import_module(interface "@0.2.0"), import_name(name)))
-#define SOCKETS "wasi:sockets/"
-
-FROM(SOCKETS "instance-network", "instance-network") int32_t instance_network(void);
-FROM(SOCKETS "ip-name-lookup", "resolve-addresses") void resolve_addresses(int32_t network, const char *name, size_t length, void *result);
-FROM(SOCKETS "ip-name-lookup", "[method]resolve-address-stream.resolve-next-address") void resolve_next_address(int32_t stream, void *result);
-FROM(SOCKETS "ip-name-lookup", "[method]resolve-address-stream.subscribe") int32_t lookup_subscribe(int32_t stream);
-FROM(SOCKETS "ip-name-lookup", "[resource-drop]resolve-address-stream") void drop_lookup(int32_t stream);
-FROM(SOCKETS "tcp-create-socket", "create-tcp-socket") void create_tcp_socket(int32_t family, void *result);
-/* The address is a variant: IPv4 has its port and four bytes, in the place of which IPv6 has eleven numbers. */
-FROM(SOCKETS "tcp", "[method]tcp-socket.start-connect")
-void start_connect(int32_t socket, int32_t network, int32_t kind, int32_t port, int32_t a, int32_t b, int32_t c, int32_t d, int32_t,
-                   int32_t, int32_t, int32_t, int32_t, int32_t, void *result);
-FROM(SOCKETS "tcp", "[method]tcp-socket.finish-connect") void finish_connect(int32_t socket, void *result);
-FROM(SOCKETS "tcp", "[method]tcp-socket.subscribe") int32_t socket_subscribe(int32_t socket);
-FROM(SOCKETS "tcp", "[resource-drop]tcp-socket") void drop_socket(int32_t socket);
-FROM("wasi:io/poll", "[method]pollable.block") void pollable_block(int32_t pollable);
-FROM("wasi:io/poll", "[resource-drop]pollable") void drop_pollable(int32_t pollable);
-FROM("wasi:io/streams", "[method]output-stream.blocking-write-and-flush")
-void blocking_write_and_flush(int32_t stream, const void *bytes, size_t length, void *result);
-FROM("wasi:io/streams", "[method]input-stream.blocking-read") void blocking_read(int32_t stream, uint64_t length, void *result);
-FROM("wasi:io/streams", "[resource-drop]input-stream") void drop_input(int32_t stream);
-FROM("wasi:io/streams", "[resource-drop]output-stream") void drop_output(int32_t stream);
-
-/* Where lists that are returned are put. */
-__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size, size_t align, size_t size)
-{
-    (void)old_size;
-    (void)align; /* of no more than malloc's */
-    return size == 0 ? (void *)align : realloc(old, size);
-}
-
-struct connection {
-    int32_t socket, input, output;
-    const char *wrong;
-};
-
-enum { IPV4 = 0, WOULD_BLOCK = 8 };
-
-static void wait_for(int32_t pollable)
-{
-    pollable_block(pollable);
-    drop_pollable(pollable);
-}
-
-/* result<option<ip-address>, error-code>: a byte each says which, IPv4 follows as four bytes. */
-struct looked_up {
-    uint8_t failed, error_or_pad, is_some, pad, kind, pad2, address[16];
-};
-
-static bool look_up(int32_t network, const char *name, uint8_t address[4], const char **wrong)
-{
-    struct { uint8_t failed, pad[3]; int32_t stream; } begun;
-    struct looked_up found;
-    bool known = false;
-    resolve_addresses(network, name, strlen(name), &begun);
-    *wrong = "its name is not known, or not granted";
-    if (begun.failed)
-        return false;
-    for (;;) {
-        resolve_next_address(begun.stream, &found);
-        if (found.failed && found.is_some == WOULD_BLOCK) {
-            wait_for(lookup_subscribe(begun.stream));
-            continue;
-        }
-        if (found.failed || !found.is_some)
-            break;
-        if (found.kind == IPV4) {
-            memcpy(address, found.address, 4);
-            known = true;
-            break;
-        }
-    }
-    drop_lookup(begun.stream);
-    return known;
-}
+/* Why there was none. */
+static const char *wrong;
 
 static bool connect_to(struct connection *to, const char *host, int port)
 {
-    struct { uint8_t failed, pad[3]; int32_t socket; } made;
-    struct { uint8_t failed, error; } begun;
-    struct { uint8_t failed, pad[3]; union { uint8_t error; int32_t input; }; int32_t output; } connected;
-    int32_t network = instance_network();
-    uint8_t at[4];
-    if (!look_up(network, host, at, &to->wrong))
+    uint8_t address[4];
+    int error = look_up(host, address);
+    if (error != NO_ERROR) {
+        wrong = error == ACCESS_DENIED ? "its name is not granted" : "its name has no address";
         return false;
-    to->wrong = "no socket is offered";
-    create_tcp_socket(IPV4, &made);
-    if (made.failed)
-        return false;
-    to->socket = made.socket;
-    to->wrong = "it cannot be connected to, or is not granted";
-    start_connect(to->socket, network, IPV4, port, at[0], at[1], at[2], at[3], 0, 0, 0, 0, 0, 0, &begun);
-    if (begun.failed)
-        return false;
-    for (;;) {
-        finish_connect(to->socket, &connected);
-        if (!connected.failed)
-            break;
-        if (connected.error != WOULD_BLOCK)
-            return false;
-        wait_for(socket_subscribe(to->socket));
     }
-    to->input = connected.input;
-    to->output = connected.output;
-    return true;
+    error = connect_socket(to, address, port);
+    switch (error) {
+    case NO_ERROR: return true;
+    case ACCESS_DENIED: wrong = "no socket is offered"; return false;
+    case REMOTE_UNREACHABLE: wrong = "it is not granted"; return false;
+    case CONNECTION_REFUSED: wrong = "nothing listens there, or its port is not granted"; return false;
+    default: wrong = "it cannot be connected to"; return false;
+    }
 }
 
 static bool send_all(struct connection *to, const char *bytes, size_t length)
 {
-    struct { uint8_t failed, pad[3]; uint8_t error, pad2[3]; int32_t why; } sent;
-    to->wrong = "it does not take the request";
-    blocking_write_and_flush(to->output, bytes, length, &sent);
-    return !sent.failed;
+    wrong = "it does not take the request";
+    return send_bytes(to, bytes, length);
 }
 
 static size_t receive(struct connection *from, char *bytes, size_t length)
 {
-    struct { uint8_t failed, pad[3]; void *bytes; size_t length; } received;
-    blocking_read(from->input, length, &received);
-    if (received.failed)
-        return 0;
-    memcpy(bytes, received.bytes, received.length);
-    free(received.bytes);
-    return received.length;
+    return receive_bytes(from, bytes, length);
 }
 
 static void disconnect(struct connection *connection)
 {
-    drop_input(connection->input);
-    drop_output(connection->output);
-    drop_socket(connection->socket);
+    close_connection(connection);
 }
 
 #else
@@ -158,8 +61,10 @@ static void disconnect(struct connection *connection)
 
 struct connection {
     int socket;
-    const char *wrong;
 };
+
+/* Why there was none. */
+static const char *wrong;
 
 /* The gateway of the default route, in network order; 0 if there is none. In a container it is the host's end. */
 static uint32_t gateway(void)
@@ -182,7 +87,7 @@ static bool connect_at(struct connection *to, uint32_t address, int port)
     to->socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (to->socket >= 0 && connect(to->socket, (struct sockaddr *)&at, sizeof at) == 0)
         return true;
-    to->wrong = strerror(errno);
+    wrong = strerror(errno);
     if (to->socket >= 0)
         close(to->socket);
     return false;
@@ -198,7 +103,7 @@ static bool connect_to(struct connection *to, const char *host, int port)
     }
     int failed = getaddrinfo(host, NULL, &wanted, &found);
     if (failed != 0) {
-        to->wrong = gai_strerror(failed);
+        wrong = gai_strerror(failed);
         return false;
     }
     bool connected = connect_at(to, ((struct sockaddr_in *)found->ai_addr)->sin_addr.s_addr, port);
@@ -211,7 +116,7 @@ static bool send_all(struct connection *to, const char *bytes, size_t length)
     while (length > 0) {
         ssize_t sent = send(to->socket, bytes, length, MSG_NOSIGNAL);
         if (sent < 0) {
-            to->wrong = strerror(errno);
+            wrong = strerror(errno);
             return false;
         }
         bytes += sent;
@@ -247,7 +152,7 @@ int main(int argc, char **argv)
     unsigned sum = 0;
 
     if (!connect_to(&connection, host, port) || !send_all(&connection, request, sizeof request - 1)) {
-        fprintf(stderr, "%s:%d: %s\n", host, port, connection.wrong);
+        fprintf(stderr, "%s:%d: %s\n", host, port, wrong);
         return 1;
     }
     while (got < sizeof answer) {

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use measure_core::base::programs::on_path;
 
+use wasm_component::{Wit, component_of};
+
 /// The source of the demo function `name`.
 #[must_use]
 pub fn demo_source(name: &str) -> PathBuf {
@@ -114,6 +116,24 @@ pub const WASI_FLAGS: [&str; 2] = ["--target=wasm32-wasi", "--sysroot=/usr"];
 pub fn compile_wasm(source: &Path, target: &Path) -> bool {
     let flags = [&WASI_FLAGS[..], &["-O2"]].concat();
     compile("clang-19", &flags, source, target) == Compiled::Made
+}
+
+/// The part of `wasi:sockets` that demo functions import.
+const SOCKETS: Wit<'static> = Wit {
+    path: "functions/sockets.wit",
+    text: include_str!("../../../functions/sockets.wit"),
+};
+
+/// The component of `source`, which connects by `wasi:sockets`; none where it cannot be compiled.
+///
+/// # Panics
+/// What the compiler links is no component's.
+#[must_use]
+pub fn compile_component(source: &Path, scratch: &Path) -> Option<Vec<u8>> {
+    compile_wasm(source, scratch).then(|| {
+        let module = fs::read(scratch).expect("linked");
+        component_of(&module, Some(SOCKETS)).expect("a component")
+    })
 }
 
 /// How to get what [`compile_wasm`] needs.

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -160,6 +162,49 @@ fn a_namespace_made_for_one_start_reaches_the_same_and_is_removed_from_the_hub()
     let kept = inside(&namespace, || TcpListener::bind("127.0.0.1:0").map(drop));
     kept.unwrap();
     namespace.remove_at(&hub).unwrap();
+}
+
+/// How many segments of `stream` were sent again.
+fn sent_again(stream: &TcpStream) -> u32 {
+    // SAFETY: plain numbers, of which zeros are a value.
+    let mut info: libc::tcp_info = unsafe { mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).unwrap();
+    // SAFETY: `info` is as long as `length` says, and outlives the call.
+    let outcome = unsafe {
+        libc::getsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    assert_eq!(outcome, 0);
+    info.tcpi_total_retrans
+}
+
+#[test]
+fn who_connects_from_a_new_namespace_is_answered_at_the_first_try() {
+    if !is_root("who_connects_from_a_new_namespace") {
+        return;
+    }
+    let granted = server(Ipv4Addr::LOCALHOST, "granted");
+    let hub = Hub::open(&[grant(granted)], &Config::default()).unwrap();
+    let address = SocketAddr::V4(SocketAddrV4::new(host_end(&hub), granted));
+    let of_new_one = |_| {
+        let namespace = thread::scope(|scope| {
+            let maker = scope.spawn(|| Namespace::create_at(&hub).unwrap());
+            maker.join().unwrap()
+        });
+        let again = inside(&namespace, || {
+            sent_again(&TcpStream::connect_timeout(&address, LONG).unwrap())
+        });
+        namespace.remove_at(&hub).unwrap();
+        again
+    };
+    let again: Vec<u32> = (0..9).map(of_new_one).collect();
+    // A host that stands still for a second has one sent again, too.
+    assert!(again.iter().filter(|&&n| n > 0).count() < 5, "{again:?}");
 }
 
 #[test]

@@ -1,7 +1,11 @@
 //! The commands beside the contract's.
 
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
 use faaslet::netns;
 use faaslet::store::Codegen;
+use granted_network::key_value::KeyValueServer;
 use measure_core::base::exit::Exit;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
@@ -118,4 +122,17 @@ pub(crate) fn netns_clean() -> Result<Exit, DriverError> {
         say(&format!("removed {name}"))?;
     }
     Ok(Exit::Ok)
+}
+
+/// Answers `demo/fetch` at `port` of this host's loopback until a signal comes.
+pub(crate) fn key_value(port: u16) -> Result<Exit, DriverError> {
+    /// A signal ends it.
+    const LONG: Duration = Duration::from_secs(3600);
+    catch_signals()?;
+    let failed = |e| DriverError::failed(format!("cannot listen at 127.0.0.1:{port}"), e);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed)?;
+    let server = KeyValueServer::start(listener).map_err(failed)?;
+    say(&format!("answering at {}", server.address()))?;
+    while interrupt::sleep(LONG) {}
+    Ok(interrupt::received().unwrap_or(Exit::Ok))
 }

@@ -47,6 +47,7 @@ const EXAMPLES: &str = "EXAMPLES:
     faasm-driver codegen --llvm demo/sieve          (by wasm2c and clang, for the rungs ...-llvm)
     faasm-driver grant demo/reader --dir /srv/texts::/texts --env LANG=C
     faasm-driver grant demo/fetch --network host.internal:6379
+    faasm-driver key-value                          (what demo/fetch asks)
     faasm-driver netns 100
 ";
 
@@ -100,6 +101,12 @@ enum Command {
     Grant(GrantOptions),
     /// Lists the functions of the store
     List,
+    /// Answers demo/fetch at this host's loopback, as a key-value server of one key, until a signal comes
+    KeyValue {
+        /// Where
+        #[structopt(long, name = "PORT", default_value = "6379")]
+        port: u16,
+    },
     /// Makes the first N network namespaces of the pool, where they are missing (needs root)
     Netns {
         /// How many
@@ -170,6 +177,7 @@ pub fn run(options: Options) -> Result<Exit, DriverError> {
         Command::UploadAll(upload) => uploads::upload_all(&settings, &upload),
         Command::Serve(serve) => serve::run(&settings, &serve),
         Command::List => commands::list(&settings),
+        Command::KeyValue { port } => commands::key_value(port),
         Command::Netns { count } => commands::netns(count),
         Command::NetnsClean => commands::netns_clean(),
     }

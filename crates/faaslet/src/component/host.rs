@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
-use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::sockets::WasiSocketsCtxView;
+use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::files::Files;
 use super::opened::Opened;
 use super::requests::Hooks;
+use super::sockets::{self, Made, Sockets};
 use super::streams::{Input, Output, Shared, StdinOf, Written, lock};
 use crate::deadline::Watch;
 use crate::error::SetupError;
@@ -30,6 +32,7 @@ pub(crate) struct ComponentHost {
     stdin: Option<Input>,
     table: ResourceTable,
     opened: Opened,
+    sockets: Made,
     written: Shared,
     http: WasiHttpCtx,
     hooks: Hooks,
@@ -43,7 +46,9 @@ fn wasi(host: &Host, stdin: Option<&Input>, written: &Shared) -> WasiCtx {
         keep,
         written: written.clone(),
     };
-    WasiCtx::builder()
+    let mut builder = WasiCtxBuilder::new();
+    sockets::offer(&mut builder, grants.reach.as_deref());
+    builder
         .stdin(StdinOf {
             input: stdin.cloned(),
             watch: host.watch.clone(),
@@ -55,8 +60,6 @@ fn wasi(host: &Host, stdin: Option<&Input>, written: &Shared) -> WasiCtx {
         .max_random_size(RANDOM_BYTES_MAX)
         // Its own thread is the one that is in its CPU group.
         .allow_blocking_current_thread(true)
-        .allow_tcp(false)
-        .allow_udp(false)
         .build()
 }
 
@@ -77,6 +80,7 @@ impl ComponentHost {
             wasi: None,
             stdin: stdin.cloned(),
             table,
+            sockets: Made::default(),
             written: Shared::new(written.into()),
             http: WasiHttpCtx::new(),
             hooks: Hooks,
@@ -97,6 +101,20 @@ impl ComponentHost {
             &mut self.opened,
             &self.written,
         )
+    }
+
+    pub(super) fn sockets(&mut self) -> Sockets<'_> {
+        let made = || wasi(&self.host, self.stdin.as_ref(), &self.written);
+        let ctx = self.wasi.get_or_insert_with(made);
+        Sockets {
+            theirs: WasiSocketsCtxView {
+                ctx: ctx.sockets(),
+                table: &mut self.table,
+            },
+            reach: self.host.grants.reach.as_deref(),
+            made: &mut self.sockets,
+            opened: &mut self.opened,
+        }
     }
 
     /// What the message of a failed start adds; its streams say no more after that.

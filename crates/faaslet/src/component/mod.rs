@@ -9,6 +9,7 @@ mod host;
 mod opened;
 mod requests;
 mod runtime;
+mod sockets;
 mod streams;
 mod world;
 
@@ -20,6 +21,7 @@ use wasmtime::component::{Component, Linker};
 use wasmtime::{Store as WasmStore, Trap, UpdateDeadline, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::filesystem::{preopens, types};
+use wasmtime_wasi::p2::bindings::sockets::{ip_name_lookup, tcp_create_socket};
 use wasmtime_wasi::p2::bindings::{Command, CommandPre};
 use wasmtime_wasi_http::p2::bindings::{Proxy, ProxyPre};
 
@@ -35,6 +37,7 @@ use crate::stdin::Stdin;
 use files::HasFiles;
 use host::{ComponentHost, RESOURCES_MAX};
 use requests::{Heard, NoAnswer};
+use sockets::HasSockets;
 use streams::Input;
 
 pub(crate) use requests::Prepared;
@@ -308,6 +311,8 @@ fn linker(components: &Components) -> wasmtime::Result<Linker<ComponentHost>> {
     linker.allow_shadowing(true);
     types::add_to_linker::<_, HasFiles>(&mut linker, ComponentHost::files)?;
     preopens::add_to_linker::<_, HasFiles>(&mut linker, ComponentHost::files)?;
+    ip_name_lookup::add_to_linker::<_, HasSockets>(&mut linker, ComponentHost::sockets)?;
+    tcp_create_socket::add_to_linker::<_, HasSockets>(&mut linker, ComponentHost::sockets)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok(linker)
 }

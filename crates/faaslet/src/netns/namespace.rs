@@ -4,6 +4,8 @@ use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use measure_core::base::clock::now_ns;
 use measure_core::base::label;
@@ -17,6 +19,10 @@ use super::error::NetnsError;
 use super::hub::Hub;
 use super::requests;
 use super::socket::{Netlink, Refused};
+
+/// How long a link may take to carry, and how often it is looked at meanwhile.
+const CARRIES_WITHIN_NS: u64 = 100_000_000;
+const LOOK_EVERY: Duration = Duration::from_micros(50);
 
 /// What making one namespace cost, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,6 +116,9 @@ impl Namespace {
         inside
             .batch(requests::inside_end(address, host_address, &config.targets))
             .map_err(refused)?;
+        if !config.targets.is_empty() {
+            wait_until_it_carries(&mut host, index)?;
+        }
         Ok(Self {
             index,
             handle: Handle::Anonymous(fd),
@@ -175,6 +184,23 @@ impl Namespace {
     /// The kernel refuses.
     pub fn remove_at(self, hub: &Hub) -> Result<(), NetnsError> {
         delete_host_end_by(socket_in(hub.fd())?, self.index)
+    }
+}
+
+/// Waits until the host end of pair `index`, which was brought up before its other end was, sends: until a worker of the kernel has come
+/// to it, it drops what it is given, and whoever connects at once waits a second to try again. Since Linux 6.7 looking at it does that
+/// worker's work (`linkwatch_sync_dev`).
+fn wait_until_it_carries(host: &mut Netlink, index: u32) -> Result<(), NetnsError> {
+    let deadline_ns = now_ns() + CARRIES_WITHIN_NS;
+    loop {
+        let link = host
+            .ask(requests::look_at_host_end(index))
+            .map_err(refused)?;
+        // Late, it is as if nobody had waited.
+        if requests::carries(link.as_ref()) || now_ns() > deadline_ns {
+            return Ok(());
+        }
+        thread::sleep(LOOK_EVERY);
     }
 }
 

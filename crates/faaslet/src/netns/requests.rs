@@ -7,7 +7,7 @@ use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoData, InfoKind, InfoVeth, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage,
+    LinkFlags, LinkInfo, LinkMessage, State,
 };
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
@@ -57,6 +57,30 @@ pub(super) fn host_end(index: u32, address: Ipv4Addr, alias: String) -> Vec<Requ
         add_address(ifindex, address, PAIR_PREFIX_LEN),
         up("cannot bring the host end up", ifindex),
     ]
+}
+
+/// What the host end is like.
+pub(super) fn look_at_host_end(index: u32) -> Request {
+    Request {
+        what: "cannot look at the host end",
+        message: RouteNetlinkMessage::GetLink(link(host_ifindex(index))),
+        flags: 0,
+    }
+}
+
+/// Whether `link` is one that sends; also if that cannot be told.
+pub(super) fn carries(link: Option<&RouteNetlinkMessage>) -> bool {
+    let Some(RouteNetlinkMessage::NewLink(link)) = link else {
+        return true;
+    };
+    let state = link
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::OperState(state) => Some(*state),
+            _ => None,
+        });
+    state.is_none_or(|state| state == State::Up)
 }
 
 /// Loopback up, and `addresses` at it.
@@ -297,6 +321,21 @@ mod tests {
         let slow = u64::from(burst_ticks(125_000)) * NS_PER_TICK;
         assert_eq!(slow * 125_000 / 1_000_000_000, MIN_BURST_BYTES);
         assert!(burst_ticks(1) > 0);
+    }
+
+    #[test]
+    fn a_link_carries_once_it_is_up_or_cannot_be_told() {
+        let in_state = |state: Option<State>| {
+            let mut message = link(7);
+            message
+                .attributes
+                .extend(state.map(LinkAttribute::OperState));
+            carries(Some(&RouteNetlinkMessage::NewLink(message)))
+        };
+        assert!(in_state(Some(State::Up)) && in_state(None) && carries(None));
+        for state in [State::Down, State::LowerLayerDown, State::Unknown] {
+            assert!(!in_state(Some(state)), "{state:?}");
+        }
     }
 
     #[test]

@@ -90,6 +90,28 @@ impl Netlink {
         }
     }
 
+    /// The one object that `request` asks for; none if the library cannot read it.
+    pub(super) fn ask(&mut self, request: Request) -> Result<Option<RouteNetlinkMessage>, Refused> {
+        let refused = |source| Refused {
+            what: request.what,
+            source,
+        };
+        let mut datagram = Vec::with_capacity(64);
+        let flags = NLM_F_REQUEST | request.flags;
+        self.append(&mut datagram, request.message, flags);
+        self.send(&datagram).map_err(refused)?;
+        let mut buffer = vec![0; RECEIVE_BYTES];
+        let length = self.receive(&mut buffer).map_err(refused)?;
+        let reply = replies(&buffer[..length]).next();
+        let reply = reply.unwrap_or_else(|| Err(malformed())).map_err(refused)?;
+        let read = NetlinkMessage::<RouteNetlinkMessage>::deserialize(reply);
+        match read.map(|message| message.payload) {
+            Ok(NetlinkPayload::Error(error)) => Err(refused(error.to_io())),
+            Ok(NetlinkPayload::InnerMessage(object)) => Ok(Some(object)),
+            _ => Ok(None),
+        }
+    }
+
     /// All objects that `request` asks for.
     pub(super) fn dump(
         &mut self,

@@ -3,21 +3,15 @@
 use std::io;
 
 use measure_core::base::exit::{Exit, HasExit};
+use measure_core::contract::network_grant::NetworkGrantError;
 
 /// What is wrong with a grant, or what it needs is not to be had.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
     /// It is no host and port.
-    #[error(
-        "`{text}` cannot be granted: {why}; a grant is HOST:PORT, for example db.example.org:5432, or host.internal:6379 for this host's own"
-    )]
-    Grant {
-        /// As it was written.
-        text: String,
-        /// What stands against it.
-        why: &'static str,
-    },
+    #[error(transparent)]
+    Grant(#[from] NetworkGrantError),
     /// There are too many.
     #[error("{count} hosts and ports are granted, a function may have at most {most}")]
     TooMany {
@@ -49,7 +43,7 @@ pub enum NetworkError {
 impl HasExit for NetworkError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Grant { .. } | Self::TooMany { .. } => Exit::Usage,
+            Self::Grant(_) | Self::TooMany { .. } => Exit::Usage,
             Self::Unresolved { .. } => Exit::Unavailable,
             Self::Os { .. } => Exit::Failed,
         }

@@ -1,6 +1,6 @@
 //! What a function may reach over the network: the hosts and ports that it was granted, through a proxy of ours, and nothing else.
 //!
-//! * [`Grant`]: a host and a port, as a manifest or a command line has them.
+//! * [`Grant`]: a host and a port.
 //! * [`Reach`]: grants with the host's names resolved: which addresses a function may connect to, and which names it may look up.
 //! * [`Proxy`]: takes connections at listeners that somebody made where the function can see them, and carries each to its target
 //!   from the host's own network.
@@ -12,12 +12,12 @@
 
 mod background;
 mod error;
-mod grant;
 pub mod key_value;
 mod proxy;
 mod reach;
 
+pub use measure_core::contract::network_grant::{HOST_END, NetworkGrant as Grant};
+
 pub use error::NetworkError;
-pub use grant::{Grant, HOST_END};
 pub use proxy::{Limits, Proxy};
 pub use reach::{Reach, Target};

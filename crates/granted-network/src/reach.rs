@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, ToSocketAddrs};
 
 use crate::error::NetworkError;
-use crate::grant::{Grant, HOST_END};
+use crate::{Grant, HOST_END};
 
 /// More would be no grant any more, but a network.
 const MAX_GRANTS: usize = 64;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use measure_core::contract::Description;
 use stats::levels::{Estimate, MIN_PROCESSES};
 
 use crate::capacity;
@@ -198,6 +199,7 @@ pub(crate) fn legend(summary: &RunSummary<'_>) -> Vec<String> {
         }
         lines.push(words);
         lines.extend(warm(summary));
+        lines.extend(networks(summary));
     }
     lines.push(format!("isolates: {KINDS}"));
     lines
@@ -214,21 +216,37 @@ pub(crate) fn designs_in_words(summary: &RunSummary<'_>) -> String {
     )
 }
 
-/// What starts find ready, grouped: `warm: nothing: process, unshare`.
+/// What starts find ready, grouped: `warm for process, unshare: nothing`.
 pub(crate) fn warm(summary: &RunSummary<'_>) -> Vec<String> {
-    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    let words =
+        |description: &Description| Some(description.warm.clone()).filter(|w| !w.is_empty());
+    grouped(summary, "warm for", words)
+}
+
+/// What of the network functions were granted, grouped: rows with it are told from rows without.
+pub(crate) fn networks(summary: &RunSummary<'_>) -> Vec<String> {
+    let words = |description: &Description| description.network_granted().map(str::to_owned);
+    grouped(summary, "network granted to", words)
+}
+
+/// What `words` says of each rung, a line for each of it.
+fn grouped(
+    summary: &RunSummary<'_>,
+    what: &str,
+    words: impl Fn(&Description) -> Option<String>,
+) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
     for rung in summary.rungs.iter().filter(|rung| rung_has_designs(rung)) {
-        let warm = rung.info.map_or("", |info| info.description.warm.as_str());
-        if warm.is_empty() {
+        let Some(words) = rung.info.and_then(|info| words(&info.description)) else {
             continue;
-        }
-        match groups.iter_mut().find(|(words, _)| *words == warm) {
+        };
+        match groups.iter_mut().find(|(known, _)| *known == words) {
             Some((_, rungs)) => rungs.push(rung.rung),
-            None => groups.push((warm, vec![rung.rung])),
+            None => groups.push((words, vec![rung.rung])),
         }
     }
     let line =
-        |(words, rungs): &(&str, Vec<&str>)| format!("warm for {}: {words}", rungs.join(", "));
+        |(words, rungs): &(String, Vec<&str>)| format!("{what} {}: {words}", rungs.join(", "));
     groups.iter().map(line).collect()
 }
 

@@ -69,6 +69,8 @@ pub struct Spec {
     pub runtime: Option<&'static str>,
     /// Its standard input stays open until someone attaches to it and goes.
     pub open_stdin: bool,
+    /// Names that it finds, beside those that docker gives it: `NAME:ADDRESS`.
+    pub extra_hosts: Vec<String>,
     /// The group below which the engine is to make its own; the engine's default if `None`.
     pub cgroup_parent: Option<String>,
     /// Value of our label: the driver.
@@ -90,6 +92,7 @@ impl Spec {
                 network_mode: Some(self.network.to_owned()),
                 runtime: self.runtime.map(str::to_owned),
                 cgroup_parent: self.cgroup_parent.clone(),
+                extra_hosts: (!self.extra_hosts.is_empty()).then(|| self.extra_hosts.clone()),
                 ..HostConfig::default()
             }),
             ..ContainerCreateBody::default()

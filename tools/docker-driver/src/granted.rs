@@ -1,8 +1,8 @@
 //! What a function was granted of the host that the engine runs on.
 //!
 //! An engine of the driver's own has a network of its own, from which the host is not to be seen. For each port of `host.internal` that a
-//! function was granted, in the same `grants.json` as for Faaslets, there is a listener in it, and a proxy of this process goes on from
-//! there to the host's loopback. Containers on the bridge find it at their gateway, containers with the engine's network at its loopback.
+//! function was granted, in the same `grants.json` or `function.toml` as for Faaslets, there is a listener in it, and a proxy of this process
+//! goes on from there to the host's loopback. Containers find it by that name: on the bridge it is their gateway, with the engine's network its loopback.
 //! Unlike Faaslets they are held to nothing else by this: docker's networks are what they are.
 
 use std::fs::File;
@@ -13,7 +13,9 @@ use granted_network::{Grant, HOST_END, Limits, Proxy};
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::trust;
+use measure_core::contract::network_grant::NetworkGrantError;
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::stored_function::StoredFunction;
 use nix::sched::{CloneFlags, setns};
 use serde::Deserialize;
 
@@ -28,7 +30,17 @@ struct Manifest {
     network: Vec<Grant>,
 }
 
-/// The proxy for what `function` was granted, if it was granted anything, `kind` has a network, and the engine is our own.
+/// What containers find of it, as long as this is.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    _proxy: Proxy,
+    /// The ports, in words.
+    pub(crate) words: String,
+    /// By which address they find it, as docker wants it.
+    pub(crate) extra_host: String,
+}
+
+/// What `function` was granted, if it was granted anything, `kind` has a network, and the engine is our own.
 ///
 /// # Errors
 /// The manifest is none or not to be trusted, or a port is taken in the engine's network.
@@ -36,7 +48,7 @@ pub(crate) fn open(
     function: &FunctionId,
     kind: &Kind,
     backend: &Backend,
-) -> Result<Option<Proxy>, DriverError> {
+) -> Result<Option<Granted>, DriverError> {
     let engine = match backend {
         Backend::Private(engine) if kind.network != "none" => engine,
         _ => return Ok(None),
@@ -50,8 +62,9 @@ pub(crate) fn open(
             "note: {function} was granted {other}, which no container of the driver's own engine can reach"
         );
     }
-    let ports = grants.iter().filter(|grant| grant.host() == HOST_END);
-    let ports: Vec<u16> = ports.map(Grant::port).collect();
+    let of_host = || grants.iter().filter(|grant| grant.host() == HOST_END);
+    let ports: Vec<u16> = of_host().map(Grant::port).collect();
+    let words: Vec<String> = of_host().map(Grant::to_string).collect();
     let listeners = thread::scope(|scope| {
         // It ends in the namespace that it enters.
         let thread = scope.spawn(|| listen_in(engine, &ports));
@@ -61,13 +74,26 @@ pub(crate) fn open(
     })?;
     let proxy = Proxy::start(listeners, Limits::default())
         .map_err(|e| DriverError::failed("cannot start the proxy of the granted network", e))?;
-    Ok(Some(proxy))
+    let address = match kind.network {
+        "host" => "127.0.0.1",
+        _ => "host-gateway",
+    };
+    Ok(Some(Granted {
+        _proxy: proxy,
+        words: words.join(", "),
+        extra_host: format!("{HOST_END}:{address}"),
+    }))
 }
 
 fn grants_of(function: &FunctionId) -> Result<Vec<Grant>, DriverError> {
     let dir = home::store()
         .join(function.user())
         .join(function.function());
+    if let Some(stored) = StoredFunction::read(&dir)? {
+        let grants = stored.file.network.iter().map(|grant| grant.parse());
+        let grants: Result<_, NetworkGrantError> = grants.collect();
+        return grants.map_err(|e| DriverError::Usage(e.to_string()));
+    }
     let path = dir.join("grants.json");
     let text = match trust::read(&path) {
         Ok(text) => text,

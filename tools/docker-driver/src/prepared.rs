@@ -9,7 +9,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
-use granted_network::Proxy;
 use measure_core::base::clock::Phases;
 use measure_core::base::interrupt;
 use measure_core::base::label;
@@ -24,6 +23,7 @@ use crate::api::{ApiError, Client};
 use crate::container::{self, StartError};
 use crate::engine::Engine;
 use crate::foreign::{self, Foreign};
+use crate::granted::Granted;
 use crate::handler::Asking;
 use crate::image::build;
 use crate::kinds::Way;
@@ -65,7 +65,7 @@ pub struct Prepared {
     workers: Vec<Mutex<Worker>>,
     client: Mutex<Client>,
     /// By which containers reach what the function was granted.
-    _granted: Option<Proxy>,
+    granted: Option<Granted>,
     backend: Backend,
     function: String,
     /// What each start reads, if that is not empty.
@@ -104,7 +104,7 @@ impl Prepared {
         Self {
             workers: Vec::new(),
             client: Mutex::new(client),
-            _granted: None,
+            granted: None,
             backend,
             function,
             stdin: None,
@@ -158,9 +158,14 @@ impl Prepared {
         }
     }
 
-    /// Keeps `proxy` as long as the engine.
-    pub fn keep_proxy(&mut self, proxy: Option<Proxy>) {
-        self._granted = proxy;
+    /// Keeps `granted` as long as the engine.
+    pub(crate) fn keep_granted(&mut self, granted: Option<Granted>) {
+        self.granted = granted;
+    }
+
+    /// What the function was granted of the network, in words.
+    pub(crate) fn granted(&self) -> Option<&str> {
+        self.granted.as_ref().map(|granted| granted.words.as_str())
     }
 
     /// Whose work counts.

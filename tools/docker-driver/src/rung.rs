@@ -56,6 +56,9 @@ impl DockerRung {
                 None => "cgroup driver cgroupfs, log driver json-file".into(),
             },
         ];
+        if let Some(granted) = self.prepared.as_ref().and_then(Prepared::granted) {
+            settings.push(format!("{}{granted}", Description::NETWORK_GRANTED));
+        }
         if self.kind.content != Content::Noop {
             settings.push("its image is one layer, made and imported beforehand".into());
             return settings;
@@ -227,7 +230,7 @@ impl Rung for DockerRung {
             known(&function, built)?;
         }
         let (backend, client) = self.open_backend()?;
-        let proxy = granted::open(&plan.function, &self.kind, &backend)?;
+        let granted = granted::open(&plan.function, &self.kind, &backend)?;
         let (image, words) = self.provide(&client, own.as_ref(), built.as_ref())?;
         let facts = engine_facts(&client);
         not_interrupted("the engine was prepared")?;
@@ -245,12 +248,13 @@ impl Rung for DockerRung {
             open_stdin: plan.purpose == Purpose::Hold
                 || self.kind.way.resumes()
                 || own.as_ref().is_some_and(|own| own.stdin.is_some()),
+            extra_hosts: granted.iter().map(|g| g.extra_host.clone()).collect(),
             cgroup_parent: backend.cgroup_parent(),
             owner: Owner::this_process(),
         };
         let asking = self.asking(plan, own.as_ref(), &spec, &backend)?;
         let mut prepared = Prepared::new(backend, client, function, spec.body(), self.kind.way);
-        prepared.keep_proxy(proxy);
+        prepared.keep_granted(granted);
         let made = own.as_ref().is_some_and(FunctionImage::is_made_here);
         if let Some(asking) = asking {
             prepared.ask(asking);

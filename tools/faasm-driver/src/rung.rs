@@ -246,7 +246,9 @@ impl FaasletRung {
 
 impl Rung for FaasletRung {
     fn describe(&self) -> Description {
-        self.kind.describe(&self.settings)
+        let seats = self.ready.as_ref().and_then(|ready| ready.seats.as_ref());
+        let granted = seats.and_then(|seats| seats.hub()).map(Hub::reach);
+        self.kind.describe(&self.settings, granted)
     }
 
     fn probe(&self) -> Probe {

@@ -1,7 +1,9 @@
 //! Which rungs there are, and what each is.
 
 use std::fmt;
+use std::sync::Arc;
 
+use faaslet::Reach;
 use faaslet::seat::Found;
 use faaslet::settings::ENGINE;
 use measure_core::contract::{Description, Isolation};
@@ -228,7 +230,8 @@ impl Kind {
         }
     }
 
-    pub(crate) fn describe(self, settings: &Settings) -> Description {
+    /// What it is, and what the function was granted of the network, once that is known.
+    pub(crate) fn describe(self, settings: &Settings, granted: Option<&Arc<Reach>>) -> Description {
         let mut in_force = settings.engine.describe();
         in_force.push(
             "stack overflow, traps and exit code checked; no file but of granted directories, no inherited environment"
@@ -239,6 +242,9 @@ impl Kind {
                 .to_owned(),
         );
         in_force.push(faaslet::compile::describe(&settings.compile));
+        if let Some(reach) = granted {
+            in_force.push(format!("{}{reach}", Description::NETWORK_GRANTED));
+        }
         let row = self.row();
         let engine = if row.is_llvm {
             in_force.extend(settings.second_engine.describe());

@@ -6,9 +6,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use granted_network::Grant;
+use granted_network::{Grant, NetworkError};
 use measure_core::base::ids::FunctionId;
 use measure_core::contract::function::FILE as FUNCTION_FILE;
+use measure_core::contract::network_grant::NetworkGrantError;
 use measure_core::driver_kit::stored_function::{GivenTexts, StoredFunction};
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +155,8 @@ fn from_stored(stored: &StoredFunction, id: &FunctionId) -> Result<Manifest, Faa
             .network
             .iter()
             .map(|grant| grant.parse())
-            .collect::<Result<_, granted_network::NetworkError>>()?,
+            .collect::<Result<_, NetworkGrantError>>()
+            .map_err(NetworkError::from)?,
     };
     let dir = |host: PathBuf, guest: &str, writable| ManifestDir {
         host,

@@ -36,6 +36,16 @@ impl Description {
     /// them.
     pub const BOUNDS: [&str; 2] = ["budgets", "compiling"];
 
+    /// How the setting begins that says what of the network the function was granted.
+    pub const NETWORK_GRANTED: &str = "network granted: ";
+
+    /// What of the network the function that runs was granted, in words; nothing if nothing was, or the rung has no such grants.
+    #[must_use]
+    pub fn network_granted(&self) -> Option<&str> {
+        let mut settings = self.settings.iter();
+        settings.find_map(|words| words.strip_prefix(Self::NETWORK_GRANTED))
+    }
+
     /// The settings that begin with one of [`Self::BOUNDS`]: that word, and what follows it.
     pub fn bounds(&self) -> impl Iterator<Item = (&str, &str)> {
         let split = self

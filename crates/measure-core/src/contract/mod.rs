@@ -8,6 +8,7 @@ mod fitness;
 pub mod function;
 pub mod host_lock;
 pub mod load_point;
+pub mod network_grant;
 pub mod open_loop;
 pub mod protocol;
 pub mod release_page;

@@ -209,12 +209,11 @@ fn ready(
 ) -> Result<(Box<dyn Rung>, Scope), DriverError> {
     remove_what_killed_runs_left();
     let mut rung = open(driver, &what.rung)?;
-    let description = rung.describe();
     let default = match purpose {
-        Purpose::Time => description.default_function.as_str(),
-        Purpose::Hold => PARK_FUNCTION,
+        Purpose::Time => rung.describe().default_function,
+        Purpose::Hold => PARK_FUNCTION.to_owned(),
     };
-    let function = parsed(what.function.as_deref().unwrap_or(default))?;
+    let function = parsed(what.function.as_ref().unwrap_or(&default))?;
     if let Probe::Unavailable { why, mend } = rung.probe() {
         return Err(DriverError::Unavailable { why, mend });
     }
@@ -224,7 +223,8 @@ fn ready(
         purpose,
     })?;
     say(Message::Scope {
-        description,
+        // With what it knows once it is prepared: the image, what the function was granted.
+        description: rung.describe(),
         function: function.to_string(),
         scope: scope.clone(),
     })?;

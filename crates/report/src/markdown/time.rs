@@ -7,7 +7,7 @@ use stats::levels::{Estimate, Unchecked};
 use super::reasons::Reasons;
 use crate::format::{UNCHECKED, duration_ns, ratio, with_interval};
 use crate::summary::RunSummary;
-use crate::terminal::{POOLED, designs_in_words, pooled, warm};
+use crate::terminal::{POOLED, designs_in_words, networks, pooled, warm};
 use crate::time::{Design, DesignRow, REFERENCE, TimeRow};
 use table::{Align, Table};
 
@@ -48,6 +48,9 @@ fn introduction(summary: &RunSummary<'_>) -> String {
             let _ = writeln!(text, "- {line}");
         }
         text.push('\n');
+    }
+    for line in networks(summary) {
+        let _ = writeln!(text, "{line}.\n");
     }
     text
 }

@@ -8,10 +8,10 @@ mod page;
 mod scaling;
 mod time;
 
-use measure_core::contract::Probe;
 use measure_core::contract::run_info::RunInfo;
 use measure_core::contract::sample::Value;
 use measure_core::contract::vocabulary::{Measure, Metric, phase};
+use measure_core::contract::{Description, Probe};
 use report::{Records, RunSummary};
 
 use made::{Made, content, info, memory_rows, render, rung_info, terminal};
@@ -66,6 +66,30 @@ fn the_headline_fits_and_says_what_was_warm() {
     for name in ["ladder", "isolated", "back-to-back", "memory"] {
         assert!(summary.tables.contains_key(name), "{name}: {summary:?}");
     }
+}
+
+#[test]
+fn rows_with_a_granted_network_are_told_from_those_without() {
+    let mut made = Made::default();
+    for rung in ["faaslet", "faaslet-pooled", "docker-none"] {
+        made.designs(rung, 10, 100);
+    }
+    let mut rungs: Vec<_> = ["faaslet", "faaslet-pooled", "docker-none"]
+        .map(|rung| rung_info(rung, Probe::Ready))
+        .into();
+    for info in &mut rungs[..2] {
+        let granted = format!("{}host.internal:6379", Description::NETWORK_GRANTED);
+        info.description.settings.push(granted);
+    }
+    let records = made.records(info(rungs));
+    let words = "network granted to faaslet, faaslet-pooled: host.internal:6379";
+    assert!(terminal(&records).contains(words), "{}", terminal(&records));
+    let report = content(&records, "report.md");
+    assert!(report.contains(words), "{report}");
+    let mut made = Made::default();
+    made.designs("docker-none", 10, 100);
+    let without = made.records(info(vec![rung_info("docker-none", Probe::Ready)]));
+    assert!(!terminal(&without).contains("network granted"));
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod examples;
 mod given;
 mod handlers;
 mod home;
+mod network;
 mod sides;
 mod whole;

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::{Expect, FunctionFile, Handler};
 use crate::base::ids;
 use crate::base::range::{OutOfRange, in_range};
+use crate::contract::network_grant::NetworkGrant;
 
 /// A function that answers later than this is none that is measured.
 const MAX_TIMEOUT_S: u64 = 3600;
@@ -309,18 +310,10 @@ fn is_plain(path: &Path) -> bool {
 }
 
 fn check_grant(grant: &str) -> Result<(), FunctionFileError> {
-    let good = grant.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty()
-            && !host.contains(char::is_whitespace)
-            && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
-    match good {
-        true => Ok(()),
-        false => Err(wrong(
-            "network",
-            format!("`{grant}` is not of the form HOST:PORT, for example 127.0.0.1:6379"),
-        )),
-    }
+    let parsed = grant.parse::<NetworkGrant>();
+    parsed
+        .map(drop)
+        .map_err(|e| wrong("network", e.to_string()))
 }
 
 #[cfg(test)]

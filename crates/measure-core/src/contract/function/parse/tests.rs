@@ -12,7 +12,7 @@ stdin = "in put.txt"
 files = "data"
 files_at = "/srv/data"
 output_at = "/out"
-network = ["127.0.0.1:6379", "[::1]:80"]
+network = ["host.internal:6379", "db.example.org:80"]
 timeout_s = 3
 varies = ["time", "run [0-9]+"]
 
@@ -96,7 +96,7 @@ fn values_that_cannot_be_are_named() {
         ("files_at = '/a/../b'", "absolute path"),
         ("output_at = '/files/x'", "one in the other"),
         ("network = ['localhost']", "HOST:PORT"),
-        ("network = ['localhost:0']", "HOST:PORT"),
+        ("network = ['127.0.0.1:80']", "host.internal"),
         ("kind = 'server'", "program"),
         ("[handler]\npath = '/'", "kind = \"handler\""),
         ("[expect]\nstatus = 200", "kind = \"handler\""),

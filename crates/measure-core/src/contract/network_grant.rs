@@ -1,4 +1,4 @@
-//! A host and a port that a function may connect to.
+//! A host and a port that a function may connect to, as the store, `function.toml` and command lines have it.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -6,18 +6,26 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::NetworkError;
-
 /// The name under which a function finds the ports of the host that it runs on: what listens on that host's loopback.
 pub const HOST_END: &str = "host.internal";
 /// The longest name that DNS has.
 const MAX_NAME_BYTES: usize = 253;
 const MAX_LABEL_BYTES: usize = 63;
 
+/// Why a text is no grant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` cannot be granted: {why}; a grant is HOST:PORT, for example db.example.org:5432, or host.internal:6379 for this host's own"
+)]
+pub struct NetworkGrantError {
+    text: String,
+    why: &'static str,
+}
+
 /// One of them. Written `HOST:PORT`, in a manifest `{"host": "...", "port": N}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
-pub struct Grant {
+pub struct NetworkGrant {
     host: String,
     port: u16,
 }
@@ -30,15 +38,15 @@ struct Written {
     port: u16,
 }
 
-impl Grant {
+impl NetworkGrant {
     /// Of `port` at `host`: a name, an IPv4 address, or [`HOST_END`].
     ///
     /// # Errors
     /// It is none of these, or names what would mean another thing inside: loopback, or no port.
-    pub fn new(host: &str, port: u16) -> Result<Self, NetworkError> {
+    pub fn new(host: &str, port: u16) -> Result<Self, NetworkGrantError> {
         let refused = |why| {
             let text = format!("{host}:{port}");
-            Err(NetworkError::Grant { text, why })
+            Err(NetworkGrantError { text, why })
         };
         if port == 0 {
             return refused("there is no port 0");
@@ -95,11 +103,11 @@ fn is_name(name: &str) -> bool {
         && !name.rsplit('.').next().is_none_or(is_number)
 }
 
-impl FromStr for Grant {
-    type Err = NetworkError;
+impl FromStr for NetworkGrant {
+    type Err = NetworkGrantError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = |why| NetworkError::Grant {
+        let refused = |why| NetworkGrantError {
             text: text.to_owned(),
             why,
         };
@@ -113,16 +121,16 @@ impl FromStr for Grant {
     }
 }
 
-impl TryFrom<Written> for Grant {
-    type Error = NetworkError;
+impl TryFrom<Written> for NetworkGrant {
+    type Error = NetworkGrantError;
 
     fn try_from(written: Written) -> Result<Self, Self::Error> {
         Self::new(&written.host, written.port)
     }
 }
 
-impl From<Grant> for Written {
-    fn from(grant: Grant) -> Self {
+impl From<NetworkGrant> for Written {
+    fn from(grant: NetworkGrant) -> Self {
         Self {
             host: grant.host,
             port: grant.port,
@@ -130,7 +138,7 @@ impl From<Grant> for Written {
     }
 }
 
-impl fmt::Display for Grant {
+impl fmt::Display for NetworkGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
     }
@@ -162,21 +170,21 @@ mod tests {
             ("10.1.1:80", "no host's name"),
             ("db example:80", "no host's name"),
         ] {
-            let error = text.parse::<Grant>().expect_err(text).to_string();
+            let error = text.parse::<NetworkGrant>().expect_err(text).to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
     }
 
     #[test]
     fn names_are_one_however_they_are_written() {
-        let grant: Grant = "DB.Example.ORG.:5432".parse().expect("a grant");
+        let grant: NetworkGrant = "DB.Example.ORG.:5432".parse().expect("a grant");
         assert_eq!(grant.to_string(), "db.example.org:5432");
         assert_eq!((grant.host(), grant.port()), ("db.example.org", 5432));
     }
 
     #[test]
     fn a_manifest_is_checked_as_a_command_line_is() {
-        let read = |text: &str| serde_json::from_str::<Grant>(text);
+        let read = |text: &str| serde_json::from_str::<NetworkGrant>(text);
         let grant = read(r#"{"host": "host.internal", "port": 6379}"#).expect("a grant");
         assert_eq!(grant, "host.internal:6379".parse().expect("a grant"));
         assert!(read(r#"{"host": "localhost", "port": 1}"#).is_err());
@@ -186,14 +194,14 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "\\PC{0,80}") {
-            let _ = text.parse::<Grant>();
+            let _ = text.parse::<NetworkGrant>();
         }
 
         #[test]
         fn grants_survive_printing(host in "[a-z][a-z0-9]{0,20}(\\.[a-z][a-z0-9]{0,9}){0,3}", port in 1u16..) {
             prop_assume!(host != "localhost");
-            let grant = Grant::new(&host, port).expect("a grant");
-            prop_assert_eq!(grant.to_string().parse::<Grant>().expect("a grant"), grant);
+            let grant = NetworkGrant::new(&host, port).expect("a grant");
+            prop_assert_eq!(grant.to_string().parse::<NetworkGrant>().expect("a grant"), grant);
         }
     }
 }

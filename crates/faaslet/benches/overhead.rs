@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, Builder};
 
 use driver_testkit::overhead::ratio_row;
-use faaslet::seat::{Found, SCOPE, Seats};
+use faaslet::seat::{Found, Network, SCOPE, Seats};
 use faaslet::thread::STACK_BYTES;
 use faaslet::waiting::WaitingThreads;
 use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError, Store};
@@ -44,7 +44,7 @@ fn main() -> Outcome<()> {
     let engine = FaasletEngine::new(EngineSettings::default())?;
     let function = Function::load(&engine, &store, &id, Grants::default())?;
     let minimal = Minimal::new(&engine, &store.load(&engine, &id)?)?;
-    let seats = match Seats::make(1, Found::Seat, &scope) {
+    let seats = match Seats::make(1, Found::Seat, Network::NotOffered, &scope) {
         Ok(seats) => Some(Arc::new(seats)),
         Err(e) => {
             eprintln!("SKIPPED: faaslet, faaslet-pooled: {e}");

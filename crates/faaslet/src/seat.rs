@@ -1,13 +1,14 @@
-//! What a Faaslet's thread sits in: a CPU cgroup and a network namespace, made before any start or by it.
+//! What a Faaslet's thread sits in: a CPU cgroup and, where it is to have one, a network namespace; made before any start or by it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use granted_network::Reach;
 use measure_core::base::clock::now_ns;
-
 use measure_core::base::label;
 use measure_core::driver_kit::bare_thread::Attributes;
 use measure_core::driver_kit::cgroup::{Controller, Group, Hierarchies, OwnScope};
@@ -45,12 +46,32 @@ pub mod phase {
 /// What of its seat a start finds made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
-    /// A cgroup and a namespace of the pool.
+    /// All of it.
     Seat,
-    /// A cgroup; it makes a namespace.
-    Cgroup,
-    /// Nothing; it makes both.
+    /// Nothing: it makes the whole seat.
     Nothing,
+}
+
+/// What network seats are in.
+#[derive(Debug)]
+pub enum Network {
+    /// The host's, which is of no use to a program that is offered no socket: no namespace is needed to keep it from it.
+    NotOffered,
+    /// A namespace each, from which there is a way to the host end of its veth pair alone.
+    Namespace,
+    /// A namespace each, from which what the hub leads to is reached.
+    Granted(netns::Hub),
+}
+
+impl Network {
+    /// What can be reached from them, if anything is granted.
+    #[must_use]
+    pub fn reach(&self) -> Option<&Arc<Reach>> {
+        match self {
+            Self::NotOffered | Self::Namespace => None,
+            Self::Granted(hub) => Some(hub.reach()),
+        }
+    }
 }
 
 /// Seats for so many workers.
@@ -59,18 +80,18 @@ pub struct Seats {
     /// Removes its children with itself.
     parent: Group,
     namespaces: Namespaces,
-    /// Where the host ends lie, if something of the network is granted.
-    hub: Option<netns::Hub>,
     /// Of threads made for one start.
     thread_attributes: Attributes,
 }
 
 /// Where the namespaces come from.
 enum Namespaces {
-    Pooled(netns::Pool),
+    None,
+    /// With where their host ends lie, if something of the network is granted.
+    Pooled(netns::Pool, Option<netns::Hub>),
     PerStart(netns::Config),
-    /// The same with its host end in the seats' hub.
-    PerStartAtHub,
+    /// The same with its host end in a hub.
+    PerStartAt(netns::Hub),
 }
 
 /// One worker's.
@@ -127,22 +148,14 @@ fn dir_of(parent: &Group, i: usize) -> io::Result<PathBuf> {
 }
 
 impl Seats {
-    /// `count` seats, of which a start is to find so much made.
+    /// `count` seats in `network`, of which a start is to find so much made.
     ///
     /// # Errors
     /// No permission, no `cpu` controller, no more namespaces.
-    pub fn make(count: usize, found: Found, scope: &OwnScope) -> Result<Self, FaasletError> {
-        Self::make_at(None, count, found, scope)
-    }
-
-    /// The same with namespaces from which what `hub` leads to can be reached.
-    ///
-    /// # Errors
-    /// As of [`Self::make`].
-    pub fn make_at(
-        hub: Option<netns::Hub>,
+    pub fn make(
         count: usize,
         found: Found,
+        network: Network,
         scope: &OwnScope,
     ) -> Result<Self, FaasletError> {
         let name = parent_name(scope);
@@ -163,19 +176,10 @@ impl Seats {
             cause: e.to_string(),
             hint: "",
         })?;
-        let namespaces = match (found, &hub) {
-            (Found::Seat, None) => Namespaces::Pooled(netns::Pool::open(count)?),
-            (Found::Seat, Some(hub)) => Namespaces::Pooled(netns::Pool::open_at(hub, count)?),
-            (Found::Cgroup | Found::Nothing, None) => {
-                Namespaces::PerStart(netns::checked_config()?)
-            }
-            (Found::Cgroup | Found::Nothing, Some(_)) => Namespaces::PerStartAtHub,
-        };
         Ok(Self {
             places,
             parent,
-            namespaces,
-            hub,
+            namespaces: Namespaces::make(count, found, network)?,
             thread_attributes,
         })
     }
@@ -218,7 +222,7 @@ impl Seats {
     ) -> Result<(), StartError> {
         seat.join().map_err(SetupError::Cgroup)?;
         clock.lap(phase::CGROUP);
-        if let Namespaces::Pooled(pool) = &self.namespaces {
+        if let Namespaces::Pooled(pool, _) = &self.namespaces {
             netns::enter(pool.fd(i)).map_err(SetupError::Netns)?;
             clock.lap(phase::NETNS);
         }
@@ -240,12 +244,12 @@ impl Seats {
         &self.places[i % self.places.len()]
     }
 
-    /// A namespace for one start, if each is to have one of its own. The calling thread is to enter it and then to end.
+    /// A namespace for one start, if each is to make one. The calling thread is to enter it and then to end.
     pub(crate) fn make_namespace(&self) -> Option<Result<netns::Namespace, netns::NetnsError>> {
-        match (&self.namespaces, &self.hub) {
-            (Namespaces::Pooled(_), _) => None,
-            (Namespaces::PerStart(config), _) => Some(netns::Namespace::create(config)),
-            (Namespaces::PerStartAtHub, hub) => hub.as_ref().map(netns::Namespace::create_at),
+        match &self.namespaces {
+            Namespaces::None | Namespaces::Pooled(..) => None,
+            Namespaces::PerStart(config) => Some(netns::Namespace::create(config)),
+            Namespaces::PerStartAt(hub) => Some(netns::Namespace::create_at(hub)),
         }
     }
 
@@ -254,16 +258,10 @@ impl Seats {
         &self,
         namespace: netns::Namespace,
     ) -> Result<(), netns::NetnsError> {
-        match &self.hub {
-            Some(hub) => namespace.remove_at(hub),
-            None => namespace.remove(),
+        match &self.namespaces {
+            Namespaces::PerStartAt(hub) => namespace.remove_at(hub),
+            _ => namespace.remove(),
         }
-    }
-
-    /// What can be reached from them, if anything.
-    #[must_use]
-    pub fn hub(&self) -> Option<&netns::Hub> {
-        self.hub.as_ref()
     }
 
     /// A seat for one start of worker `i`, which has claimed its place.
@@ -294,23 +292,40 @@ impl Seats {
         } else {
             "a CPU cgroup of one fair share made by each start".to_owned()
         };
+        format!("{cgroups}, {}", self.namespaces.describe())
+    }
+}
+
+impl Namespaces {
+    fn make(count: usize, found: Found, network: Network) -> Result<Self, FaasletError> {
+        Ok(match (found, network) {
+            (_, Network::NotOffered) => Self::None,
+            (Found::Seat, Network::Namespace) => Self::Pooled(netns::Pool::open(count)?, None),
+            (Found::Seat, Network::Granted(hub)) => {
+                Self::Pooled(netns::Pool::open_at(&hub, count)?, Some(hub))
+            }
+            (Found::Nothing, Network::Namespace) => Self::PerStart(netns::checked_config()?),
+            (Found::Nothing, Network::Granted(hub)) => Self::PerStartAt(hub),
+        })
+    }
+
+    fn describe(&self) -> String {
         let per_start = |config: &netns::Config| {
             let namespace = config.describe();
-            format!("{cgroups}, a network namespace made by each start, {namespace}")
+            format!("a network namespace made by each start, {namespace}")
         };
-        let seats = match (&self.namespaces, &self.hub) {
-            (Namespaces::Pooled(pool), _) => format!("{cgroups}, {}", pool.describe()),
-            (Namespaces::PerStart(config), _) => per_start(config),
-            (Namespaces::PerStartAtHub, hub) => hub
-                .as_ref()
-                .map_or_else(String::new, |hub| per_start(hub.config())),
+        let (namespaces, hub) = match self {
+            Self::None => return "no network namespace, as no socket is offered".to_owned(),
+            Self::Pooled(pool, hub) => (pool.describe(), hub.as_ref()),
+            Self::PerStart(config) => (per_start(config), None),
+            Self::PerStartAt(hub) => (per_start(hub.config()), Some(hub)),
         };
-        match &self.hub {
+        match hub {
             Some(hub) => format!(
-                "{seats}, from which {} can be reached, through a proxy of this process",
+                "{namespaces}, from which {} can be reached, through a proxy of this process",
                 hub.reach()
             ),
-            None => seats,
+            None => namespaces,
         }
     }
 }
@@ -349,13 +364,16 @@ fn parent_name(scope: &OwnScope) -> String {
 }
 
 /// Whether seats can be made here: makes a cgroup, in a scope as [`Seats::make`] is given one, and a
-/// namespace, and removes them.
+/// namespace if they are to have one, and removes them.
 ///
 /// # Errors
 /// As [`Seats::make`].
-pub fn probe() -> Result<(), FaasletError> {
+pub fn probe(has_namespace: bool) -> Result<(), FaasletError> {
     let _scope = OwnScope::enter("probe-scope");
     let name = label::name(getpid().as_raw(), "probe");
     Group::create(&name, &[Controller::Cpu]).map_err(FaasletError::cgroup)?;
-    Ok(netns::probe()?)
+    match has_namespace {
+        true => Ok(netns::probe()?),
+        false => Ok(()),
+    }
 }

@@ -8,10 +8,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Descriptors beside those of the seats: standard streams, code, pipes, sockets, slots to spare.
 const OTHER_FDS: u64 = 128;
-/// Per seat that is made before: control file of the cgroup (two where a host has both versions) and namespace.
-const FDS_PER_SEAT: u64 = 3;
-/// Per start that makes its namespace: control file, the worker's own namespace, the new one, and a socket in each.
-const FDS_PER_NEW_NAMESPACE: u64 = 6;
+/// Per seat: control file of the cgroup (two where a host has both versions).
+const FDS_PER_SEAT: u64 = 2;
+/// Per namespace that is made before.
+const FDS_PER_NAMESPACE: u64 = 1;
+/// Per start that makes its namespace: the worker's own namespace, the new one, and a socket in each.
+const FDS_PER_NEW_NAMESPACE: u64 = 4;
 /// Per worker of a program with directories, beside those: standard error, standard input and their copies.
 const FDS_PER_WORKER: u64 = 4;
 /// What one program may open.
@@ -21,21 +23,23 @@ const MAPS_PER_WORKER: u64 = 12;
 /// Mappings that a process has anyway.
 const OTHER_MAPS: u64 = 1024;
 
-/// Raises the soft limit of open files to what `workers`, in seats of which so much is `found` made or in none, with so many directories each,
-/// need and checks what cannot be raised.
+/// Raises the soft limit of open files to what `workers`, in seats of which so much is `found` made or in none, with a namespace or not, and with so many
+/// directories each, need and checks what cannot be raised.
 ///
 /// # Errors
 /// Which limit is too low, and how to raise it.
 pub(crate) fn check(
     workers: usize,
     found: Option<Found>,
+    has_namespace: bool,
     directories: usize,
 ) -> Result<(), DriverError> {
     let workers = workers as u64;
     let seat = match found {
         None => 0,
-        Some(Found::Seat) => FDS_PER_SEAT,
-        Some(Found::Cgroup | Found::Nothing) => FDS_PER_NEW_NAMESPACE,
+        Some(_) if !has_namespace => FDS_PER_SEAT,
+        Some(Found::Seat) => FDS_PER_SEAT + FDS_PER_NAMESPACE,
+        Some(Found::Nothing) => FDS_PER_SEAT + FDS_PER_NEW_NAMESPACE,
     };
     let files = match directories as u64 {
         0 => 0,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use faaslet::netns::{self, Hub};
 use faaslet::park::Parked;
-use faaslet::seat::{self, Found, Seats};
+use faaslet::seat::{self, Found, Network, Seats};
 use faaslet::stdin::Stdin;
 use faaslet::waiting::WaitingThreads;
 use faaslet::{EngineSettings, Exchange, FaasletEngine, Function, Grants, StartError, thread};
@@ -25,7 +25,7 @@ use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::answers::{driver_error, netns_error};
 use crate::limits;
-use crate::rungs::Kind;
+use crate::rungs::{Kind, OfRun};
 use crate::settings::Settings;
 
 /// So many requests at most one instance answers before another takes its place: what they took is kept until it has ended.
@@ -53,6 +53,7 @@ struct Ready {
     exchange: Arc<Exchange>,
     stdin: Option<(Arc<Stdin>, Option<File>)>,
     seats: Option<Arc<Seats>>,
+    network: OfRun,
     _scope: OwnScope,
 }
 
@@ -84,7 +85,13 @@ impl FaasletRung {
             .store
             .grants(&plan.function)
             .map_err(driver_error)?;
-        limits::check(plan.workers, found, grants.dirs.len())?;
+        let network = self.network(plan, &grants)?;
+        limits::check(
+            plan.workers,
+            found,
+            !matches!(network, Network::NotOffered),
+            grants.dirs.len(),
+        )?;
         let stored = self.stored(&plan.function)?;
         if let Some(StoredFunction { file, .. }) = &stored
             && file.wasm.is_none()
@@ -110,12 +117,11 @@ impl FaasletRung {
                 Some((stdin, Some(release)))
             }
         };
-        let hub = self.open_hub(plan, &grants)?;
         let grants = Grants {
             stdin: stdin.as_ref().map(|(stdin, _)| stdin.clone()),
             stdout: self.stdout.clone(),
             exchange: Some(exchange.clone()),
-            reach: hub.as_ref().map(|hub| hub.reach().clone()),
+            reach: network.reach().cloned(),
             ..grants
         };
         let loaded: Vec<Vec<Function>> = engines
@@ -129,8 +135,9 @@ impl FaasletRung {
                 "its Wasm side is a program, no component that exports wasi:http/incoming-handler",
             ));
         }
+        let of_run = OfRun::from(&network);
         let seats = found
-            .map(|found| Seats::make_at(hub, plan.workers, found, &scope).map(Arc::new))
+            .map(|found| Seats::make(plan.workers, found, network, &scope).map(Arc::new))
             .transpose()
             .map_err(driver_error)?;
         if let (Some(seats), Some(percent)) = (&seats, self.settings.engine.budget.cpu_percent) {
@@ -150,6 +157,7 @@ impl FaasletRung {
             exchange,
             stdin,
             seats,
+            network: of_run,
             _scope: scope,
         })
     }
@@ -200,10 +208,13 @@ impl FaasletRung {
         Ok(exchange)
     }
 
-    /// Where what is granted of the network is reached, if anything is.
-    fn open_hub(&self, plan: &Plan, grants: &Grants) -> Result<Option<Hub>, DriverError> {
+    /// What network its seats are in.
+    fn network(&self, plan: &Plan, grants: &Grants) -> Result<Network, DriverError> {
         if grants.network.is_empty() {
-            return Ok(None);
+            return Ok(match self.kind.always_namespace() {
+                true => Network::Namespace,
+                false => Network::NotOffered,
+            });
         }
         if self.kind.found().is_none() {
             return Err(DriverError::Unavailable {
@@ -216,7 +227,7 @@ impl FaasletRung {
         }
         let config = netns::checked_config().map_err(netns_error)?;
         let hub = Hub::open(&grants.network, &config).map_err(|e| driver_error(e.into()))?;
-        Ok(Some(hub))
+        Ok(Network::Granted(hub))
     }
 
     /// The function, or its snapshots.
@@ -246,9 +257,8 @@ impl FaasletRung {
 
 impl Rung for FaasletRung {
     fn describe(&self) -> Description {
-        let seats = self.ready.as_ref().and_then(|ready| ready.seats.as_ref());
-        let granted = seats.and_then(|seats| seats.hub()).map(Hub::reach);
-        self.kind.describe(&self.settings, granted)
+        let prepared = self.ready.as_ref().map(|ready| &ready.network);
+        self.kind.describe(&self.settings, prepared)
     }
 
     fn probe(&self) -> Probe {
@@ -259,7 +269,8 @@ impl Rung for FaasletRung {
             true => self.settings.second_engine.tools().map(drop),
             false => Ok(()),
         };
-        match tools.and_then(|()| seat::probe().map_err(driver_error)) {
+        let probe = || seat::probe(self.kind.always_namespace()).map_err(driver_error);
+        match tools.and_then(|()| probe()) {
             Ok(()) => Probe::Ready,
             Err(DriverError::Unavailable { why, mend }) => Probe::Unavailable { why, mend },
             Err(other) => Probe::Unavailable {

@@ -1,10 +1,8 @@
 //! Which rungs there are, and what each is.
 
 use std::fmt;
-use std::sync::Arc;
 
-use faaslet::Reach;
-use faaslet::seat::Found;
+use faaslet::seat::{Found, Network};
 use faaslet::settings::ENGINE;
 use measure_core::contract::{Description, Isolation};
 
@@ -15,13 +13,15 @@ use crate::settings::Settings;
 pub(crate) enum Kind {
     /// A bare instance on the calling thread.
     Wasm,
-    /// A Faaslet: new thread, pooled cgroup and namespace.
+    /// A Faaslet: new thread, pooled seat.
     Faaslet,
-    /// The same with cgroup and namespace made for this start.
+    /// The same with its seat made for this start.
     New,
-    /// The same with a namespace made for this start.
+    /// As [`Kind::Faaslet`], in a network namespace whatever is granted.
+    Netns,
+    /// As [`Kind::New`], in a network namespace whatever is granted.
     NetnsNew,
-    /// The same on a thread that waits in its seat.
+    /// As [`Kind::Faaslet`], on a thread that waits in its seat.
     Pooled,
     /// A Faaslet from a snapshot of its initialised program.
     Proto,
@@ -48,6 +48,9 @@ const DRAWN_BEFORE: &str = "what the program drew at random while it was initial
 /// Of a namespace made for the start.
 const NAMESPACE_LEFT: &str = "the veth pair is gone when the start ends; the kernel frees the rest of its namespace on a thread of its own";
 
+/// Of seats that have a namespace only where it is of use.
+const WITH_GRANT: &str = "a function that was granted the network has a network namespace in its seat; any other is offered no socket, and needs none";
+
 /// Of the second engine's code.
 const BY_C: &str = "of the program only its code is a library's: memory and its image, host functions, limits and deadline are the engine's; \
      instance and tables are made at a worker's first start and reset at each; the stack is the thread's to its end";
@@ -55,12 +58,35 @@ const BY_C: &str = "of the program only its code is a library's: memory and its 
 /// Of a snapshot that the second engine's code is run on.
 const TAKEN_BY: &str = "the snapshot was taken by the other engine's code";
 
+/// In what is warm: of a seat whose namespace depends on what runs in it.
+const NAMESPACE_IF_GRANTED: &str = "; namespace if granted";
+
+/// What network the seats of a run are in.
+pub(crate) enum OfRun {
+    NotOffered,
+    Namespace,
+    /// With what is reached, in words.
+    Granted(String),
+}
+
+impl From<&Network> for OfRun {
+    fn from(network: &Network) -> Self {
+        match network {
+            Network::NotOffered => Self::NotOffered,
+            Network::Namespace => Self::Namespace,
+            Network::Granted(hub) => Self::Granted(hub.reach().to_string()),
+        }
+    }
+}
+
 /// What a rung is, and what is said of it.
 #[derive(Default)]
 struct Row {
     id: &'static str,
     /// What of its seat a timed start finds made; nothing if it has none.
     found: Option<Found>,
+    /// Whether its seats have a network namespace though nothing of the network is granted.
+    always_namespace: bool,
     /// Whether a thread waits in its seat for the start.
     waits: bool,
     /// Whether a start is from a snapshot.
@@ -75,10 +101,11 @@ struct Row {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Wasm,
         Self::Faaslet,
         Self::New,
+        Self::Netns,
         Self::NetnsNew,
         Self::Pooled,
         Self::Proto,
@@ -96,6 +123,11 @@ impl Kind {
     /// What of its seat a timed start finds made; nothing if it has none.
     pub(crate) fn found(self) -> Option<Found> {
         self.row().found
+    }
+
+    /// Whether its seats have a network namespace though nothing of the network is granted.
+    pub(crate) fn always_namespace(self) -> bool {
+        self.row().always_namespace
     }
 
     /// Whether a thread waits in its seat for the start.
@@ -126,103 +158,110 @@ impl Kind {
             Self::Faaslet => Row {
                 id: "faaslet",
                 found: Some(Found::Seat),
-                summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh Wasm instance",
-                cold: "code mapped, slot reserved, cgroup and namespace made; thread, instance and memory are new",
-                warm: "engine, code, slot, seat (cgroup, namespace)",
+                summary: "a new thread that joins a CPU cgroup and runs a fresh Wasm instance",
+                cold: "code mapped, slot reserved, seat made; thread, instance and memory are new",
+                warm: "engine, code, slot, seat (cgroup; namespace if granted)",
+                in_force: &[WITH_GRANT],
                 ..Row::default()
             },
             Self::New => Row {
                 id: "faaslet-new",
                 found: Some(Found::Nothing),
-                summary: "a new CPU cgroup, a new thread that joins it, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance; all of it is removed again",
-                cold: "code mapped, slot reserved; cgroup, namespace, thread, instance and memory are new",
+                summary: "a new CPU cgroup and a new thread that joins it and runs a fresh Wasm instance; all of it is removed again",
+                cold: "code mapped, slot reserved; seat, thread, instance and memory are new",
                 warm: "engine, code, slot",
-                in_force: &[NAMESPACE_LEFT],
-                ..Row::default()
+                in_force: &[WITH_GRANT, NAMESPACE_LEFT],
+                ..Self::Faaslet.row()
+            },
+            Self::Netns => Row {
+                id: "faaslet-netns",
+                always_namespace: true,
+                summary: "as faaslet, with a network namespace that the thread enters: a new thread that joins a CPU cgroup and a network namespace and runs a fresh Wasm instance",
+                warm: "engine, code, slot, seat (cgroup, namespace)",
+                in_force: &[],
+                ..Self::Faaslet.row()
             },
             Self::NetnsNew => Row {
                 id: "faaslet-netns-new",
-                found: Some(Found::Cgroup),
-                summary: "a new thread that joins a CPU cgroup, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance",
-                cold: "code mapped, slot reserved, cgroup made; thread, namespace, instance and memory are new",
-                warm: "engine, code, slot, cgroup",
+                always_namespace: true,
+                summary: "as faaslet-new, with a network namespace: a new CPU cgroup, a new thread that joins it, makes and enters a network namespace with veth and shaping, and runs a fresh Wasm instance; all of it is removed again",
                 in_force: &[NAMESPACE_LEFT],
-                ..Row::default()
+                ..Self::New.row()
             },
             Self::Pooled => Row {
                 id: "faaslet-pooled",
-                found: Some(Found::Seat),
                 waits: true,
-                summary: "a fresh Wasm instance on a thread that waits in its CPU cgroup and network namespace",
-                cold: "code mapped, slot reserved, thread waiting in cgroup and namespace; instance and memory are new",
+                summary: "a fresh Wasm instance on a thread that waits in its CPU cgroup",
+                cold: "code mapped, slot reserved, thread waiting in its seat; instance and memory are new",
                 warm: "engine, code, slot, seat, thread in it",
-                ..Row::default()
+                ..Self::Faaslet.row()
             },
             Self::Proto => Row {
                 id: "proto-faaslet",
-                found: Some(Found::Seat),
                 is_proto: true,
-                summary: "a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of a snapshot taken after the program's initialisation",
-                cold: "snapshot taken, code and memory image mapped, slot reserved, cgroup and namespace made; thread, instance and its copy-on-write memory are new",
-                warm: "engine, snapshot, slot, seat (cgroup, namespace)",
-                in_force: &[DRAWN_BEFORE],
-                ..Row::default()
+                summary: "a new thread that joins a CPU cgroup and runs a fresh instance of a snapshot taken after the program's initialisation",
+                cold: "snapshot taken, code and memory image mapped, slot reserved, seat made; thread, instance and its copy-on-write memory are new",
+                warm: "engine, snapshot, slot, seat (cgroup; namespace if granted)",
+                in_force: &[WITH_GRANT, DRAWN_BEFORE],
+                ..Self::Faaslet.row()
             },
             Self::ProtoPooled => Row {
                 id: "proto-faaslet-pooled",
-                found: Some(Found::Seat),
                 waits: true,
-                is_proto: true,
-                summary: "a fresh instance of a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace",
-                cold: "snapshot taken, code and memory image mapped, slot reserved, thread waiting in cgroup and namespace; instance and its copy-on-write memory are new",
+                summary: "a fresh instance of a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup",
+                cold: "snapshot taken, code and memory image mapped, slot reserved, thread waiting in its seat; instance and its copy-on-write memory are new",
                 warm: "engine, snapshot, slot, seat, thread in it",
-                in_force: &[DRAWN_BEFORE],
-                ..Row::default()
+                ..Self::Proto.row()
             },
             Self::Llvm => Row {
                 id: "faaslet-llvm",
                 is_llvm: true,
-                summary: "as faaslet, by wasm2c's and clang's code: a new thread that joins a CPU cgroup and a network namespace and runs a fresh instance of the function's library",
-                warm: "engine, library, slot, seat (cgroup, namespace)",
-                in_force: &[BY_C],
+                summary: "as faaslet, by wasm2c's and clang's code: a new thread that joins a CPU cgroup and runs a fresh instance of the function's library",
+                warm: "engine, library, slot, seat (cgroup; namespace if granted)",
+                in_force: &[WITH_GRANT, BY_C],
                 ..Self::Faaslet.row()
             },
             Self::LlvmPooled => Row {
                 id: "faaslet-llvm-pooled",
                 is_llvm: true,
-                summary: "as faaslet-pooled, by wasm2c's and clang's code: a fresh instance of the function's library on a thread that waits in its CPU cgroup and network namespace",
+                summary: "as faaslet-pooled, by wasm2c's and clang's code: a fresh instance of the function's library on a thread that waits in its CPU cgroup",
                 warm: "engine, library, slot, seat, thread in it",
-                in_force: &[BY_C],
+                in_force: &[WITH_GRANT, BY_C],
                 ..Self::Pooled.row()
             },
             Self::ProtoLlvm => Row {
                 id: "proto-faaslet-llvm",
                 is_llvm: true,
-                summary: "as proto-faaslet, by wasm2c's and clang's code: a new thread that joins a CPU cgroup and a network namespace and runs the function's library on a snapshot taken after the program's initialisation",
-                warm: "engine, library, snapshot, slot, seat (cgroup, namespace)",
-                in_force: &[DRAWN_BEFORE, BY_C, TAKEN_BY],
+                summary: "as proto-faaslet, by wasm2c's and clang's code: a new thread that joins a CPU cgroup and runs the function's library on a snapshot taken after the program's initialisation",
+                warm: "engine, library, snapshot, slot, seat (cgroup; namespace if granted)",
+                in_force: &[WITH_GRANT, DRAWN_BEFORE, BY_C, TAKEN_BY],
                 ..Self::Proto.row()
             },
             Self::ProtoLlvmPooled => Row {
                 id: "proto-faaslet-llvm-pooled",
                 is_llvm: true,
-                summary: "as proto-faaslet-pooled, by wasm2c's and clang's code: the function's library on a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup and network namespace",
+                summary: "as proto-faaslet-pooled, by wasm2c's and clang's code: the function's library on a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup",
                 warm: "engine, library, snapshot, slot, seat, thread in it",
-                in_force: &[DRAWN_BEFORE, BY_C, TAKEN_BY],
+                in_force: &[WITH_GRANT, DRAWN_BEFORE, BY_C, TAKEN_BY],
                 ..Self::ProtoPooled.row()
             },
         }
     }
 
     fn isolation(self) -> Isolation {
-        let seat = |what: &str| match self.found() {
-            Some(_) => what.to_owned(),
-            None => String::new(),
+        let row = self.row();
+        let network = match (row.always_namespace, row.found) {
+            (true, _) => format!("network namespace, sockets {}", Isolation::IF_GRANTED),
+            (false, None) => "no socket is offered".to_owned(),
+            (false, Some(_)) => format!(
+                "no socket is offered; network namespace {}",
+                Isolation::IF_GRANTED
+            ),
         };
         Isolation {
             memory: "SFI".to_owned(),
-            cpu: seat("cgroup"),
-            network: seat("network namespace"),
+            cpu: row.found.map_or("", |_| "cgroup").to_owned(),
+            network,
             files: "WASI capabilities".to_owned(),
             syscalls: "no system calls, WASI only".to_owned(),
             capabilities: "none reachable".to_owned(),
@@ -230,8 +269,8 @@ impl Kind {
         }
     }
 
-    /// What it is, and what the function was granted of the network, once that is known.
-    pub(crate) fn describe(self, settings: &Settings, granted: Option<&Arc<Reach>>) -> Description {
+    /// What it is, and what is known of it once it is prepared: what network its seats are in.
+    pub(crate) fn describe(self, settings: &Settings, prepared: Option<&OfRun>) -> Description {
         let mut in_force = settings.engine.describe();
         in_force.push(
             "stack overflow, traps and exit code checked; no file but of granted directories, no inherited environment"
@@ -242,10 +281,22 @@ impl Kind {
                 .to_owned(),
         );
         in_force.push(faaslet::compile::describe(&settings.compile));
-        if let Some(reach) = granted {
-            in_force.push(format!("{}{reach}", Description::NETWORK_GRANTED));
-        }
         let row = self.row();
+        let mut isolation = self.isolation();
+        let mut warm = row.warm.to_owned();
+        match prepared {
+            None => {}
+            Some(OfRun::NotOffered) => {
+                warm = warm.replace(NAMESPACE_IF_GRANTED, "");
+                isolation.network = "no socket is offered".to_owned();
+            }
+            Some(OfRun::Namespace) => isolation.network = "network namespace".to_owned(),
+            Some(OfRun::Granted(what)) => {
+                warm = warm.replace(NAMESPACE_IF_GRANTED, ", namespace");
+                isolation.network = "network namespace".to_owned();
+                in_force.push(format!("{}{what}", Description::NETWORK_GRANTED));
+            }
+        }
         let engine = if row.is_llvm {
             in_force.extend(settings.second_engine.describe());
             format!("wasm2c and clang, in {ENGINE}")
@@ -258,8 +309,8 @@ impl Kind {
             summary: row.summary.to_owned(),
             engine,
             cold: row.cold.to_owned(),
-            warm: row.warm.to_owned(),
-            isolation: self.isolation(),
+            warm,
+            isolation,
             settings: in_force,
             max_workers: 4000,
             default_function: "demo/noop".to_owned(),

@@ -27,12 +27,13 @@ pub const DRIVERS: [&str; 4] = [
     "microvm-driver",
 ];
 /// The rungs of the quick profile.
-pub const QUICK: [&str; 9] = [
+pub const QUICK: [&str; 10] = [
     "thread",
     "thread-pooled",
     "process",
     "wasm",
     "faaslet",
+    "faaslet-netns",
     "faaslet-new",
     "faaslet-pooled",
     "docker-none",

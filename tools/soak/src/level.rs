@@ -25,7 +25,7 @@ use crate::victims;
 const RUNGS: [(&str, &str, u64); 3] = [
     ("process-driver", "process", 2000),
     ("faasm-driver", "faaslet", 2000),
-    ("faasm-driver", "faaslet-new", 50),
+    ("faasm-driver", "faaslet-netns-new", 50),
 ];
 const EVERY: Duration = Duration::from_secs(1);
 /// Caches fill in the first minute: it does not count.

@@ -36,11 +36,11 @@ const QUICK: [&str; 18] = [
     "faasm-driver time 60 --rung faaslet-netns-new",
     "faasm-driver time 300 --rung faaslet-pooled --workers 4",
     "faasm-driver time 300 --rung proto-faaslet",
-    "faasm-driver hold 10 --rung faaslet-new",
+    "faasm-driver hold 10 --rung faaslet-netns",
     "faasm-driver hold 10 --rung faaslet",
     "microvm-driver time 100 --rung kvm-flat",
     "microvm-driver hold 3 --rung kvm-flat",
-    "process,faaslet-new",
+    "process,faaslet-netns-new",
     "runc,kvm-flat,faaslet",
 ];
 

@@ -63,7 +63,7 @@ pub struct Isolation {
     pub memory: String,
     /// For example `cgroup`.
     pub cpu: String,
-    /// For example `network namespace`.
+    /// For example `network namespace`; with [`Isolation::IF_GRANTED`] in it where a function can be granted hosts and ports.
     pub network: String,
     /// For example `mount namespace`, `WASI capabilities`.
     pub files: String,
@@ -74,6 +74,17 @@ pub struct Isolation {
     /// For example `KVM`: an edge that the processor guards, beyond the one between kernel and process.
     #[serde(default)]
     pub hardware: String,
+}
+
+impl Isolation {
+    /// In [`Isolation::network`] of rungs whose functions have sockets only as far as hosts and ports were granted to them.
+    pub const IF_GRANTED: &str = "if granted";
+
+    /// Whether a function can be granted hosts and ports.
+    #[must_use]
+    pub fn has_network_grants(&self) -> bool {
+        self.network.contains(Self::IF_GRANTED)
+    }
 }
 
 /// Whether a rung can run here.

@@ -1,5 +1,5 @@
 //! Wasm modules of the function store in Faaslet's engine, each run in an engine process of its own, on a thread and in
-//! an instance made for it: what the rung `faaslet` starts, without its cgroup and network namespace, which cost
+//! an instance made for it: what the rung `faaslet` starts, without its cgroup, which costs
 //! computation nothing.
 
 use std::ffi::OsString;

@@ -10,6 +10,7 @@ use std::process::Stdio;
 use driver_testkit::{eventually, functions, left, skipped};
 use granted_network::key_value::{KeyValueServer, value};
 use measure_core::base::label;
+use measure_core::contract::protocol::Message;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, gethostname};
 
@@ -195,11 +196,13 @@ fn what_is_not_granted_is_not_reached_and_the_reason_is_said() {
         &["its name is not granted"],
     );
     grant_fetch(&bench, "", "127.0.0.1", port);
-    bench.fails(
-        4,
-        "time 1 --rung faaslet --function demo/fetch",
-        &["not granted"],
-    );
+    for rung in ["faaslet", "faaslet-netns"] {
+        bench.fails(
+            4,
+            &format!("time 1 --rung {rung} --function demo/fetch"),
+            &["not granted"],
+        );
+    }
 }
 
 #[test]
@@ -263,6 +266,47 @@ fn nothing_granted_is_left_after_a_kill() {
         pids.flat_map(namespaces_of)
             .all(|held| !namespaces.contains(&held))
     });
+}
+
+#[test]
+fn a_seat_has_a_namespace_if_something_is_granted_or_the_rung_says_so() {
+    let bench = Bench::with(&[("park", m::PARK)]);
+    let rungs = ready_rungs("namespaces of seats");
+    let ours = namespaces_of(std::process::id().cast_signed());
+    for (rung, granted, count, warm) in [
+        ("faaslet", false, 0, "seat (cgroup)"),
+        ("faaslet-netns", false, 3, "seat (cgroup, namespace)"),
+        // The hub besides.
+        ("faaslet", true, 4, "seat (cgroup, namespace)"),
+        ("faaslet-netns", true, 4, "seat (cgroup, namespace)"),
+    ] {
+        if !rungs.iter().any(|ready| ready == rung) {
+            continue;
+        }
+        let network = if granted {
+            "--network host.internal:6379"
+        } else {
+            ""
+        };
+        bench.ok(&format!("grant demo/park {network}"));
+        let mut running = bench.start(&format!("hold 3 --rung {rung}"));
+        let said = running.until(|line| matches!(line, Message::Scope { .. }));
+        let Message::Scope {
+            description, scope, ..
+        } = said
+        else {
+            unreachable!("just looked at");
+        };
+        assert!(description.warm.contains(warm), "{rung}: {description:?}");
+        let words = description.network_granted();
+        assert_eq!(words, granted.then_some("host.internal:6379"), "{rung}");
+        let none = scope.includes.contains("no network namespace");
+        assert_eq!(none, count == 0, "{rung}: {}", scope.includes);
+        running.until_parked();
+        let theirs = namespaces_of(running.pid());
+        assert_eq!(theirs.difference(&ours).count(), count, "{rung}");
+        running.end().expect(0);
+    }
 }
 
 /// The network namespaces that threads of process `pid` are in, and those that it has open.

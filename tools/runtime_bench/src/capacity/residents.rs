@@ -176,7 +176,11 @@ impl<'a> Residents<'a> {
                 holder.session.let_go();
             }
         }
-        let has_network = !self.offer.description.isolation.network.is_empty();
+        // As they are prepared: what was granted the network has a namespace where others of the rung have none.
+        let has_network = self.holders.iter().any(|holder| {
+            let isolation = &holder.session.description.isolation;
+            isolation.network.contains("namespace")
+        });
         let until = Instant::now() + time_to_go(all, has_network, is_hurried);
         let mut outcome = Ok(());
         let mut gone = 0;

@@ -249,6 +249,17 @@ fn a_function_that_floods_the_proxy_keeps_nobody_else_from_it() {
 }
 
 #[test]
+fn an_address_that_namespaces_have_themselves_cannot_be_granted() {
+    let config = Config::default();
+    for host in ["10.232.0.7", "10.233.255.255"] {
+        let grants = [NetworkGrant::new(host, 80).unwrap()];
+        let error = Hub::open(&grants, &config).unwrap_err().to_string();
+        let says = error.contains(host) && error.contains("FAASM_BENCH_NETNS_RANGE");
+        assert!(says, "{error}");
+    }
+}
+
+#[test]
 fn a_name_without_address_is_said_before_anything_is_made() {
     let grants = [NetworkGrant::new("nowhere.invalid", 80).unwrap()];
     let error = Hub::open(&grants, &Config::default())

@@ -62,10 +62,14 @@ impl Reach {
             } else if let Ok(address) = host.parse() {
                 reach.add(grant, &[address], None);
             } else {
-                let found = look_up(host).map_err(|source| NetworkError::Unresolved {
-                    host: host.to_owned(),
-                    source,
-                })?;
+                // Once, as another answer might be in another order, or another part of many.
+                let found = match reach.names.get(host) {
+                    Some(known) => known.clone(),
+                    None => look_up(host).map_err(|source| NetworkError::Unresolved {
+                        host: host.to_owned(),
+                        source,
+                    })?,
+                };
                 reach.add(grant, &found, None);
             }
         }
@@ -213,6 +217,21 @@ mod tests {
             assert_eq!(reach.addresses_of(other), None, "{other}");
         }
         assert_eq!(reach.to_string(), "db.example.org:5432, host.internal:1");
+    }
+
+    #[test]
+    fn a_name_is_looked_up_once_whatever_is_granted_of_it() {
+        let grants =
+            ["db.example.org:5432", "db.example.org:80"].map(|g| g.parse().expect("a grant"));
+        let asked = std::cell::Cell::new(0);
+        let reach = Reach::resolve_by(&grants, END, &|_| {
+            asked.set(asked.get() + 1);
+            Ok(vec![DB[(asked.get() - 1) % 2]])
+        });
+        let reach = reach.expect("resolved");
+        assert_eq!(asked.get(), 1);
+        assert!(reach.targets().all(|target| *target.seen.ip() == DB[0]));
+        assert_eq!(reach.targets().count(), 2);
     }
 
     #[test]

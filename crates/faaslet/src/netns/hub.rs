@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread;
@@ -15,9 +15,9 @@ use std::thread;
 use granted_network::{Grant, Limits, NetworkError, Proxy, Reach};
 use nix::sched::{CloneFlags, unshare};
 
-use super::config::Config;
+use super::config::{Config, Range};
 use super::enter::{open_socket, own_namespace};
-use super::error::NetnsError;
+use super::error::{NetnsError, RANGE_VARIABLE};
 use super::namespace::refused;
 use super::requests;
 
@@ -53,6 +53,7 @@ impl Hub {
     pub fn open(grants: &[Grant], config: &Config) -> Result<Self, HubError> {
         let host_end = config.range.pair(0).1;
         let reach = Reach::resolve(grants, host_end)?;
+        check_addresses(&reach, host_end, config)?;
         let (fd, listeners) = in_thread(|| furnish(&reach))??;
         let proxy = Proxy::start(listeners, Limits::default())
             .map_err(|e| NetnsError::os("cannot start the proxy of the granted network", e))?;
@@ -90,6 +91,21 @@ impl Hub {
     #[must_use]
     pub fn proxy(&self) -> &Proxy {
         &self.proxy
+    }
+}
+
+/// That no granted host has an address of the range that namespaces have theirs from.
+fn check_addresses(reach: &Reach, host_end: Ipv4Addr, config: &Config) -> Result<(), NetnsError> {
+    let is_ours = |&address: &Ipv4Addr| {
+        address != host_end && config.range.contains(&Range::new(address, 32))
+    };
+    match reach.addresses().into_iter().find(is_ours) {
+        Some(address) => Err(NetnsError::Config(format!(
+            "{address} is granted and lies in {}, from which namespaces have their addresses; set {RANGE_VARIABLE} to a free IPv4 range, \
+             for example 10.96.0.0/15",
+            config.range
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 use super::super::Plan;
 use super::*;
@@ -10,7 +12,7 @@ use crate::contract::{Description, Probe, Scope};
 struct Scripted<F> {
     calls: AtomicUsize,
     answer: F,
-    tidied_by: Mutex<Vec<ThreadId>>,
+    tidied_by: Arc<Mutex<Vec<ThreadId>>>,
 }
 
 impl<F> Scripted<F> {
@@ -18,7 +20,7 @@ impl<F> Scripted<F> {
         Self {
             calls: AtomicUsize::new(0),
             answer,
-            tidied_by: Mutex::new(Vec::new()),
+            tidied_by: Arc::default(),
         }
     }
 }
@@ -116,7 +118,19 @@ fn every_start_is_made_once_whatever_the_number_of_workers() {
 
 #[test]
 fn the_thread_that_runs_a_batch_tidies_up() {
-    let rung = Scripted::new(|_| Ok(()));
+    let tidied_by = Arc::<Mutex<Vec<ThreadId>>>::default();
+    let seen = Arc::clone(&tidied_by);
+    // A batch may be over before that thread has looked at it once; this one is not.
+    let rung = Scripted {
+        tidied_by,
+        ..Scripted::new(move |_| {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while lock(&seen).is_empty() && Instant::now() < deadline {
+                thread::yield_now();
+            }
+            Ok(())
+        })
+    };
     collect(&rung, BATCH).0.expect("a batch");
     let by = lock(&rung.tidied_by);
     assert!(!by.is_empty() && by.iter().all(|&id| id == thread::current().id()));

@@ -9,6 +9,7 @@ pub mod differences;
 mod drawing;
 mod faasm_csv;
 mod format;
+pub mod history;
 mod host;
 pub mod html;
 mod ladder_plot;

@@ -8,6 +8,7 @@
 
 pub mod aa;
 mod bootstrap;
+pub mod changes;
 mod fit;
 mod flags;
 pub mod levels;

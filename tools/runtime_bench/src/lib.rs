@@ -1,4 +1,4 @@
-//! What a cold start costs, over all drivers: `time`, `mem`, `load`, `quick` (all three), `scaling`, `capacity`, `isolation`, `aa`, `doctor`, `compare`, `report`, `tune`; of functions
+//! What a cold start costs, over all drivers: `time`, `mem`, `load`, `quick` (all three), `scaling`, `capacity`, `isolation`, `aa`, `doctor`, `compare`, `history`, `report`, `tune`; of functions
 //! that users bring too (`add`, `list`, `show`, `test`, `remove`).
 //!
 //! Drivers are child processes that this tool never links, so each one's footprint is its own; memory, CPU
@@ -14,11 +14,13 @@ mod drivers;
 mod engines;
 mod error;
 mod functions;
+mod history;
 mod isolation;
 mod link;
 mod load;
 mod mem;
 mod options;
+mod output;
 mod plan;
 mod recorder;
 mod rounds;
@@ -67,7 +69,8 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
             options.check()?;
             compare::run(&options)
         }
-        Command::Report { dir, csv_form } => cli::report(&dir, csv_form == "faasm"),
+        Command::Report(options) => cli::report(&options.dir, options.csv_form == "faasm"),
+        Command::History(options) => history::run(&options),
         Command::Validate { dirs } => validate::run(&dirs),
         Command::Schema { record } => schema::run(record.as_deref()),
         Command::Tune(options) => Ok(tune::run(options)?),

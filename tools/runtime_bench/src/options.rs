@@ -49,6 +49,7 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
 ///     runtime_bench report results/latest                  all tables again, from the samples
+///     runtime_bench history results                        every row over time, and where it changed
 ///     runtime_bench validate results/*/                    which runs are torn, ended early, or of another version
 ///     runtime_bench tune run -- runtime_bench quick        on a host made quiet, and put back afterwards (root)
 #[derive(Debug, StructOpt)]
@@ -95,15 +96,9 @@ pub enum Command {
     /// Says what is faster or slower in the second of two runs, and what differs between their hosts
     Compare(CompareOptions),
     /// Makes every table again from the samples of a run
-    Report {
-        /// The run's directory, for example results/latest
-        #[structopt(name = "DIR", parse(from_os_str))]
-        dir: PathBuf,
-        /// What runtime-bench-time.csv and -mem.csv hold: ours, or what Faasm's own scripts wrote under these names
-        /// (docs/reading-results.md)
-        #[structopt(long, name = "FORM", default_value = "ours", possible_values = &["ours", "faasm"])]
-        csv_form: String,
-    },
+    Report(ReportOptions),
+    /// Shows each row over all runs of a folder, and where it changed
+    History(HistoryOptions),
     /// Says whether runs are whole: torn, foreign, of a newer or older version, ended early
     Validate {
         /// Runs' directories, for example results/latest
@@ -315,6 +310,38 @@ impl CompareOptions {
             self.margin
         )))
     }
+}
+
+/// Options of `report`.
+#[derive(Debug, StructOpt)]
+pub struct ReportOptions {
+    /// The run's directory, for example results/latest
+    #[structopt(name = "DIR", parse(from_os_str))]
+    pub(crate) dir: PathBuf,
+    /// What runtime-bench-time.csv and -mem.csv hold: ours, or what Faasm's own scripts wrote under these names
+    /// (docs/reading-results.md)
+    #[structopt(long, name = "FORM", default_value = "ours", possible_values = &["ours", "faasm"])]
+    pub(crate) csv_form: String,
+}
+
+/// Options of `history`.
+#[derive(Debug, StructOpt)]
+pub struct HistoryOptions {
+    /// Runs, or folders of runs such as results
+    #[structopt(name = "DIR", parse(from_os_str), required = true)]
+    pub(crate) dirs: Vec<PathBuf>,
+    /// Only runs that began then or later, UTC: 2026-11-24 or 2026-11-24T18:30
+    #[structopt(long, name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Only rows that have one of these words in their names
+    #[structopt(long, name = "WORDS,...", require_delimiter = true)]
+    pub(crate) only: Vec<String>,
+    /// From how many per cent on a change counts
+    #[structopt(long, name = "PERCENT", default_value = "5")]
+    pub(crate) margin: f64,
+    /// Writes history.html and history.json there
+    #[structopt(long, name = "OUTPUT", default_value = ".", parse(from_os_str))]
+    pub(crate) output: PathBuf,
 }
 
 pub(crate) fn all_in_range<T>(name: &str, values: &[T], max: T) -> Result<(), OutOfRange>

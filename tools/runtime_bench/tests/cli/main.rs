@@ -3,6 +3,7 @@
 mod closed_pipe;
 mod compare;
 mod habits;
+mod history;
 mod report;
 mod schema;
 mod tune;

@@ -69,6 +69,9 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: &dyn Fn(&str) -> bool) 
              Rungs that isolate different things lie on one plot: see the next table before comparing two.\n\n"
         );
     }
+    if crate::paper::is_asked_for(summary) {
+        text += &crate::paper::section(summary);
+    }
     text += &isolation(summary);
     text += &how(records);
     text += &notes(records);

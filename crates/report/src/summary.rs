@@ -22,6 +22,8 @@ pub struct RunSummary<'a> {
     pub rungs: Vec<RungSummary<'a>>,
     /// What open loops found, by rung and function.
     pub loads: Vec<RungLoad>,
+    /// Whether reports are to show the figures that Faasm's authors published beside it; they do as well where the run was asked for it.
+    pub with_paper: bool,
 }
 
 /// A rung in brief.
@@ -98,6 +100,7 @@ impl<'a> RunSummary<'a> {
             records,
             rungs: rungs.collect(),
             loads: load::rungs(&records.loads),
+            with_paper: false,
         }
     }
 

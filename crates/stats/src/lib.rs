@@ -7,6 +7,7 @@
 //! and a sample that is too small has no interval. Nothing is dropped or trimmed.
 
 pub mod aa;
+pub mod agreement;
 mod bootstrap;
 pub mod changes;
 mod fit;

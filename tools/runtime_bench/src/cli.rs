@@ -1,14 +1,12 @@
 //! What the commands do.
 
-use std::path::Path;
 use std::time::Duration;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::stdout::print;
 use measure_core::contract::Probe;
-use measure_core::contract::run_dir::{RunDir, SAMPLES};
 use nix::unistd::geteuid;
-use report::{Records, RunSummary};
+use report::Records;
 
 use crate::aa::Outcome;
 use crate::compare;
@@ -19,8 +17,7 @@ use crate::options::{
     AaOptions, DEFAULT_IDLE, MemOptions, QUICK_BUDGET_S, QuickOptions, TimeOptions, Which,
 };
 use crate::plan::Sizes;
-use crate::recorder::write_tables;
-use crate::run::{Run, print_tables, resume};
+use crate::run::{Run, resume};
 
 /// What all rungs of all drivers together are to take.
 const ALL_BUDGET: Duration = Duration::from_secs(500);
@@ -131,28 +128,4 @@ pub(crate) fn aa(options: &AaOptions) -> Result<Exit, BenchError> {
         )));
     }
     Ok(exit)
-}
-
-/// Makes every table of the run directory `dir` again; `as_faasm`: the CSVs that Faasm's scripts wrote with what these wrote.
-pub(crate) fn report(dir: &Path, as_faasm: bool) -> Result<Exit, BenchError> {
-    if isolation::record::Found::is_there(dir) {
-        return crate::isolation::tables_again(dir);
-    }
-    // Reading first: a directory that does not exist is not to be made.
-    let records = Records::read(dir)?;
-    if records.is_empty() {
-        return Err(BenchError::Failed(format!(
-            "{} holds no sample yet",
-            dir.join(SAMPLES).display()
-        )));
-    }
-    let locked = RunDir::open(dir)?;
-    let table = write_tables(&locked, &records)?;
-    if as_faasm {
-        for file in report::faasm_csv_files(&RunSummary::from_records(&records)) {
-            locked.write(file.name, file.content.as_bytes())?;
-        }
-    }
-    print_tables(&table, dir)?;
-    Ok(Exit::Ok)
 }

@@ -23,6 +23,7 @@ mod options;
 mod output;
 mod plan;
 mod recorder;
+mod report_runs;
 mod rounds;
 mod run;
 mod sampler;
@@ -69,7 +70,7 @@ pub fn run(args: Args) -> Result<Exit, BenchError> {
             options.check()?;
             compare::run(&options)
         }
-        Command::Report(options) => cli::report(&options.dir, options.csv_form == "faasm"),
+        Command::Report(options) => report_runs::run(&options),
         Command::History(options) => history::run(&options),
         Command::Validate { dirs } => validate::run(&dirs),
         Command::Schema { record } => schema::run(record.as_deref()),

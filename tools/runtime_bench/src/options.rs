@@ -49,6 +49,7 @@ pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 ///     runtime_bench doctor                                 what this host can measure, and how to mend it
 ///     runtime_bench compare results/OLD results/NEW        what is faster, what slower, what cannot be told
 ///     runtime_bench report results/latest                  all tables again, from the samples
+///     runtime_bench report hosts/*/                        rungs over hosts, and whether these agree
 ///     runtime_bench history results                        every row over time, and where it changed
 ///     runtime_bench validate results/*/                    which runs are torn, ended early, or of another version
 ///     runtime_bench tune run -- runtime_bench quick        on a host made quiet, and put back afterwards (root)
@@ -95,7 +96,7 @@ pub enum Command {
     Aa(AaOptions),
     /// Says what is faster or slower in the second of two runs, and what differs between their hosts
     Compare(CompareOptions),
-    /// Makes every table again from the samples of a run
+    /// Makes every table again from the samples of a run, or joins the runs of several hosts
     Report(ReportOptions),
     /// Shows each row over all runs of a folder, and where it changed
     History(HistoryOptions),
@@ -315,13 +316,20 @@ impl CompareOptions {
 /// Options of `report`.
 #[derive(Debug, StructOpt)]
 pub struct ReportOptions {
-    /// The run's directory, for example results/latest
-    #[structopt(name = "DIR", parse(from_os_str))]
-    pub(crate) dir: PathBuf,
+    /// The run's directory, for example results/latest; of several runs, made on several hosts, the table of rungs over hosts is
+    /// printed, and nothing in them is written
+    #[structopt(name = "DIR", parse(from_os_str), required = true)]
+    pub(crate) dirs: Vec<PathBuf>,
     /// What runtime-bench-time.csv and -mem.csv hold: ours, or what Faasm's own scripts wrote under these names
     /// (docs/reading-results.md)
     #[structopt(long, name = "FORM", default_value = "ours", possible_values = &["ours", "faasm"])]
     pub(crate) csv_form: String,
+    /// Sets the figures that Faasm's authors published beside this run's, as ratios to Docker
+    #[structopt(long)]
+    pub(crate) with_paper: bool,
+    /// Of several runs, also write hosts.html and hosts.md there
+    #[structopt(long, name = "OUTPUT", parse(from_os_str))]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Options of `history`.

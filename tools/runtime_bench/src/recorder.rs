@@ -245,18 +245,18 @@ impl Recorder {
             self.part().notes.push(stepped);
         }
         self.save()?;
-        write_tables(&self.dir, &Records::read(self.dir.path())?)
+        let records = Records::read(self.dir.path())?;
+        write_tables(&self.dir, &RunSummary::from_records(&records))
     }
 }
 
-/// Writes every table of `records` into `dir`, and returns the one for a terminal.
+/// Writes every table of `summary` into `dir`, and returns the one for a terminal.
 ///
 /// # Errors
 /// One cannot be written.
-pub fn write_tables(dir: &RunDir, records: &Records) -> Result<String, RunDirError> {
-    let summary = RunSummary::from_records(records);
-    for file in report::render(&summary) {
+pub fn write_tables(dir: &RunDir, summary: &RunSummary<'_>) -> Result<String, RunDirError> {
+    for file in report::render(summary) {
         dir.write(file.name, file.content.as_bytes())?;
     }
-    Ok(report::terminal(&summary, table::terminal_width()))
+    Ok(report::terminal(summary, table::terminal_width()))
 }

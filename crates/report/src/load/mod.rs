@@ -6,7 +6,6 @@ mod kept;
 mod knee;
 mod markdown;
 mod plot;
-mod published;
 mod tables;
 
 use std::collections::BTreeMap;

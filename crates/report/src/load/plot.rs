@@ -6,19 +6,19 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use stats::levels::CountedProcess;
 
-use super::published::{PUBLISHED, Published, WHOSE};
 use super::{Knee, RungLoad};
 use crate::Rendered;
 use crate::drawing::{Area, COLOURS, Drawn, GREY, decades, names, text_style};
 use crate::format::{count, duration_ns};
+use crate::paper::{PUBLISHED, Published, is_asked_for};
 use crate::summary::RunSummary;
 
 /// Latency over rate, all rungs.
 pub(super) const LATENCY_FILE: &str = "load.svg";
 /// Share of starts below a latency, a panel per rung.
 pub(super) const SHARES_FILE: &str = "load-shares.svg";
-/// What asks for the original's curves.
-const WITH_PUBLISHED: &str = "--with-paper";
+/// What the plot says of the original's curves.
+const WHOSE: &str = "dashed: published, another machine";
 
 const SIZE_PIXELS: (u32, u32) = (1000, 700);
 /// A panel of the second plot.
@@ -42,7 +42,7 @@ pub(crate) fn plots(summary: &RunSummary<'_>) -> Vec<Rendered> {
     if curves.is_empty() {
         return Vec::new();
     }
-    let with_published = summary.records.was_asked_for(WITH_PUBLISHED);
+    let with_published = is_asked_for(summary);
     let (mut latency, mut shares) = (String::new(), String::new());
     // A string takes every write.
     let drawn = [

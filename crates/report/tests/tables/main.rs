@@ -5,6 +5,7 @@ mod faasm_csv;
 mod load;
 mod made;
 mod page;
+mod paper;
 mod scaling;
 mod time;
 

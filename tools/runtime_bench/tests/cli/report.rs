@@ -1,4 +1,4 @@
-//! `report` on a disk that is full.
+//! `report` over records of several hosts, beside published figures, and on a disk that is full.
 
 use std::fs;
 use std::panic;
@@ -41,6 +41,62 @@ fn starts(ns: u64) -> String {
 fn run(dir: &Path, name: &str, samples: &str) {
     fs::create_dir(dir.join(name)).expect("made");
     fs::write(dir.join(name).join("samples.jsonl"), samples).expect("written");
+}
+
+#[test]
+fn runs_of_several_hosts_are_joined_and_one_without_figures_is_named() {
+    let keep = tempfile::tempdir().expect("a directory");
+    let dir = keep.path();
+    run(dir, "fast", &starts(50_000));
+    run(dir, "slow", &starts(90_000));
+    run(dir, "empty", "");
+    let output = report(
+        dir,
+        &["fast", "slow", "empty", "absent", "--output", "joined"],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for words in [
+        "200 [",
+        "not told apart",
+        "empty: nothing",
+        "absent: nothing: cannot read",
+    ] {
+        assert!(said(&output).contains(words), "{words}: {}", said(&output));
+    }
+    for file in ["hosts.html", "hosts.md"] {
+        assert!(dir.join("joined").join(file).is_file(), "{file}");
+    }
+    assert!(
+        !dir.join("fast/report.md").exists(),
+        "nothing in them is written"
+    );
+    let output = report(dir, &["empty", "absent"]);
+    assert_eq!(
+        output.status.code(),
+        Some(Exit::Failed as i32),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn the_papers_figures_are_beside_a_run_where_they_are_asked_for() {
+    let keep = tempfile::tempdir().expect("a directory");
+    let dir = keep.path();
+    run(dir, "run", &starts(50_000));
+    let page = || fs::read_to_string(dir.join("run/report.html")).expect("a page");
+    let output = report(dir, &["run"]);
+    assert!(
+        !said(&output).contains("original") && !page().contains("USENIX ATC 2020"),
+        "{}",
+        said(&output)
+    );
+    let output = report(dir, &["run", "--with-paper"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    for words in ["5.20 ms", "538", "200"] {
+        assert!(said(&output).contains(words), "{words}: {}", said(&output));
+    }
+    assert!(page().contains("USENIX ATC 2020"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod ladder;
 mod load;
 mod memory;
 mod odd;
+mod paper;
 mod passes;
 mod procedure;
 mod rungs;
@@ -36,6 +37,7 @@ type View = fn(&Viewed<'_>) -> Option<Section>;
 const VIEWS: &[View] = &[
     ladder::not_measured,
     ladder::ladder,
+    paper::paper,
     starts::starts,
     handlers::handlers,
     rungs::rungs,

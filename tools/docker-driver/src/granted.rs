@@ -13,7 +13,6 @@ use granted_network::{Grant, HOST_END, Limits, Proxy};
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::trust;
-use measure_core::contract::network_grant::NetworkGrantError;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::stored_function::StoredFunction;
 use nix::sched::{CloneFlags, setns};
@@ -90,8 +89,7 @@ fn grants_of(function: &FunctionId) -> Result<Vec<Grant>, DriverError> {
         .join(function.user())
         .join(function.function());
     if let Some(stored) = StoredFunction::read(&dir)? {
-        let grants = stored.file.network.iter().map(|grant| grant.parse());
-        let grants: Result<_, NetworkGrantError> = grants.collect();
+        let grants = stored.file.network_grants();
         return grants.map_err(|e| DriverError::Usage(e.to_string()));
     }
     let path = dir.join("grants.json");

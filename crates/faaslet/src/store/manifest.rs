@@ -9,7 +9,6 @@ use std::sync::Arc;
 use granted_network::{Grant, NetworkError};
 use measure_core::base::ids::FunctionId;
 use measure_core::contract::function::FILE as FUNCTION_FILE;
-use measure_core::contract::network_grant::NetworkGrantError;
 use measure_core::driver_kit::stored_function::{GivenTexts, StoredFunction};
 use serde::{Deserialize, Serialize};
 
@@ -150,13 +149,7 @@ fn from_stored(stored: &StoredFunction, id: &FunctionId) -> Result<Manifest, Faa
         args: vec![id.to_string()],
         env: env.into_iter().collect(),
         dirs: Vec::new(),
-        network: stored
-            .file
-            .network
-            .iter()
-            .map(|grant| grant.parse())
-            .collect::<Result<_, NetworkGrantError>>()
-            .map_err(NetworkError::from)?,
+        network: stored.file.network_grants().map_err(NetworkError::from)?,
     };
     let dir = |host: PathBuf, guest: &str, writable| ManifestDir {
         host,

@@ -79,12 +79,6 @@ pub struct Isolation {
 impl Isolation {
     /// In [`Isolation::network`] of rungs whose functions have sockets only as far as hosts and ports were granted to them.
     pub const IF_GRANTED: &str = "if granted";
-
-    /// Whether a function can be granted hosts and ports.
-    #[must_use]
-    pub fn has_network_grants(&self) -> bool {
-        self.network.contains(Self::IF_GRANTED)
-    }
 }
 
 /// Whether a rung can run here.

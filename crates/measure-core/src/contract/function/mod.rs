@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::exchange::Request;
+use super::network_grant::{NetworkGrant, NetworkGrantError};
 
 pub use parse::FunctionFileError;
 
@@ -234,6 +235,14 @@ impl Places<'_> {
 }
 
 impl FunctionFile {
+    /// What it may connect to.
+    ///
+    /// # Errors
+    /// Something of it cannot be granted; of a file that was checked, nothing.
+    pub fn network_grants(&self) -> Result<Vec<NetworkGrant>, NetworkGrantError> {
+        self.network.iter().map(|grant| grant.parse()).collect()
+    }
+
     /// The places that it names itself, for rungs with file systems of their own.
     #[must_use]
     pub fn own_places(&self) -> Places<'_> {

@@ -7,7 +7,6 @@ use toml::{Table, Value};
 use super::{Expect, FunctionFile, Handler};
 use crate::base::ids;
 use crate::base::range::{OutOfRange, in_range};
-use crate::contract::network_grant::NetworkGrant;
 
 /// A function that answers later than this is none that is measured.
 const MAX_TIMEOUT_S: u64 = 3600;
@@ -102,9 +101,8 @@ impl FunctionFile {
         }
         self.check_places()?;
         self.check_handler()?;
-        self.network
-            .iter()
-            .try_for_each(|grant| check_grant(grant))?;
+        self.network_grants()
+            .map_err(|e| wrong("network", e.to_string()))?;
         let files = self.expect.iter().flat_map(|expect| expect.files.keys());
         for path in files {
             if self.output_at.is_none() {
@@ -307,13 +305,6 @@ fn check_place(key: &str, at: &str) -> Result<(), FunctionFileError> {
 fn is_plain(path: &Path) -> bool {
     let mut parts = path.components().peekable();
     parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
-}
-
-fn check_grant(grant: &str) -> Result<(), FunctionFileError> {
-    let parsed = grant.parse::<NetworkGrant>();
-    parsed
-        .map(drop)
-        .map_err(|e| wrong("network", e.to_string()))
 }
 
 #[cfg(test)]

@@ -211,6 +211,7 @@ impl Interface {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use wasm_encoder::{Encode, RawSection};
     use wasmparser::ValType;
 
     #[test]
@@ -244,54 +245,41 @@ mod tests {
         assert!(!interface.exports("own", ExternalKind::Memory));
     }
 
-    /// A section, whose length has always five bytes.
-    fn section(id: u8, body: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![id];
-        bytes.extend(number(body.len()));
-        bytes.extend(body);
-        bytes
-    }
-
-    fn number(n: usize) -> [u8; 5] {
-        let part = |i: usize| u8::try_from(n >> (7 * i) & 0x7f).expect("seven bits");
-        [
-            part(0) | 0x80,
-            part(1) | 0x80,
-            part(2) | 0x80,
-            part(3) | 0x80,
-            part(4),
-        ]
-    }
-
-    fn module(sections: &[Vec<u8>]) -> Vec<u8> {
-        let mut wasm = b"\0asm\x01\0\0\0".to_vec();
-        wasm.extend(sections.concat());
-        wasm
+    fn module(sections: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut module = wasm_encoder::Module::new();
+        for &(id, data) in sections {
+            module.section(&RawSection { id, data });
+        }
+        module.finish()
     }
 
     #[test]
     fn no_import_has_more_than_the_bytes_that_name_it() {
         // A module's name of 100 000 bytes, then 1000 names of nothing in it: 100 MB of names in 0.1 MB.
-        let mut imports = number(1).to_vec();
-        imports.extend(number(100_000));
-        imports.extend([b'm'; 100_000]);
+        let mut imports = Vec::new();
+        1_u32.encode(&mut imports);
+        [b'm'; 100_000][..].encode(&mut imports);
         imports.extend([0, 0x7e, 0, 0]);
-        imports.extend(number(1000));
-        imports.extend([0; 1000]);
-        let error =
-            Interface::read(&module(&[section(2, &imports)])).expect_err("a form that is off");
+        [0_u8; 1000][..].encode(&mut imports);
+        let error = Interface::read(&module(&[(2, &imports)])).expect_err("a form that is off");
         assert!(error.to_string().contains("compact imports"), "{error}");
     }
 
     #[test]
     fn no_more_is_kept_than_a_valid_module_has() {
         let count = ENTRIES_MAX + 1;
-        let many = |entry: &[u8]| [&number(count)[..], &entry.repeat(count)].concat();
-        let types = section(1, &many(&[0x60, 0, 0]));
+        let many = |entry: &[u8]| {
+            let mut section = Vec::new();
+            count.encode(&mut section);
+            section.extend(entry.repeat(count));
+            section
+        };
+        let types = many(&[0x60, 0, 0]);
         // Without a name in a module without one, function of type 0.
-        let imports = section(2, &many(&[0, 0, 0, 0]));
-        let exports = section(7, &many(&[0, 0, 0]));
-        let interface = Interface::read(&module(&[types, imports, exports])).expect("read");
+        let imports = many(&[0, 0, 0, 0]);
+        let exports = many(&[0, 0, 0]);
+        let wasm = module(&[(1, &types), (2, &imports), (7, &exports)]);
+        let interface = Interface::read(&wasm).expect("read");
         assert_eq!(interface.types.len(), ENTRIES_MAX);
         assert_eq!(interface.imports.len(), ENTRIES_MAX);
         assert_eq!(interface.function_count(), ENTRIES_MAX);

@@ -4,54 +4,36 @@ use std::fs;
 use std::process::Command;
 
 use driver_testkit::skipped;
+use wasm_encoder::{Encode, RawSection};
 
 use crate::common::{Bench, assert_mentions, exists, module};
 use crate::modules as m;
 use crate::server::{Server, peak_kib};
 
-/// A section, and numbers in it, whose lengths have always five bytes.
-fn section(id: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let body = parts.concat();
-    [&[id][..], &number(body.len()), &body].concat()
-}
-
-fn number(n: usize) -> [u8; 5] {
-    let part = |i: usize| u8::try_from(n >> (7 * i) & 0x7f).expect("seven bits");
-    [
-        part(0) | 0x80,
-        part(1) | 0x80,
-        part(2) | 0x80,
-        part(3) | 0x80,
-        part(4),
-    ]
-}
-
-fn of_sections(sections: &[Vec<u8>]) -> Vec<u8> {
-    [b"\0asm\x01\0\0\0".to_vec(), sections.concat()].concat()
+fn of_sections(sections: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut module = wasm_encoder::Module::new();
+    for &(id, data) in sections {
+        module.section(&RawSection { id, data });
+    }
+    module.finish()
 }
 
 /// Two MiB in which a name of 100 000 bytes stands for that of a million imports.
 fn one_name_for_all_imports() -> Vec<u8> {
-    let name = [b'm'; 100_000];
-    let names = vec![0; 1 << 20];
-    of_sections(&[section(
-        2,
-        &[
-            &number(1),
-            &number(name.len()),
-            &name,
-            &[0, 0x7e, 0, 0],
-            &number(names.len()),
-            &names,
-        ],
-    )])
+    let mut imports = Vec::new();
+    1_u32.encode(&mut imports);
+    [b'm'; 100_000][..].encode(&mut imports);
+    imports.extend([0, 0x7e, 0, 0]);
+    vec![0_u8; 1 << 20][..].encode(&mut imports);
+    of_sections(&[(2, &imports)])
 }
 
 /// Imports without names, functions of the first type.
 fn imports(count: usize) -> Vec<u8> {
-    let types = section(1, &[&number(1), &[0x60, 0, 0]]);
-    let imports = section(2, &[&number(count), &[0; 4].repeat(count)]);
-    of_sections(&[types, imports])
+    let mut imports = Vec::new();
+    count.encode(&mut imports);
+    imports.extend([0; 4].repeat(count));
+    of_sections(&[(1, &[1, 0x60, 0, 0]), (2, &imports)])
 }
 
 fn of_store(bench: &Bench) -> bool {

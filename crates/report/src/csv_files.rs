@@ -14,6 +14,8 @@ use crate::time::{Design, DesignRow, TimeRow};
 
 pub(crate) const TIME_CSV: &str = "runtime-bench-time.csv";
 pub(crate) const MEM_CSV: &str = "runtime-bench-mem.csv";
+pub(crate) const STARTS_CSV: &str = "runtime-bench-starts.csv";
+pub(crate) const MEM_FIT_CSV: &str = "runtime-bench-mem-fit.csv";
 pub(crate) const TIME_COLUMNS: [&str; 5] = [
     "Runtime",
     "Measure",
@@ -39,11 +41,11 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Vec<Rendered> {
     if summary.has_times() {
         files.push(file(TIME_CSV, &time(summary)));
         files.push(file("runtime-bench-throughput.csv", &throughput(summary)));
-        files.push(file("runtime-bench-starts.csv", &starts(summary)));
+        files.push(file(STARTS_CSV, &starts(summary)));
     }
     if summary.has_memories() {
         files.push(file(MEM_CSV, &mem(summary)));
-        files.push(file("runtime-bench-mem-fit.csv", &fit(summary)));
+        files.push(file(MEM_FIT_CSV, &fit(summary)));
     }
     if summary.ramps().next().is_some() {
         let rows = capacity::csv_rows(summary.ramps());

@@ -107,8 +107,16 @@ pub(crate) fn percent_off(value: f64, interval: Interval) -> String {
     format!("-{below}+{above}%")
 }
 
+/// Lines of words are as long as this where the terminal is wider, or is none.
+const LEGEND_CHARS: usize = 120;
+
+/// `line` [`wrapped`] for a terminal of `width` characters, if there is one.
+pub(crate) fn legend_line(line: &str, width: Option<usize>) -> String {
+    wrapped(line, width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS))
+}
+
 /// `line` in lines of at most `chars` where words allow, the second and following ones indented.
-pub(crate) fn wrapped(line: &str, chars: usize) -> String {
+fn wrapped(line: &str, chars: usize) -> String {
     let mut text = String::new();
     let mut used = 0;
     for word in line.split(' ') {

@@ -7,7 +7,7 @@ use stats::agreement::agreement;
 use stats::levels::Estimate;
 use table::{Align, Table};
 
-use crate::format::{UNCHECKED, duration_ns, ratio, with_interval, wrapped};
+use crate::format::{UNCHECKED, duration_ns, legend_line, ratio, with_interval};
 use crate::html::data_table::{NO_LINKS, data_table};
 use crate::html::legend::Legend;
 use crate::html::samples::Samples;
@@ -34,8 +34,6 @@ const MEDIANS: Legend = &[
         "median on this host, with its 95 % interval by process",
     ),
 ];
-const NOTE_CHARS: usize = 120;
-
 /// What one host's run says.
 #[derive(Debug)]
 pub struct Host<'a> {
@@ -181,9 +179,8 @@ impl<'a> Hosts<'a> {
                 text += &format!("docker-none over this, {design}\n{}\n", ratios.text(width));
             }
         }
-        let wide = width.unwrap_or(NOTE_CHARS).min(NOTE_CHARS);
         for (name, words) in self.words() {
-            text += &wrapped(&format!("{name}: {words}"), wide);
+            text += &legend_line(&format!("{name}: {words}"), width);
         }
         text
     }

@@ -34,7 +34,7 @@ pub use markdown::environment;
 pub use markdown::host::{host_table, section as host_section};
 pub use memory::{MemoryRow, Quantity, Reading};
 pub use paper::beside_the_paper;
-pub use records::{Records, read_json};
+pub use records::{Records, TORN, read_json};
 pub use summary::{RunSummary, RungSummary};
 pub use summary_file::{as_typed, cpu, measured_on};
 pub use terminal::terminal;

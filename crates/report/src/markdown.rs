@@ -20,6 +20,7 @@ use crate::format::{UNCHECKED, bytes, unavailable_because};
 use crate::load;
 use crate::memory::slope_interval;
 use crate::records::Records;
+use crate::records::TORN;
 use crate::summary::{RunSummary, RungSummary};
 use table::{Align, Table};
 
@@ -44,7 +45,7 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: &dyn Fn(&str) -> bool) 
         );
     }
     if records.torn {
-        text += "- The last sample was torn: its writer was killed; every whole one is in the tables.\n";
+        let _ = writeln!(text, "- {TORN}");
     }
     text.push('\n');
     text += &environment::warnings(records.environment.as_ref());

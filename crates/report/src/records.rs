@@ -13,12 +13,16 @@ use measure_core::contract::run_info::{RUN_INFO, RunInfo};
 
 use crate::load::{self, Measured};
 
+/// What readers are told of records whose last sample was torn.
+pub const TORN: &str =
+    "The last sample was torn: its writer was killed; every whole one is in the tables.";
+
 /// The records of a run.
 #[derive(Debug, Default)]
 pub struct Records {
     /// Every sample, in the order in which they were taken.
     pub samples: Vec<Sample>,
-    /// The last line of the samples was torn: their writer was killed.
+    /// The last line of the samples was torn: their writer was killed ([`TORN`] says so).
     pub torn: bool,
     /// What the run set out to do; absent from a directory with samples alone.
     pub info: RunInfo,

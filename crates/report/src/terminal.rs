@@ -6,16 +6,13 @@ use measure_core::contract::Description;
 use stats::levels::{Estimate, MIN_PROCESSES};
 
 use crate::capacity;
-use crate::format::{count, duration_ns, ratio, unavailable_because, value_off_by, wrapped};
+use crate::format::{count, duration_ns, legend_line, ratio, unavailable_because, value_off_by};
 use crate::load;
 use crate::markdown::{KINDS, isolates, scaling};
 use crate::memory::{Quantity, fit_off_by};
 use crate::summary::{RunSummary, RungSummary};
 use crate::time::{Design, DesignRow, REFERENCE, TimeRow};
 use table::{Align, Table};
-
-/// Lines of the legend are as long as this where the terminal is wider, or is none.
-const LEGEND_CHARS: usize = 120;
 
 /// A row per rung: what one start takes, what one more worker weighs, and what that isolates; for a terminal of
 /// `width` characters if there is one.
@@ -25,9 +22,8 @@ pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
     let ladder = ladder(summary);
     if !ladder.is_empty() {
         text += &ladder.text(width);
-        let wide = width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS);
         for line in legend(summary) {
-            text += &wrapped(&line, wide);
+            text += &legend_line(&line, width);
         }
     }
     let handlers = handlers(summary);
@@ -52,10 +48,9 @@ pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
     let ramps = capacity::headline(summary);
     if !ramps.is_empty() {
         text += &ramps.text(width);
-        let wide = width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS);
-        text += &wrapped(capacity::COLUMNS, wide);
+        text += &legend_line(capacity::COLUMNS, width);
         for line in capacity::sentences(summary) {
-            text += &wrapped(&line, wide);
+            text += &legend_line(&line, width);
         }
     }
     let load = load::terminal(summary, width, ladder.is_empty());
@@ -65,8 +60,7 @@ pub fn terminal(summary: &RunSummary<'_>, width: Option<usize>) -> String {
     text += &load;
     text += &missing(summary);
     for note in summary.records.info.parts.iter().flat_map(|p| &p.notes) {
-        let wide = width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS);
-        text += &wrapped(&format!("note: {note}"), wide);
+        text += &legend_line(&format!("note: {note}"), width);
     }
     text
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Comparison, Row, curve, disturbances, means, plot_name, table};
+use report::TORN;
 use report::duration_ns;
 use report::environment;
 
@@ -16,7 +17,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
     }
     text += ".\n\n";
     if comparison.records.torn {
-        text += "The last sample was torn: its writer was killed; every whole one is in the tables.\n\n";
+        let _ = write!(text, "{TORN}\n\n");
     }
     text += &environment::warnings(comparison.records.environment.as_ref());
     let troubles = table::troubles(comparison, "- ");

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use report::html::axis::{Axis, Counts, Scale};
+use report::html::axis::Counts;
 use report::html::data_table::{NO_LINKS, data_table};
 use report::html::distribution::{Kind, distribution};
 use report::html::legend::Legend;
 use report::html::samples::Samples;
-use report::html::strips::{Look, Mark, Strip, Strips};
-use report::html::words::{bullets, prose, slug};
+use report::html::strips::{Look, Mark, Strip, on_log_axis};
+use report::html::words::{bullets, part_ids, prose};
 use report::html::{Page, Section, concerns, environment_section};
-use report::{as_typed, duration_ns, host_table, measured_on, ratio};
+use report::{TORN, as_typed, duration_ns, host_table, measured_on, ratio};
 use stats::levels::Estimate;
 
 use super::curve;
@@ -129,19 +129,12 @@ const VIEWS: &[fn(&Viewed<'_>) -> Vec<Section>] = &[
 
 /// The page.
 pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
-    let mut ids: BTreeMap<&str, String> = BTreeMap::new();
-    for (number, row) in rows.iter().enumerate() {
-        let mut id = format!("benchmark-{}", slug(&row.benchmark.name));
-        if ids.values().any(|known| *known == id) {
-            id = format!("{id}-{number}");
-        }
-        ids.insert(&row.benchmark.name, id);
-    }
+    let names = rows.iter().map(|row| row.benchmark.name.as_str());
     let viewed = Viewed {
         comparison,
         rows,
         means: means(comparison, rows),
-        ids,
+        ids: part_ids("benchmark", names),
     };
     let info = &comparison.info;
     let environment = comparison.records.environment.as_ref();
@@ -151,10 +144,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         .map(|why| format!("it did not come to its end: {why}"))
         .collect();
     if comparison.records.torn {
-        warnings.push(
-            "The last sample was torn: its writer was killed; every whole one is in the tables."
-                .to_owned(),
-        );
+        warnings.push(TORN.to_owned());
     }
     warnings.extend(concerns(environment));
     let mut facts = vec![("Run".to_owned(), info.run.clone())];
@@ -220,22 +210,8 @@ fn mean_ratios(viewed: &Viewed<'_>) -> Option<Section> {
 
 /// Bars from 1 on a logarithmic axis: twice as fast and twice as slow are as long.
 fn bars(caption: &str, series: &[String], strips: Vec<Strip>) -> Markup {
-    let ends = strips.iter().flat_map(|strip| &strip.marks).flat_map(|m| {
-        let ends = m.interval.map_or([m.value; 2], |i| [i.lo, i.hi]);
-        [m.value, ends[0], ends[1]]
-    });
-    let Some(axis) = Axis::around(Scale::Log, Counts::Tens, ends.chain([0.95, 1.05])) else {
-        return html! {};
-    };
-    Strips {
-        caption,
-        series,
-        strips,
-        axis,
-        format: ratio,
-        look: Look::BarsFrom(1.0),
-    }
-    .figure()
+    let axis = (Counts::Tens, [0.95, 1.05]);
+    on_log_axis(caption, series, strips, axis, ratio, Look::BarsFrom(1.0))
 }
 
 fn against_itself(viewed: &Viewed<'_>) -> Option<Section> {
@@ -304,11 +280,7 @@ fn ratio_bars(viewed: &Viewed<'_>, group: &str) -> Markup {
             link: viewed.link(&row.benchmark.name),
             marks: found
                 .iter()
-                .map(|(series, ratio)| Mark {
-                    series: *series,
-                    value: ratio.value,
-                    interval: ratio.interval.ok(),
-                })
+                .map(|(series, ratio)| Mark::new(*series, ratio))
                 .collect(),
             words: words.join(" | "),
         }

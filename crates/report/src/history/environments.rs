@@ -17,7 +17,7 @@ const OF_THE_MACHINE: [&str; 9] = [
     "hypervisor",
 ];
 /// Enough to tell apart as many machines as one page can show.
-const FINGERPRINT_CHARS: usize = 8;
+const FINGERPRINT_BYTES: usize = 4;
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,13 +50,8 @@ impl Machine {
         let host = text("host").unwrap_or("a host");
         let cpu = crate::summary_file::cpu(environment).unwrap_or_default();
         let cpus = text("cpus_online").unwrap_or_default();
-        let digits = hash
-            .finalize()
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect::<String>();
         Self {
-            fingerprint: digits.chars().take(FINGERPRINT_CHARS).collect(),
+            fingerprint: hex::encode(&hash.finalize()[..FINGERPRINT_BYTES]),
             words: format!("{host}: {cpu}, processors {cpus}"),
         }
     }

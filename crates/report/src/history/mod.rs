@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use stats::Interval;
 use stats::changes::{changes, least_p_value};
+use stats::levels::Estimate;
 
 use crate::differences::differences;
 use crate::format::{bytes, duration_ns};
@@ -76,6 +77,15 @@ pub struct Value {
     pub value: f64,
     /// Its 95 % interval.
     pub interval: Option<Interval>,
+}
+
+impl From<Estimate> for Value {
+    fn from(estimate: Estimate) -> Self {
+        Self {
+            value: estimate.value,
+            interval: estimate.interval.ok(),
+        }
+    }
 }
 
 /// Places in [`History::runs`] and what was found there, in order of time.

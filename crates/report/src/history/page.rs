@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 use table::{Align, Table};
 
-use super::text::{about, range_in_words, revision, series_table, size_in_words};
+use super::text::{about, change_in_words, range_in_words, revision, series_table, size_in_words};
 use super::{History, Quantity, RowKey, Series};
 use crate::html::axis::{Axis, Counts, Scale};
 use crate::html::data_table::{NO_LINKS, data_table};
@@ -179,13 +179,7 @@ fn picture(history: &History, key: &RowKey, id: &str) -> Option<Markup> {
         ))
     });
     let changes: Vec<String> = all_changes()
-        .map(|change| {
-            format!(
-                "{} {}",
-                size_in_words(change),
-                range_in_words(history, change)
-            )
-        })
+        .map(|change| change_in_words(history, change))
         .collect();
     let words = key.words();
     let plot = XyPlot {
@@ -235,14 +229,10 @@ fn runs(history: &History) -> Option<Section> {
         let time = i64::try_from(run.unix_seconds)
             .ok()
             .and_then(|s| Timestamp::from_second(s).ok());
-        let words = revision(run);
-        let revision = words
-            .strip_prefix(&format!("{} (", run.run))
-            .and_then(|w| w.strip_suffix(')'));
         table.row([
             run.run.clone(),
             time.map_or_else(String::new, |t| t.strftime("%Y-%m-%d %H:%M:%S").to_string()),
-            revision.unwrap_or_default().to_owned(),
+            revision(run),
             run.machine.fingerprint.clone(),
             run.rows.len().to_string(),
         ]);

@@ -18,14 +18,13 @@ use stats::Interval;
 use stats::levels::{Levels, median};
 
 use super::{Machine, Quantity, RowKey, Value};
+use crate::csv_files::{MEM_FIT_CSV, STARTS_CSV};
 use crate::memory::Quantity as Weighed;
 use crate::records::{Records, read_json};
 use crate::summary::RunSummary;
 use crate::time::{Design, TimeRow};
 
-/// The tables, the unit of their times in nanoseconds, and how to read a line.
-const STARTS: &str = "runtime-bench-starts.csv";
-const WEIGHTS: &str = "runtime-bench-mem-fit.csv";
+/// How the tables of comparisons end.
 const RATIOS_END: &str = "-ratios.csv";
 /// What the slope of the line over parked workers is called.
 const OF_ONE_MORE: &str = "PSS of one more worker";
@@ -124,8 +123,8 @@ fn rows_of_tables(dir: &Path) -> Option<Rows> {
     for entry in fs::read_dir(dir).ok()?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let read: fn(&Table) -> Option<Rows> = match name.as_str() {
-            STARTS => starts,
-            WEIGHTS => weights,
+            STARTS_CSV => starts,
+            MEM_FIT_CSV => weights,
             other if other.ends_with(RATIOS_END) => kernels,
             _ => continue,
         };
@@ -265,14 +264,9 @@ fn rows_of_starts(time: &TimeRow) -> Rows {
             Quantity::Ns,
         )
     };
-    let designs = Design::ALL.into_iter().filter_map(|design| {
-        let median = time.design(design)?.median;
-        let value = Value {
-            value: median.value,
-            interval: median.interval.ok(),
-        };
-        Some((of(design), value))
-    });
+    let designs = Design::ALL
+        .into_iter()
+        .filter_map(|design| Some((of(design), time.design(design)?.median.into())));
     let pooled = time.pooled.map(|pooled| {
         // One process made them: nothing can be said of how far another would lie off.
         let value = Value {
@@ -314,12 +308,7 @@ fn rows_of_comparison(samples: &[Sample]) -> Rows {
         }
     }
     let row = |(key, seen): (RowKey, Vec<(u32, u32, f64)>)| {
-        let median = median(&Levels::from_observations(seen)?);
-        let value = Value {
-            value: median.value,
-            interval: median.interval.ok(),
-        };
-        Some((key, value))
+        Some((key, median(&Levels::from_observations(seen)?).into()))
     };
     found.into_iter().filter_map(row).collect()
 }
@@ -328,7 +317,7 @@ fn rows_of_comparison(samples: &[Sample]) -> Rows {
 mod tests {
     use super::*;
 
-    const STARTS_CSV: &str = "Runtime,Function,Design,MedianNs,MedianLowNs,MedianHighNs\nwasm,demo/noop,isolated,80000,79000,81000\nwasm,demo/noop,back to back,2000,,\n";
+    const STARTS_TABLE: &str = "Runtime,Function,Design,MedianNs,MedianLowNs,MedianHighNs\nwasm,demo/noop,isolated,80000,79000,81000\nwasm,demo/noop,back to back,2000,,\n";
     const OLD_LINE: &str = r#"{"schema":1,"run":"r","rung":"wasm","function":"demo/noop","measure":"start","phase":"total","metric":"wall_ns","value":5100,"n":1,"workers":1,"block":1,"order":0,"seed":7}"#;
 
     fn run(files: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
@@ -343,7 +332,7 @@ mod tests {
 
     #[test]
     fn tables_that_are_as_new_as_their_samples_are_read_in_their_place() {
-        let (_keep, dir) = run(&[(SAMPLES, "no sample\n"), (STARTS, STARTS_CSV)]);
+        let (_keep, dir) = run(&[(SAMPLES, "no sample\n"), (STARTS_CSV, STARTS_TABLE)]);
         let found = read_run(&dir).expect("a run");
         assert_eq!(found.unix_seconds, 1_795_491_900);
         let isolated = found.rows[&key("wasm", "isolated", "demo/noop", Quantity::Ns)];

@@ -3,20 +3,17 @@
 use table::{Align, Table};
 
 use super::{History, HistoryRun, RunChange, Series};
-use crate::format::{ratio, wrapped};
-
-const NOTE_CHARS: usize = 120;
+use crate::format::{legend_line, ratio};
 
 /// A row for each series, and its changes.
 pub(super) fn text(history: &History, width: Option<usize>) -> String {
     let mut text = series_table(history).text(width);
-    let wide = width.unwrap_or(NOTE_CHARS).min(NOTE_CHARS);
     for (fingerprint, words) in &history.machines {
-        text += &wrapped(&format!("machine {fingerprint}: {words}"), wide);
+        text += &legend_line(&format!("machine {fingerprint}: {words}"), width);
     }
-    text += &wrapped(&about(history), wide);
+    text += &legend_line(&about(history), width);
     for note in &history.notes {
-        text += &wrapped(&format!("note: {note}"), wide);
+        text += &legend_line(&format!("note: {note}"), width);
     }
     text
 }
@@ -65,19 +62,25 @@ fn changes_in_words(history: &History, series: &Series) -> String {
     if let Some(needed) = series.too_few_of {
         return format!("unchecked: {needed} runs are needed");
     }
-    let each = series.changes.iter().map(|change| {
-        format!(
-            "{} {}",
-            size_in_words(change),
-            range_in_words(history, change)
-        )
-    });
+    let each = series
+        .changes
+        .iter()
+        .map(|change| change_in_words(history, change));
     let all = each.collect::<Vec<_>>().join("; ");
     if all.is_empty() {
         "none".to_owned()
     } else {
         all
     }
+}
+
+/// How large, and between which runs.
+pub(super) fn change_in_words(history: &History, change: &RunChange) -> String {
+    format!(
+        "{} {}",
+        size_in_words(change),
+        range_in_words(history, change)
+    )
 }
 
 /// `x1.20 [1.19, 1.21]`.
@@ -92,13 +95,18 @@ pub(super) fn size_in_words(change: &RunChange) -> String {
 /// Between which runs and revisions.
 pub(super) fn range_in_words(history: &History, change: &RunChange) -> String {
     let sides = [change.last_before, change.first_after].map(|place| history.runs.get(place));
-    let words = |run: Option<&HistoryRun>| run.map_or_else(String::new, revision);
+    let words = |run: Option<&HistoryRun>| run.map_or_else(String::new, run_and_revision);
     format!("between {} and {}", words(sides[0]), words(sides[1]))
 }
 
-/// A run and the revision that made it.
+/// The revision that made a run.
 pub(super) fn revision(run: &HistoryRun) -> String {
     let commit = run.commit.as_deref().unwrap_or("no revision known");
     let modified = if run.is_modified { ", modified" } else { "" };
-    format!("{} ({commit}{modified})", run.run)
+    format!("{commit}{modified}")
+}
+
+/// A run and the revision that made it.
+fn run_and_revision(run: &HistoryRun) -> String {
+    format!("{} ({})", run.run, revision(run))
 }

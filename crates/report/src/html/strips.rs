@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use stats::Interval;
 use stats::levels::Estimate;
 
-use super::axis::{Axis, tick_label};
+use super::axis::{Axis, Counts, Scale, tick_label};
 
 /// Between two marks of a strip, one above the other.
 const LANE_PIXELS: usize = 12;
@@ -78,6 +78,36 @@ pub struct Strips<'a> {
 
 fn percent(share: f64) -> String {
     format!("{:.2}%", 100.0 * share)
+}
+
+/// Lines on a logarithmic axis on which all their marks, their intervals and the `further` values have room; empty without any.
+#[must_use]
+pub fn on_log_axis(
+    caption: &str,
+    series: &[String],
+    strips: Vec<Strip>,
+    axis: (Counts, impl IntoIterator<Item = f64>),
+    format: fn(f64) -> String,
+    look: Look,
+) -> Markup {
+    let (counts, further) = axis;
+    let marks = strips.iter().flat_map(|strip| &strip.marks);
+    let ends = marks.flat_map(|m| {
+        let ends = m.interval.map_or([m.value; 2], |i| [i.lo, i.hi]);
+        [m.value, ends[0], ends[1]]
+    });
+    let Some(axis) = Axis::around(Scale::Log, counts, ends.chain(further)) else {
+        return html! {};
+    };
+    Strips {
+        caption,
+        series,
+        strips,
+        axis,
+        format,
+        look,
+    }
+    .figure()
 }
 
 impl Strips<'_> {

@@ -1,5 +1,7 @@
 //! Words of reports as HTML: what stands between backticks is code, lines that begin with a dash are items.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
 /// Text with its code marked.
@@ -26,6 +28,20 @@ pub fn bullets(text: &str) -> Markup {
             ul { @for item in items { li { (prose(item)) } } }
         }
     }
+}
+
+/// An id within a page for each of the `names` of parts of one kind, none twice.
+#[must_use]
+pub fn part_ids<'a>(kind: &str, names: impl Iterator<Item = &'a str>) -> BTreeMap<&'a str, String> {
+    let mut ids: BTreeMap<&str, String> = BTreeMap::new();
+    for (number, name) in names.enumerate() {
+        let mut id = format!("{kind}-{}", slug(name));
+        if ids.values().any(|known| *known == id) {
+            id = format!("{id}-{number}");
+        }
+        ids.insert(name, id);
+    }
+    ids
 }
 
 /// An id within a page made of `text`: small letters, digits and dashes.
@@ -58,5 +74,14 @@ mod tests {
             "<ul><li>one</li><li>two</li></ul>"
         );
         assert_eq!(slug("Time <of> a Start!"), "time-of-a-start");
+        let ids = part_ids("rung", ["a b", "c", "a-b"].into_iter());
+        assert_eq!(
+            ids.into_iter().collect::<Vec<_>>(),
+            [
+                ("a b", "rung-a-b".to_owned()),
+                ("a-b", "rung-a-b-2".to_owned()),
+                ("c", "rung-c".to_owned())
+            ]
+        );
     }
 }

@@ -6,14 +6,11 @@ use stats::levels::{Estimate, Unchecked};
 use table::{Align, Table};
 
 use super::{Knee, RateRow, RungLoad, kept};
-use crate::format::{count, duration_ns, ratio, with_interval, wrapped};
+use crate::format::{count, duration_ns, legend_line, ratio, with_interval};
 use crate::summary::RunSummary;
 
 /// The rate, as a share of the closed loop's, at which the short table shows latencies.
 const SHOWN_SHARE: f64 = 0.7;
-/// Lines of the legend are as long as this where the terminal is wider, or is none.
-const LEGEND_CHARS: usize = 120;
-
 /// What both tables mean.
 pub(super) const LEGEND: [&str; 4] = [
     OPEN_LOOP,
@@ -225,17 +222,16 @@ pub(crate) fn terminal(summary: &RunSummary<'_>, width: Option<usize>, is_whole:
         text.push('\n');
         text += &kept.text(width);
     }
-    let wide = width.unwrap_or(LEGEND_CHARS).min(LEGEND_CHARS);
     let mut legend: Vec<&str> = LEGEND[..if is_whole { LEGEND.len() } else { 1 }].to_vec();
     if !kept.is_empty() {
         legend.push(kept::LEGEND);
     }
     let lines = legend.into_iter().map(str::to_owned);
     for line in lines.chain(generator(loads)) {
-        text += &wrapped(&line, wide);
+        text += &legend_line(&line, width);
     }
     for line in reasons(loads) {
-        let _ = write!(text, "{}", wrapped(&format!("note: {line}"), wide));
+        let _ = write!(text, "{}", legend_line(&format!("note: {line}"), width));
     }
     text
 }

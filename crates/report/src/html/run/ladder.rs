@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use super::super::Section;
-use super::super::axis::{Axis, Counts, Scale};
+use super::super::axis::Counts;
 use super::super::data_table::{NO_LINKS, data_table};
 use super::super::legend::Legend;
-use super::super::strips::{Look, Mark, Strip, Strips};
+use super::super::strips::{Look, Mark, Strip, on_log_axis};
 use super::super::words::prose;
 use super::Viewed;
 use crate::format::{bytes, duration_ns, value_off_by};
@@ -144,20 +144,5 @@ pub(super) fn figure(
     counts: Counts,
     format: fn(f64) -> String,
 ) -> Markup {
-    let ends = strips.iter().flat_map(|strip| &strip.marks).flat_map(|m| {
-        let ends = m.interval.map_or([m.value; 2], |i| [i.lo, i.hi]);
-        [m.value, ends[0], ends[1]]
-    });
-    let Some(axis) = Axis::around(Scale::Log, counts, ends) else {
-        return html! {};
-    };
-    Strips {
-        caption,
-        series,
-        strips,
-        axis,
-        format,
-        look: Look::Points,
-    }
-    .figure()
+    on_log_axis(caption, series, strips, (counts, []), format, Look::Points)
 }

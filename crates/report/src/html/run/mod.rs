@@ -16,9 +16,10 @@ mod starts;
 use std::collections::BTreeMap;
 
 use super::samples::Samples;
-use super::words::slug;
+use super::words::part_ids;
 use super::{Page, REPORT, Section, concerns};
 use crate::Rendered;
+use crate::records::TORN;
 use crate::summary::{RunSummary, RungSummary};
 use crate::summary_file::{as_typed, measured_on};
 
@@ -76,17 +77,11 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Rendered {
 
 impl<'a> Viewed<'a> {
     fn new(summary: &'a RunSummary<'a>) -> Self {
-        let mut ids: BTreeMap<&str, String> = BTreeMap::new();
-        for (number, rung) in summary.rungs.iter().enumerate() {
-            if has_part(rung) {
-                let mut id = format!("rung-{}", slug(rung.rung));
-                if ids.values().any(|known| *known == id) {
-                    id = format!("{id}-{number}");
-                }
-                ids.insert(rung.rung, id);
-            }
+        let rungs = summary.rungs.iter().filter(|rung| has_part(rung));
+        Self {
+            summary,
+            ids: part_ids("rung", rungs.map(|rung| rung.rung)),
         }
-        Self { summary, ids }
     }
 
     /// Where a row about `rung` leads to.
@@ -123,10 +118,7 @@ fn warnings(summary: &RunSummary<'_>) -> Vec<String> {
         let why = part.ended.as_ref()?;
         Some(format!("`{}` did not come to its end: {why}", part.name))
     });
-    let torn = records.torn.then(|| {
-        "The last sample was torn: its writer was killed; every whole one is in the tables."
-            .to_owned()
-    });
+    let torn = records.torn.then(|| TORN.to_owned());
     let mut all: Vec<String> = ended.chain(torn).collect();
     all.extend(concerns(records.environment.as_ref()));
     all

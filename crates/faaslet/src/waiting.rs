@@ -70,7 +70,7 @@ fn seated(
         Task::Sit => seats.take(i, &mut Untimed),
         Task::Start => function.start(clock),
     };
-    let thread = WaitingThread::start(STACK_BYTES, work).map_err(SetupError::Thread)?;
+    let thread = WaitingThread::start(STACK_BYTES, i, work).map_err(SetupError::Thread)?;
     thread.run(Task::Sit, PhaseClock::start()).1?;
     Ok(thread)
 }

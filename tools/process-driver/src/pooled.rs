@@ -53,7 +53,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn start(native: Native, null: &Arc<OwnedFd>) -> Result<Self, DriverError> {
+    fn start(native: Native, null: &Arc<OwnedFd>, worker: usize) -> Result<Self, DriverError> {
         let parked_tid = Arc::new(AtomicI32::new(0));
         let (tid, null) = (parked_tid.clone(), null.clone());
         let work = move |stdin: Option<Arc<OwnedFd>>, clock: &mut PhaseClock| {
@@ -67,7 +67,7 @@ impl Waiting {
             clock.lap(phase::RUN);
             code
         };
-        let thread = WaitingThread::start(STACK_BYTES, work).map_err(|e| no_thread(&e))?;
+        let thread = WaitingThread::start(STACK_BYTES, worker, work).map_err(|e| no_thread(&e))?;
         Ok(Self { thread, parked_tid })
     }
 }
@@ -98,7 +98,7 @@ impl Rung for PooledRung {
         let scope = OwnScope::enter(SCOPE);
         let said = scope.scope("this process: its threads run the function");
         let waiting = (0..plan.workers)
-            .map(|_| Waiting::start(native, &null))
+            .map(|worker| Waiting::start(native, &null, worker))
             .collect::<Result<_, _>>()?;
         self.ready = Some(Ready {
             parking: None,

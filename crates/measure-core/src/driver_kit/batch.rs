@@ -6,7 +6,7 @@ use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use super::{DriverError, Rung};
+use super::{DriverError, Rung, placement};
 use crate::base::clock::{Phases, now_ns};
 use crate::base::interrupt;
 use crate::contract::protocol::{BatchEnd, StartSample};
@@ -127,12 +127,15 @@ struct Span {
 }
 
 fn work(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
+    let kept = placement::keep_worker(worker);
     if shared.batch.requests {
-        return requests(shared, worker);
+        return requests(shared, worker, kept);
     }
-    let warmed = (0..shared.batch.warmup)
-        .take_while(|_| !shared.stop.load(Ordering::Relaxed))
-        .try_for_each(|order| one(shared, worker, order, true).map(drop));
+    let warmed = kept.and_then(|()| {
+        (0..shared.batch.warmup)
+            .take_while(|_| !shared.stop.load(Ordering::Relaxed))
+            .try_for_each(|order| one(shared, worker, order, true).map(drop))
+    });
     shared.warm.wait();
     let mut span = Span {
         start_ns: now_ns(),
@@ -230,7 +233,11 @@ impl Requests<'_> {
     }
 }
 
-fn requests(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
+fn requests(
+    shared: &Shared<'_>,
+    worker: usize,
+    kept: Result<(), DriverError>,
+) -> Result<Span, DriverError> {
     let mut requests = Requests {
         shared,
         worker,
@@ -238,7 +245,7 @@ fn requests(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
         failed: 0,
         start_ns: None,
     };
-    let outcome = requests.ask();
+    let outcome = kept.and_then(|()| requests.ask());
     if outcome.is_err() {
         shared.stop.store(true, Ordering::Relaxed);
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder, JoinHandle, Thread};
 
+use super::placement;
 use crate::base::clock::PhaseClock;
 
 /// Phases of handing over; those of the work lie between them.
@@ -54,13 +55,14 @@ where
     J: Send + 'static,
     A: Send + 'static,
 {
-    /// A thread with `stack_bytes` of stack that does each job by `work`, which laps the phases of its own on
-    /// the clock it is given. A panic in `work` ends the process: nobody would hand back.
+    /// A thread with `stack_bytes` of stack, beside worker `worker` ([`placement`]), that does each job by `work`, which laps
+    /// the phases of its own on the clock it is given. A panic in `work` ends the process: nobody would hand back.
     ///
     /// # Errors
     /// No thread is to be had.
     pub fn start(
         stack_bytes: usize,
+        worker: usize,
         work: impl FnMut(J, &mut PhaseClock) -> A + Send + 'static,
     ) -> io::Result<Self> {
         let desk = Arc::new(Desk {
@@ -72,9 +74,11 @@ where
             }),
         });
         let theirs = desk.clone();
-        let thread = Builder::new()
-            .stack_size(stack_bytes)
-            .spawn(move || theirs.serve(work))?;
+        let thread = Builder::new().stack_size(stack_bytes).spawn(move || {
+            // Where the kernel refuses, it refuses the worker too, who says so.
+            let _ = placement::keep_to_processor(worker);
+            theirs.serve(work);
+        })?;
         Ok(Self {
             desk,
             thread: Some(thread),
@@ -202,7 +206,7 @@ mod tests {
             clock.lap("run");
             2 * job
         };
-        WaitingThread::start(STACK_BYTES, work).expect("a thread")
+        WaitingThread::start(STACK_BYTES, 0, work).expect("a thread")
     }
 
     #[test]
@@ -220,8 +224,9 @@ mod tests {
 
     #[test]
     fn jobs_run_on_one_thread_that_is_not_the_callers() {
-        let thread =
-            WaitingThread::start(STACK_BYTES, |(), _: &mut PhaseClock| thread::current().id());
+        let thread = WaitingThread::start(STACK_BYTES, 0, |(), _: &mut PhaseClock| {
+            thread::current().id()
+        });
         let thread = thread.expect("a thread");
         let first = thread.run((), PhaseClock::start()).1;
         let second = thread.run((), PhaseClock::start()).1;
@@ -237,7 +242,7 @@ mod tests {
             thread::sleep(Duration::from_millis(50));
             theirs.store(1, Ordering::Relaxed);
         };
-        let thread = WaitingThread::start(STACK_BYTES, work).expect("a thread");
+        let thread = WaitingThread::start(STACK_BYTES, 0, work).expect("a thread");
         thread.hand_over((), PhaseClock::start());
         assert!(!thread.is_done());
         drop(thread);
@@ -264,7 +269,7 @@ mod tests {
         if std::env::var_os(VARIABLE).is_some() {
             let work = |(), _: &mut PhaseClock| panic!("as it should");
             let thread: WaitingThread<(), ()> =
-                WaitingThread::start(STACK_BYTES, work).expect("a thread");
+                WaitingThread::start(STACK_BYTES, 0, work).expect("a thread");
             thread.run((), PhaseClock::start());
             return;
         }

@@ -15,6 +15,7 @@ pub mod http_client;
 pub mod native_command;
 mod open_loop;
 pub mod output_dir;
+pub mod placement;
 mod releases;
 pub mod spawn;
 pub mod stored_function;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use super::releases::Releases;
-use super::{DriverError, Rung};
+use super::{DriverError, Rung, placement};
 use crate::base::clock::now_ns;
 use crate::base::interrupt;
 use crate::contract::open_loop::{Arrivals, CHUNK, MAX_ARRIVALS, OpenLoop};
@@ -157,23 +157,24 @@ fn look_after(shared: &Shared<'_>, workers: usize, close_ns: u64) {
 fn serve(shared: &Shared<'_>, worker: usize) -> (Vec<Made>, Result<(), DriverError>) {
     // As many as any worker may make: pages that are never touched cost nothing.
     let mut made = Vec::with_capacity(shared.due_ns.len());
-    let outcome = loop {
-        match shared.next_arrival() {
-            Ok(Some((index, due_ns))) => {
-                if let Err(lost) = one(shared, worker, index, due_ns, &mut made) {
-                    break Err(lost);
-                }
-            }
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(DriverError::failed("the pipe of --releases", error)),
-        }
-    };
+    let outcome =
+        placement::keep_worker(worker).and_then(|()| serve_all(shared, worker, &mut made));
     if outcome.is_err() {
         shared.closed.store(true, Ordering::Release);
     }
     shared.done.fetch_add(1, Ordering::Release);
     shared.main.unpark();
     (made, outcome)
+}
+
+fn serve_all(shared: &Shared<'_>, worker: usize, made: &mut Vec<Made>) -> Result<(), DriverError> {
+    loop {
+        match shared.next_arrival() {
+            Ok(Some((index, due_ns))) => one(shared, worker, index, due_ns, made)?,
+            Ok(None) => return Ok(()),
+            Err(error) => return Err(DriverError::failed("the pipe of --releases", error)),
+        }
+    }
 }
 
 impl Shared<'_> {

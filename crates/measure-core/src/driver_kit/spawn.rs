@@ -19,6 +19,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, killpg, pthread_sigmask
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
+use super::placement;
 use crate::base::interrupt;
 
 /// What the child needs between clone and exec; the calls below take little.
@@ -181,6 +182,7 @@ impl Program {
         let cloned = plan.clone_process();
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&mask), None)?;
         let (pid, fd) = cloned?;
+        placement::let_go(pid);
         match plan.error.load(Ordering::Relaxed) {
             0 => Ok((pid, fd)),
             error => {

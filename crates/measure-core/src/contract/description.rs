@@ -79,6 +79,12 @@ pub struct Isolation {
 impl Isolation {
     /// In [`Isolation::network`] of rungs whose functions have sockets only as far as hosts and ports were granted to them.
     pub const IF_GRANTED: &str = "if granted";
+
+    /// Whether each worker has a network namespace.
+    #[must_use]
+    pub fn has_network_namespace(&self) -> bool {
+        self.network.contains("namespace")
+    }
 }
 
 /// Whether a rung can run here.
@@ -94,6 +100,17 @@ pub enum Probe {
         /// What to do about it.
         mend: String,
     },
+}
+
+impl Probe {
+    /// That it cannot: what stands against it, and what to do about it.
+    #[must_use]
+    pub fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self::Unavailable {
+            why: why.into(),
+            mend: mend.into(),
+        }
+    }
 }
 
 /// Whose work counts as the rung's, for a sampler outside.

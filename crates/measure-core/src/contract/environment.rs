@@ -9,8 +9,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::fitness;
-
 pub use super::fitness::{Concern, Severity, Unfit};
 
 /// The file's name.
@@ -98,13 +96,6 @@ impl Environment {
             .entry(engine.to_owned())
             .or_default()
             .insert(name.to_owned(), fact.into());
-    }
-
-    /// What makes the numbers less trustworthy, worst first, each with what to do about it; once
-    /// the run is over what happened during it is included.
-    #[must_use]
-    pub fn concerns(&self) -> Vec<Concern> {
-        fitness::concerns(self)
     }
 
     /// The file's content.

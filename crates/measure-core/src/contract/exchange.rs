@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::Content;
+use super::content::Content;
 
 /// A request, the same on every rung.
 #[derive(Debug, Clone, PartialEq, Eq)]

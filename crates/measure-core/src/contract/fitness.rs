@@ -62,6 +62,20 @@ impl Unfit {
 }
 
 impl Environment {
+    /// What makes the numbers less trustworthy, worst first, each with what to do about it; once
+    /// the run is over what happened during it is included.
+    #[must_use]
+    pub fn concerns(&self) -> Vec<Concern> {
+        let mut found: Vec<Concern> = what_happened(self)
+            .into_iter()
+            .chain(how_the_processor_is_set(self))
+            .chain(how_the_kernel_is_set(self))
+            .flatten()
+            .collect();
+        found.sort_by_key(|concern| concern.severity);
+        found
+    }
+
     /// Warns on standard error of what makes this host unfit to measure on.
     ///
     /// # Errors
@@ -77,18 +91,6 @@ impl Environment {
         }
         Ok(())
     }
-}
-
-/// All concerns, the worst first.
-pub(super) fn concerns(environment: &Environment) -> Vec<Concern> {
-    let mut found: Vec<Concern> = what_happened(environment)
-        .into_iter()
-        .chain(how_the_processor_is_set(environment))
-        .chain(how_the_kernel_is_set(environment))
-        .flatten()
-        .collect();
-    found.sort_by_key(|concern| concern.severity);
-    found
 }
 
 /// A concern if there are words for `what` is so.

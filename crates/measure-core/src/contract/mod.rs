@@ -1,6 +1,7 @@
 //! What passes between a driver and whoever started it, and from a run to its readers.
 
 pub mod answer;
+mod content;
 mod description;
 pub mod environment;
 pub mod exchange;

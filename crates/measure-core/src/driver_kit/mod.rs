@@ -16,6 +16,7 @@ pub mod native_command;
 mod open_loop;
 pub mod output_dir;
 pub mod placement;
+mod refusals;
 mod releases;
 pub mod spawn;
 pub mod stored_function;
@@ -88,7 +89,7 @@ pub trait Rung: Send + Sync {
         each: &mut dyn FnMut(Phases) -> bool,
     ) -> Result<(), DriverError> {
         let _ = (worker, count, each);
-        Err(handler::no_handlers(
+        Err(refusals::no_handlers(
             "it starts programs that run to their end",
         ))
     }

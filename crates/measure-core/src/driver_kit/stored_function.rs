@@ -13,7 +13,7 @@ use crate::base::trust::{self, Trusted};
 use crate::contract::answer::{Answer, Content};
 use crate::contract::exchange::Request;
 use crate::contract::function::{FILE, FunctionFile, FunctionFileError, Kind, Places};
-use crate::driver_kit::handler::no_handlers;
+use crate::driver_kit::refusals::no_handlers;
 use crate::driver_kit::{DriverError, output_dir};
 
 /// A function that was brought with a `function.toml`.

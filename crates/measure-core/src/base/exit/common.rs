@@ -5,7 +5,7 @@ use std::io;
 
 use structopt::clap::{App, Arg, ArgMatches, Shell};
 
-use super::Exit;
+use super::codes::Exit;
 use crate::base::ids;
 use crate::base::verbosity::Verbosity;
 

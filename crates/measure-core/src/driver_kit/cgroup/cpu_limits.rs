@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::CgroupError;
+use super::controller::Controller;
 use super::group::Group;
-use super::hierarchies::Controller;
 use super::tasks::write;
 
 impl Group {

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Controller;
+use super::controller::Controller;
 use crate::driver_kit::DriverError;
 
 /// Why a cgroup could not be made, joined, read or removed.

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::CgroupError;
-use super::hierarchies::{Controller, Hierarchies, words};
+use super::controller::Controller;
+use super::hierarchies::{Hierarchies, words};
 use super::read::{self, text};
 use super::tasks::{remove_tree, write};
 use crate::base::label;

@@ -6,6 +6,7 @@
 //! internal processes"), except in threaded mode; so a group of controllers that know threads (cpu,
 //! pids) lies below the caller's own group, any other beside it.
 
+mod controller;
 mod cpu_limits;
 mod error;
 mod group;
@@ -16,9 +17,10 @@ mod own_scope;
 mod read;
 mod tasks;
 
+pub use controller::Controller;
 pub use error::CgroupError;
 pub use group::Group;
-pub use hierarchies::{Controller, Hierarchies, MountedHierarchy};
+pub use hierarchies::{Hierarchies, MountedHierarchy};
 pub use orphans::remove_orphans;
 pub use own_scope::OwnScope;
 pub use read::{processes, text};

@@ -3,8 +3,8 @@
 use nix::unistd::getpid;
 
 use super::CgroupError;
+use super::controller::Controller;
 use super::group::Group;
-use super::hierarchies::Controller;
 use crate::base::label;
 use crate::contract::Scope;
 

@@ -3,7 +3,7 @@
 use crate::contract::answer::Content;
 use crate::contract::exchange::Response;
 
-use super::HttpError;
+use super::error::HttpError;
 
 const MAX_HEADERS: usize = 64;
 /// More is no answer that is timed.

@@ -1,0 +1,45 @@
+//! Why a handler did not answer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The connection failed.
+    #[error("{0}")]
+    Socket(#[from] io::Error),
+    /// The namespace in which it listens cannot be entered.
+    #[error("its network namespace cannot be entered: {0}")]
+    Namespace(#[source] nix::Error),
+    /// Nobody listens.
+    #[error("nothing listened on {address} within {} s", limit.as_secs_f64())]
+    NotListening {
+        /// Where.
+        address: SocketAddr,
+        /// For how long it was tried.
+        limit: Duration,
+    },
+    /// No answer, or not all of it.
+    #[error("no answer within {} s", .0.as_secs_f64())]
+    TimedOut(Duration),
+    /// A signal came to us.
+    #[error("interrupted")]
+    Interrupted,
+    /// The handler is gone.
+    #[error("it ended before it had answered")]
+    Ended,
+    /// It closed the connection.
+    #[error("it closed the connection before it had answered")]
+    Closed,
+    /// It answered what is no HTTP.
+    #[error("it answered what is no HTTP: {0}")]
+    Http(#[from] httparse::Error),
+    /// A part of a body that is said to come in parts.
+    #[error("it answered a part of a body that is none (Transfer-Encoding: chunked)")]
+    Chunk,
+    /// More than is taken for an answer.
+    #[error("it answered more than {0} bytes")]
+    TooMuch(usize),
+}

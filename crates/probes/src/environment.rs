@@ -1,5 +1,6 @@
 //! What a run was measured on, read from this machine into [`Environment`]. Nothing here changes the machine.
 
+mod collector;
 mod cpu;
 mod kernel;
 mod load;
@@ -30,15 +31,6 @@ pub fn capture() -> Environment {
 /// Records the load after the last measurement.
 pub fn finish(environment: &mut Environment) {
     environment.after = Some(load::now(&Host::real()));
-}
-
-/// Collects facts under their names.
-struct Collector(Facts);
-
-impl Collector {
-    fn add(&mut self, name: &str, fact: impl Into<Fact>) {
-        self.0.insert(name.to_owned(), fact.into());
-    }
 }
 
 #[cfg(test)]

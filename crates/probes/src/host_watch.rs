@@ -19,6 +19,7 @@
 //! The rule by which a block is disturbed, and why its limits lie where they do, is in docs/records.md.
 
 mod block;
+mod error;
 mod moment;
 mod processes;
 mod within;
@@ -27,8 +28,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use measure_core::contract::Scope;
-use measure_core::driver_kit::cgroup::{self, CgroupError};
-use nix::errno::Errno;
+use measure_core::driver_kit::cgroup;
 use procfs::page_size;
 
 pub use crate::host::FactError;
@@ -37,33 +37,14 @@ pub use block::{
     Unchecked, Verdict,
 };
 
+pub use error::WatchError;
+
 use crate::host::Host;
 use moment::{Moment, Source};
 use within::{Seen, Within};
 
 /// Between two looks within a block.
 pub const INTERVAL: Duration = Duration::from_millis(250);
-
-/// Why something about a block is not known.
-#[derive(Debug, thiserror::Error)]
-pub enum WatchError {
-    #[error(transparent)]
-    Fact(#[from] FactError),
-    #[error("cannot read the CPU time of the scope's group: {0}")]
-    Group(#[from] CgroupError),
-    #[error("cannot read the CPU time of process {pid}: {}", errno.desc())]
-    Process {
-        pid: i32,
-        #[source]
-        errno: Errno,
-    },
-    #[error("no /proc/stat to take CPU times from")]
-    NoCpuTimes,
-    #[error("no kernel thread is seen from this pid namespace, watch from the host's")]
-    NoKernelThread,
-    #[error("the block was over before it was looked at twice")]
-    TooShort,
-}
 
 /// A block under watch. Dropping it ends the watch.
 #[derive(Debug)]

@@ -6,7 +6,8 @@ use nix::sched::sched_getaffinity;
 use nix::unistd::Pid;
 use procfs::CpuInfo;
 
-use super::{Collector, Fact, FactError, Facts, Host};
+use super::collector::Collector;
+use super::{Fact, FactError, Facts, Host};
 
 const CPU: &str = "/sys/devices/system/cpu";
 

@@ -4,7 +4,8 @@ use std::ffi::CStr;
 
 use procfs::{Meminfo, MountEntry};
 
-use super::{Collector, Fact, FactError, Facts, Host};
+use super::collector::Collector;
+use super::{Fact, FactError, Facts, Host};
 
 /// `ADDR_NO_RANDOMIZE` of personality(2).
 const NO_RANDOMIZE: u64 = 0x0004_0000;

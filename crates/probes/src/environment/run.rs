@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 
 use measure_core::base::files::sha256_of;
 
-use super::{Collector, Fact, FactError, Facts};
+use super::collector::Collector;
+use super::{Fact, FactError, Facts};
 
 pub(super) fn facts() -> Facts {
     let mut facts = Collector(Facts::new());

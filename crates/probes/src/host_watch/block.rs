@@ -5,7 +5,7 @@ use std::fmt;
 use measure_core::contract::sample::Value;
 use measure_core::contract::vocabulary::{Metric, phase};
 
-use super::WatchError;
+use super::error::WatchError;
 use crate::memory::Comm;
 
 /// Others' share of the CPU time from which a block is disturbed.

@@ -8,7 +8,7 @@ use measure_core::driver_kit::cgroup::{Controller, Hierarchies};
 use nix::time::{ClockId, clock_getres};
 use nix::unistd::{SysconfVar, getpid, sysconf};
 
-use super::WatchError;
+use super::error::WatchError;
 use super::processes::Processes;
 use crate::cpu_time::{groups_of_scope, process_cpu_ns};
 use crate::host::{CpuTicks, FactError, Host, number_in};

@@ -4,7 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::WatchError;
+use super::error::WatchError;
 use crate::host::{FactError, Host};
 
 /// CPUs whose frequency is looked at: reading it may wake a CPU up.

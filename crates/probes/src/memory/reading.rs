@@ -40,7 +40,7 @@ fn read_once(proc: &mut ProcDir, pid: i32) -> Reading {
         Ok([]) => Reading::WithoutMemory,
         Ok(text) => match rollup::parse(text) {
             Ok(memory) => Reading::Memory(memory, rollup::address_range(text)),
-            Err(why) => Reading::Unreadable(why.to_owned()),
+            Err(missing) => Reading::Unreadable(missing.to_string()),
         },
         // Opening says ENOENT for what is gone; reading says ESRCH for that and for what has no
         // address space.

@@ -13,8 +13,13 @@ pub(super) fn address_range(text: &[u8]) -> Option<(u64, u64)> {
     Some((hex(start)?, hex(end)?))
 }
 
-/// Parses the text; the error says what is missing from it.
-pub(super) fn parse(text: &[u8]) -> Result<Memory, &'static str> {
+/// A field that is not there, or is no number of KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no {0} in it")]
+pub(super) struct MissingField(&'static str);
+
+/// Parses the text.
+pub(super) fn parse(text: &[u8]) -> Result<Memory, MissingField> {
     let (mut rss, mut pss, mut swap, mut swap_pss) = (None, None, None, None);
     let (mut private_clean, mut private_dirty, mut private_hugetlb) = (None, None, None);
     // The first line is the address range.
@@ -34,13 +39,13 @@ pub(super) fn parse(text: &[u8]) -> Result<Memory, &'static str> {
         };
         *field = kib(&line[colon + 1..]);
     }
-    let clean = private_clean.ok_or("no Private_Clean in it")?;
-    let dirty = private_dirty.ok_or("no Private_Dirty in it")?;
+    let clean = private_clean.ok_or(MissingField("Private_Clean"))?;
+    let dirty = private_dirty.ok_or(MissingField("Private_Dirty"))?;
     Ok(Memory {
-        pss_bytes: pss.ok_or("no Pss in it")?,
+        pss_bytes: pss.ok_or(MissingField("Pss"))?,
         uss_bytes: clean + dirty + private_hugetlb.unwrap_or(0),
-        rss_bytes: rss.ok_or("no Rss in it")?,
-        swap_bytes: swap.ok_or("no Swap in it")?,
+        rss_bytes: rss.ok_or(MissingField("Rss"))?,
+        swap_bytes: swap.ok_or(MissingField("Swap"))?,
         // Absent where swap is not built in; then Swap is 0 too.
         swap_pss_bytes: swap_pss.unwrap_or(0),
     })

@@ -2,10 +2,9 @@
 
 use std::io;
 
-use crate::column::{About, Benchmark, Column, NotReady, Program};
+use crate::column::{About, Benchmark, Column, MakeColumn, NotReady, Program};
 use crate::error::CompareError;
 use crate::suite::Entry;
-use crate::tool::MakeColumn;
 
 /// Ending of a column that is held against the one of the same name without it.
 pub(crate) const AGAIN: &str = "-again";

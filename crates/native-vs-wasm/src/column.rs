@@ -170,11 +170,19 @@ pub struct NotReady {
 }
 
 /// Why a run does not count.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// It could not start, ended wrongly or wrote nonsense.
     #[error("{0}")]
     Failed(String),
+    /// The kernel refuses something on its way.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel says.
+        source: io::Error,
+    },
     /// It was ended.
     #[error("still running after {0:?} and ended; --timeout SECONDS gives it longer")]
     Timeout(Duration),
@@ -184,11 +192,14 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// A failure with what was tried and what the system said.
-    pub(crate) fn system(what: &str, error: &io::Error) -> Self {
-        Self::Failed(format!("{what}: {error}"))
+    /// A failure of the kernel's at `what`.
+    pub(crate) fn system(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
     }
 }
+
+/// Makes the column of a name; one that works several times in one process is to work as often as the number says.
+pub type MakeColumn = Box<dyn Fn(&str, u32) -> Result<Box<dyn Column>, CompareError>>;
 
 #[cfg(test)]
 mod tests {

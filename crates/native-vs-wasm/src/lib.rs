@@ -31,11 +31,12 @@ pub mod times;
 pub mod tool;
 
 pub use column::{
-    About, Benchmark, Column, NATIVE, NotReady, Program, Run, RunError, Side, Task, WASM,
+    About, Benchmark, Column, MakeColumn, NATIVE, NotReady, Program, Run, RunError, Side, Task,
+    WASM,
 };
 pub use error::CompareError;
 pub use options::{CommonOptions, CsvTime, NoIterations};
 pub use output::say;
 pub use session::run;
 pub use suite::{Compare, Disagreement, Entry, Lack, Suite};
-pub use tool::{MakeColumn, Tool};
+pub use tool::Tool;

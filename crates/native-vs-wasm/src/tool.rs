@@ -7,7 +7,7 @@ use structopt::clap::AppSettings;
 use structopt::{StructOpt, StructOptInternal};
 
 use crate::again;
-use crate::column::{Benchmark, Column, NATIVE, Task, WASM, output_of};
+use crate::column::{Benchmark, MakeColumn, NATIVE, Task, WASM, output_of};
 use crate::columns::replicate;
 use crate::compare_runs::{self, CompareOptions};
 use crate::comparison::ComparisonInfo;
@@ -17,9 +17,6 @@ use crate::options::{CommonOptions, iterations};
 use crate::output::say;
 use crate::session;
 use crate::suite::{Compare, Lack, Suite, entries};
-
-/// Makes the column of a name; one that works several times in one process is to work as often as the number says.
-pub type MakeColumn = Box<dyn Fn(&str, u32) -> Result<Box<dyn Column>, CompareError>>;
 
 /// What tells one tool from the other. Its fields are the options that only it has.
 pub trait Tool: StructOpt + StructOptInternal + 'static {

@@ -14,11 +14,14 @@ mod host;
 pub mod hosts;
 pub mod html;
 mod ladder_plot;
+mod letters;
 pub mod load;
 mod markdown;
 mod memory;
 mod paper;
 mod records;
+mod rendered;
+mod rung_samples;
 mod scaling_plot;
 mod summary;
 mod summary_file;
@@ -35,21 +38,13 @@ pub use markdown::host::{host_table, section as host_section};
 pub use memory::{MemoryRow, Quantity, Reading};
 pub use paper::beside_the_paper;
 pub use records::{Records, TORN, read_json};
+pub use rendered::Rendered;
 pub use summary::{RunSummary, RungSummary};
 pub use summary_file::{as_typed, cpu, measured_on};
 pub use terminal::terminal;
 pub use time::{
     Design, DesignRow, HandlerRow, PerStart, PhaseRow, RequestRow, Throughput, TimeRow, scalability,
 };
-
-/// A file of the run directory that is made from its records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendered {
-    /// Its name in the run directory.
-    pub name: &'static str,
-    /// Its whole content.
-    pub content: String,
-}
 
 /// Every file that is made from the records of `summary`.
 #[must_use]

@@ -12,16 +12,14 @@ pub(crate) mod time;
 
 use std::fmt::Write;
 
-use measure_core::contract::{Isolation, Probe};
-use stats::{Interval, LinearFit};
+use measure_core::contract::Probe;
 
 use crate::capacity;
-use crate::format::{UNCHECKED, bytes, unavailable_because};
+use crate::format::unavailable_because;
 use crate::load;
-use crate::memory::slope_interval;
 use crate::records::Records;
 use crate::records::TORN;
-use crate::summary::{RunSummary, RungSummary};
+use crate::summary::RunSummary;
 use table::{Align, Table};
 
 /// The whole report; `has_plot` says of a file's name whether that plot lies beside it.
@@ -165,42 +163,6 @@ fn isolation(summary: &RunSummary<'_>) -> String {
     format!("## What each runtime isolates\n\n{}\n", table.markdown())
 }
 
-/// What [`isolates`] abbreviates.
-pub(crate) const KINDS: &str = "Memory, Cpu, Network, Files, System calls, Privileges, Hardware";
-
-/// The kinds of isolation of `rung`, by their initials.
-pub(crate) fn isolates(rung: &RungSummary<'_>) -> String {
-    let Some(info) = rung.info else {
-        return String::new();
-    };
-    let Isolation {
-        memory,
-        cpu,
-        network,
-        files,
-        syscalls,
-        capabilities,
-        hardware,
-    } = &info.description.isolation;
-    [
-        ('M', memory),
-        ('C', cpu),
-        ('N', network),
-        ('F', files),
-        ('S', syscalls),
-        ('P', capabilities),
-        ('H', hardware),
-    ]
-    .iter()
-    .map(|(initial, how)| {
-        let nothing = how.is_empty()
-            || how.to_ascii_lowercase().starts_with("none:")
-            || how.eq_ignore_ascii_case("none");
-        if nothing { '-' } else { *initial }
-    })
-    .collect()
-}
-
 /// How cold is defined, whose work counts and how often each ran.
 fn how(records: &Records) -> String {
     let mut text = String::new();
@@ -246,18 +208,4 @@ fn notes(records: &Records) -> String {
         return text;
     }
     format!("## Notes\n\n{text}\n")
-}
-
-/// The slope with its interval.
-pub(crate) fn fit_bytes(fit: &LinearFit) -> String {
-    with_range(fit.slope, slope_interval(fit))
-}
-
-/// `20.6 KiB [20.5 KiB, 20.7 KiB]`, or `20.6 KiB unchecked`.
-pub(crate) fn with_range(value: f64, interval: Option<Interval>) -> String {
-    let value = bytes(value);
-    match interval {
-        Some(i) => format!("{value} [{}, {}]", bytes(i.lo), bytes(i.hi)),
-        None => format!("{value} {UNCHECKED}"),
-    }
 }

@@ -9,7 +9,7 @@ use measure_core::contract::vocabulary::{Measure, Metric, Unit};
 use stats::{Interval, LinearFit, linear_fit, median};
 
 use crate::format::{UNCHECKED, bytes, percent_off};
-use crate::summary::{RungSamples, RungSummary};
+use crate::rung_samples::RungSamples;
 
 /// One rung and one quantity of the mem part.
 #[derive(Debug, Clone)]
@@ -113,15 +113,6 @@ impl fmt::Display for Quantity {
     }
 }
 
-impl RungSummary<'_> {
-    /// The line over the workers of `quantity`.
-    #[must_use]
-    pub fn fit(&self, quantity: &Quantity) -> Option<LinearFit> {
-        let row = self.memory.iter().find(|row| row.quantity == *quantity);
-        row.and_then(|row| row.fit)
-    }
-}
-
 /// Fewest points of a sweep for an interval: three sweeps of two sizes.
 pub(crate) const MIN_FIT_POINTS: usize = 6;
 
@@ -200,4 +191,18 @@ pub(crate) fn memory_rows(rung: &str, samples: &RungSamples<'_>) -> Vec<MemoryRo
         }
     };
     order.into_iter().map(row).collect()
+}
+
+/// The slope with its interval.
+pub(crate) fn fit_bytes(fit: &LinearFit) -> String {
+    with_range(fit.slope, slope_interval(fit))
+}
+
+/// `20.6 KiB [20.5 KiB, 20.7 KiB]`, or `20.6 KiB unchecked`.
+pub(crate) fn with_range(value: f64, interval: Option<Interval>) -> String {
+    let value = bytes(value);
+    match interval {
+        Some(i) => format!("{value} [{}, {}]", bytes(i.lo), bytes(i.hi)),
+        None => format!("{value} {UNCHECKED}"),
+    }
 }

@@ -2,7 +2,6 @@
 
 use crate::curves::{Curve, Plot};
 use crate::format::count;
-use crate::markdown::scaling::is_scaling;
 use crate::summary::RunSummary;
 use crate::time::{TimeRow, scalability};
 
@@ -40,4 +39,13 @@ fn curve(row: &TimeRow) -> Curve {
         crosses: line.iter().filter_map(fitted).collect(),
         line,
     }
+}
+
+/// Profile of the runs whose batches of one worker are like those of several.
+const PROFILE: &str = "scaling";
+
+/// Whether a part of the run was made for this.
+pub(crate) fn is_scaling(summary: &RunSummary<'_>) -> bool {
+    let mut parts = summary.records.info.parts.iter();
+    parts.any(|part| part.profile == PROFILE)
 }

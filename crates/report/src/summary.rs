@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use measure_core::contract::run_info::RungInfo;
-use measure_core::contract::sample::{Sample, Value};
+use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::Measure;
+use stats::LinearFit;
 
 use crate::capacity::{CapacityRow, capacity_row};
 use crate::host::Disturbance;
 use crate::load::{self, RungLoad};
-use crate::memory::{MemoryRow, memory_rows};
+use crate::memory::{MemoryRow, Quantity, memory_rows};
 use crate::records::Records;
+use crate::rung_samples::RungSamples;
 use crate::time::{REFERENCE, Reference, TimeRow, time_row};
 
 /// A run in brief.
@@ -45,24 +47,6 @@ pub struct RungSummary<'a> {
     pub(crate) samples: RungSamples<'a>,
 }
 
-/// The samples of one rung that count (no warm-up), by what was being done, in the order of measurement.
-#[derive(Debug, Default)]
-pub(crate) struct RungSamples<'a>(BTreeMap<&'a Measure, Vec<&'a Sample>>);
-
-impl<'a> RungSamples<'a> {
-    pub(crate) fn measured(&self, measure: &Measure) -> &[&'a Sample] {
-        self.0.get(measure).map_or(&[], Vec::as_slice)
-    }
-
-    fn unavailable(&self) -> Option<&'a str> {
-        let probes = self.measured(&Measure::Probe).iter();
-        probes.copied().find_map(|s| match &s.value {
-            Value::Unavailable(why) => Some(why.as_str()),
-            Value::Value(_) => None,
-        })
-    }
-}
-
 impl<'a> RunSummary<'a> {
     /// Looks through `records`.
     #[must_use]
@@ -79,7 +63,7 @@ impl<'a> RunSummary<'a> {
                 RungSamples::default()
             });
             if !sample.warmup {
-                rung.0.entry(&sample.measure).or_default().push(sample);
+                rung.push(sample);
             }
         }
         let reference = sorted.get(REFERENCE).map(Reference::from_samples);
@@ -151,4 +135,13 @@ fn behind_their_twins<'a>(found: &[&'a str]) -> Vec<&'a str> {
         ordered.extend(found.iter().filter(|other| twin_of(other) == Some(rung)));
     }
     ordered
+}
+
+impl RungSummary<'_> {
+    /// The line over the workers of `quantity`.
+    #[must_use]
+    pub fn fit(&self, quantity: &Quantity) -> Option<LinearFit> {
+        let row = self.memory.iter().find(|row| row.quantity == *quantity);
+        row.and_then(|row| row.fit)
+    }
 }

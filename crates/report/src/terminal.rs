@@ -7,8 +7,9 @@ use stats::levels::{Estimate, MIN_PROCESSES};
 
 use crate::capacity;
 use crate::format::{count, duration_ns, legend_line, ratio, unavailable_because, value_off_by};
+use crate::letters::{KINDS, isolates};
 use crate::load;
-use crate::markdown::{KINDS, isolates, scaling};
+use crate::markdown::scaling;
 use crate::memory::{Quantity, fit_off_by};
 use crate::summary::{RunSummary, RungSummary};
 use crate::time::{Design, DesignRow, REFERENCE, TimeRow};

@@ -17,10 +17,10 @@ use native_vs_wasm::columns::wasm::MEMORY_LIMIT_BYTES;
 use native_vs_wasm::columns::{
     Executable, NativeColumn, SecondEngine, WASM2C, WasmColumn, WasmProgram, WasmSetup, WholeRun,
 };
-use native_vs_wasm::tool::{self, MakeColumn, Tool};
+use native_vs_wasm::tool::{self, Tool};
 use native_vs_wasm::{
-    About, Benchmark, Column, CommonOptions, Compare, CompareError, Disagreement, NATIVE, Task,
-    WASM, say,
+    About, Benchmark, Column, CommonOptions, Compare, CompareError, Disagreement, MakeColumn,
+    NATIVE, Task, WASM, say,
 };
 use structopt::StructOpt;
 

@@ -7,11 +7,9 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use super::program::{Program, ProgramError, Streams};
-use super::report::{Measured, Outcome};
+use super::report::{Baseline, Measured, Outcome};
 use super::{CommandError, Pass, tree};
 use measure_core::base::interrupt;
 use measure_core::contract::vocabulary::Metric;
@@ -19,15 +17,6 @@ use measure_core::contract::vocabulary::Metric;
 /// Runs that are counted, after as many as a warm-up takes: some milliseconds in all.
 const RUNS: u32 = 50;
 const WARMUP: u32 = 10;
-
-/// Wall time of something that does nothing.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Baseline {
-    /// In words: what was run.
-    pub(super) of: String,
-    #[serde(flatten)]
-    pub(super) measured: Measured,
-}
 
 /// Why the empty program cannot be run.
 #[derive(Debug, thiserror::Error)]

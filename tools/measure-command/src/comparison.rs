@@ -1,7 +1,7 @@
 //! Several commands side by side: medians, and ratios to the first.
 
 use super::report::{CommandReport, RatioOutcome, Report};
-use super::table::{label, with_unit};
+use super::words::{label, with_unit};
 use ::table::{Align, Table};
 use measure_core::contract::vocabulary::Metric;
 

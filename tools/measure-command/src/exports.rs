@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::comparison;
 use super::parameters::Parameters;
 use super::report::{CommandReport, Report};
-use super::table::with_unit;
+use super::words::with_unit;
 use ::table::{Align, Table};
 use measure_core::contract::vocabulary::Metric;
 use stats::Summary;

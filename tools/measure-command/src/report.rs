@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
-use super::baseline::Baseline;
 use super::memory_pass::Peak;
 use super::parameters::Parameters;
 use super::task::Task;
@@ -319,4 +318,13 @@ pub(super) fn json_schema() -> String {
     let schema = generator.into_root_schema_for::<Form<'_>>();
     // Plain data with string keys always serialises.
     serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}
+
+/// Wall time of something that does nothing.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Baseline {
+    /// In words: what was run.
+    pub(super) of: String,
+    #[serde(flatten)]
+    pub(super) measured: Measured,
 }

@@ -1,5 +1,6 @@
 //! PolyBench/C, native against Wasm.
 
+pub mod agreement;
 pub mod arrays;
 mod build;
 pub mod columns;
@@ -10,8 +11,10 @@ mod list;
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 use native_vs_wasm::engines::Engines;
-use native_vs_wasm::tool::{self, MakeColumn, Tool};
-use native_vs_wasm::{Benchmark, CommonOptions, Compare, CompareError, Lack, Task, WASM};
+use native_vs_wasm::tool::{self, Tool};
+use native_vs_wasm::{
+    Benchmark, CommonOptions, Compare, CompareError, Lack, MakeColumn, Task, WASM,
+};
 use structopt::StructOpt;
 
 pub use build::build_module;
@@ -92,7 +95,7 @@ impl Tool for PolyBench {
     const DUMP: Task = Task::Dump;
     const QUICK: (u32, u64) = (11, 150);
     const COMPARE: Compare =
-        |benchmark, reference, other| arrays::compare(&benchmark.name, reference, other);
+        |benchmark, reference, other| agreement::compare(&benchmark.name, reference, other);
 
     fn headline(&self) -> Vec<String> {
         [WASM, columns::WASM_LINKED].map(str::to_owned).into()

@@ -13,7 +13,7 @@ use faaslet::{EngineSettings, FaasletEngine, Function, Grants, Store};
 use measure_core::base::clock::PhaseClock;
 use measure_core::base::files::sha256_of;
 use measure_core::base::ids::FunctionId;
-use poly_bench::arrays;
+use poly_bench::{agreement, arrays};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -189,7 +189,7 @@ fn the_headline_pair_agrees_with_the_plain_build_element_by_element() {
             let fast = native("polybench_native", &program, &["--raw"]).stdout;
             let module = wasm(&program, &["--raw"]).expect("it runs");
             for (side, output) in [("native", fast), ("wasm", module)] {
-                let compared = arrays::compare(&program, &plain, &output);
+                let compared = agreement::compare(&program, &plain, &output);
                 assert!(compared.is_ok(), "{program}, {side}: {compared:?}");
             }
         }

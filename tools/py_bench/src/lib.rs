@@ -13,9 +13,10 @@ use std::rc::Rc;
 use measure_core::base::exit::Exit;
 use measure_core::base::range::in_range;
 use native_vs_wasm::engines::Engines;
-use native_vs_wasm::tool::{self, MakeColumn, Tool};
+use native_vs_wasm::tool::{self, Tool};
 use native_vs_wasm::{
-    Benchmark, CommonOptions, Compare, CompareError, Disagreement, NATIVE, Task, WASM, say,
+    Benchmark, CommonOptions, Compare, CompareError, Disagreement, MakeColumn, NATIVE, Task, WASM,
+    say,
 };
 use structopt::StructOpt;
 

@@ -9,9 +9,9 @@ use measure_core::base::exit::Exit;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use crate::Options;
 use crate::census::{Census, Difference};
 use crate::error::{SoakError, Step};
+use crate::options::Options;
 use crate::planted::Planted;
 use crate::victims::{self, Victim};
 

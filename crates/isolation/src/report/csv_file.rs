@@ -84,7 +84,7 @@ fn rung_rows(rung: &RungFound) -> Vec<Row> {
             let Some(worse) = rung.interference.as_ref().and_then(|i| i.worse(noise, q)) else {
                 continue;
             };
-            let ratio = super::ratio(rung, noise, q).unwrap_or_default();
+            let ratio = super::words::ratio(rung, noise, q).unwrap_or_default();
             let what = format!("victim {percentile} beside {}", noise.name());
             let detail = format!(
                 "{ratio}; alone_ns {:.0}; beside_ns {:.0}",

@@ -2,7 +2,7 @@
 
 use table::{Align, Table};
 
-use super::{duration, ratio, tried, untried};
+use super::words::{duration, ratio, tried, untried};
 use crate::catalogue::{Group, PROBES};
 use crate::filters::LAST_CALL;
 use crate::interference::{Noise, Share};

@@ -5,14 +5,14 @@ mod markdown;
 mod page;
 mod plot;
 mod terminal;
+mod words;
 
 pub use terminal::terminal;
 
 use ::report::html::REPORT;
 use measure_core::contract::environment::Environment;
 
-use crate::interference::Noise;
-use crate::record::{Found, RungFound};
+use crate::record::Found;
 
 /// A file of the run directory.
 #[derive(Debug)]
@@ -49,45 +49,6 @@ pub fn render(found: &Found, environment: Option<&Environment>) -> Vec<Rendered>
     files
 }
 
-/// Rungs of which something was found.
-fn tried(found: &Found) -> impl Iterator<Item = &RungFound> {
-    let probed = |rung: &&RungFound| rung.unavailable.is_none() && rung.as_rung.is_none();
-    found.rungs.iter().filter(probed)
-}
-
-/// Rungs that were not probed, and why.
-fn untried(found: &Found) -> impl Iterator<Item = (&str, String)> {
-    found.rungs.iter().filter_map(|rung| {
-        let why = match (&rung.unavailable, &rung.as_rung) {
-            (Some(why), _) => format!("unavailable: {why}"),
-            (None, Some(other)) => format!(
-                "not probed: its entry states what that of {other} does, of the same engine (--all)"
-            ),
-            (None, None) => return None,
-        };
-        Some((rung.rung.as_str(), why))
-    })
-}
-
-/// A percentile beside noise over that alone, with its interval.
-fn ratio(rung: &RungFound, noise: Noise, q: f64) -> Option<String> {
-    let ratio = rung.interference.as_ref()?.worse(noise, q)?.ratio?;
-    let value = ratio.value;
-    Some(match ratio.interval {
-        Ok(interval) => format!("{value:.2} [{:.2}, {:.2}]", interval.lo, interval.hi),
-        Err(why) => format!("{value:.2} (unchecked: {})", why.needs()),
-    })
-}
-
-/// Nanoseconds, as a person reads them.
-fn duration(ns: f64) -> String {
-    match ns {
-        ns if ns >= 1e9 => format!("{:.3} s", ns / 1e9),
-        ns if ns >= 1e6 => format!("{:.3} ms", ns / 1e6),
-        ns => format!("{:.1} us", ns / 1e3),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -95,8 +56,9 @@ mod tests {
     use super::*;
     use crate::catalogue::PROBES;
     use crate::cell::Cell;
-    use crate::interference::Interference;
+    use crate::interference::{Interference, Noise};
     use crate::networks::Passed;
+    use crate::record::RungFound;
 
     pub(super) fn found() -> Found {
         let contained = || Cell::Contained {

@@ -4,7 +4,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::tried;
+use super::words::tried;
 use crate::catalogue::PROBES;
 use crate::cell::Cell;
 use crate::letters;

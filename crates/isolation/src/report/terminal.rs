@@ -2,7 +2,7 @@
 
 use table::{Align, Table};
 
-use super::{ratio, tried, untried};
+use super::words::{ratio, tried, untried};
 use crate::catalogue::{Group, PROBES, Probe, Says};
 use crate::interference::Noise;
 use crate::letter::Letter;

@@ -93,9 +93,9 @@ impl Runner {
         variables: Vec<(String, String)>,
     ) -> Result<Exited, RunError> {
         let program = lay_out(executable, &words, &variables);
-        let program = program.map_err(|e| RunError::system("cannot start", &e))?;
+        let program = program.map_err(RunError::system("cannot start"))?;
         let stdin = executable.stdin.as_ref().map(File::open).transpose();
-        let stdin = stdin.map_err(|e| RunError::system("cannot open its standard input", &e))?;
+        let stdin = stdin.map_err(RunError::system("cannot open its standard input"))?;
         let stdin = stdin.as_ref().unwrap_or(&self.null);
         let streams = [stdin.as_fd(), self.stdout.fd(), self.stderr.fd()];
         let mut clock = PhaseClock::start();
@@ -104,7 +104,7 @@ impl Runner {
         let mut child = spawned.map_err(|e| self.refused(executable, &e))?;
         let ended = child.ended(self.timeout);
         clock.lap(phase::RUN);
-        if !ended.map_err(|e| RunError::system("cannot wait", &e))? {
+        if !ended.map_err(RunError::system("cannot wait"))? {
             child.kill();
         }
         let status = child.reap();
@@ -113,12 +113,12 @@ impl Runner {
             .stdout
             .take()
             .and_then(|out| Ok((out, self.stderr.take()?)));
-        let (stdout, stderr) = taken.map_err(|e| RunError::system("cannot read its output", &e))?;
+        let (stdout, stderr) = taken.map_err(RunError::system("cannot read its output"))?;
         let whole = clock.finish();
         if interrupt::received().is_some() {
             return Err(RunError::Interrupted);
         }
-        let status = status.map_err(|e| RunError::system("cannot wait", &e))?;
+        let status = status.map_err(RunError::system("cannot wait"))?;
         self.judge(status, &whole, &stderr)?;
         Ok(Exited {
             whole,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Mean, Row};
+use super::rows::{Mean, Row};
 use report::ratio;
 use stats::Interval;
 use stats::levels::Unchecked;

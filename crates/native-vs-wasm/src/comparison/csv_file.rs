@@ -1,6 +1,7 @@
 //! The CSV files: the rows that old scripts read, and the ratios.
 
-use super::{Comparison, Row, by_process};
+use super::records::Comparison;
+use super::rows::{Row, by_process};
 use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
 
 /// `benchmark,type,microseconds`, a row per run: the kernel's time. In the order of the run's list, within

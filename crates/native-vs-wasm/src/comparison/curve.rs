@@ -8,7 +8,7 @@ use measure_core::contract::vocabulary::phase::ITERATION;
 use report::{duration_ns, ratio};
 use stats::levels::{self, Levels};
 
-use super::{BenchmarkInfo, Comparison};
+use super::records::{BenchmarkInfo, Comparison};
 
 /// So much around the level of the second half is still that level.
 const NEAR: f64 = 0.05;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{Comparison, Row, curve, disturbances, means, plot_name, table};
+use super::plot::plot_name;
+use super::records::{Comparison, disturbances};
+use super::rows::{Row, has_ratio, means};
+use super::{curve, table};
 use report::TORN;
 use report::duration_ns;
 use report::environment;
@@ -67,10 +70,6 @@ pub(super) fn suffix(group: &str) -> String {
     } else {
         format!(", {group}")
     }
-}
-
-pub(super) fn has_ratio(row: &Row<'_>) -> bool {
-    row.cells.iter().any(|cell| cell.kernel.ratio.is_some())
 }
 
 /// What is odd about the kernel times, a line each.

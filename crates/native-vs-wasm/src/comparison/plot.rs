@@ -7,8 +7,8 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-use super::rows::common_against;
-use super::{Comparison, Mean, Row, markdown, means};
+use super::records::Comparison;
+use super::rows::{Mean, Row, common_against, has_ratio, means};
 use report::ratio;
 
 const LINE_PIXELS: u32 = 20;
@@ -28,7 +28,7 @@ const COLOURS: [RGBColor; 5] = [
 pub(super) fn svg(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> Option<String> {
     let of_group: Vec<&Row<'_>> = rows
         .iter()
-        .filter(|row| row.benchmark.group == group && markdown::has_ratio(row))
+        .filter(|row| row.benchmark.group == group && has_ratio(row))
         .collect();
     if of_group.is_empty() {
         return None;
@@ -196,4 +196,13 @@ fn names(root: &Area<'_>, chart: &Chart<'_, '_>, rows: &[&Row<'_>], means: &[&Me
         root.draw(&Text::new(text, (15, y - 6), style.clone()))?;
     }
     Ok(())
+}
+
+/// The name of the plot of `group`.
+pub(super) fn plot_name(group: &str) -> String {
+    if group.is_empty() {
+        "ratios.svg".to_owned()
+    } else {
+        format!("ratios-{}.svg", group.to_ascii_lowercase())
+    }
 }

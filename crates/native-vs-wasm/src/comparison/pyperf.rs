@@ -6,7 +6,8 @@ use measure_core::contract::vocabulary::phase::KERNEL;
 use serde_json::{Map, Value, json};
 use stats::levels::Levels;
 
-use super::{BenchmarkInfo, ColumnInfo, Comparison, by_process};
+use super::records::{BenchmarkInfo, ColumnInfo, Comparison};
+use super::rows::by_process;
 
 /// The version of its form.
 const VERSION: &str = "1.0";

@@ -6,7 +6,7 @@ use measure_core::contract::vocabulary::phase::{KERNEL, TOTAL};
 use stats::levels::{self, Estimate, Findings, GeometricMeans, Levels};
 
 use super::curve::Curve;
-use super::{BenchmarkInfo, ColumnInfo, Comparison};
+use super::records::{BenchmarkInfo, ColumnInfo, Comparison};
 use crate::column::Side;
 use crate::plan::CHOOSING_ORDER;
 
@@ -236,4 +236,9 @@ fn mean<'a>(group: &'a str, column: &'a str, rows: &[&Row<'a>]) -> Option<Mean<'
         whole: pairs(|cell| &cell.whole),
         largest: ratios.max_by(|a, b| a.1.value.total_cmp(&b.1.value)),
     })
+}
+
+/// Whether a column of it is held against another.
+pub(super) fn has_ratio(row: &Row<'_>) -> bool {
+    row.cells.iter().any(|cell| cell.kernel.ratio.is_some())
 }

@@ -6,8 +6,9 @@ use ::table::summary::{SCHEMA, SUMMARY, Summary};
 use ::table::{Align, Table};
 use report::{as_typed, measured_on, ratio};
 
+use super::records::Comparison;
+use super::rows::{Mean, Row, means};
 use super::table::{builds, interval, times, with_interval};
-use super::{Comparison, Mean, Row, means};
 
 /// The file's name and content. Of each group (a dataset) `<group>`, `<group>-builds` and `<group>-means`.
 pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> (String, String) {

@@ -11,8 +11,10 @@ use stats::levels::{Estimate, GeometricMeans, Unchecked};
 
 use super::bars::bars;
 use super::curve;
-use super::rows::{BEST_NATIVE, chosen_by, common_against, row};
-use super::{Cell, Comparison, Mean, Row, Times, disturbances, means, rows};
+use super::records::{Comparison, disturbances};
+use super::rows::{
+    BEST_NATIVE, Cell, Mean, Row, Times, chosen_by, common_against, means, row, rows,
+};
 use crate::compare_runs::some_of;
 use ::table::{Align, Table};
 use report::{duration_ns, ratio};

@@ -26,6 +26,9 @@ pub(super) const KEYS: [&str; 12] = [
     "install",
 ];
 
+/// In place of an id: every engine that runs here.
+pub const ALL: &str = "engines";
+
 /// An engine: one column. As it stands in the file until `check`, which fills in what depends on other fields.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -205,7 +208,7 @@ fn check_id(id: &str) -> Result<(), EntryError> {
         return Err(EntryError::Id(id.to_owned()));
     }
     let side = id.split('-').next().unwrap_or_default();
-    if matches!(side, "native" | "wasm") || id == super::ALL {
+    if matches!(side, "native" | "wasm") || id == ALL {
         return Err(EntryError::Taken(id.to_owned()));
     }
     Ok(())

@@ -17,7 +17,7 @@ use measure_core::base::{home, ids};
 use serde::Deserialize;
 
 pub(crate) use cache::Cache;
-pub use entry::Entry;
+pub use entry::{ALL, Entry};
 pub use error::{EngineFileError, EntryError};
 pub(crate) use words::{Given, fill};
 
@@ -27,8 +27,6 @@ pub const SHIPPED: &str = include_str!("../../engines.toml");
 const SHIPPED_SCRIPTS: [(&str, &str); 1] = [("wasi-host.mjs", include_str!("../../wasi-host.mjs"))];
 /// Names a further file of entries.
 pub const VARIABLE: &str = "FAASM_BENCH_ENGINES";
-/// In place of an id: every engine that runs here.
-pub const ALL: &str = "engines";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

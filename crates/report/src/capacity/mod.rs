@@ -12,7 +12,7 @@ use measure_core::contract::vocabulary::{Measure, Metric};
 use stats::{Summary, quantile};
 
 use crate::memory::BEYOND_PSS;
-use crate::summary::RungSamples;
+use crate::rung_samples::RungSamples;
 
 pub(crate) use csv_file::rows as csv_rows;
 pub(crate) use plot::{EMPTY_AT, FILE, svg};

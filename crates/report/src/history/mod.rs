@@ -4,6 +4,7 @@
 mod environments;
 mod page;
 mod read;
+mod row;
 mod text;
 
 use std::collections::BTreeMap;
@@ -11,82 +12,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use stats::Interval;
 use stats::changes::{changes, least_p_value};
-use stats::levels::Estimate;
 
 use crate::differences::differences;
-use crate::format::{bytes, duration_ns};
 
 pub use environments::Machine;
 pub use read::{HistoryRun, NoHistory, read_run};
+pub use row::{Quantity, RowKey, Value};
 
 /// Any change in all series together is taken for one wrongly in one history of twenty in which nothing changes.
 const LEVEL_OF_ALL: f64 = 0.05;
-
-/// What a row's values are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Quantity {
-    /// Nanoseconds of wall time.
-    Ns,
-    /// Bytes of memory.
-    Bytes,
-}
-
-impl Quantity {
-    /// A value with its unit.
-    #[must_use]
-    pub fn format(self) -> fn(f64) -> String {
-        match self {
-            Self::Ns => duration_ns,
-            Self::Bytes => bytes,
-        }
-    }
-}
-
-/// What is the same from run to run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct RowKey {
-    /// The rung, or the column of a benchmark.
-    pub row: String,
-    /// Isolated, back to back, PSS of one more worker, or kernel.
-    pub measure: String,
-    /// `user/function`, or the benchmark.
-    pub function: String,
-    /// The unit of its values.
-    pub quantity: Quantity,
-}
-
-impl RowKey {
-    /// In a line.
-    #[must_use]
-    pub fn words(&self) -> String {
-        let parts = [&self.row, &self.measure, &self.function];
-        let known: Vec<&str> = parts
-            .into_iter()
-            .map(String::as_str)
-            .filter(|p| !p.is_empty())
-            .collect();
-        known.join(", ")
-    }
-}
-
-/// What one run found of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Value {
-    /// Median, or slope.
-    pub value: f64,
-    /// Its 95 % interval.
-    pub interval: Option<Interval>,
-}
-
-impl From<Estimate> for Value {
-    fn from(estimate: Estimate) -> Self {
-        Self {
-            value: estimate.value,
-            interval: estimate.interval.ok(),
-        }
-    }
-}
 
 /// Places in [`History::runs`] and what was found there, in order of time.
 type Points = Vec<(usize, Value)>;
@@ -195,18 +129,6 @@ impl History {
     pub fn json(&self) -> String {
         // Plain data with string keys always serialises.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
-    }
-
-    /// For a terminal of `width` characters, if there is one.
-    #[must_use]
-    pub fn text(&self, width: Option<usize>) -> String {
-        text::text(self, width)
-    }
-
-    /// For a browser.
-    #[must_use]
-    pub fn html(&self) -> String {
-        page::render(self)
     }
 
     /// How many changes there are.

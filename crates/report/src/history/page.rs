@@ -58,29 +58,32 @@ const RUNS: Legend = &[
     ("rows", "how many rows it has"),
 ];
 
-/// The page.
-pub(super) fn render(history: &History) -> String {
-    let ids = ids(history);
-    let page = Page {
-        title: "History".to_owned(),
-        facts: history
-            .machines
-            .iter()
-            .map(|(fingerprint, words)| (format!("Machine {fingerprint}"), words.clone()))
+impl History {
+    /// For a browser.
+    #[must_use]
+    pub fn html(&self) -> String {
+        let ids = ids(self);
+        let page = Page {
+            title: "History".to_owned(),
+            facts: self
+                .machines
+                .iter()
+                .map(|(fingerprint, words)| (format!("Machine {fingerprint}"), words.clone()))
+                .collect(),
+            warnings: self.notes.clone(),
+            sections: [
+                changes(self, &ids),
+                all_series(self, &ids),
+                pictures(self, &ids),
+                runs(self),
+            ]
+            .into_iter()
+            .flatten()
             .collect(),
-        warnings: history.notes.clone(),
-        sections: [
-            changes(history, &ids),
-            all_series(history, &ids),
-            pictures(history, &ids),
-            runs(history),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-        samples: Samples::Nothing,
-    };
-    page.render()
+            samples: Samples::Nothing,
+        };
+        page.render()
+    }
 }
 
 /// The rows that have a picture, and its id.

@@ -17,7 +17,8 @@ use serde::Serialize;
 use stats::Interval;
 use stats::levels::{Levels, median};
 
-use super::{Machine, Quantity, RowKey, Value};
+use super::environments::Machine;
+use super::row::{Quantity, RowKey, Value};
 use crate::csv_files::{MEM_FIT_CSV, STARTS_CSV};
 use crate::memory::Quantity as Weighed;
 use crate::records::{Records, read_json};

@@ -5,17 +5,20 @@ use table::{Align, Table};
 use super::{History, HistoryRun, RunChange, Series};
 use crate::format::{legend_line, ratio};
 
-/// A row for each series, and its changes.
-pub(super) fn text(history: &History, width: Option<usize>) -> String {
-    let mut text = series_table(history).text(width);
-    for (fingerprint, words) in &history.machines {
-        text += &legend_line(&format!("machine {fingerprint}: {words}"), width);
+impl History {
+    /// For a terminal of `width` characters, if there is one: a row for each series, and its changes.
+    #[must_use]
+    pub fn text(&self, width: Option<usize>) -> String {
+        let mut text = series_table(self).text(width);
+        for (fingerprint, words) in &self.machines {
+            text += &legend_line(&format!("machine {fingerprint}: {words}"), width);
+        }
+        text += &legend_line(&about(self), width);
+        for note in &self.notes {
+            text += &legend_line(&format!("note: {note}"), width);
+        }
+        text
     }
-    text += &legend_line(&about(history), width);
-    for note in &history.notes {
-        text += &legend_line(&format!("note: {note}"), width);
-    }
-    text
 }
 
 /// What was looked for, and how.

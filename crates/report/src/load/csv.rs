@@ -3,7 +3,8 @@
 use stats::Interval;
 use stats::levels::Estimate;
 
-use super::{Knee, RungLoad};
+use super::knee::Knee;
+use super::rungs::RungLoad;
 use crate::Rendered;
 use crate::csv_files::file;
 

@@ -2,7 +2,7 @@
 
 use table::{Align, Table};
 
-use super::RungLoad;
+use super::rungs::RungLoad;
 use crate::format::{bytes, count, duration_ns, ratio};
 use crate::memory::Quantity;
 use crate::summary::RunSummary;

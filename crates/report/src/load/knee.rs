@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stats::levels::{Estimate, Levels, median};
 
-use super::Measured;
+use super::points::Measured;
 
 /// Where a rung's p99 comes to exceed what it is to hold.
 #[derive(Debug, Clone, PartialEq)]

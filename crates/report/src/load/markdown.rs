@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
+use super::rungs::RungLoad;
 use super::tables::{LEGEND, by_rate, by_rung, generator, patterns, reasons};
-use super::{RungLoad, kept, plot};
+use super::{kept, plot};
 use crate::summary::RunSummary;
 
 /// The section; empty without any point.

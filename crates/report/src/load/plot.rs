@@ -6,7 +6,8 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 use stats::levels::CountedProcess;
 
-use super::{Knee, RungLoad};
+use super::knee::Knee;
+use super::rungs::RungLoad;
 use crate::Rendered;
 use crate::drawing::{Area, COLOURS, Drawn, GREY, decades, names, text_style};
 use crate::format::{count, duration_ns};

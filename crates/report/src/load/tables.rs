@@ -5,7 +5,9 @@ use std::fmt::Write;
 use stats::levels::{Estimate, Unchecked};
 use table::{Align, Table};
 
-use super::{Knee, RateRow, RungLoad, kept};
+use super::kept;
+use super::knee::Knee;
+use super::rungs::{RateRow, RungLoad};
 use crate::format::{count, duration_ns, legend_line, ratio, with_interval};
 use crate::summary::RunSummary;
 

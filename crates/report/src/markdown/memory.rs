@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{fit_bytes, with_range};
 use crate::format::bytes;
-use crate::memory::{BEYOND_PSS, MIN_FIT_POINTS, MemoryRow, Quantity};
+use crate::memory::{BEYOND_PSS, MIN_FIT_POINTS, MemoryRow, Quantity, fit_bytes, with_range};
 use crate::records::Records;
 use crate::summary::RunSummary;
 use measure_core::contract::vocabulary::Metric;

@@ -5,17 +5,9 @@ use std::collections::BTreeSet;
 use table::{Align, Table};
 
 use crate::format::{count, ratio, with_interval};
+use crate::scaling_plot::{self, is_scaling};
 use crate::summary::RunSummary;
 use crate::time::{TimeRow, scalability};
-
-/// Profile of the runs whose batches of one worker are like those of several.
-const PROFILE: &str = "scaling";
-
-/// Whether a part of the run was made for this.
-pub(crate) fn is_scaling(summary: &RunSummary<'_>) -> bool {
-    let mut parts = summary.records.info.parts.iter();
-    parts.any(|part| part.profile == PROFILE)
-}
 
 /// What the table says, before it.
 pub(crate) const ABOUT: &str = "Starts per second by so many workers over those by one, of the same process; mean over the processes, in brackets the t interval over these. \
@@ -31,7 +23,7 @@ pub(super) fn section(summary: &RunSummary<'_>, has_plot: bool) -> String {
     let plot = match has_plot {
         true => format!(
             "\n![starts per second over workers]({})\n",
-            crate::scaling_plot::FILE
+            scaling_plot::FILE
         ),
         false => String::new(),
     };

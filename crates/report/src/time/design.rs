@@ -9,7 +9,7 @@ use stats::levels::{
     Estimate, Findings, Levels, VarianceByLevel, flags, median, quantile, ratio, variance,
 };
 
-use crate::summary::RungSamples;
+use crate::rung_samples::RungSamples;
 
 /// How a start was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use measure_core::contract::vocabulary::{Measure, Metric};
 use stats::levels::{Estimate, Levels, median, quantile};
 
 use super::design::Design;
-use crate::summary::RungSamples;
+use crate::rung_samples::RungSamples;
 
 /// A handler on one rung; times in nanoseconds.
 #[derive(Debug, Clone)]

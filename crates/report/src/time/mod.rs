@@ -12,7 +12,7 @@ use measure_core::contract::vocabulary::{Measure, Metric};
 use stats::levels::Levels;
 use stats::{Summary, median};
 
-use crate::summary::RungSamples;
+use crate::rung_samples::RungSamples;
 
 pub use design::{Design, DesignRow, PhaseRow};
 pub(crate) use design::{design_row, levels_of};

@@ -8,7 +8,7 @@ use super::super::data_table::data_table;
 use super::super::legend::Legend;
 use super::super::words::prose;
 use super::super::xy_plot::{NamedAxis, Series, SeriesLook, XyPlot};
-use super::Viewed;
+use super::viewed::Viewed;
 use crate::capacity::{
     ABOUT, CapacityPoint, CapacityRow, EMPTY_AT, headline, on_the_way, sentences,
 };

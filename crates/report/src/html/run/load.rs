@@ -9,8 +9,8 @@ use super::super::data_table::data_table;
 use super::super::legend::Legend;
 use super::super::strips::{Mark, Strip};
 use super::super::xy_plot::{NamedAxis, Series, SeriesLook, XyPlot};
-use super::Viewed;
 use super::ladder::figure;
+use super::viewed::Viewed;
 use crate::format::{count, duration_ns, with_interval};
 use crate::load::{
     KEPT, Knee, OPEN_LOOP, RateRow, RungLoad, by_rate, by_rung, generator, introduction,

@@ -6,7 +6,7 @@ use super::super::Section;
 use super::super::data_table::data_table;
 use super::super::legend::Legend;
 use super::super::words::{bullets, prose};
-use super::Viewed;
+use super::viewed::Viewed;
 use crate::markdown::memory::{BEYOND, QUANTITIES, details, headline, introduction};
 
 const HEADLINE: Legend = &[

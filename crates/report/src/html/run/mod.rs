@@ -12,24 +12,15 @@ mod procedure;
 mod rungs;
 mod scaling;
 mod starts;
-
-use std::collections::BTreeMap;
+mod viewed;
 
 use super::samples::Samples;
-use super::words::part_ids;
 use super::{Page, REPORT, Section, concerns};
 use crate::Rendered;
 use crate::records::TORN;
-use crate::summary::{RunSummary, RungSummary};
+use crate::summary::RunSummary;
 use crate::summary_file::{as_typed, measured_on};
-
-/// What a view is made from.
-#[derive(Debug)]
-pub(crate) struct Viewed<'a> {
-    summary: &'a RunSummary<'a>,
-    /// The id of each rung that has a part of its own on the page.
-    ids: BTreeMap<&'a str, String>,
-}
+use viewed::Viewed;
 
 /// Makes a section; `None` where the records have nothing for it.
 type View = fn(&Viewed<'_>) -> Option<Section>;
@@ -73,25 +64,6 @@ pub(crate) fn render(summary: &RunSummary<'_>) -> Rendered {
         name: REPORT,
         content: page.render(),
     }
-}
-
-impl<'a> Viewed<'a> {
-    fn new(summary: &'a RunSummary<'a>) -> Self {
-        let rungs = summary.rungs.iter().filter(|rung| has_part(rung));
-        Self {
-            summary,
-            ids: part_ids("rung", rungs.map(|rung| rung.rung)),
-        }
-    }
-
-    /// Where a row about `rung` leads to.
-    fn link(&self, rung: &str) -> Option<String> {
-        self.ids.get(rung).map(|id| format!("#{id}"))
-    }
-}
-
-fn has_part(rung: &RungSummary<'_>) -> bool {
-    rung.time.as_ref().is_some_and(|time| time.has_starts()) || !rung.memory.is_empty()
 }
 
 fn facts(summary: &RunSummary<'_>) -> Vec<(String, String)> {

@@ -4,7 +4,7 @@ use maud::html;
 
 use super::super::Section;
 use super::super::words::bullets;
-use super::Viewed;
+use super::viewed::Viewed;
 use crate::markdown::odd::lines;
 
 /// What was found, and what could not be looked for.

@@ -5,7 +5,7 @@ use maud::html;
 use super::super::Section;
 use super::super::data_table::{NO_LINKS, data_table};
 use super::super::words::prose;
-use super::Viewed;
+use super::viewed::Viewed;
 use crate::paper::{LEGEND, SOURCE, beside_the_paper, is_asked_for};
 
 /// Beside this run's.

@@ -8,7 +8,7 @@ use super::super::data_table::data_table;
 use super::super::legend::Legend;
 use super::super::words::prose;
 use super::super::{Section, environment_section};
-use super::Viewed;
+use super::viewed::Viewed;
 use crate::markdown::host::{ABOUT, host_table};
 use crate::markdown::isolation_table;
 

@@ -10,10 +10,10 @@ use super::super::distribution::{Kind, distribution};
 use super::super::strips::{Part, stacked_bar};
 use super::super::words::slug;
 use super::super::xy_plot::{NamedAxis, Series, SeriesLook, XyPlot};
-use super::Viewed;
+use super::viewed::Viewed;
 use crate::format::{bytes, duration_ns, with_interval};
-use crate::markdown::{fit_bytes, isolates};
-use crate::memory::{MemoryRow, Quantity};
+use crate::letters::isolates;
+use crate::memory::{MemoryRow, Quantity, fit_bytes};
 use crate::summary::RungSummary;
 use crate::time::{Design, PhaseRow, levels_of};
 

@@ -7,9 +7,10 @@ use super::super::axis::{Axis, Counts, Scale};
 use super::super::data_table::data_table;
 use super::super::legend::Legend;
 use super::super::xy_plot::{NamedAxis, Series, SeriesLook, XyPlot};
-use super::Viewed;
+use super::viewed::Viewed;
 use crate::format::count;
-use crate::markdown::scaling::{ABOUT, is_scaling, table};
+use crate::markdown::scaling::{ABOUT, table};
+use crate::scaling_plot::is_scaling;
 use crate::time::{TimeRow, scalability};
 
 /// Of the law's line.

@@ -6,7 +6,7 @@ use super::super::Section;
 use super::super::data_table::data_table;
 use super::super::legend::Legend;
 use super::super::words::bullets;
-use super::Viewed;
+use super::viewed::Viewed;
 use crate::markdown::time::{
     INTERVALS, PHASES, phases_table, reasons, rows_of, table_of_starts, without_reference,
 };

@@ -16,10 +16,10 @@ use stats::levels::Estimate;
 
 use super::curve;
 use super::markdown::{how_lines, odd_lines, suffix};
-use super::rows::common_against;
+use super::records::{Comparison, disturbances};
+use super::rows::{Mean, Row, common_against, means};
 use super::summary_file::means_table;
 use super::table::{aa, builds, host, interval, times, troubles, with_interval};
-use super::{Comparison, Mean, Row, disturbances, means};
 
 const TIMES: Legend = &[
     ("benchmark", "leads to its distribution"),
@@ -109,23 +109,36 @@ struct Viewed<'a> {
     ids: BTreeMap<&'a str, String>,
 }
 
-/// In the order of the page. Each makes sections; none where the records have nothing for it.
-const VIEWS: &[fn(&Viewed<'_>) -> Vec<Section>] = &[
-    |v| not_measured(v).into_iter().collect(),
-    |v| mean_ratios(v).into_iter().collect(),
-    |v| against_itself(v).into_iter().collect(),
-    groups,
-    |v| iterations(v).into_iter().collect(),
-    |v| benchmarks(v).into_iter().collect(),
-    |v| odd(v).into_iter().collect(),
-    |v| host_meanwhile(v).into_iter().collect(),
-    |v| procedure(v).into_iter().collect(),
-    |v| {
-        environment_section(v.comparison.records.environment.as_ref())
-            .into_iter()
-            .collect()
-    },
+/// Makes what the records have something for.
+enum View {
+    /// A section.
+    One(fn(&Viewed<'_>) -> Option<Section>),
+    /// A section for each group.
+    OfGroups(fn(&Viewed<'_>) -> Vec<Section>),
+}
+
+/// In the order of the page.
+const VIEWS: &[View] = &[
+    View::One(not_measured),
+    View::One(mean_ratios),
+    View::One(against_itself),
+    View::OfGroups(groups),
+    View::One(iterations),
+    View::One(benchmarks),
+    View::One(odd),
+    View::One(host_meanwhile),
+    View::One(procedure),
+    View::One(|v| environment_section(v.comparison.records.environment.as_ref())),
 ];
+
+impl View {
+    fn sections(&self, viewed: &Viewed<'_>) -> Vec<Section> {
+        match self {
+            Self::One(make) => make(viewed).into_iter().collect(),
+            Self::OfGroups(make) => make(viewed),
+        }
+    }
+}
 
 /// The page.
 pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
@@ -159,7 +172,10 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         title: info.title.clone(),
         facts,
         warnings,
-        sections: VIEWS.iter().flat_map(|view| view(&viewed)).collect(),
+        sections: VIEWS
+            .iter()
+            .flat_map(|view| view.sections(&viewed))
+            .collect(),
         samples: Samples::from_records(&comparison.records.samples),
     };
     page.render()

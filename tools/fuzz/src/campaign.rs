@@ -15,9 +15,9 @@ use measure_core::base::stdout::print;
 use measure_core::base::words::one_line;
 use nix::sys::signal::Signal;
 
-use crate::Options;
 use crate::error::FuzzError;
 use crate::lines::Line;
+use crate::options::{Options, SECOND_ENGINE_EVERY};
 use crate::target::{Counts, count};
 
 /// Between two words on how far it is.
@@ -153,7 +153,7 @@ impl Round {
         let target = options.target.word();
         let mut again = format!("fuzz {target} --seed {seed}");
         let every = options.second_engine_every;
-        if every != crate::SECOND_ENGINE_EVERY {
+        if every != SECOND_ENGINE_EVERY {
             again.push_str(&format!(" --second-engine-every {every}"));
         }
         let what = one_line(what, WORDS_CHARS);

@@ -9,9 +9,9 @@ use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 
-use crate::Options;
 use crate::error::FuzzError;
 use crate::lines::Line;
+use crate::options::Options;
 use crate::target::{Counts, Finding, Name, Setting, Target, count};
 
 /// More memory than any case should take; what takes more is ended by it.

@@ -144,19 +144,11 @@ impl Writer<'_> {
             Param::BufferAddress => self.address(BUFFER, &mut text),
             Param::Listing => {
                 self.address(BUFFER, &mut text);
-                let len = if self.draw.once_in(4) {
-                    self.same = Same::Errno;
-                    self.draw.below(u64::from(BUFFER_BYTES)) as u32
-                } else {
-                    BUFFER_BYTES
-                };
+                let len = self.listing_bytes();
                 self.number(len, &mut text);
             }
             Param::Cookie => {
-                let cookie = self.draw.below(2) * self.draw.below(40);
-                if cookie > 0 && self.same == Same::Entries {
-                    self.same = Same::EntryCount;
-                }
+                let cookie = self.cookie();
                 let _ = write!(text, " (i64.const {cookie})");
             }
             Param::Subscriptions => self.subscriptions(&mut text),
@@ -182,19 +174,40 @@ impl Writer<'_> {
                 let _ = write!(text, " (i64.const {})", value.cast_signed());
             }
             Param::Rights => {
-                // Reading and writing, all that there are, and more than there are.
-                let known = [0_u64, 2, 64, 66, 0x1fff_ffff];
-                let wild = self.is_wild();
-                let value = if wild {
-                    self.draw.edge()
-                } else {
-                    *self.draw.one(&known)
-                };
+                let value = self.rights();
                 let _ = write!(text, " (i64.const {})", value.cast_signed());
             }
         }
         self.told.push_str(&text);
         to.push_str(&text);
+    }
+
+    /// Room for a listing: all of the buffer, or less, after which only the error is the same.
+    fn listing_bytes(&mut self) -> u32 {
+        if self.draw.once_in(4) {
+            self.same = Same::Errno;
+            self.draw.below(u64::from(BUFFER_BYTES)) as u32
+        } else {
+            BUFFER_BYTES
+        }
+    }
+
+    /// Where a listing goes on; from elsewhere than its beginning only the number of entries is the same.
+    fn cookie(&mut self) -> u64 {
+        let cookie = self.draw.below(2) * self.draw.below(40);
+        if cookie > 0 && self.same == Same::Entries {
+            self.same = Same::EntryCount;
+        }
+        cookie
+    }
+
+    /// Reading and writing, all that there are, and more than there are.
+    fn rights(&mut self) -> u64 {
+        let known = [0_u64, 2, 64, 66, 0x1fff_ffff];
+        match self.is_wild() {
+            true => self.draw.edge(),
+            false => *self.draw.one(&known),
+        }
     }
 
     fn descriptor(&mut self, param: Param, to: &mut String) {

@@ -75,7 +75,9 @@ impl Target for Files {
             Read::Well => count(counts, &format!("{name}: read"), 1),
             Read::Refused(words) => {
                 count(counts, &format!("{name}: refused"), 1);
-                check_words(&words).map_err(|why| format!("{name}: {why}: {words:?}"))?;
+                if let Some(why) = wrong_with(&words) {
+                    return Err(format!("{name}: {why}: {words:?}"));
+                }
             }
         }
         Ok(())
@@ -83,11 +85,11 @@ impl Target for Files {
 }
 
 /// A refusal says something, and not a whole file.
-fn check_words(words: &str) -> Result<(), &'static str> {
+fn wrong_with(words: &str) -> Option<&'static str> {
     match words.trim().len() {
-        0 => Err("refused without a word"),
-        1..=MOST_WORDS_BYTES => Ok(()),
-        _ => Err("refused with too many words"),
+        0 => Some("refused without a word"),
+        1..=MOST_WORDS_BYTES => None,
+        _ => Some("refused with too many words"),
     }
 }
 

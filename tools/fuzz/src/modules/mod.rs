@@ -16,12 +16,13 @@ mod program;
 mod raw;
 mod second;
 mod shape;
+mod start;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use faaslet::function::Untimed;
-use faaslet::{EngineSettings, FaasletEngine, FaasletError, Function, Grants};
+use faaslet::{FaasletEngine, Function, Grants};
 use wasm_post_link::{Passes, rewrite};
 use wasmtime::Module;
 
@@ -29,29 +30,15 @@ use crate::error::FuzzError;
 use crate::seed::Draw;
 use crate::target::{COMPARED, Counts, Finding, Setting, Target, count};
 use end::End;
-use raw::{Outcome, Raw};
+use raw::{Outcome, PROGRAM, Raw};
 pub use raw::{output_file, written};
 use second::Second;
+use start::{PATIENCE, PATIENT_TICK, engine, outcome_of, same_output};
 
-/// What programs are called.
-const PROGRAM: &str = "program";
-/// Longer than any program that ends takes on a busy host.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Of engines whose programs end by themselves: each looks at the clock as often for as long as it is there.
-const PATIENT_TICK: Duration = Duration::from_millis(20);
 const TICK: Duration = Duration::from_millis(1);
 
 /// Deadlines, in microseconds. When in a tick one passes, and so where in the program, is chance besides.
 const LATE_MICROS: [u64; 8] = [1, 20, 100, 300, 700, 1100, 1700, 2500];
-
-fn engine(deadline: Duration, tick: Duration) -> Result<FaasletEngine, FaasletError> {
-    FaasletEngine::new(EngineSettings {
-        instances: 2,
-        deadline,
-        tick,
-        ..EngineSettings::default()
-    })
-}
 
 /// The engines.
 pub struct Modules {
@@ -200,15 +187,6 @@ fn word(end: End) -> &'static str {
     }
 }
 
-fn outcome_of(function: &Function, out: std::fs::File) -> Result<Outcome, Finding> {
-    let end = End::of_start(&function.start(&mut Untimed))?;
-    Ok(Outcome {
-        end,
-        output: written(out)?,
-        memory: None,
-    })
-}
-
 /// Whether two runs came to the same: end, output and, where both are known, memory.
 fn same(expected: &Outcome, found: &Outcome) -> Result<(), Finding> {
     if expected.end.depends_on_the_stack() || found.end.depends_on_the_stack() {
@@ -238,23 +216,6 @@ fn same(expected: &Outcome, found: &Outcome) -> Result<(), Finding> {
         )),
         None => Ok(()),
     }
-}
-
-fn same_output(expected: &Outcome, found: &Outcome) -> Result<(), Finding> {
-    let (a, b) = (&expected.output, &found.output);
-    if a == b {
-        return Ok(());
-    }
-    let at = a
-        .iter()
-        .zip(b)
-        .position(|(a, b)| a != b)
-        .unwrap_or(a.len().min(b.len()));
-    Err(format!(
-        "output differs, first at byte {at} of {} and {}",
-        a.len(),
-        b.len()
-    ))
 }
 
 impl Target for Modules {

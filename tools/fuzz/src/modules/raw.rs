@@ -15,6 +15,8 @@ use super::end::End;
 use crate::error::FuzzError;
 use crate::target::Finding;
 
+/// What programs are called.
+pub(super) const PROGRAM: &str = "program";
 /// Operators after which a program counts as endless.
 const FUEL: u64 = 1_000_000;
 
@@ -76,7 +78,7 @@ impl Raw {
         let theirs = out.try_clone().map_err(|e| format!("no descriptor: {e}"))?;
         let mut builder = WasiCtxBuilder::new();
         builder.allow_blocking_current_thread(true);
-        builder.arg(super::PROGRAM).stdout(OutputFile::new(theirs));
+        builder.arg(PROGRAM).stdout(OutputFile::new(theirs));
         let mut store = Store::new(self.linker.engine(), builder.build_p1());
         if self.has_fuel {
             store.set_fuel(FUEL).map_err(|e| e.to_string())?;

@@ -9,8 +9,8 @@ use measure_core::base::home;
 use second_engine::{SecondEngineError, Toolchain};
 use tempfile::TempDir;
 
-use super::raw::{Outcome, output_file};
-use super::{PATIENCE, PATIENT_TICK, PROGRAM, outcome_of, same_output};
+use super::raw::{Outcome, PROGRAM, output_file};
+use super::start::{PATIENCE, PATIENT_TICK, engine, outcome_of, same_output};
 use crate::error::FuzzError;
 use crate::target::{Counts, Finding, count};
 
@@ -37,7 +37,7 @@ impl Second {
                 return Ok(None);
             }
         };
-        let engine = super::engine(PATIENCE, PATIENT_TICK)?;
+        let engine = engine(PATIENCE, PATIENT_TICK)?;
         let dir = TempDir::new().map_err(FuzzError::Scratch)?;
         Ok(Some(Self { tools, engine, dir }))
     }

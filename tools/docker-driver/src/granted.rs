@@ -18,9 +18,9 @@ use measure_core::driver_kit::stored_function::StoredFunction;
 use nix::sched::{CloneFlags, setns};
 use serde::Deserialize;
 
+use crate::backend::Backend;
 use crate::engine::Engine;
 use crate::kinds::Kind;
-use crate::prepared::Backend;
 
 /// Of the manifest what concerns the network.
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod api;
+pub mod backend;
 pub mod container;
 pub mod engine;
 pub mod foreign;
@@ -13,6 +14,7 @@ mod granted;
 mod handler;
 pub mod image;
 pub mod kinds;
+mod options;
 pub mod park;
 pub mod prepared;
 pub mod probe;
@@ -20,20 +22,20 @@ pub mod resume;
 pub mod rung;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use measure_core::base::exit::{Exit, after_help};
 use measure_core::base::interrupt;
-use measure_core::base::range::in_range;
 use measure_core::driver_kit::cli::print_lines;
 use measure_core::driver_kit::{Cleaned, ContractCommand, Driver, DriverError, Rung};
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
 use crate::image::archive::Archive;
-use crate::image::build::BaseChoice;
+use crate::image::base_choice::BaseChoice;
 use crate::kinds::KINDS;
 use crate::rung::DockerRung;
+
+pub use options::Options;
 
 const EXAMPLES: &str = "EXAMPLES:
     docker-driver info                                    what can run here
@@ -52,33 +54,6 @@ pub struct Args {
     options: Options,
     #[structopt(subcommand)]
     command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Clone, StructOpt)]
-pub struct Options {
-    /// Use this running engine (unix://PATH or tcp://HOST:PORT) instead of one of the driver's own; other
-    /// containers in it are reported and left alone
-    #[structopt(long, global = true, name = "URL")]
-    pub docker_host: Option<String>,
-    /// How long one call of the engine's API may take
-    #[structopt(long, global = true, default_value = "120", name = "SECONDS")]
-    pub api_timeout: u64,
-    /// How many containers are started, or released, at once by `hold`
-    #[structopt(long, global = true, default_value = "4", name = "COUNT")]
-    pub park_at_once: usize,
-}
-
-impl Options {
-    fn limit(&self) -> Duration {
-        Duration::from_secs(self.api_timeout)
-    }
-
-    fn check(&self) -> Result<(), DriverError> {
-        in_range("--api-timeout", self.api_timeout, 1..=3600)?;
-        in_range("--park-at-once", self.park_at_once, 1..=64)?;
-        Ok(())
-    }
 }
 
 #[derive(Debug, StructOpt)]

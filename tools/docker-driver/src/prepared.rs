@@ -2,7 +2,6 @@
 
 mod handlers;
 
-use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,44 +19,15 @@ use measure_core::driver_kit::stored_function::answer_of_run;
 
 use crate::answer::{self, Question};
 use crate::api::{ApiError, Client};
+use crate::backend::Backend;
 use crate::container::{self, StartError};
-use crate::engine::Engine;
-use crate::foreign::{self, Foreign};
+use crate::foreign;
 use crate::granted::Granted;
 use crate::handler::Asking;
 use crate::image::build;
 use crate::kinds::Way;
 use crate::park::{self, Blocked, Parking};
 use crate::resume;
-
-/// Whose engine it is.
-#[derive(Debug)]
-pub enum Backend {
-    /// The driver's own.
-    Private(Engine),
-    /// Someone else's.
-    Foreign(Foreign),
-}
-
-impl Backend {
-    /// The cgroup parent of containers, where it is not the engine's default.
-    #[must_use]
-    pub fn cgroup_parent(&self) -> Option<String> {
-        match self {
-            Self::Private(_) => None,
-            Self::Foreign(foreign) => foreign.cgroup_parent(),
-        }
-    }
-
-    /// The groups of the containers, one below for each.
-    fn container_groups(&self) -> Option<PathBuf> {
-        let of = |controller: &str| match self {
-            Self::Private(engine) => engine.container_groups(controller),
-            Self::Foreign(foreign) => foreign.container_groups(controller),
-        };
-        ["memory", "unified"].into_iter().find_map(of)
-    }
-}
 
 /// Everything a start may find ready. Fields are dropped in order: clients before the engine.
 #[derive(Debug)]

@@ -27,14 +27,6 @@ const INSTALL: &str = "apt-get install docker.io iptables";
 /// How long the namespaces of a probe may take.
 const TRIAL_LIMIT: Duration = Duration::from_secs(5);
 
-/// That a host lacks something.
-pub(crate) fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Probe {
-    Probe::Unavailable {
-        why: why.into(),
-        mend: mend.into(),
-    }
-}
-
 /// Whether a private engine can run here with what `kind` needs, with an image or what it is made of.
 #[must_use]
 pub fn private_engine(kind: &Kind) -> Probe {
@@ -55,7 +47,7 @@ fn user() -> Probe {
     if geteuid().is_root() {
         return Probe::Ready;
     }
-    unavailable(
+    Probe::unavailable(
         "a docker engine of its own needs root",
         "run it as root, or use a running engine with --docker-host",
     )
@@ -63,11 +55,11 @@ fn user() -> Probe {
 
 fn programs_of(kind: &Kind) -> Probe {
     if let Some(missing) = NEEDED.iter().find(|name| find(name).is_none()) {
-        return unavailable(format!("{missing} is not installed"), INSTALL);
+        return Probe::unavailable(format!("{missing} is not installed"), INSTALL);
     }
     if let Some(runtime) = kind.runtime.filter(|name| find(name).is_none()) {
         let install = format!("apt-get install {runtime}");
-        return unavailable(format!("{runtime} is not installed"), install);
+        return Probe::unavailable(format!("{runtime} is not installed"), install);
     }
     if kind.way == Way::Restore {
         return criu();
@@ -78,7 +70,7 @@ fn programs_of(kind: &Kind) -> Probe {
 /// Whether CRIU, which docker's checkpoints are made by, works with this kernel.
 fn criu() -> Probe {
     let Some(criu) = find("criu") else {
-        return unavailable("criu is not installed", "apt-get install criu");
+        return Probe::unavailable("criu is not installed", "apt-get install criu");
     };
     let checked = Command::new(&criu)
         .arg("check")
@@ -90,11 +82,11 @@ fn criu() -> Probe {
             let said = String::from_utf8_lossy(&checked.stderr).into_owned();
             let lines: Vec<&str> = said.lines().filter(|line| line.contains("Error")).collect();
             let why = format!("`criu check` fails: {}", lines.join(" | "));
-            unavailable(why, "install a criu that knows this kernel")
+            Probe::unavailable(why, "install a criu that knows this kernel")
         }
         Err(error) => {
             let why = format!("cannot run {}: {error}", criu.display());
-            unavailable(why, "apt-get install --reinstall criu")
+            Probe::unavailable(why, "apt-get install --reinstall criu")
         }
     }
 }
@@ -102,7 +94,7 @@ fn criu() -> Probe {
 fn namespaces() -> Probe {
     match try_namespaces_once() {
         Ok(()) => Probe::Ready,
-        Err(why) => unavailable(
+        Err(why) => Probe::unavailable(
             format!("the kernel refuses the engine's namespaces: {why}"),
             "run it with CAP_SYS_ADMIN and CAP_NET_ADMIN (in a container: --privileged)",
         ),
@@ -114,7 +106,7 @@ fn namespaces() -> Probe {
 pub fn image() -> Probe {
     match Context::read() {
         Ok(_) => Probe::Ready,
-        Err(error) => unavailable(error.to_string(), context::MEND),
+        Err(error) => Probe::unavailable(error.to_string(), context::MEND),
     }
 }
 

@@ -12,6 +12,7 @@ use measure_core::driver_kit::handler::Question;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::api::{ApiError, Client};
+use crate::backend::Backend;
 use crate::container::Spec;
 use crate::engine::{Engine, not_interrupted, programs};
 use crate::foreign::Foreign;
@@ -19,10 +20,11 @@ use crate::handler::{Asking, port_of};
 use crate::image::built::{self, Built};
 use crate::image::context::path_in_image;
 use crate::image::function::FunctionImage;
-use crate::image::{self, build::BaseChoice, extra};
+use crate::image::{self, base_choice::BaseChoice, extra};
 use crate::kinds::{Content, Kind};
-use crate::prepared::{Backend, Prepared};
-use crate::{Options, granted, probe};
+use crate::options::Options;
+use crate::prepared::Prepared;
+use crate::{granted, probe};
 
 /// Docker's bridge has no more ports.
 const MAX_WORKERS: usize = 1000;

@@ -52,9 +52,10 @@ pub(crate) fn codegen(
             settings.store.root().display()
         );
     }
-    if llvm {
-        settings.second_engine.tools()?;
-    }
+    let tools = match llvm {
+        true => Some(settings.second_engine.tools()?),
+        false => None,
+    };
     // One function that is refused does not keep the others from being compiled.
     let mut first_error = None;
     for id in ids {
@@ -68,8 +69,8 @@ pub(crate) fn codegen(
             (settings.store.codegen(&engine, &id), "compiled")
         };
         let mut outcomes = vec![(made.map_err(driver_error), done)];
-        if llvm && outcomes[0].0.is_ok() {
-            let made = second_engine::codegen(settings, &engine, &id);
+        if let (Some(tools), Ok(_)) = (tools, &outcomes[0].0) {
+            let made = second_engine::codegen(&settings.store, tools, &engine, &id);
             outcomes.push((made, "compiled by way of C"));
         }
         for (made, done) in outcomes {

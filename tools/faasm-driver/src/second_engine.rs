@@ -3,14 +3,13 @@
 use std::sync::{Arc, OnceLock};
 
 use faaslet::store::Codegen;
-use faaslet::{CompileLimits, FaasletEngine};
+use faaslet::{CompileLimits, FaasletEngine, Store};
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::driver_kit::DriverError;
 use second_engine::{COMPILER, SecondEngineError, Toolchain};
 
 use crate::answers::driver_error;
-use crate::settings::Settings;
 
 /// What to do where a tool is missing.
 const MEND: &str = "`make wasm2c` installs it";
@@ -54,11 +53,11 @@ impl SecondEngine {
 
 /// Compiles `id` by way of C.
 pub(crate) fn codegen(
-    settings: &Settings,
+    store: &Store,
+    tools: &Toolchain,
     engine: &FaasletEngine,
     id: &FunctionId,
 ) -> Result<Codegen, DriverError> {
-    let tools = settings.second_engine.tools()?;
-    let made = settings.store.codegen_by_c(engine, tools, id);
+    let made = store.codegen_by_c(engine, tools, id);
     made.map_err(driver_error)
 }

@@ -15,8 +15,8 @@ use measure_core::driver_kit::collector::Collector;
 use measure_core::driver_kit::spawn::Child;
 use measure_core::driver_kit::stored_function::{StoredFunction, answer_of_run};
 
+use crate::child::{check_status, no_process, opened};
 use crate::handler::Handlers;
-use crate::process::{check_status, no_process, opened};
 use crate::runtimes::ErrorText;
 use crate::store::{NativeFunction, Store};
 

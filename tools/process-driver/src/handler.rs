@@ -17,7 +17,7 @@ use measure_core::driver_kit::http_client::{HttpError, Place};
 use measure_core::driver_kit::spawn::{Child, Program};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 
-use crate::process::{in_words, no_process, phase, wait_for_pid};
+use crate::child::{in_words, no_process, phase, wait_for_pid};
 use crate::runtimes::ErrorText;
 use crate::store::Store;
 use crate::thread::unprepared;

@@ -14,8 +14,10 @@ pub mod workerd;
 
 mod answer;
 mod blocked;
+mod child;
 mod handler;
 mod parking;
+mod scope;
 
 use std::path::PathBuf;
 
@@ -56,9 +58,6 @@ pub struct Options {
     #[structopt(subcommand)]
     command: ContractCommand,
 }
-
-/// Name of this driver's scope group.
-const SCOPE: &str = "process-driver";
 
 /// Rungs that are no entries of a file.
 const NATIVE: [&str; 3] = [thread::ID, pooled::ID, process::ID];

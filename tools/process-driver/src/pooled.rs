@@ -15,7 +15,7 @@ use nix::unistd::gettid;
 use crate::native::{self, Native};
 use crate::parking::Parking;
 use crate::thread::{STACK_BYTES, no_thread, null_stdin, unprepared};
-use crate::{SCOPE, blocked};
+use crate::{blocked, scope};
 
 /// Ladder id.
 pub const ID: &str = "thread-pooled";
@@ -95,7 +95,7 @@ impl Rung for PooledRung {
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
         let native = Native::linked(&plan.function, ID)?;
         let null = Arc::new(OwnedFd::from(null_stdin()?));
-        let scope = OwnScope::enter(SCOPE);
+        let scope = scope::enter();
         let said = scope.scope("this process: its threads run the function");
         let waiting = (0..plan.workers)
             .map(|worker| Waiting::start(native, &null, worker))

@@ -22,28 +22,21 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{Pid, pipe2};
 
 use crate::answer;
+use crate::child::{cannot_wait, check_status, in_words, no_process, opened, wait_for_pid};
 use crate::handler::Handlers;
 use crate::parking::Parking;
 use crate::store::{NativeFunction, Store};
 use crate::thread::unprepared;
-use crate::{SCOPE, blocked};
+use crate::{blocked, scope};
+
+pub use crate::child::phase;
 
 /// Ladder id.
 pub const ID: &str = "process";
-
-/// Phases of a start.
-pub mod phase {
-    /// From asked for to loaded: clone, exec.
-    pub const SPAWN: &str = "spawn";
-    /// From there until its end is known here: dynamic set-up of the C library, `main`, exit.
-    pub const RUN: &str = "run";
-    /// Collecting what is left of it.
-    pub const REAP: &str = "reap";
-}
 
 /// How long starts under way may go on after SIGINT or SIGTERM, and parked processes after release.
 const GRACE: Duration = Duration::from_secs(1);
@@ -123,7 +116,7 @@ impl Rung for ProcessRung {
         let null = null.map_err(|e| DriverError::failed("/dev/null", e))?;
         let running: Arc<[Running]> = (0..plan.workers).map(|_| Mutex::new(None)).collect();
         let watch = Watch::start(running.clone())?;
-        let scope = OwnScope::enter(SCOPE);
+        let scope = scope::enter();
         let said = scope.scope("this process and the processes it starts");
         self.ready = Some(Ready {
             parked: None,
@@ -324,65 +317,5 @@ fn watch(stopped: &OwnedFd, running: &[Running]) {
                 let _ = kill(pid, Signal::SIGKILL);
             }
         }
-    }
-}
-
-/// What a start reads, from its beginning.
-pub(crate) fn opened(stdin: Option<&StdinFile>) -> Result<Option<File>, DriverError> {
-    let opened = stdin.map(StdinFile::open).transpose();
-    opened.map_err(|e| DriverError::failed("cannot open the function's standard input", e))
-}
-
-/// How `pid`, a child of this process, has ended, waited for as `flags` say.
-pub(crate) fn wait_for_pid(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
-    loop {
-        match waitid(Id::Pid(pid), flags) {
-            Err(Errno::EINTR) => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-/// How a process ended, after its name.
-pub(crate) fn in_words(status: WaitStatus) -> String {
-    match status {
-        WaitStatus::Exited(_, code) => format!("ended with exit code {code}"),
-        WaitStatus::Signaled(_, signal, _) => format!("was killed by {signal}"),
-        other => format!("ended strangely ({other:?})"),
-    }
-}
-
-pub(crate) fn check_status(function: &str, status: WaitStatus) -> Result<(), DriverError> {
-    match status {
-        WaitStatus::Exited(_, 0) => Ok(()),
-        other => Err(ended_badly(
-            other,
-            format!("{function} {}", in_words(other)),
-        )),
-    }
-}
-
-/// The error of a process that ended with `status`, `words` said of it.
-pub(crate) fn ended_badly(status: WaitStatus, words: String) -> DriverError {
-    match status {
-        WaitStatus::Exited(_, code) => DriverError::Exited { code, words },
-        _ => DriverError::StartFailed(words),
-    }
-}
-
-fn cannot_wait(error: Errno) -> DriverError {
-    DriverError::failed("cannot wait for a process", error)
-}
-
-pub(crate) fn no_process(program: &Program, error: io::Error) -> DriverError {
-    let program = program.path().to_string_lossy();
-    match error.raw_os_error() {
-        Some(libc::EAGAIN | libc::ENOMEM) => DriverError::Failed(format!(
-            "no process to be had: {error}; ulimit -u, kernel.threads-max, kernel.pid_max and the cgroup's pids.max bound them"
-        )),
-        Some(libc::ENOEXEC) => DriverError::Failed(format!(
-            "{program} is no executable of this machine: {error}; build the demo functions with `make functions`, bring your own anew with `runtime_bench add`"
-        )),
-        _ => DriverError::failed(format!("cannot execute {program}"), error),
     }
 }

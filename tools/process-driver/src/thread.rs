@@ -17,7 +17,7 @@ use nix::unistd::gettid;
 
 use crate::native::{self, Native};
 use crate::parking::Parking;
-use crate::{SCOPE, blocked};
+use crate::{blocked, scope};
 
 /// Ladder id.
 pub const ID: &str = "thread";
@@ -92,7 +92,7 @@ impl Rung for ThreadRung {
         let native = Native::linked(&plan.function, ID)?;
         let stdin = null_stdin()?;
         let attributes = Attributes::new(STACK_BYTES).map_err(|e| no_thread(&e))?;
-        let scope = OwnScope::enter(SCOPE);
+        let scope = scope::enter();
         let said = scope.scope("this process: its threads run the function");
         self.ready = Some(Ready {
             native,

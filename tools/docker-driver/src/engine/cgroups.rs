@@ -18,8 +18,6 @@ use measure_core::driver_kit::cgroup::MountedHierarchy;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{AccessFlags, Pid, access};
 
-use crate::probe::unavailable;
-
 /// Hierarchies that a sampler reads, by the names of [`measure_core::contract::Scope::cgroups`].
 const SCOPE: [&str; 3] = ["cpuacct", "memory", "blkio"];
 
@@ -49,19 +47,19 @@ pub fn probe() -> Probe {
     const MEND: &str = "mount the cgroup hierarchies writable (v1: `mount -t cgroup -o memory none DIR`; v2: `mount -t cgroup2 none /sys/fs/cgroup`)";
     let found = match MountedHierarchy::all() {
         Ok(found) => found,
-        Err(error) => return unavailable(error.to_string(), MEND),
+        Err(error) => return Probe::unavailable(error.to_string(), MEND),
     };
     if found.is_empty() {
-        return unavailable("no cgroup hierarchy is mounted", MEND);
+        return Probe::unavailable("no cgroup hierarchy is mounted", MEND);
     }
     let has = |controller| found.iter().any(|h| h.v2 || h.options.contains(controller));
     if let Some(missing) = ["memory", "devices"].iter().find(|name| !has(**name)) {
         let why = format!("no cgroup hierarchy has the controller {missing}");
-        return unavailable(why, MEND);
+        return Probe::unavailable(why, MEND);
     }
     let writable = |h: &&MountedHierarchy| access(&h.point, AccessFlags::W_OK).is_ok();
     match found.iter().find(|h| !writable(h)) {
-        Some(h) => unavailable(format!("{} is not writable", h.point.display()), MEND),
+        Some(h) => Probe::unavailable(format!("{} is not writable", h.point.display()), MEND),
         None => Probe::Ready,
     }
 }

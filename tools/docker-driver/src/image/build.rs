@@ -16,6 +16,7 @@ use measure_core::base::label::LABEL;
 use measure_core::driver_kit::DriverError;
 
 use super::base;
+use super::base_choice::BaseChoice;
 use super::built::{ALPINE, Base, Built, LOCAL, TAG, key_on};
 use super::context::Context;
 use crate::api::{ApiError, Client};
@@ -27,39 +28,6 @@ const PULL_LIMIT: Duration = Duration::from_secs(20);
 const BUILD_LIMIT: Duration = Duration::from_secs(120);
 /// Where the host's own engine listens, which may have Alpine.
 const HOST_ENGINE: &str = "unix:///var/run/docker.sock";
-
-/// The base that `build-image` was asked to build on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BaseChoice {
-    /// Alpine where it is to be had, else the local one.
-    Auto,
-    /// Alpine or nothing.
-    Alpine,
-    /// The local one, whatever is to be had.
-    Local,
-}
-
-/// The message for a base that does not exist, with those that do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UnknownBase(String);
-
-impl std::str::FromStr for BaseChoice {
-    type Err = UnknownBase;
-
-    fn from_str(text: &str) -> Result<Self, UnknownBase> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "alpine" => Ok(Self::Alpine),
-            "local" => Ok(Self::Local),
-            _ => Err(UnknownBase(measure_core::base::ids::unknown(
-                "base",
-                text,
-                &["auto", "alpine", "local"].map(str::to_owned),
-            ))),
-        }
-    }
-}
 
 /// Builds the image of `context` in an engine of its own and saves it to `tar`.
 ///

@@ -7,7 +7,7 @@ use measure_core::base::home;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::build::BaseChoice;
+use super::base_choice::BaseChoice;
 
 /// The image's name.
 pub const TAG: &str = "faasm/noop:latest";

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod base;
+pub mod base_choice;
 pub mod build;
 pub mod built;
 pub mod context;
@@ -20,7 +21,7 @@ use measure_core::base::trust;
 use measure_core::driver_kit::DriverError;
 
 use crate::api::Client;
-use build::BaseChoice;
+use base_choice::BaseChoice;
 use built::{Built, archive, note, present};
 use context::Context;
 

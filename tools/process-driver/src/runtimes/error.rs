@@ -7,7 +7,7 @@ use measure_core::base::range::OutOfRange;
 use measure_core::driver_kit::DriverError;
 use nix::sys::wait::WaitStatus;
 
-use crate::process::in_words;
+use crate::child::in_words;
 
 /// What is wrong with a text that may hold placeholders.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

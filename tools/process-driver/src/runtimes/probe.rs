@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use measure_core::base::ids::FunctionId;
 use measure_core::contract::Probe;
-use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
+use measure_core::driver_kit::DriverError;
 
 use super::aside;
 use super::entry::Entry;
-use super::rung::RuntimeRung;
 use super::template::Placeholder;
 use crate::store::Store;
 
@@ -18,18 +17,15 @@ const VERSION_LIMIT: Duration = Duration::from_secs(5);
 /// What is tried.
 const TRIAL: (&str, &str) = ("demo", "noop");
 
-fn unavailable(why: impl Into<String>, mend: impl Into<String>) -> Probe {
-    Probe::Unavailable {
-        why: why.into(),
-        mend: mend.into(),
-    }
-}
-
-/// Looks for what is needed and makes one start.
-pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
+/// Looks for what is needed and has `trial` make one start of what it is given.
+pub(super) fn probe(
+    entry: &Entry,
+    store: &Store,
+    trial: impl FnOnce(Entry, FunctionId) -> Result<(), DriverError>,
+) -> Probe {
     for executable in entry.executables() {
         if aside::find(&executable).is_none() {
-            return unavailable(format!("`{executable}` is not installed"), &entry.install);
+            return Probe::unavailable(format!("`{executable}` is not installed"), &entry.install);
         }
     }
     if entry.uses().contains(&Placeholder::Port) {
@@ -37,7 +33,7 @@ pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
         return Probe::Ready;
     }
     let Ok(function) = FunctionId::new(TRIAL.0, TRIAL.1) else {
-        return unavailable("no function to try", "make functions");
+        return Probe::unavailable("no function to try", "make functions");
     };
     let uses = entry.uses();
     let there = if uses.contains(&Placeholder::Script) {
@@ -52,26 +48,17 @@ pub(super) fn probe(entry: &Entry, store: &Store) -> Probe {
         Ok(()) => {}
         Err(DriverError::Usage(_)) => {
             let why = format!("no {function} for it in {}", store.root().display());
-            return unavailable(why, "build the demo functions with `make functions`");
+            return Probe::unavailable(why, "build the demo functions with `make functions`");
         }
-        Err(error) => return unavailable(error.to_string(), ""),
+        Err(error) => return Probe::unavailable(error.to_string(), ""),
     }
     let mut tried = entry.clone();
     tried.timeout_s = tried.timeout_s.min(TRIAL_LIMIT_S);
-    match trial(RuntimeRung::new(tried, store.clone()), function) {
+    match trial(tried, function) {
         Ok(()) => Probe::Ready,
-        Err(DriverError::Unavailable { why, mend }) => unavailable(why, mend),
-        Err(error) => unavailable(error.to_string(), &entry.mend),
+        Err(DriverError::Unavailable { why, mend }) => Probe::unavailable(why, mend),
+        Err(error) => Probe::unavailable(error.to_string(), &entry.mend),
     }
-}
-
-fn trial(mut rung: RuntimeRung, function: FunctionId) -> Result<(), DriverError> {
-    rung.prepare(&Plan {
-        function,
-        workers: 1,
-        purpose: Purpose::Time,
-    })?;
-    rung.cold_start(0).map(drop)
 }
 
 /// The runtime's version, as it says it.

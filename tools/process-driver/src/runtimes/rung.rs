@@ -220,7 +220,15 @@ impl Rung for RuntimeRung {
     }
 
     fn probe(&self) -> Probe {
-        probe::probe(&self.entry, &self.store)
+        probe::probe(&self.entry, &self.store, |entry, function| {
+            let mut rung = Self::new(entry, self.store.clone());
+            rung.prepare(&Plan {
+                function,
+                workers: 1,
+                purpose: Purpose::Time,
+            })?;
+            rung.cold_start(0).map(drop)
+        })
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {

@@ -26,8 +26,8 @@ use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
 use crate::answer::no_answer;
+use crate::child::{ended_badly, in_words, opened, phase};
 use crate::handler::asked;
-use crate::process::{ended_badly, in_words, opened, phase};
 use crate::thread::unprepared;
 
 /// How long a start under way may go on after SIGINT or SIGTERM.

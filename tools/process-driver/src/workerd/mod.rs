@@ -16,7 +16,6 @@ use measure_core::contract::{Description, Isolation, Probe, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
-use crate::SCOPE;
 use crate::runtimes::{Workdir, find};
 use crate::store::Store;
 use crate::thread::unprepared;
@@ -34,7 +33,7 @@ const MAX_WORKERS: usize = 64;
 
 /// Phases of a start.
 pub mod phase {
-    pub use crate::process::phase::{REAP, SPAWN};
+    pub use crate::child::phase::{REAP, SPAWN};
     /// From there (of a worker: from asked for) until the function's exit code has been read.
     pub const ANSWER: &str = "answer";
 }
@@ -260,7 +259,7 @@ impl Rung for WorkerdRung {
         let recipe = Self::recipe(workdir.state(), &wasm)?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.map_err(|e| DriverError::failed("/dev/null", e))?;
-        let scope = OwnScope::enter(SCOPE);
+        let scope = crate::scope::enter();
         let said = scope.scope("this process and the workerd processes that it starts");
         let (mut server, mut seats) = (None, Vec::new());
         if self.kind == Kind::Worker {

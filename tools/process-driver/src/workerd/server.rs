@@ -15,7 +15,7 @@ use measure_core::driver_kit::spawn::{Child, Program};
 use nix::unistd::getpid;
 
 use super::http::{Connection, HttpError};
-use crate::process::{ended_badly, in_words};
+use crate::child::{ended_badly, in_words};
 use crate::runtimes::{ErrorText, START_VARIABLE};
 
 /// What is asked of the first worker, and what of a new one.

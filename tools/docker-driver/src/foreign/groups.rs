@@ -25,6 +25,16 @@ pub(super) struct ContainerGroup {
     pub(super) dirs: BTreeMap<String, PathBuf>,
 }
 
+/// Why no group of ours holds the containers.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoGroup {
+    #[error("its daemon is not on this host, or not to be seen")]
+    Elsewhere,
+    /// The kernel or systemd refuses.
+    #[error(transparent)]
+    Refused(DriverError),
+}
+
 impl ContainerGroup {
     /// Makes it, in every hierarchy, or has systemd do so for an engine whose groups systemd makes.
     ///

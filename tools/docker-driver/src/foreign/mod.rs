@@ -15,7 +15,7 @@ use measure_core::driver_kit::DriverError;
 
 use crate::api::{ApiError, Client};
 use crate::container;
-use groups::ContainerGroup;
+use groups::{ContainerGroup, NoGroup};
 
 /// Names put into a message.
 const NAMED: usize = 5;
@@ -29,7 +29,7 @@ pub struct Foreign {
     /// Where the daemons' work is counted, if each has a group of its own.
     daemon_groups: Option<Vec<BTreeMap<String, PathBuf>>>,
     /// Our containers', or why there is none.
-    group: Result<ContainerGroup, String>,
+    group: Result<ContainerGroup, NoGroup>,
     others: Vec<String>,
 }
 
@@ -55,9 +55,10 @@ impl Foreign {
             .collect();
         let roots = daemons::find(host);
         let group = match roots.is_empty() {
-            true => Err("its daemon is not on this host, or not to be seen".to_owned()),
-            false => ContainerGroup::make(makes_groups_by_systemd(client)?)
-                .map_err(|error| error.to_string()),
+            true => Err(NoGroup::Elsewhere),
+            false => {
+                ContainerGroup::make(makes_groups_by_systemd(client)?).map_err(NoGroup::Refused)
+            }
         };
         let foreign = Self {
             host: host.to_owned(),

@@ -33,7 +33,7 @@ pub(super) enum BodyError {
     /// There is no room for them.
     Full(Full),
     /// The client went away or broke the protocol.
-    Broken(String),
+    Broken(axum::Error),
 }
 
 /// A body on its way.
@@ -84,7 +84,7 @@ impl Incoming {
                     place.grow(chunk.len()).map_err(BodyError::Full)?;
                     bytes.extend_from_slice(&chunk);
                 }
-                Some(Err(error)) => return Err(BodyError::Broken(error.to_string())),
+                Some(Err(error)) => return Err(BodyError::Broken(error)),
             }
         }
     }

@@ -15,8 +15,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
-/// Room that an entry of a directory takes, and the least that a file system allots.
-pub(crate) const BLOCK_BYTES: u64 = 4096;
+pub(crate) use host::BLOCK_BYTES;
+
 const MIB: u64 = 1 << 20;
 
 /// What all starts of an engine may have together, and each may write. What is `None` follows from the host.

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, HOST as HOST_HEADER};
+use http_body_util::Full;
 use measure_core::base::clock::Phases;
-use measure_core::contract::exchange::{Request, Response, wrong_status};
+use measure_core::contract::exchange::{HOST, Request, Response, wrong_status};
 
-use crate::component::Prepared;
 use crate::error::FaasletError;
 
 /// The request of a handler's starts, how often each instance is asked, and what that took. Shared with whoever starts them.
@@ -94,5 +96,30 @@ impl Exchange {
 
     pub(crate) fn note_response(&self, response: Response) {
         self.heard().responses.push(response);
+    }
+}
+
+/// A request in the form that handlers are given it in: made once, handed over by reference counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared(pub(crate) http::Request<Full<Bytes>>);
+
+impl Prepared {
+    /// `request`, if HTTP has words for all of it.
+    ///
+    /// # Errors
+    /// A method, path or header that cannot be.
+    pub(crate) fn new(request: &Request) -> Result<Self, http::Error> {
+        let mut builder = http::Request::builder()
+            .method(request.method.as_str())
+            .uri(request.path.as_str())
+            .header(HOST_HEADER, HOST);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        let body = Bytes::copy_from_slice(&request.body);
+        if !body.is_empty() || request.method != "GET" {
+            builder = builder.header(CONTENT_LENGTH, body.len());
+        }
+        builder.body(Full::new(body)).map(Self)
     }
 }

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use measure_core::base::clock::PhaseClock;
 use wasmtime::Module;
 
 use crate::budget::Budget;
@@ -13,48 +12,7 @@ use crate::error::{FaasletError, StartError};
 use crate::grants::Grants;
 use crate::program::Program;
 
-/// Names of the phases of a start that every rung has.
-pub mod phase {
-    /// Store, limits and WASI state.
-    pub const WASI: &str = "wasi";
-    /// Slot, memory image, instance.
-    pub const INSTANCE: &str = "instance";
-    /// Of a handler: from its instance, or from the request of one that is there, to its answer's head.
-    pub use measure_core::contract::vocabulary::phase::FIRST_BYTE;
-    /// `_start`: C start-up code, `main`, exit; of a handler the rest of its answer.
-    pub const RUN: &str = "run";
-    /// Instance dropped, slot reset.
-    pub const DROP: &str = "drop";
-}
-
-/// What a start tells the time of its phases to. A parked worker has none: a stop watch would lie on its
-/// stack for as long as it is blocked.
-pub trait Laps {
-    /// The phase `name` ends here.
-    fn lap(&mut self, name: &'static str);
-
-    /// The same, but it ended at `now_ns` already.
-    fn lap_at(&mut self, name: &'static str, now_ns: u64);
-}
-
-impl Laps for PhaseClock {
-    fn lap(&mut self, name: &'static str) {
-        Self::lap(self, name);
-    }
-
-    fn lap_at(&mut self, name: &'static str, now_ns: u64) {
-        Self::lap_at(self, name, now_ns);
-    }
-}
-
-/// No stop watch.
-pub struct Untimed;
-
-impl Laps for Untimed {
-    fn lap(&mut self, _: &'static str) {}
-
-    fn lap_at(&mut self, _: &'static str, _: u64) {}
-}
+pub use crate::laps::{Laps, Untimed, phase};
 
 /// A loaded function. Cheap to clone; may be started from any number of threads at once, as far as the
 /// engine has slots.

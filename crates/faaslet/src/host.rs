@@ -1,57 +1,22 @@
 //! What a store holds for its one Faaslet: limits, standard streams, and, only for programs that deal
 //! with files, their descriptors.
 
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use measure_core::base::words::one_line;
 use wasmtime::ResourceLimiter;
 
-use crate::budget::{Budget, DiskLeft, OverBudget};
+use crate::budget::{DiskLeft, OverBudget};
 use crate::deadline::Watch;
 use crate::files::descriptors::Descriptors;
 use crate::files::errno::{Answer, Errno};
-use crate::grants::Grants;
+use crate::given::Given;
 use crate::settings::{EngineSettings, MAX_MEMORY_LIMIT_BYTES};
 use crate::stdin::Stdin;
 
 /// The first so many bytes of what a program writes to standard error are kept for its error message.
 const STDERR_KEPT_BYTES: usize = 1024;
-
-/// What every start of a function is given, and the budget that it is part of.
-pub(crate) struct Given {
-    grants: Grants,
-    pub(crate) budget: Arc<Budget>,
-    /// Linear memory that a start need not count.
-    aside_bytes: usize,
-}
-
-impl Given {
-    /// `grants`, for starts that begin with `memory_bytes`.
-    pub(crate) fn new(mut grants: Grants, budget: &Arc<Budget>, memory_bytes: u64) -> Self {
-        for dir in &mut grants.dirs {
-            // No start follows a link that is put there later. One that is not there is told by the start.
-            if let Ok(host) = dir.host.canonicalize() {
-                dir.host = host;
-            }
-        }
-        let aside = budget.put_aside(memory_bytes);
-        Self {
-            grants,
-            budget: budget.clone(),
-            aside_bytes: usize::try_from(aside).unwrap_or(0),
-        }
-    }
-}
-
-impl Deref for Given {
-    type Target = Grants;
-
-    fn deref(&self) -> &Grants {
-        &self.grants
-    }
-}
 
 /// State of one start.
 pub(crate) struct Host {

@@ -16,7 +16,7 @@ use nix::unistd::getpid;
 
 use crate::altstack::AltStack;
 use crate::error::{FaasletError, SetupError, StartError};
-use crate::function::Laps;
+use crate::laps::Laps;
 use crate::netns;
 use crate::settings::STACK_BYTES;
 

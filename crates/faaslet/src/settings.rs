@@ -15,6 +15,11 @@ use crate::budget::BudgetSettings;
 use crate::dirty_pages;
 use crate::error::FaasletError;
 
+/// Elements that all segments may have, for each that a table may have. Those that are not at a constant place in it are brought there by
+/// code of the engine's at each start, before anything can be interrupted, and those of passive segments take 16 bytes of the host's
+/// memory each; no limit of a start counts either.
+pub(crate) const ELEMENTS_PER_TABLE: u64 = 2;
+
 /// The engine's version, as the records name it. A test holds it against the lock file.
 pub const ENGINE: &str = "wasmtime 48.0.8";
 

@@ -8,20 +8,13 @@ use wasmtime::{Engine, Module};
 use crate::component::{self, World, is_component};
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
-use crate::settings::EngineSettings;
+use crate::names::{NAME_CHARS, shown};
+use crate::settings::{ELEMENTS_PER_TABLE, EngineSettings};
 use crate::wasi;
 
 /// The largest module that is accepted.
 pub const MAX_MODULE_BYTES: u64 = 128 << 20;
-/// A list in an error message ends after this many.
-const SHOWN: usize = 8;
-/// What a module calls something may be 100 000 bytes long.
-pub(crate) const NAME_CHARS: usize = 200;
 const PAGE_BYTES: u64 = 64 << 10;
-/// Elements that all segments may have, for each that a table may have. Those that are not at a constant place in it are brought there by
-/// code of the engine's at each start, before anything can be interrupted, and those of passive segments take 16 bytes of the host's
-/// memory each; no limit of a start counts either.
-pub(crate) const ELEMENTS_PER_TABLE: u64 = 2;
 
 /// Why a valid module or component is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -47,17 +40,6 @@ enum Unfit {
         "it is not a WASI program: a module must export `_start` (no parameters, no results) and `memory`; build it as a command, with a main"
     )]
     NoProgram,
-}
-
-/// The first of `names`, and how many more there are; nothing of none.
-pub(crate) fn shown(mut names: impl Iterator<Item = String>) -> Option<String> {
-    let first: Vec<String> = names.by_ref().take(SHOWN).collect();
-    let shown = first.join(", ");
-    match (first.len(), names.count()) {
-        (0, _) => None,
-        (_, 0) => Some(shown),
-        (_, more) => Some(format!("{shown} and {more} more")),
-    }
 }
 
 /// Checks that `wasm`, called `what` in errors, is a valid module, is a WASI program (exports `_start`

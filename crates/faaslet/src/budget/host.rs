@@ -9,8 +9,8 @@ use nix::unistd::geteuid;
 use procfs::Current;
 use rustix::fs::fstatvfs;
 
-use super::BLOCK_BYTES;
-
+/// Room that an entry of a directory takes, and the least that a file system allots.
+pub(crate) const BLOCK_BYTES: u64 = 4096;
 /// Descriptors that the process keeps beside those of its seats: code, pipes, sockets, slots to spare.
 const OTHER_DESCRIPTORS: u64 = 64;
 /// Descriptors of a start that are not its program's: seat, namespaces and their sockets, the two that a call opens on its way.

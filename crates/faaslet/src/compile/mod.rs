@@ -2,24 +2,25 @@
 //! tool compiles it in a process of its own, the tool's own executable once more, with limits ([`confine`]). Loading code that has
 //! been compiled before needs none of this.
 
+mod compiler;
 mod worker;
 
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+pub use compiler::Compiler;
 pub use confine::CompileLimits;
 use confine::{ConfineError, Job, Limits, Scale};
 use measure_core::base::interrupt;
 use wasmtime::{Engine, Module};
 
-use crate::bulk::in_pieces;
 use crate::component::is_component;
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
+use compiler::IS_WORKER_TOO;
 
 /// By a module's size: CPython (8 MiB) takes a fifth of that CPU time in an unoptimised build, and less than half of the memory.
 const SCALE: Scale = Scale {
@@ -31,40 +32,6 @@ const SCALE: Scale = Scale {
 };
 /// More threads would each want memory.
 const MAX_THREADS: usize = 8;
-
-/// Whether this process's executable compiles when it is asked to ([`worker_if_asked`]).
-static IS_WORKER_TOO: AtomicBool = AtomicBool::new(false);
-
-/// Where an engine has modules compiled.
-#[derive(Debug, Clone)]
-pub enum Compiler {
-    /// In this process, without limits: for modules of one's own.
-    Here,
-    /// In a process of its own.
-    Process {
-        /// What it may take.
-        limits: CompileLimits,
-        /// Set when nobody wants the code any more; without it, a signal to this process ends the work.
-        given_up: Option<Arc<AtomicBool>>,
-    },
-}
-
-impl Compiler {
-    /// What an engine has that is told nothing else: a process of its own where the executable is made for it, as all tools are.
-    ///
-    /// # Errors
-    /// As [`CompileLimits::from_env`].
-    pub(crate) fn of_process() -> Result<Self, FaasletError> {
-        if !IS_WORKER_TOO.load(Ordering::Relaxed) {
-            return Ok(Self::Here);
-        }
-        Ok(Self::Process {
-            limits: CompileLimits::from_env()
-                .map_err(|e| FaasletError::refused("the environment", e))?,
-            given_up: None,
-        })
-    }
-}
 
 /// In words, for a description's `settings`: how modules are compiled within `limits`.
 #[must_use]
@@ -178,12 +145,4 @@ fn failed(what: &str, error: ConfineError) -> FaasletError {
             source,
         },
     }
-}
-
-/// The one place where a compiler is called.
-fn machine_code(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
-    if is_component(wasm) {
-        return engine.precompile_component(wasm);
-    }
-    engine.precompile_module(&in_pieces(wasm)?)
 }

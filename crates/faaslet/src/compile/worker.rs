@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use wasmtime::{Engine, InstanceAllocationStrategy};
 
-use super::machine_code;
+use crate::bulk::in_pieces;
 use crate::component::is_component;
 use crate::error::FaasletError;
 use crate::settings::EngineSettings;
@@ -130,6 +130,14 @@ pub(super) fn check_and_compile(
     validate_with(engine, settings, what, wasm)?;
     machine_code(engine, wasm)
         .map_err(|e| FaasletError::refused(what, format!("it cannot be compiled: {e:#}")))
+}
+
+/// The one place where a compiler is called.
+fn machine_code(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    if is_component(wasm) {
+        return engine.precompile_component(wasm);
+    }
+    engine.precompile_module(&in_pieces(wasm)?)
 }
 
 #[cfg(test)]

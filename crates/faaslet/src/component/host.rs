@@ -8,13 +8,14 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiVie
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::files::Files;
+use super::hooks::Hooks;
 use super::opened::Opened;
-use super::requests::Hooks;
 use super::sockets::{self, Made, Sockets};
 use super::streams::{Input, Output, Shared, StdinOf, Written, lock};
 use crate::deadline::Watch;
 use crate::error::SetupError;
-use crate::host::{Denied, Given, Host, is_beyond_all};
+use crate::given::Given;
+use crate::host::{Denied, Host, is_beyond_all};
 use crate::settings::{COMPONENT_INSTANCES, COMPONENT_MEMORIES, COMPONENT_TABLES, EngineSettings};
 
 /// What a component may have of all that it gets a handle for: streams, descriptors, things to wait for.

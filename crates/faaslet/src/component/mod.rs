@@ -5,6 +5,7 @@
 
 mod file_streams;
 mod files;
+mod hooks;
 mod host;
 mod opened;
 mod requests;
@@ -30,9 +31,9 @@ use crate::deadline::{Code, Deadlines, Watch};
 use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, SetupError, StartError, Stop};
 use crate::exchange::Exchange;
-use crate::function::{Laps, phase};
+use crate::given::Given;
 use crate::grants::Grants;
-use crate::host::Given;
+use crate::laps::{Laps, phase};
 use crate::stdin::Stdin;
 use files::HasFiles;
 use host::{ComponentHost, RESOURCES_MAX};
@@ -40,7 +41,6 @@ use requests::{Heard, NoAnswer};
 use sockets::HasSockets;
 use streams::Input;
 
-pub(crate) use requests::Prepared;
 pub(crate) use runtime::Components;
 pub(crate) use world::{Unfit, World, WorldKind, is_component};
 

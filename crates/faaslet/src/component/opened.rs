@@ -19,7 +19,7 @@ use crate::error::SetupError;
 use crate::files::descriptors::DESCRIPTORS_MAX;
 use crate::files::errno::Errno;
 use crate::files::granted::open_without_links;
-use crate::host::Given;
+use crate::given::Given;
 
 /// What a start has open, given or by itself; counted in the budget.
 pub(super) struct Opened {

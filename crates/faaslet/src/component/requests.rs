@@ -7,46 +7,20 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST as HOST_HEADER};
+use http::header::CONTENT_TYPE;
 use http_body::Body;
-use http_body_util::Full;
 use measure_core::base::clock::now_ns;
 use measure_core::contract::answer::{Content, Taking};
-use measure_core::contract::exchange::{HOST, Request, Response};
+use measure_core::contract::exchange::Response;
 use wasmtime::Store as WasmStore;
+use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::Proxy;
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, WasiHttpView};
 
 use super::host::ComponentHost;
 use super::streams::{Shared, lock as lock_written};
-
-/// A request in the form that handlers are given it in: made once, handed over by reference counts.
-#[derive(Debug, Clone)]
-pub(crate) struct Prepared(http::Request<Full<Bytes>>);
-
-impl Prepared {
-    /// `request`, if HTTP has words for all of it.
-    ///
-    /// # Errors
-    /// A method, path or header that cannot be.
-    pub(crate) fn new(request: &Request) -> Result<Self, http::Error> {
-        let mut builder = http::Request::builder()
-            .method(request.method.as_str())
-            .uri(request.path.as_str())
-            .header(HOST_HEADER, HOST);
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
-        let body = Bytes::copy_from_slice(&request.body);
-        if !body.is_empty() || request.method != "GET" {
-            builder = builder.header(CONTENT_LENGTH, body.len());
-        }
-        builder.body(Full::new(body)).map(Self)
-    }
-}
+use crate::exchange::Prepared;
 
 /// Why a handler did not answer, beside a trap.
 #[derive(Debug, thiserror::Error)]
@@ -181,28 +155,4 @@ pub(super) async fn ask(
     })
     .await?;
     Ok(heard)
-}
-
-/// What handlers may do beside answering: nothing of the network's is theirs yet.
-#[derive(Debug, Default)]
-pub(super) struct Hooks;
-
-type Sent = Result<
-    (
-        http::Response<WasiBody>,
-        Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ),
-    Error,
->;
-
-impl WasiHttpHooks for Hooks {
-    /// Refuses requests to others.
-    fn send_request(
-        &mut self,
-        _request: http::Request<WasiBody>,
-        _options: Option<RequestOptions>,
-        _body: Box<dyn Future<Output = Result<(), Error>> + Send>,
-    ) -> Box<dyn Future<Output = Sent> + Send> {
-        Box::new(async { Err(Error::HttpRequestDenied) })
-    }
 }

@@ -5,8 +5,8 @@ use measure_core::base::{ids, words};
 use wasm_interface::elements_of;
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
 
-use crate::settings::EngineSettings;
-use crate::validate::{ELEMENTS_PER_TABLE, NAME_CHARS, shown};
+use crate::names::{NAME_CHARS, shown};
+use crate::settings::{ELEMENTS_PER_TABLE, EngineSettings};
 
 /// Interfaces that are offered, of version 0.2 of WASI. A test loads a component for each.
 pub(crate) const OFFERED: [&str; 29] = [

@@ -9,7 +9,7 @@ use super::granted::open_without_links;
 use super::listing::Listing;
 use crate::budget::{Budget, CountedBlocks, KeptDisk, OverBudget};
 use crate::error::SetupError;
-use crate::host::Given;
+use crate::given::Given;
 
 /// A program may have this many open at once, its streams and granted directories included: the usual limit of a
 /// process, kept per program because all Faaslets of a worker share the process's.

@@ -4,6 +4,8 @@ use std::io;
 
 use measure_core::base::exit::{Exit, HasExit};
 
+use super::socket::Refused;
+
 /// Environment variable that overrides [`Config::range`](super::Config::range), for example `10.96.0.0/15`.
 pub const RANGE_VARIABLE: &str = "FAASM_BENCH_NETNS_RANGE";
 
@@ -107,5 +109,23 @@ impl HasExit for NetnsError {
             Self::Busy(_) => Exit::Busy,
             Self::Exhausted { .. } | Self::Os { .. } => Exit::Failed,
         }
+    }
+}
+
+/// What a refusal means.
+pub(super) fn refused(error: Refused) -> NetnsError {
+    let Refused { what, source } = error;
+    match source.raw_os_error() {
+        Some(libc::EOPNOTSUPP) if what.contains("veth") => NetnsError::Kernel {
+            feature: "veth pairs",
+            mend: "load the module `veth` or build it with CONFIG_VETH",
+            source,
+        },
+        Some(libc::ENOENT | libc::EOPNOTSUPP) if what.contains("htb") => NetnsError::Kernel {
+            feature: "htb packet scheduler",
+            mend: "load the module `sch_htb` (CONFIG_NET_SCH_HTB) or leave the shaping out with FAASM_BENCH_NETNS_RATE=0",
+            source,
+        },
+        _ => NetnsError::os(what, source),
     }
 }

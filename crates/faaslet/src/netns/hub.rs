@@ -17,8 +17,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::config::{Config, Range};
 use super::enter::{open_socket, own_namespace};
-use super::error::{NetnsError, RANGE_VARIABLE};
-use super::namespace::refused;
+use super::error::{NetnsError, RANGE_VARIABLE, refused};
 use super::requests;
 
 /// Whether a packet that is not for this namespace goes on; as it is in the host's, unless it is said otherwise.

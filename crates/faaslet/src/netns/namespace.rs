@@ -15,10 +15,10 @@ use nix::unistd::getpid;
 
 use super::config::{Config, MAX_PERSISTENT};
 use super::enter::{enter, open_socket, own_namespace, socket_in};
-use super::error::NetnsError;
+use super::error::{NetnsError, refused};
 use super::hub::Hub;
 use super::requests;
-use super::socket::{Netlink, Refused};
+use super::socket::Netlink;
 
 /// How long a link may take to carry, and how often it is looked at meanwhile.
 const CARRIES_WITHIN_NS: u64 = 100_000_000;
@@ -230,24 +230,6 @@ fn is_taken(error: &NetnsError) -> bool {
         // The name and the interface index, respectively.
         Some(libc::EEXIST | libc::EBUSY)
     )
-}
-
-/// What a refusal means.
-pub(super) fn refused(error: Refused) -> NetnsError {
-    let Refused { what, source } = error;
-    match source.raw_os_error() {
-        Some(libc::EOPNOTSUPP) if what.contains("veth") => NetnsError::Kernel {
-            feature: "veth pairs",
-            mend: "load the module `veth` or build it with CONFIG_VETH",
-            source,
-        },
-        Some(libc::ENOENT | libc::EOPNOTSUPP) if what.contains("htb") => NetnsError::Kernel {
-            feature: "htb packet scheduler",
-            mend: "load the module `sch_htb` (CONFIG_NET_SCH_HTB) or leave the shaping out with FAASM_BENCH_NETNS_RATE=0",
-            source,
-        },
-        _ => NetnsError::os(what, source),
-    }
 }
 
 /// A new namespace: a socket in the thread's own, a socket in the new one, and the new one.

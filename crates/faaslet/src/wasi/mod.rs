@@ -67,8 +67,8 @@ mod tests {
     use super::*;
     use crate::budget::Budget;
     use crate::deadline::Deadlines;
+    use crate::given::Given;
     use crate::grants::Grants;
-    use crate::host::Given;
     use crate::settings::EngineSettings;
     use wasmtime::Store;
     use wasmtime_wasi::{WasiCtxBuilder, p1};

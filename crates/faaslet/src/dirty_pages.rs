@@ -75,10 +75,14 @@ nix::ioctl_readwrite!(pagemap_scan, b'f', 16, ScanArgument);
 ///
 /// Not where it can swap: the engine takes a page that is swapped out for one that nobody wrote, and leaves what it holds to the next
 /// start (wasmtime's pull request 14357 is about both that and the 32 pieces). Nor before Linux 6.7, which cannot say.
+/// Asked for once, so that all engines of a process agree, and what is said of them.
 pub(crate) fn scan_is_sound() -> bool {
-    // Swap that cannot be asked for is taken to be there.
-    let swaps = sysinfo().map_or(true, |info| info.swap_total() > 0);
-    !swaps && PoolingAllocationConfig::is_pagemap_scan_available()
+    static SOUND: OnceLock<bool> = OnceLock::new();
+    *SOUND.get_or_init(|| {
+        // Swap that cannot be asked for is taken to be there.
+        let swaps = sysinfo().map_or(true, |info| info.swap_total() > 0);
+        !swaps && PoolingAllocationConfig::is_pagemap_scan_available()
+    })
 }
 
 /// Joins the written pieces of `memory`, which begins with a page, until the engine can reset them all in place; not if they would be

@@ -1,4 +1,5 @@
-//! A directory of the store, held open: what is checked is what is used, whatever happens to paths.
+//! A directory of the store, held open: what is checked is what is used, whatever happens to paths. So files are replaced here, within the
+//! directory that is held, and not by `base::files::replace_file`, which goes by their paths.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -42,12 +42,30 @@ pub enum IsolationError {
         source: io::Error,
     },
     /// The results of a run cannot be read.
-    #[error("cannot read {}: {why}", path.display())]
+    #[error("cannot read {}: {source}", path.display())]
     Record {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        why: String,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// They are none.
+    #[error("cannot read {}: {source}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where they are none.
+        source: serde_json::Error,
+    },
+    /// They are of a later version.
+    #[error("cannot read {}: schema {found}, this tool knows up to {known}; use the version that wrote it", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: u32,
+        /// Ours.
+        known: u32,
     },
 }
 
@@ -75,7 +93,11 @@ impl HasExit for IsolationError {
     fn exit(&self) -> Exit {
         match self {
             Self::NotBuilt { .. } | Self::NoParameters(_) => Exit::Unavailable,
-            Self::Untrusted(_) | Self::TooLong { .. } | Self::Record { .. } => Exit::Failed,
+            Self::Untrusted(_)
+            | Self::TooLong { .. }
+            | Self::Record { .. }
+            | Self::Malformed { .. }
+            | Self::Newer { .. } => Exit::Failed,
             Self::Plant { .. } => Exit::Output,
         }
     }

@@ -107,19 +107,19 @@ impl Found {
     /// There are none, they are no such file, or of a later version.
     pub fn read(dir: &Path) -> Result<Self, IsolationError> {
         let path = dir.join(FILE);
-        let fail = |why: String| IsolationError::Record {
-            path: path.clone(),
-            why,
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(source) => return Err(IsolationError::Record { path, source }),
         };
-        let text = fs::read(&path).map_err(|e| fail(e.to_string()))?;
-        let found: Self = serde_json::from_slice(&text).map_err(|e| fail(e.to_string()))?;
-        if found.schema > SCHEMA {
-            return Err(fail(format!(
-                "schema {}, this tool knows up to {SCHEMA}; use the version that wrote it",
-                found.schema
-            )));
+        match serde_json::from_slice::<Self>(&text) {
+            Ok(found) if found.schema > SCHEMA => Err(IsolationError::Newer {
+                path,
+                found: found.schema,
+                known: SCHEMA,
+            }),
+            Ok(found) => Ok(found),
+            Err(source) => Err(IsolationError::Malformed { path, source }),
         }
-        Ok(found)
     }
 
     /// As it is written.

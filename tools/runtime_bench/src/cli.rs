@@ -9,15 +9,15 @@ use nix::unistd::geteuid;
 use report::Records;
 
 use crate::aa::Outcome;
+use crate::common_options::{DEFAULT_IDLE, Which};
 use crate::compare;
 use crate::drivers::Offer;
 use crate::error::BenchError;
 use crate::load::LoadOptions;
-use crate::options::{
-    AaOptions, DEFAULT_IDLE, MemOptions, QUICK_BUDGET_S, QuickOptions, TimeOptions, Which,
-};
+use crate::options::{AaOptions, MemOptions, QUICK_BUDGET_S, QuickOptions, TimeOptions};
 use crate::plan::Sizes;
-use crate::run::{Run, resume};
+use crate::run::Run;
+use crate::run::resume::resume;
 
 /// What all rungs of all drivers together are to take.
 const ALL_BUDGET: Duration = Duration::from_secs(500);

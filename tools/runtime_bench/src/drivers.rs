@@ -17,7 +17,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::engines::{Driver, Engines};
-use crate::error::BenchError;
 
 /// The drivers of this workspace, in the order of the ladder. Nothing else here knows a runtime.
 pub const DRIVERS: [&str; 4] = [
@@ -72,6 +71,11 @@ impl Offer {
     }
 }
 
+/// The message for a rung that no driver offers, with the nearest that there are.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownRung(String);
+
 /// All rungs that can be had, and the drivers that cannot.
 #[derive(Debug, Default)]
 pub struct Ladder {
@@ -107,14 +111,14 @@ impl Ladder {
     ///
     /// # Errors
     /// One does not exist.
-    pub fn select(&self, wanted: &[String]) -> Result<Vec<Offer>, BenchError> {
+    pub fn select(&self, wanted: &[String]) -> Result<Vec<Offer>, UnknownRung> {
         let known: Vec<String> = self.offers.iter().map(|o| o.rung().to_owned()).collect();
         if let Some(unknown) = wanted.iter().find(|w| !known.contains(w)) {
             let mut message = ids::unknown("rung", unknown, &known);
             for (driver, why) in &self.missing {
                 message += &format!("; {driver} offers none: {why}");
             }
-            return Err(BenchError::Usage(message));
+            return Err(UnknownRung(message));
         }
         let chosen = |offer: &&Offer| wanted.iter().any(|w| w == offer.rung());
         Ok(self.offers.iter().filter(chosen).cloned().collect())

@@ -9,7 +9,9 @@ use measure_core::contract::protocol::ProtocolError;
 use measure_core::contract::run_dir::RunDirError;
 use probes::kernel_memory::KernelMemoryError;
 use probes::memory::MemoryError;
+use report::load::hdr::HdrError;
 
+use crate::drivers::UnknownRung;
 use crate::functions::FunctionError;
 use crate::load::ScriptError;
 use crate::tune::TuneError;
@@ -59,9 +61,21 @@ pub enum BenchError {
     /// A mix or a trace cannot be read, or makes no sense.
     #[error(transparent)]
     Script(#[from] ScriptError),
+    /// Nothing can let arrivals go.
+    #[error("no thread for the generator: {0}")]
+    Generator(#[source] io::Error),
+    /// Latencies that no histogram holds.
+    #[error(transparent)]
+    Histogram(#[from] HdrError),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<UnknownRung> for BenchError {
+    fn from(error: UnknownRung) -> Self {
+        Self::Usage(error.to_string())
+    }
 }
 
 impl From<OutOfRange> for BenchError {
@@ -81,9 +95,12 @@ impl HasExit for BenchError {
             Self::Function(error) => error.exit(),
             Self::Isolation(error) => error.exit(),
             Self::Output(_) => Exit::Output,
-            Self::Memory(_) | Self::KernelMemory(_) | Self::Signals(_) | Self::Failed(_) => {
-                Exit::Failed
-            }
+            Self::Memory(_)
+            | Self::KernelMemory(_)
+            | Self::Signals(_)
+            | Self::Generator(_)
+            | Self::Histogram(_)
+            | Self::Failed(_) => Exit::Failed,
         }
     }
 }
@@ -227,24 +244,4 @@ impl From<RunDirError> for StepError {
     fn from(error: RunDirError) -> Self {
         Self::Run(error.into())
     }
-}
-
-/// The exit code with the number `code`.
-#[must_use]
-pub fn exit_of(code: u8) -> Exit {
-    [
-        Exit::Ok,
-        Exit::Usage,
-        Exit::Unavailable,
-        Exit::StartFailed,
-        Exit::Output,
-        Exit::Busy,
-        Exit::EngineLost,
-        Exit::Slower,
-        Exit::Interrupted,
-        Exit::Terminated,
-    ]
-    .into_iter()
-    .find(|&exit| exit as u8 == code)
-    .unwrap_or(Exit::Failed)
 }

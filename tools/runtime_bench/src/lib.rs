@@ -7,6 +7,7 @@
 mod aa;
 mod capacity;
 mod cli;
+mod common_options;
 mod compare;
 mod counters;
 mod doctor;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use measure_core::base::exit::Exit;
 use measure_core::base::home::HOME_VARIABLE;
+use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::protocol::{Go, Message, parse_line};
 use measure_core::contract::release_page::ReleasePage;
@@ -22,8 +23,8 @@ use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, pipe2};
 
-use crate::error::{SessionError, exit_of};
-use crate::session::Start;
+use crate::engines::Driver;
+use crate::error::SessionError;
 
 /// How long a driver may take to clean up once its input is closed (hundreds of containers) ...
 const CLOSE_LIMIT: Duration = Duration::from_secs(120);
@@ -39,6 +40,34 @@ const FIRST_TO_GO: &str = "900";
 const RELEASES_BYTES: i32 = 1 << 20;
 /// A variable that nobody reads, so that stacks do not begin at one address in all processes.
 const PADDING: &str = "FAASM_BENCH_PADDING";
+
+/// What to start.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// The driver.
+    pub driver: &'a Driver,
+    /// `time` or `hold`.
+    pub command: &'a str,
+    /// N of the command.
+    pub count: u64,
+    /// Ladder id.
+    pub rung: &'a str,
+    /// What to run; the rung's default if `None`.
+    pub function: Option<&'a FunctionId>,
+    /// `--workers`, for `time`.
+    pub workers: Option<usize>,
+    /// Where its standard error goes.
+    pub log: PathBuf,
+    /// Length of the value of [`PADDING`] in its environment; without the variable if 0.
+    pub environment_padding_bytes: u32,
+    /// `$FAASM_BENCH_HOME` in its environment; ours if `None`.
+    pub home: Option<&'a Path>,
+    /// Whether it is asked for open loops: it then gets the pipe and the page of [`Link::releases`].
+    pub takes_releases: bool,
+    /// How long it may be silent beyond what its work should take, and how long it may take to end when
+    /// told by a signal.
+    pub patience: Duration,
+}
 
 /// The process and its two pipes.
 #[derive(Debug)]
@@ -171,7 +200,7 @@ impl Link {
                 Ok(Ok(Message::Failed { error, exit })) => {
                     return Err(SessionError::Said {
                         error,
-                        exit: exit_of(exit),
+                        exit: Exit::from_code(exit),
                     });
                 }
                 Ok(Ok(message)) => return Ok(message),
@@ -197,7 +226,7 @@ impl Link {
             if let Ok(Message::Failed { error, exit }) = line {
                 return SessionError::Said {
                     error,
-                    exit: exit_of(exit),
+                    exit: Exit::from_code(exit),
                 };
             }
         }
@@ -294,10 +323,10 @@ impl Link {
         });
         match failed {
             // Starts that failed have been recorded one by one already.
-            Some((_, exit)) if exit_of(exit) == Exit::StartFailed => Ok(()),
+            Some((_, exit)) if Exit::from_code(exit) == Exit::StartFailed => Ok(()),
             Some((error, exit)) => Err(SessionError::Said {
                 error,
-                exit: exit_of(exit),
+                exit: Exit::from_code(exit),
             }),
             None if status.success() || interrupt::received().is_some() => Ok(()),
             None => Err(SessionError::Died {

@@ -3,25 +3,22 @@
 //! Each point of the sweep (rung x number of workers x repetition) has a fresh driver, in a seeded
 //! random order. A thread samples the scope from ready to released.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+mod point;
+
+use std::time::Duration;
 
 use measure_core::base::interrupt;
 use measure_core::base::progress::Progress;
 use measure_core::contract::Probe;
-use measure_core::contract::Scope;
-use measure_core::contract::sample::Value;
-use measure_core::contract::vocabulary::{Measure, Metric, phase};
-use probes::cgroup::{memory_current_bytes, memory_peak_bytes};
-use probes::kernel_memory::{KernelMemory, page_tables_of_all};
+use measure_core::contract::vocabulary::Measure;
 use stats::schedule::{Block, interleave};
 
 use crate::drivers::Offer;
-use crate::error::{BenchError, StepError};
-use crate::recorder::{About, Recorder};
-use crate::sampler::{Life, Watcher};
-use crate::session::{Job, Session, Start};
+use crate::error::BenchError;
+use crate::recorder::Recorder;
+use crate::session::Job;
 use crate::trouble::Trouble;
+use point::{Cost, Point, measure_point};
 
 /// How the sweep is sized.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,19 +35,6 @@ pub struct Sweep {
 const FAST: Duration = Duration::from_millis(25);
 /// Workers of the trial that tells them apart.
 const TRIAL: usize = 2;
-/// What parking a worker may take at most, on the safe side.
-const PARKING: Duration = Duration::from_millis(150);
-/// The kernel frees namespaces and cgroups of the last driver asynchronously. Its counters have settled
-/// once they move less than this in a step; on a busy host they never do.
-const SETTLED_BYTES: u64 = 128 << 10;
-/// What tells by moving that leftovers are still being taken down.
-const SETTLING: [Metric; 3] = [
-    Metric::SlabUnreclaimableBytes,
-    Metric::PercpuBytes,
-    Metric::KernelStacksBytes,
-];
-const SETTLE_STEP: Duration = Duration::from_millis(150);
-const SETTLE_LIMIT: Duration = Duration::from_secs(3);
 
 /// A rung of the sweep.
 struct Weighed<'a> {
@@ -78,33 +62,7 @@ pub fn measure(
 ) -> Result<Trouble, BenchError> {
     let mut progress = Progress::begin("mem");
     let mut trouble = Trouble::default();
-    let mut rungs = Vec::new();
-    for offer in offers.iter().filter(|o| o.probe == Probe::Ready) {
-        if interrupt::received().is_some() {
-            break;
-        }
-        progress.show(&format!("{}: trial", offer.rung()));
-        let trial = Point {
-            count: TRIAL,
-            process: 1,
-        };
-        match point(recorder, offer, job, trial, Some(sweep)) {
-            Ok(cost) => {
-                let rung = sized(offer, sweep, &cost);
-                let all = rung
-                    .counts
-                    .iter()
-                    .map(|&(n, times)| rung.expected(n) * times);
-                progress.expect(all.sum());
-                recorder.about_rung(offer.rung(), |info| info.plan = Some(rung.in_words()));
-                rungs.push(rung);
-            }
-            Err(error) => {
-                let error = error.of_rung()?;
-                trouble.add(recorder, &mut progress, offer, job.named(), error)?;
-            }
-        }
-    }
+    let mut rungs = trials(recorder, offers, job, sweep, &mut progress, &mut trouble)?;
     recorder.save()?;
     let (plan, repetitions): (Vec<(usize, usize)>, Vec<u32>) = rungs
         .iter()
@@ -125,7 +83,9 @@ pub fn measure(
             progress.show(&format!("{}: {count} workers", rung.offer.rung()));
             rung.processes += 1;
             let process = rung.processes;
-            if let Err(error) = point(recorder, rung.offer, job, Point { count, process }, None) {
+            let point = Point { count, process };
+            let outcome = measure_point(recorder, rung.offer, job, point, |_| Measure::Hold);
+            if let Err(error) = outcome {
                 let error = error.of_rung()?;
                 rung.failed = true;
                 trouble.add(recorder, &mut progress, rung.offer, job.named(), error)?;
@@ -134,6 +94,50 @@ pub fn measure(
         progress.done(rung.expected(count));
     }
     Ok(trouble)
+}
+
+/// A trial of each ready rung, which says how many workers it is swept over.
+fn trials<'a>(
+    recorder: &mut Recorder,
+    offers: &'a [Offer],
+    job: &Job<'_>,
+    sweep: &Sweep,
+    progress: &mut Progress,
+    trouble: &mut Trouble,
+) -> Result<Vec<Weighed<'a>>, BenchError> {
+    let mut rungs = Vec::new();
+    for offer in offers.iter().filter(|o| o.probe == Probe::Ready) {
+        if interrupt::received().is_some() {
+            break;
+        }
+        progress.show(&format!("{}: trial", offer.rung()));
+        let trial = Point {
+            count: TRIAL,
+            process: 1,
+        };
+        // It counts as a point only if it has the size of one.
+        let measured = |parking| match sweep.includes(parking) {
+            true => Measure::Hold,
+            false => Measure::Trial,
+        };
+        match measure_point(recorder, offer, job, trial, measured) {
+            Ok(cost) => {
+                let rung = sized(offer, sweep, &cost);
+                let all = rung
+                    .counts
+                    .iter()
+                    .map(|&(n, times)| rung.expected(n) * times);
+                progress.expect(all.sum());
+                recorder.about_rung(offer.rung(), |info| info.plan = Some(rung.in_words()));
+                rungs.push(rung);
+            }
+            Err(error) => {
+                let error = error.of_rung()?;
+                trouble.add(recorder, progress, offer, job.named(), error)?;
+            }
+        }
+    }
+    Ok(rungs)
 }
 
 impl Weighed<'_> {
@@ -151,7 +155,28 @@ impl Weighed<'_> {
     }
 }
 
+/// Fresh drivers for every number of workers: what one of them was laid out like is not what is measured.
+const SWEEPS: u32 = 3;
+
 impl Sweep {
+    /// That of `quick`.
+    pub fn quick() -> Self {
+        Self {
+            fast: vec![100, 200, 400],
+            slow: vec![2, 4, 8],
+            sweeps: SWEEPS,
+        }
+    }
+
+    /// That of `mem --full`.
+    pub fn full() -> Self {
+        Self {
+            fast: vec![500, 1000, 2000],
+            slow: vec![100, 200, 300],
+            sweeps: SWEEPS,
+        }
+    }
+
     /// Whether a trial that took `parking` is one of the sweep's points already.
     fn includes(&self, parking: Duration) -> bool {
         !is_fast(parking) && self.slow.contains(&TRIAL)
@@ -185,205 +210,4 @@ fn sized<'a>(offer: &'a Offer, sweep: &Sweep, cost: &Cost) -> Weighed<'a> {
         per_worker,
         failed: false,
     }
-}
-
-/// What a driver process of the sweep is for.
-#[derive(Debug, Clone, Copy)]
-struct Point {
-    /// Workers to park.
-    count: usize,
-    /// Its number among the rung's, from 1.
-    process: u32,
-}
-
-/// How long a point took.
-struct Cost {
-    parking: Duration,
-    whole: Duration,
-}
-
-/// Parks `count` workers and writes down what they weigh. A trial of `sweep` counts as a point of it only if
-/// it has the size of one.
-fn point(
-    recorder: &mut Recorder,
-    offer: &Offer,
-    job: &Job<'_>,
-    Point { count, process }: Point,
-    trial_of: Option<&Sweep>,
-) -> Result<Cost, StepError> {
-    recorder.next_block();
-    let begun = Instant::now();
-    let before = settled()?;
-    let mut session = Session::start(Start {
-        driver: &offer.driver,
-        command: "hold",
-        count: count as u64,
-        rung: offer.rung(),
-        function: job.function,
-        workers: None,
-        log: recorder.log("mem", offer.rung(), process),
-        patience: job.patience,
-        environment_padding_bytes: 0,
-        home: None,
-        takes_releases: false,
-    })?;
-    let (scope, function) = (session.scope.clone(), session.function.clone());
-    recorder.about_rung(offer.rung(), |info| {
-        info.function = Some(function.clone());
-        info.scope = Some(scope.includes.clone());
-        info.description = session.description.clone();
-    });
-    let watcher = Watcher::start(scope.clone()).map_err(BenchError::from)?;
-    watcher.ready();
-    let parking = Instant::now();
-    let expected = PARKING * u32::try_from(count).unwrap_or(u32::MAX);
-    session.park(expected)?;
-    let parking = parking.elapsed();
-    watcher.parked();
-    let kernel = counters()?;
-    let group = Group::read_from(&scope);
-    let life = watcher.finish();
-    let tables = page_tables_of_all(&life.pids);
-    let closed = session.close();
-    let after = counters()?;
-
-    let about = About {
-        rung: offer.rung(),
-        function: &function,
-        measure: match trial_of {
-            Some(sweep) if !sweep.includes(parking) => &Measure::Trial,
-            _ => &Measure::Hold,
-        },
-        n: count as u64,
-        workers: u32::try_from(count).unwrap_or(u32::MAX),
-        process,
-        order: 0,
-    };
-    write_life(recorder, about, &life)?;
-    recorder.value(
-        about,
-        phase::PARKED,
-        Metric::ScopePageTablesBytes,
-        tables.into(),
-    )?;
-    recorder.value(about, phase::PARKED, Metric::CgroupBytes, group.now)?;
-    recorder.value(about, phase::PEAK, Metric::CgroupPeakBytes, group.peak)?;
-    for (phase, counters) in [
-        (phase::BEFORE, before),
-        (phase::PARKED, kernel),
-        (phase::AFTER, after),
-    ] {
-        for (metric, value) in counters.metrics() {
-            recorder.value(about, phase, metric, value.into())?;
-        }
-    }
-    closed?;
-    Ok(Cost {
-        parking,
-        whole: begun.elapsed(),
-    })
-}
-
-fn counters() -> Result<KernelMemory, BenchError> {
-    Ok(KernelMemory::now()?)
-}
-
-/// The host's counters once they have settled, or at last as they are.
-fn settled() -> Result<KernelMemory, BenchError> {
-    let until = Instant::now() + SETTLE_LIMIT;
-    let mut then = counters()?;
-    loop {
-        let on = interrupt::sleep(SETTLE_STEP);
-        let now = counters()?;
-        let moved = now.moved_bytes(&then, &SETTLING);
-        if moved < SETTLED_BYTES || Instant::now() >= until || !on {
-            return Ok(now);
-        }
-        then = now;
-    }
-}
-
-/// Memory charged to the scope's cgroups.
-struct Group {
-    now: Value,
-    peak: Value,
-}
-
-impl Group {
-    fn read_from(scope: &Scope) -> Self {
-        let dirs = scope
-            .groups()
-            .map(|group| group.get("memory").or_else(|| group.get("unified")));
-        let dirs: Option<Vec<&PathBuf>> = dirs.collect();
-        // Who started what is in the groups is outside of them.
-        let dirs = dirs.filter(|_| !scope.starters).unwrap_or_default();
-        let unavailable = |why: &str| Value::Unavailable(why.into());
-        match dirs[..] {
-            [] => {
-                let why = "the scope has no cgroups that hold all of it and count memory, run as root on a host with the memory controller, and an \
-                           engine elsewhere as a service";
-                Self {
-                    now: unavailable(why),
-                    peak: unavailable(why),
-                }
-            }
-            [dir] => Self {
-                now: memory_current_bytes(dir).into(),
-                peak: memory_peak_bytes(dir).into(),
-            },
-            _ => {
-                let all = dirs.iter().map(|dir| memory_current_bytes(dir));
-                Self {
-                    now: all.sum::<Result<u64, _>>().into(),
-                    peak: unavailable("peaks of several cgroups do not add up"),
-                }
-            }
-        }
-    }
-}
-
-fn write_life(recorder: &mut Recorder, about: About<'_>, life: &Life) -> Result<(), BenchError> {
-    if let Some(why) = &life.unreadable {
-        for phase in [phase::PARKED, phase::PEAK] {
-            recorder.value(
-                about,
-                phase,
-                Metric::PssBytes,
-                Value::Unavailable(why.clone()),
-            )?;
-        }
-        return Ok(());
-    }
-    for (phase, walks) in [(phase::READY, &life.ready), (phase::PARKED, &life.parked)] {
-        for (order, walk) in (0..).zip(walks) {
-            let about = About { order, ..about };
-            recorder.value(about, phase, Metric::PssBytes, walk.memory.pss_bytes.into())?;
-            recorder.value(about, phase, Metric::UssBytes, walk.memory.uss_bytes.into())?;
-            recorder.value(about, phase, Metric::RssBytes, walk.memory.rss_bytes.into())?;
-            recorder.value(
-                about,
-                phase,
-                Metric::SwapBytes,
-                walk.memory.swap_bytes.into(),
-            )?;
-            recorder.value(about, phase, Metric::Processes, walk.processes.into())?;
-            recorder.value(
-                about,
-                phase,
-                Metric::WalkNs,
-                (walk.end_ns - walk.start_ns).into(),
-            )?;
-            if let Some(client) = walk.client_pss_bytes {
-                recorder.value(about, phase, Metric::ClientPssBytes, client.into())?;
-            }
-        }
-    }
-    recorder.value(
-        about,
-        phase::PEAK,
-        Metric::PssBytes,
-        life.peak_pss_bytes.into(),
-    )?;
-    recorder.value(about, phase::PEAK, Metric::Walks, life.walks.into())?;
-    Ok(())
 }

@@ -1,15 +1,15 @@
 //! The command line.
 
-use std::fmt::Display;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use measure_core::base::exit::EXIT_CODES_HELP;
-use measure_core::base::range::{OutOfRange, in_range};
+use measure_core::base::range::in_range;
 use measure_core::driver_kit::cli::{MAX_COUNT, MAX_WORKERS};
 use structopt::StructOpt;
 
 use crate::capacity::CapacityOptions;
+use crate::common_options::{Common, DEFAULT_IDLE, Which, all_in_range, distinct};
 use crate::engines::Engines;
 use crate::error::BenchError;
 use crate::functions::{AddOptions, ComputeOptions, NameOptions, TestOptions};
@@ -24,8 +24,6 @@ use crate::tune::TuneOptions;
 const RUNG_BUDGET_S: u64 = 25;
 /// And in the quick profile.
 pub(crate) const QUICK_BUDGET_S: u64 = 12;
-/// How long a rung has been idle before an isolated start, by default.
-pub(crate) const DEFAULT_IDLE: Duration = Duration::from_millis(100);
 
 /// Measures what a cold start of a function costs, from a bare thread to a container.
 ///
@@ -114,45 +112,6 @@ pub enum Command {
     },
     /// Makes this host quiet for measurements, and puts back exactly what it found
     Tune(TuneOptions),
-}
-
-/// Options of every command that measures.
-#[derive(Debug, StructOpt)]
-pub struct Common {
-    /// Directory for the results, made if need be [default: results/<time>-<host>, and results/latest points there]
-    #[structopt(long, name = "DIR", parse(from_os_str))]
-    pub(crate) output: Option<PathBuf>,
-    /// Seed of the order in which blocks are measured, to repeat a run [default: from the clock]
-    #[structopt(long)]
-    pub(crate) seed: Option<u64>,
-    /// Refuse to measure on an unfit host (busy, throttled, swapping) instead of warning, and make again, twice at most, what was
-    /// made while the host was disturbed
-    #[structopt(long)]
-    pub(crate) strict: bool,
-    /// Seconds that a driver may be silent beyond what its work should take, before it is ended
-    #[structopt(long, name = "PATIENCE", default_value = "90")]
-    pub(crate) patience: u64,
-    #[structopt(flatten)]
-    pub(crate) engines: Engines,
-}
-
-/// Which rungs.
-#[derive(Debug, StructOpt)]
-pub struct Which {
-    /// Only these rungs, separated by commas [default: the main ones]
-    #[structopt(
-        long,
-        name = "RUNG,...",
-        require_delimiter = true,
-        conflicts_with = "all"
-    )]
-    pub(crate) rungs: Option<Vec<String>>,
-    /// Every rung of every driver
-    #[structopt(long)]
-    pub(crate) all: bool,
-    /// What to run, user/function [default: the no-op, or its parked twin under mem]
-    #[structopt(long, name = "USER/FUNC")]
-    pub(crate) function: Option<String>,
 }
 
 /// Options of `time`.
@@ -352,23 +311,6 @@ pub struct HistoryOptions {
     pub(crate) output: PathBuf,
 }
 
-pub(crate) fn all_in_range<T>(name: &str, values: &[T], max: T) -> Result<(), OutOfRange>
-where
-    T: PartialOrd + Display + Copy + From<u8>,
-{
-    values
-        .iter()
-        .try_for_each(|&value| in_range(name, value, T::from(1)..=max))
-}
-
-/// Sorted, each once.
-pub(crate) fn distinct<T: Ord + Copy>(values: &[T]) -> Vec<T> {
-    let mut values = values.to_vec();
-    values.sort_unstable();
-    values.dedup();
-    values
-}
-
 impl TimeOptions {
     /// What to measure; without `--budget`, [`RUNG_BUDGET_S`] a rung.
     pub(crate) fn sizes(&self) -> Result<Sizes, BenchError> {
@@ -405,9 +347,9 @@ impl MemOptions {
         )?;
         in_range("--repetitions", self.repetitions.unwrap_or(1), 1..=10_000)?;
         let mut sweep = if self.full {
-            full_sweep()
+            Sweep::full()
         } else {
-            quick_sweep()
+            Sweep::quick()
         };
         if let Some(counts) = &self.counts {
             sweep.fast = distinct(counts);
@@ -415,24 +357,5 @@ impl MemOptions {
         }
         sweep.sweeps = self.repetitions.unwrap_or(sweep.sweeps);
         Ok(sweep)
-    }
-}
-
-/// Fresh drivers for every number of workers: what one of them was laid out like is not what is measured.
-const SWEEPS: u32 = 3;
-
-pub(crate) fn quick_sweep() -> Sweep {
-    Sweep {
-        fast: vec![100, 200, 400],
-        slow: vec![2, 4, 8],
-        sweeps: SWEEPS,
-    }
-}
-
-fn full_sweep() -> Sweep {
-    Sweep {
-        fast: vec![500, 1000, 2000],
-        slow: vec![100, 200, 300],
-        sweeps: SWEEPS,
     }
 }

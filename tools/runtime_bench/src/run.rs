@@ -1,6 +1,6 @@
 //! A run from its preparation to its tables: what its parts share, and each part.
 
-mod resume;
+pub(crate) mod resume;
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use measure_core::contract::host_lock::{HostLock, MEASURING};
 use measure_core::contract::run_info::{Part, RungInfo};
 use nix::unistd::geteuid;
 
+use crate::common_options::{Common, Which};
 use crate::drivers::{Ladder, Offer};
 use crate::engines::Engines;
 use crate::error::{BenchError, SessionError};
@@ -24,15 +25,12 @@ use crate::functions;
 use crate::functions::answers::Row;
 use crate::load::{self, LoadSizes};
 use crate::mem::{self, Sweep};
-use crate::options::{Common, Which, quick_sweep};
 use crate::plan::Sizes;
 use crate::recorder::Recorder;
 use crate::session::Job;
 use crate::time;
 use crate::time::resume::{Asked, Resume};
 use crate::trouble::Trouble;
-
-pub(crate) use resume::resume;
 
 /// What the parts of a run share.
 pub(crate) struct Run {
@@ -108,7 +106,7 @@ impl Run {
         let mut troubles = Vec::new();
         if interrupt::received().is_none() {
             if geteuid().is_root() {
-                troubles.push(self.mem(&quick_sweep(), "quick")?);
+                troubles.push(self.mem(&Sweep::quick(), "quick")?);
             } else {
                 eprintln!("warning: memory is not measured: it needs root");
             }

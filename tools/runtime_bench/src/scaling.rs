@@ -9,8 +9,8 @@ use measure_core::base::range::in_range;
 use measure_core::driver_kit::cli::MAX_WORKERS;
 use structopt::StructOpt;
 
+use crate::common_options::{Common, DEFAULT_IDLE, Which, all_in_range, distinct};
 use crate::error::BenchError;
-use crate::options::{Common, DEFAULT_IDLE, Which, all_in_range, distinct};
 use crate::plan::Sizes;
 use crate::run::Run;
 

@@ -1,7 +1,6 @@
 //! One driver at work as a child process, spoken to by JSON lines.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,8 @@ use measure_core::contract::release_page::ReleasePage;
 use measure_core::contract::{Description, Scope};
 use nix::sys::signal::Signal;
 
-use crate::engines::Driver;
 use crate::error::{BenchError, SessionError, StepError};
-use crate::link::{Link, interrupted};
+use crate::link::{Link, Start, interrupted};
 
 /// How long a driver may take to make everything ready: a container engine that loads its image.
 const READY_LIMIT: Duration = Duration::from_secs(180);
@@ -38,34 +36,6 @@ impl Job<'_> {
     pub fn named(&self) -> Option<String> {
         self.function.map(ToString::to_string)
     }
-}
-
-/// What to start.
-#[derive(Debug)]
-pub struct Start<'a> {
-    /// The driver.
-    pub driver: &'a Driver,
-    /// `time` or `hold`.
-    pub command: &'a str,
-    /// N of the command.
-    pub count: u64,
-    /// Ladder id.
-    pub rung: &'a str,
-    /// What to run; the rung's default if `None`.
-    pub function: Option<&'a FunctionId>,
-    /// `--workers`, for `time`.
-    pub workers: Option<usize>,
-    /// Where its standard error goes.
-    pub log: PathBuf,
-    /// Length of the value of [`PADDING`] in its environment; without the variable if 0.
-    pub environment_padding_bytes: u32,
-    /// `$FAASM_BENCH_HOME` in its environment; ours if `None`.
-    pub home: Option<&'a Path>,
-    /// Whether it is asked for open loops: it then gets the pipe and the page of [`Session::releases`].
-    pub takes_releases: bool,
-    /// How long it may be silent beyond what its work should take, and how long it may take to end when
-    /// told by a signal.
-    pub patience: Duration,
 }
 
 /// A driver that is ready.

@@ -9,8 +9,9 @@ use stats::{median, quantile};
 
 use crate::drivers::Offer;
 use crate::error::{SessionError, StepError};
+use crate::link::Start;
 use crate::recorder::{About, Recorder};
-use crate::session::{Job, Session, Start};
+use crate::session::{Job, Session};
 
 /// Before each start nothing is asked of the host for so long.
 const REST: Duration = Duration::from_millis(10);

@@ -6,8 +6,8 @@ use measure_core::base::duration::parse_duration;
 use measure_core::base::range::in_range;
 use structopt::StructOpt;
 
+use crate::common_options::{Common, Which};
 use crate::error::BenchError;
-use crate::options::{Common, Which};
 
 /// More parked workers than any host holds; beyond it a number is a typing error.
 const MAX_RESIDENT: u64 = 100_000_000;

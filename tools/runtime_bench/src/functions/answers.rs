@@ -16,7 +16,6 @@ use super::error::FunctionError;
 use super::normalise::Normaliser;
 use crate::drivers::{self, DriverError, Offer};
 use crate::engines::Driver;
-use crate::error::exit_of;
 use measure_core::base::exit::Exit;
 
 /// How long a driver may take beside what the function takes: a container engine that starts and loads an image.
@@ -137,7 +136,7 @@ fn ask_rung(offer: &Offer, function: &FunctionId, limit: Duration) -> Outcome {
                 .rsplit_once("error: ")
                 .map_or(said.as_str(), |(_, words)| words);
             let code = status.code().and_then(|code| u8::try_from(code).ok());
-            match code.map(exit_of) {
+            match code.map(Exit::from_code) {
                 Some(Exit::Unavailable | Exit::Usage) => {
                     Outcome::Cannot(words.trim_start_matches("unavailable: ").to_owned())
                 }

@@ -9,7 +9,6 @@ use measure_core::base::trust::TrustError;
 use measure_core::contract::function::FunctionFileError;
 
 use crate::drivers::DriverError;
-use crate::error::exit_of;
 
 /// Why a function is not brought, or not found.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +88,7 @@ impl HasExit for FunctionError {
             Self::Driver { source, .. } => match &**source {
                 DriverError::Failed { status, .. } => {
                     let code = status.code().and_then(|code| u8::try_from(code).ok());
-                    code.map_or(Exit::Failed, exit_of)
+                    code.map_or(Exit::Failed, Exit::from_code)
                 }
                 _ => Exit::Failed,
             },

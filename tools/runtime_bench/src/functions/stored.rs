@@ -18,7 +18,6 @@ use super::stage::{place_of, take_out};
 use super::table::table_of;
 use crate::drivers::{Ladder, Offer, find};
 use crate::engines::Engines;
-use crate::error::{BenchError, exit_of};
 
 /// One rung of each kind that can run a function of anybody's.
 const RUNGS: [&str; 7] = [
@@ -113,7 +112,7 @@ pub(crate) fn compute(options: &ComputeOptions) -> Result<Exit, FunctionError> {
         .status()
         .map_err(FunctionError::io(tool))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(Exit::Failed, exit_of))
+    Ok(code.map_or(Exit::Failed, Exit::from_code))
 }
 
 fn chosen(on: &OnRungs) -> Result<Vec<Offer>, FunctionError> {
@@ -122,10 +121,9 @@ fn chosen(on: &OnRungs) -> Result<Vec<Offer>, FunctionError> {
         eprintln!("warning: {driver}: {why}; its rungs are missing");
     }
     match &on.rungs {
-        Some(names) => ladder.select(names).map_err(|error| match error {
-            BenchError::Usage(words) => FunctionError::Refused(words),
-            other => FunctionError::Refused(other.to_string()),
-        }),
+        Some(names) => ladder
+            .select(names)
+            .map_err(|unknown| FunctionError::Refused(unknown.to_string())),
         None if on.all => Ok(ladder.offers),
         None => {
             let one_of_each = |offer: &Offer| RUNGS.contains(&offer.rung());

@@ -8,6 +8,7 @@ mod neighbours;
 mod options;
 mod starts;
 
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -219,7 +220,7 @@ impl<'a> Bench<'a> {
                 worker.join().unwrap_or_else(|_| {
                     Err(IsolationError::Record {
                         path: dir.clone(),
-                        why: "a thread of ours panicked".into(),
+                        source: io::Error::other("a thread of ours panicked"),
                     })
                 })
             });

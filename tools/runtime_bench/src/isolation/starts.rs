@@ -10,7 +10,8 @@ use measure_core::contract::protocol::{Go, StartSample};
 
 use crate::drivers::Offer;
 use crate::error::{SessionError, StepError};
-use crate::session::{Session, Start};
+use crate::link::Start;
+use crate::session::Session;
 
 /// Where the functions of a campaign lie, and what its drivers may take.
 #[derive(Debug, Clone, Copy)]

@@ -104,7 +104,7 @@ impl Generator {
                 let begin_ns = beginning.recv().ok();
                 generate(&doors, &arrivals, begin_ns, is_real_time, &theirs)
             })
-            .map_err(|e| BenchError::Failed(format!("no thread for the generator: {e}")))?;
+            .map_err(BenchError::Generator)?;
         // One that broke says so at its end.
         let _ = is_ready.recv();
         Ok(Self {
@@ -130,7 +130,7 @@ impl Generator {
         let ended = self.thread.take().map(JoinHandle::join);
         match ended {
             Some(Ok(Ok(generated))) => Ok(generated),
-            Some(Ok(Err(error))) => Err(BenchError::Failed(error.to_string()).into()),
+            Some(Ok(Err(error))) => Err(BenchError::from(error).into()),
             Some(Err(_)) | None => {
                 Err(SessionError::Unexpected("the generator broke".to_owned()).into())
             }

@@ -31,8 +31,9 @@ use stats::schedule::SplitMix64;
 
 use crate::drivers::Offer;
 use crate::error::{BenchError, SessionError, StepError};
+use crate::link::Start;
 use crate::recorder::{About, Recorder};
-use crate::session::{Job, Session, Start};
+use crate::session::{Job, Session};
 use crate::trouble::Trouble;
 use cpus::Shared;
 pub use mix::ScriptError;

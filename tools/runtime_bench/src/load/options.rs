@@ -13,8 +13,8 @@ use super::mix::{Mix, ScriptError};
 use super::pattern::Pattern;
 use super::rates::{CLOSED, LoadSizes, MAX_RATE_PER_S, SHARES, Source};
 use super::trace;
+use crate::common_options::{Common, Which};
 use crate::error::BenchError;
-use crate::options::{Common, Which};
 
 /// Options of `load`.
 #[derive(Debug, StructOpt)]

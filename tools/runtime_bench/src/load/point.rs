@@ -114,7 +114,7 @@ pub fn measure(
         Ok(point)
     });
     let points: Result<Vec<LoadPoint>, HdrError> = points.collect();
-    Ok(points.map_err(|e| BenchError::Failed(e.to_string()))?)
+    Ok(points.map_err(BenchError::from)?)
 }
 
 /// All arrivals on one time line, each with its lane.

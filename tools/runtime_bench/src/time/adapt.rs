@@ -1,17 +1,15 @@
 //! What the starts so far say about where the rest of the time is best spent: how many processes, and what each does
 //! (Kalibera & Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013).
 
-use stats::levels::{Costs, Levels, Plan, best_plan, median, processes_needed, variance};
+use stats::levels::{Costs, Levels, Plan, best_plan, variance};
 
 #[cfg(test)]
 mod simulation;
 
 use super::live::Live;
-use crate::plan::{Pass, Sizes, Task, VERY_SLOW_NS, Work};
+use super::seen::levels;
+use crate::plan::{Pass, Sizes, Task, Work};
 
-/// Aim: the interval of the isolated median reaches this share of it to each side. A tenth is promised, and what some processes
-/// show of the spread is itself off.
-const HALF_WIDTH: f64 = 0.09;
 /// Processes of which something can be said about how they differ.
 const PILOT_PROCESSES: u32 = 3;
 /// Within these the plan moves.
@@ -23,48 +21,6 @@ const LEAST_BATCHES: u32 = 4;
 const LEAST_STARTS: u64 = 25;
 /// What it takes to begin a batch beside its warm-up: a line to the driver and a thread there.
 const BEGIN_NS: f64 = 300_000.0;
-
-/// What starts took, as (process, batch, nanoseconds).
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// Each turn counts as a batch of one.
-    pub isolated: Vec<(u32, u32, f64)>,
-    /// By block.
-    pub back_to_back: Vec<(u32, u32, f64)>,
-}
-
-impl Seen {
-    /// How many processes the interval of the isolated median asks for, by the spread of those that there are; 0 if nothing can be
-    /// said.
-    fn processes_wanted(&self, start_ns: u64) -> u32 {
-        let Some(isolated) = levels(&self.isolated).filter(|_| start_ns < VERY_SLOW_NS) else {
-            return 0;
-        };
-        let needed = processes_needed(&isolated, HALF_WIDTH).unwrap_or(usize::MAX);
-        u32::try_from(needed).unwrap_or(u32::MAX)
-    }
-
-    /// How many of either design.
-    pub fn len(&self) -> (usize, usize) {
-        (self.isolated.len(), self.back_to_back.len())
-    }
-
-    /// Forgets what came after these.
-    pub fn truncate(&mut self, (isolated, back_to_back): (usize, usize)) {
-        self.isolated.truncate(isolated);
-        self.back_to_back.truncate(back_to_back);
-    }
-
-    /// Median of the isolated starts.
-    pub fn isolated_ns(&self) -> Option<u64> {
-        // A time in nanoseconds, which is positive and fits.
-        levels(&self.isolated).map(|isolated| median(&isolated).value as u64)
-    }
-}
-
-fn levels(seen: &[(u32, u32, f64)]) -> Option<Levels> {
-    Levels::from_observations(seen.iter().copied())
-}
 
 /// Takes up what the processes of `rung` so far have shown: after the first, what a start takes when it is not the first of its
 /// process; after the third, how processes, batches and starts differ; whenever all that are planned are done, how many there are

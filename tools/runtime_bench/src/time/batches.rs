@@ -7,7 +7,7 @@ use measure_core::contract::sample::Value;
 use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use probes::disk_io::drop_caches;
 
-use super::Bench;
+use super::bench::Bench;
 use super::live::Live;
 use crate::counters::{CpuMeter, DiskMeter};
 use crate::error::{BenchError, SessionError, StepError};

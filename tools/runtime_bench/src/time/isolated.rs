@@ -7,8 +7,9 @@ use measure_core::contract::protocol::{Go, StartSample};
 use measure_core::contract::vocabulary::Measure;
 use stats::schedule::SplitMix64;
 
+use super::batches;
+use super::bench::{Bench, equal_share};
 use super::live::Live;
-use super::{Bench, batches, equal_share};
 use crate::error::BenchError;
 use crate::plan::Pass;
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::adapt::Seen;
+use super::seen::Seen;
 use crate::drivers::Offer;
 use crate::plan::{Sizes, Task, Work, in_words, work};
 use crate::rounds::Standing;

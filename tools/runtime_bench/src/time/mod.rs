@@ -7,10 +7,13 @@
 
 mod adapt;
 mod batches;
+mod bench;
+mod halves;
 mod isolated;
 mod live;
 mod replicates;
 pub mod resume;
+mod seen;
 mod watch;
 
 use std::time::{Duration, Instant};
@@ -27,30 +30,15 @@ use crate::recorder::Recorder;
 use crate::rounds::{self, Standing};
 use crate::session::Job;
 use crate::trouble::Trouble;
+use bench::Bench;
 use live::Live;
 use report::Records;
 use resume::{RESUME, Resume};
-use watch::Watched;
 
 /// A rung of which this many processes in a row were lost is given up.
 const LOST_IN_A_ROW: u32 = 2;
 /// In which processes of a rung page caches are dropped at the end: each time costs a flush of the whole host's.
 const DROPS_CACHES: [u32; 2] = [1, 4];
-
-/// What is at hand while rungs are measured.
-struct Bench<'r> {
-    recorder: &'r mut Recorder,
-    progress: Progress,
-    trouble: Trouble,
-    job: Job<'r>,
-    sizes: &'r Sizes,
-    begun: Instant,
-    /// What the rounds before a run was cut short took.
-    elapsed: Duration,
-    watched: Watched,
-    /// From 0.
-    round: u64,
-}
 
 /// Measures the ready rungs of `offers`, from where `resume` stands on.
 ///
@@ -284,9 +272,4 @@ fn planned(rungs: &[Live<'_>], sizes: &Sizes, elapsed: Duration) -> Vec<Standing
         rounds::cut(&mut standings, within.saturating_sub(elapsed));
     }
     standings
-}
-
-/// What `each` of several that share `all` has of it.
-fn equal_share(all: Duration, among: usize) -> Duration {
-    all / u32::try_from(among.max(1)).unwrap_or(u32::MAX)
 }

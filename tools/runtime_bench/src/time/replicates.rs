@@ -10,10 +10,12 @@ use measure_core::contract::run_info::ProcessInfo;
 use measure_core::contract::vocabulary::Measure;
 use stats::schedule::SplitMix64;
 
+use super::adapt;
+use super::bench::{Bench, equal_share};
 use super::live::Live;
-use super::{Bench, adapt, equal_share};
 use crate::error::{BenchError, SessionError};
-use crate::session::{Session, Start};
+use crate::link::Start;
+use crate::session::Session;
 
 /// Drivers that get ready at the same time: engines load images, which is work for every processor and disk.
 const OPEN_AT_ONCE: usize = 4;

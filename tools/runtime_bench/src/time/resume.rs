@@ -14,8 +14,8 @@ use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::{Measure, Metric, phase};
 use serde::{Deserialize, Serialize};
 
-use super::adapt::Seen;
 use super::live::LiveState;
+use super::seen::Seen;
 use super::watch::Watched;
 use crate::drivers::Offer;
 use crate::engines::Engines;

@@ -31,7 +31,6 @@ use self::apply::{now, put_back, quieten};
 pub use self::error::TuneError;
 use self::knobs::{Host, Offer, Setting};
 use self::state::{Found, StateFile};
-use crate::error::exit_of;
 
 /// How long a command may go on after Ctrl-C before it is asked again, by SIGTERM.
 const GRACE_MS: u16 = 5000;
@@ -195,7 +194,7 @@ fn around(host: &Host, command: &[OsString]) -> Result<Exit, TuneError> {
 /// The exit code of a command that ended so, where it is one of our tools', else 1.
 fn exit_with(status: ExitStatus) -> Exit {
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
-    exit_of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    Exit::from_code(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
 /// Runs `command` in the foreground; Ctrl-C reaches it from the terminal, SIGTERM from here.

@@ -10,14 +10,15 @@ use rand::rngs::Xoshiro256PlusPlus;
 use stats::levels::{self, Levels};
 use stats::verdict;
 
-use super::{Seen, levels as levels_of, rework};
+use super::{levels as levels_of, rework};
+use crate::common_options::DEFAULT_IDLE;
 use crate::drivers::Offer;
 use crate::engines::Driver;
-use crate::options::DEFAULT_IDLE;
 use crate::plan::{Pass, Sizes};
 use crate::rounds::{self, Standing};
 use crate::time::live::Live;
 use crate::time::planned;
+use crate::time::seen::Seen;
 
 #[path = "../../../../../crates/stats/tests/by_process/populations.rs"]
 #[expect(dead_code, reason = "the tests of stats draw in other ways besides")]

@@ -25,6 +25,14 @@ use crate::session::Job;
 use crate::slo::default_slo_ns;
 use crate::trouble;
 
+/// Why a point has no starts.
+enum NoStarts {
+    /// Something gave, which ends the ramp.
+    Gave(Gave),
+    /// Something that the whole run cannot do without.
+    Run(BenchError),
+}
+
 /// How often in a row the starts of a point have to miss the bound: one of tens may meet something else of the host.
 const MISSES: u32 = 3;
 /// How long the kernel may go on freeing what was let go, before it is looked what is left.
@@ -142,9 +150,10 @@ impl Ramp<'_> {
         self.recorder.next_block();
         self.counters(0, phase::BEFORE)?;
         self.say("one more, on the empty host");
-        let starts = match self.starts(0)? {
+        let starts = match self.starts(0) {
             Ok(starts) => starts,
-            Err(gave) => return Ok(Some(gave)),
+            Err(NoStarts::Gave(gave)) => return Ok(Some(gave)),
+            Err(NoStarts::Run(error)) => return Err(error),
         };
         let unloaded_ns = starts.median_ns().unwrap_or(0.0);
         self.slo_ns = match self.ends.slo {
@@ -266,19 +275,22 @@ impl Ramp<'_> {
         Ok(())
     }
 
-    /// The starts of a point, or what gave already.
-    fn starts(&mut self, resident: u64) -> Result<Result<Starts, Gave>, BenchError> {
+    /// The starts of a point.
+    fn starts(&mut self, resident: u64) -> Result<Starts, NoStarts> {
         let starts = match self.one_more.measure(self.recorder, resident) {
             Ok(starts) => starts,
-            Err(error) => return Ok(Err(Gave::from_session(&error.of_rung()?))),
+            Err(error) => {
+                let lost = error.of_rung().map_err(NoStarts::Run)?;
+                return Err(NoStarts::Gave(Gave::from_session(&lost)));
+            }
         };
         if interrupt::received().is_some() {
-            return Ok(Err(Gave::Interrupted));
+            return Err(NoStarts::Gave(Gave::Interrupted));
         }
-        Ok(match starts.failed {
-            Some(why) => Err(Gave::FailedStart(why)),
+        match starts.failed {
+            Some(why) => Err(NoStarts::Gave(Gave::FailedStart(why))),
             None => Ok(starts),
-        })
+        }
     }
 
     /// Starts one more beside `resident`, and says whether that gave.
@@ -289,9 +301,10 @@ impl Ramp<'_> {
                 self.recorder.next_block();
             }
             self.say("starting one more");
-            p99_ns = match self.starts(resident)? {
+            p99_ns = match self.starts(resident) {
                 Ok(starts) => starts.p99_ns().unwrap_or(0.0),
-                Err(gave) => return Ok(Some(gave)),
+                Err(NoStarts::Gave(gave)) => return Ok(Some(gave)),
+                Err(NoStarts::Run(error)) => return Err(error),
             };
             if p99_ns <= self.slo_ns {
                 return Ok(None);

@@ -12,8 +12,9 @@ use probes::kernel_limits;
 use super::plan::PerProcess;
 use crate::drivers::Offer;
 use crate::error::SessionError;
+use crate::link::Start;
 use crate::recorder::Recorder;
-use crate::session::{Job, Session, Start};
+use crate::session::{Job, Session};
 
 /// More workers are not asked of one process: what a killed one leaves is so much the smaller, and that a limit was met is known sooner.
 const MOST_OF_A_PROCESS: u64 = 5000;
@@ -179,7 +180,7 @@ impl<'a> Residents<'a> {
         // As they are prepared: what was granted the network has a namespace where others of the rung have none.
         let has_network = self.holders.iter().any(|holder| {
             let isolation = &holder.session.description.isolation;
-            isolation.network.contains("namespace")
+            isolation.has_network_namespace()
         });
         let until = Instant::now() + time_to_go(all, has_network, is_hurried);
         let mut outcome = Ok(());

@@ -20,20 +20,29 @@ pub enum Pattern {
 /// Most arrivals of a burst.
 const MAX_BURST: u32 = 100_000;
 
-impl FromStr for Pattern {
-    type Err = String;
+/// A text that is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoPattern {
+    /// Of the size of bursts.
+    #[error("bursts:{0}: N is 1 to {MAX_BURST}")]
+    Burst(String),
+    /// None of the names.
+    #[error("`{0}` is none of poisson, constant, bursts:N (N arrivals at once)")]
+    Unknown(String),
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Pattern {
+    type Err = NoPattern;
+
+    fn from_str(text: &str) -> Result<Self, NoPattern> {
         match text.split_once(':') {
             None if text == "poisson" => Ok(Self::Poisson),
             None if text == "constant" => Ok(Self::Constant),
             Some(("bursts", size)) => match size.parse() {
                 Ok(size @ 1..=MAX_BURST) => Ok(Self::Bursts(size)),
-                _ => Err(format!("bursts:{size}: N is 1 to {MAX_BURST}")),
+                _ => Err(NoPattern::Burst(size.to_owned())),
             },
-            _ => Err(format!(
-                "`{text}` is none of poisson, constant, bursts:N (N arrivals at once)"
-            )),
+            _ => Err(NoPattern::Unknown(text.to_owned())),
         }
     }
 }

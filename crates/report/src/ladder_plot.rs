@@ -123,33 +123,49 @@ fn draw(points: &[Point], content: &mut String) -> Drawn {
     );
     for (point, at) in points.iter().zip(places) {
         let colour = colour(&drivers, &point.driver);
-        if let (Some(i), Some(ns)) = (point.bytes_interval, point.start_ns) {
-            let ends = [i.lo.clamp(x.start, x.end), i.hi.clamp(x.start, x.end)];
-            chart.draw_series([PathElement::new(ends.map(|v| (v, ns)), colour.mix(0.5))])?;
-        }
-        if let (Some(i), Some(weight)) = (point.start_interval, point.bytes) {
-            let ends = [i.lo.clamp(y.start, y.end), i.hi.clamp(y.start, y.end)];
-            chart.draw_series([PathElement::new(ends.map(|v| (weight, v)), colour.mix(0.5))])?;
-        }
-        let style = ShapeStyle {
-            color: colour.to_rgba(),
-            filled: point.bytes.is_some() && point.start_ns.is_some(),
-            stroke_width: 1,
-        };
-        chart.draw_series([Circle::new(at, POINT_PIXELS, style)])?;
-        if let (Some(ns), Some(weight)) = (point.loop_ns(), point.bytes) {
-            let thin = ShapeStyle::from(&colour.mix(0.7)).stroke_width(1);
-            chart.draw_series([Cross::new((weight, ns), POINT_PIXELS, thin)])?;
-            if let Some(i) = point.back_to_back.and_then(|l| l.interval.ok()) {
-                let ends = [i.lo.clamp(y.start, y.end), i.hi.clamp(y.start, y.end)];
-                chart
-                    .draw_series([PathElement::new(ends.map(|v| (weight, v)), colour.mix(0.3))])?;
-            }
-        }
+        draw_point(&mut chart, point, at, &colour)?;
         label(&root, point, chart.backend_coord(&at), &colour, &mut taken)?;
     }
     legend(&root, &drivers)?;
     root.present()?;
+    Ok(())
+}
+
+/// What is drawn into: both axes are logarithmic.
+type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<LogCoord<f64>, LogCoord<f64>>>;
+
+/// The marks of `point`, which lies at `at`, with their intervals, as far as these are on the plot.
+fn draw_point(
+    chart: &mut Chart<'_, '_>,
+    point: &Point,
+    at: (f64, f64),
+    colour: &RGBColor,
+) -> Drawn {
+    let (x, y) = (chart.x_range(), chart.y_range());
+    let within_x = |v: f64| v.clamp(x.start, x.end);
+    let within_y = |v: f64| v.clamp(y.start, y.end);
+    if let (Some(i), Some(ns)) = (point.bytes_interval, point.start_ns) {
+        let ends = [within_x(i.lo), within_x(i.hi)];
+        chart.draw_series([PathElement::new(ends.map(|v| (v, ns)), colour.mix(0.5))])?;
+    }
+    if let (Some(i), Some(weight)) = (point.start_interval, point.bytes) {
+        let ends = [within_y(i.lo), within_y(i.hi)];
+        chart.draw_series([PathElement::new(ends.map(|v| (weight, v)), colour.mix(0.5))])?;
+    }
+    let style = ShapeStyle {
+        color: colour.to_rgba(),
+        filled: point.bytes.is_some() && point.start_ns.is_some(),
+        stroke_width: 1,
+    };
+    chart.draw_series([Circle::new(at, POINT_PIXELS, style)])?;
+    if let (Some(ns), Some(weight)) = (point.loop_ns(), point.bytes) {
+        let thin = ShapeStyle::from(&colour.mix(0.7)).stroke_width(1);
+        chart.draw_series([Cross::new((weight, ns), POINT_PIXELS, thin)])?;
+        if let Some(i) = point.back_to_back.and_then(|l| l.interval.ok()) {
+            let ends = [within_y(i.lo), within_y(i.hi)];
+            chart.draw_series([PathElement::new(ends.map(|v| (weight, v)), colour.mix(0.3))])?;
+        }
+    }
     Ok(())
 }
 

@@ -10,6 +10,9 @@ use serde::Serialize;
 /// Samples are left out of a page where they would take more: it is to be sent by mail.
 const MOST_BYTES: usize = 3 * 1024 * 1024;
 
+/// A digit and a comma: more samples than fit so are not even grouped.
+const LEAST_BYTES_OF_SAMPLE: usize = 2;
+
 /// The columns of the CSV, in the order in which a group has them; `order` begins there and `value` is a list.
 const COLUMNS: [&str; 12] = [
     "rung", "function", "measure", "phase", "metric", "n", "workers", "process", "block", "warmup",
@@ -79,6 +82,9 @@ impl Samples {
     pub fn from_records(samples: &[Sample]) -> Self {
         if samples.is_empty() {
             return Self::Nothing;
+        }
+        if samples.len() > MOST_BYTES / LEAST_BYTES_OF_SAMPLE {
+            return Self::TooMany(samples.len());
         }
         let text = compact(samples);
         if text.len() > MOST_BYTES {

@@ -53,7 +53,7 @@ pub struct Strip {
 /// How marks look.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Look {
-    /// A point, of the second series a square, of the third a diamond.
+    /// A point, of the second series a square, of the third a diamond, of others a triangle.
     Points,
     /// A bar from this value to the mark's.
     BarsFrom(f64),
@@ -175,7 +175,8 @@ impl Strips<'_> {
                         0 => circle cx=(x) cy=(y) r="4" {},
                         // A path has no shares: a nested picture is put there instead.
                         1 => svg x=(x) y=(y) overflow="visible" { rect x="-3.5" y="-3.5" width="7" height="7" {} },
-                        _ => svg x=(x) y=(y) overflow="visible" { path d="M0-5L5 0L0 5L-5 0Z" {} },
+                        2 => svg x=(x) y=(y) overflow="visible" { path d="M0-5L5 0L0 5L-5 0Z" {} },
+                        _ => svg x=(x) y=(y) overflow="visible" { path d="M0-4.5L5 4.5H-5Z" {} },
                     }
                 }
             }

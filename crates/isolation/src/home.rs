@@ -15,8 +15,8 @@ pub const BUILT: &str = "isolation";
 pub const USER: &str = "demo";
 /// What a drivers' home has besides.
 const FUNCTIONS: [&str; 2] = ["noop", "park"];
-/// What of the real home is no function: guests of micro-VMs, programs that entries name.
-const SHARED: [&str; 2] = ["microvm", "bin"];
+/// What of the real home is no function: guests of micro-VMs, programs that entries name, the compiler of the second engine.
+const SHARED: [&str; 3] = ["microvm", "bin", "wasm2c"];
 const NATIVE: &str = "native";
 const WASM: &str = "function.wasm";
 /// What stands before the parameters in a program, as functions/isolation/probe.h has it.

@@ -146,6 +146,8 @@ test: prepare polybench-for-tests wasm2c-if-possible python-if-possible ## Insta
 # time real kernels, kill at random moments, open pages in a browser, fetch what reads our files from PyPI, or do nothing without PolyBench and CPython as `make test` builds them. All others, new ones too, are run.
 CHECK_LEAVES_OUT := docker functions runtimes ansible real profiling sources kills fleet peers browser
 TEST_TARGETS := $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/tests/*.rs $d/*/tests/*/main.rs)))))
+# No test runs these either.
+BENCHES      := $(sort $(basename $(notdir $(patsubst %/main.rs,%.rs,$(wildcard $(foreach d,crates tools,$d/*/benches/*.rs $d/*/benches/*/main.rs))))))
 CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 
 # As in a clean clone, whatever has been built: a test that needs a function, an interpreter or an engine built skips.
@@ -163,6 +165,7 @@ exec {built}> >(exec tools/run-tests $(BUILD)/check); tests=$$!; \
 export RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tools/clippy-rustc; \
 cargo test --workspace --locked --no-run --message-format=json-render-diagnostics --lib $(addprefix --test ,$(CHECK_TESTS)) >&$$built || status=$$?; \
 exec {built}>&-; \
+export FAASM_BENCH_LOOK_ONLY="$(CHECK_LEAVES_OUT) $(BENCHES)"; \
 [ $$status != 0 ] || nice cargo test --workspace --locked --no-run --benches $(addprefix --test ,$(CHECK_LEAVES_OUT)) || status=$$?; \
 wait $$tests || status=$$(( status ? status : $$? )); \
 { cat $(BUILD)/check/*.log 2>/dev/null || true; } | tee $(BUILD)/test.log; \

@@ -4,6 +4,9 @@ use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError};
 use measure_core::base::home;
 use second_engine::Toolchain;
 
+/// `make test` repeats, as often as chance asks for, what `make check` tries a few times: each of these starts computes until its deadline.
+pub const IS_THOROUGH: bool = !cfg!(debug_assertions);
+
 /// Far longer than a compiler takes on a busy host.
 pub const COMPILER_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 

@@ -20,7 +20,7 @@ const STARTS: usize = 5;
 pub fn engine() -> FaasletEngine {
     engine_with(EngineSettings {
         instances: 1,
-        deadline: Duration::from_millis(500),
+        deadline: Duration::from_millis(250),
         memory_limit_bytes: 8 << 20,
         ..EngineSettings::default()
     })

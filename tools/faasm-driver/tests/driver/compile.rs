@@ -154,7 +154,7 @@ fn a_client_that_goes_away_takes_its_compiler_with_it() {
     drop(stream);
     eventually("the compiler's end", || !alive(compiler));
     // One that has only closed its side waits, and has its answer.
-    let stream = put_dear(&server, "/f/demo/small", "", &dear(300, 1000));
+    let stream = put_dear(&server, "/f/demo/small", "", &dear(200, 700));
     let compiler = stopped_compiler(id_of(&server), &[]);
     stream.shutdown(Shutdown::Write).expect("closed");
     thread::sleep(Duration::from_secs(1));

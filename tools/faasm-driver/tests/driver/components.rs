@@ -4,6 +4,7 @@ use driver_testkit::{component, handler, left};
 use measure_core::contract::protocol::Message;
 
 use crate::common::{Bench, assert_mentions, module, ready_rungs};
+use crate::hostile::deadline;
 use crate::modules as m;
 
 /// With `demo/<name>` for each: the fields of its module, and what it runs.
@@ -43,12 +44,12 @@ fn a_component_has_the_phases_of_every_function() {
 /// Each way to misbehave: name, fields, what it runs, and what is said of it.
 const CASES: &[(&str, &str, &str, &[&str])] = &[
     ("fails", "", "(call $fail)", &["exit code 1"]),
-    ("endless", "", "(loop $l (br $l))", &["deadline", "300ms"]),
+    ("endless", "", "(loop $l (br $l))", &["deadline", "50ms"]),
     (
         "sleeper",
         "",
         "(call $sleep (i64.const 8640000000000000))",
-        &["deadline", "300ms"],
+        &["deadline", "50ms"],
     ),
     (
         "memory-bomb",
@@ -106,7 +107,7 @@ fn each_start_that_goes_wrong_is_told_and_the_driver_goes_on() {
             continue;
         }
         for (name, _, _, says) in CASES {
-            let options = "--deadline 0.3 --memory-limit 8";
+            let options = format!("--deadline {} --memory-limit 8", deadline(name));
             let line = format!("time 2 --rung {rung} --function demo/{name} {options}");
             let ran = bench.fails(4, &line, says);
             assert_eq!(ran.samples().len(), 2, "{rung} {name}");

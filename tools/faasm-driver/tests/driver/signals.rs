@@ -54,7 +54,8 @@ fn ends_at_a_signal(bench: &Bench, rung: &str, function: &str) {
         "--deadline 3600 time 3 --workers 2 --rung {rung} --function demo/{function}"
     ));
     running.until(|m| matches!(m, Message::Ready));
-    std::thread::sleep(Duration::from_millis(200));
+    // Well within the program, which takes two processors from then on.
+    std::thread::sleep(Duration::from_millis(25));
     running.signal(Signal::SIGINT);
     let begun = Instant::now();
     let ended = running.end();

@@ -68,14 +68,14 @@ fn a_full_disk_keeps_the_rows_measured_so_far() {
     let Some(bench) = Bench::new() else { return };
     let disk = bench.path("disk");
     fs::create_dir(&disk).expect("a directory");
-    let _guard = match Tmpfs::mount(&disk, "size=256k") {
+    let _guard = match Tmpfs::mount(&disk, "size=96k") {
         Ok(guard) => guard,
         Err(why) => {
             eprintln!("SKIPPED: a_full_disk_keeps_the_rows_measured_so_far: no tmpfs: {why}");
             return;
         }
     };
-    // A run leaves some 2 KiB: the disk is full after a hundred of them.
+    // A run leaves some 2 KiB: the disk is full after some dozens of them.
     let line = format!("gemm 5000 5000 --dataset mini {BOTH} --output rows.csv --run-dir disk/run");
     let ran = bench.run(&line);
     ran.assert_failed(5, &["cannot write", "free some space"]);

@@ -25,7 +25,7 @@ const LIBRARY: &str = "FAASLET_TEST_LIBRARY";
 const BEGUN: &str = "begun";
 const INTERRUPTED: &str = "interrupted as it should be";
 /// A start is well within its program by then.
-const RUNS: Duration = Duration::from_millis(150);
+const RUNS: Duration = Duration::from_millis(60);
 /// Beyond this a start hangs, on however busy a host.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -13,16 +13,17 @@ use std::time::Duration;
 use faaslet::function::Untimed;
 use faaslet::{EngineSettings, Grants, StartError};
 
-use crate::common::{engine_with, function};
+use crate::common::{IS_THOROUGH, engine_with, function};
 
 /// Where a tail call moves its frame, the frame pointer is a value of the program's.
 #[test]
 fn a_tail_call_is_interrupted_at_any_instruction() {
     let rings: [&[usize]; 4] = [&[40, 2, 25], &[1, 60], &[7, 8, 9], &[33]];
-    for (i, parameters) in (0_u64..120).zip(rings.iter().cycle()) {
+    let (deadlines, step) = if IS_THOROUGH { (120, 37) } else { (24, 187) };
+    for (i, parameters) in (0_u64..deadlines).zip(rings.iter().cycle()) {
         let engine = engine_with(EngineSettings {
             instances: 2,
-            deadline: Duration::from_micros(1 + i * 37 % 1500),
+            deadline: Duration::from_micros(1 + i * step % 1500),
             tick: Duration::from_millis(1),
             ..EngineSettings::default()
         });

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use faaslet::function::Untimed;
 use faaslet::snapshot::{self, Names, Plan};
 use faaslet::{EngineSettings, FaasletEngine, Grants, StartError};
+use wasm_encoder::{
+    CodeSection, ElementSection, Elements, ExportKind, ExportSection, FunctionSection,
+    MemorySection, MemoryType, Module, TypeSection,
+};
 
 use crate::common::{engine_with, function};
 
@@ -100,12 +104,42 @@ fn what_takes_long_to_begin_is_late_though_it_ends_at_once() {
         tick: std::time::Duration::from_millis(1),
         ..EngineSettings::default()
     });
-    let elements = "$f ".repeat(130_000);
-    let module = format!(
-        r#"(module (memory (export "memory") 1) (func $f (export "_start")) (elem func {elements}))"#
-    );
-    let result = function(&engine, module, Grants::default()).start(&mut Untimed);
+    let result = function(&engine, with_elements(130_000), Grants::default()).start(&mut Untimed);
     assert!(matches!(result, Err(StartError::Deadline(_))), "{result:?}");
+}
+
+/// A program that does nothing, and so many elements of it. As text it would take longer to read than to compile.
+fn with_elements(count: usize) -> Vec<u8> {
+    let mut types = TypeSection::new();
+    types.ty().function([], []);
+    let mut functions = FunctionSection::new();
+    functions.function(0);
+    let mut memories = MemorySection::new();
+    memories.memory(MemoryType {
+        minimum: 1,
+        maximum: None,
+        memory64: false,
+        shared: false,
+        page_size_log2: None,
+    });
+    let mut exports = ExportSection::new();
+    exports.export("memory", ExportKind::Memory, 0);
+    exports.export("_start", ExportKind::Func, 0);
+    let mut elements = ElementSection::new();
+    elements.passive(Elements::Functions(vec![0; count].into()));
+    let mut code = CodeSection::new();
+    let mut start = wasm_encoder::Function::new([]);
+    start.instructions().end();
+    code.function(&start);
+    let mut module = Module::new();
+    module
+        .section(&types)
+        .section(&functions)
+        .section(&memories)
+        .section(&exports)
+        .section(&elements)
+        .section(&code);
+    module.finish()
 }
 
 #[test]

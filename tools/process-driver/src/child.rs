@@ -16,6 +16,8 @@ pub mod phase {
     pub const SPAWN: &str = "spawn";
     /// From there until its end is known here: dynamic set-up of the C library, `main`, exit.
     pub const RUN: &str = "run";
+    /// Of a handler in a runtime's namespace: from killing it until the runtime has taken down the rest.
+    pub const END: &str = "end";
     /// Collecting what is left of it.
     pub const REAP: &str = "reap";
 }

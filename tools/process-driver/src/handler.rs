@@ -22,8 +22,8 @@ use crate::runtimes::ErrorText;
 use crate::store::Store;
 use crate::thread::unprepared;
 
-/// How long the end of a process that has closed its connections may take to be known.
-const END: Duration = Duration::from_millis(50);
+/// How long the end of a process that has closed its connections may take to be known; a runtime takes down what it has made before it ends.
+const END: Duration = Duration::from_millis(500);
 
 /// A function that is a handler, once for each worker, which have a port each.
 #[derive(Debug)]
@@ -47,23 +47,49 @@ pub(crate) fn place_at(port: u16) -> Place {
     }
 }
 
-/// Has the process `child` answer its first request, and does with it what `then` does.
+/// A handler that was started.
+pub(crate) struct Started<'a> {
+    pub(crate) question: &'a Question,
+    pub(crate) place: &'a Place,
+    /// Ends when it does.
+    pub(crate) child: &'a Child,
+    /// The process that is to listen, which may be another.
+    pub(crate) listener: &'a dyn Fn() -> Option<i32>,
+}
+
+/// Has a handler answer its first request, and does with it what `then` does.
 ///
 /// # Errors
 /// It does not answer as it should; with how it ended, if it did, and what it said.
 pub(crate) fn asked<T>(
-    (question, place): (&Question, &Place),
-    child: &Child,
+    started: &Started<'_>,
     errors: &mut ErrorText,
     clock: &mut PhaseClock,
     then: impl FnOnce(&mut Talk<'_>) -> Result<T, HttpOrDriverError>,
 ) -> Result<T, DriverError> {
+    let Started {
+        question, child, ..
+    } = *started;
     let alive = || !child.ended(Duration::ZERO).unwrap_or(true);
-    let error = match question.asked(place, &alive, clock, then) {
-        Ok(done) => return Ok(done),
-        Err(HttpOrDriverError::Driver(error)) => return Err(error),
-        Err(HttpOrDriverError::Http(error)) => error,
-    };
+    match question.asked(started.place, &alive, clock, then) {
+        Ok(done) => Ok(done),
+        Err(HttpOrDriverError::Driver(error)) => Err(error),
+        Err(HttpOrDriverError::Http(error)) => {
+            let listener = (started.listener)();
+            Err(unanswered(question, &error, child, listener, errors))
+        }
+    }
+}
+
+/// The error of a handler that did not answer because of `error`: how `child` ended, if it did, on what else `listener` listens, and what was
+/// said.
+pub(crate) fn unanswered(
+    question: &Question,
+    error: &HttpError,
+    child: &Child,
+    listener: Option<i32>,
+    errors: &mut ErrorText,
+) -> DriverError {
     let late = matches!(
         error,
         HttpError::NotListening { .. } | HttpError::TimedOut(_)
@@ -80,11 +106,11 @@ pub(crate) fn asked<T>(
             };
             let (function, how) = (&question.function, in_words(status));
             let words = format!("{function} {how} before it had answered{said}");
-            return Err(DriverError::StartFailed(words));
+            return DriverError::StartFailed(words);
         }
     }
-    let ports = ports_of(child.pid().as_raw());
-    Err(question.failure(&error, &ports, &errors.last_lines()))
+    let ports = listener.map(ports_of).unwrap_or_default();
+    question.failure(error, &ports, &errors.last_lines())
 }
 
 impl Handlers {
@@ -112,6 +138,23 @@ impl Handlers {
         Ok(Some(Self { question, seats }))
     }
 
+    fn asked<T>(
+        &self,
+        seat: &Seat,
+        child: &Child,
+        errors: &mut ErrorText,
+        clock: &mut PhaseClock,
+        then: impl FnOnce(&mut Talk<'_>) -> Result<T, HttpOrDriverError>,
+    ) -> Result<T, DriverError> {
+        let started = Started {
+            question: &self.question,
+            place: &seat.place,
+            child,
+            listener: &|| Some(child.pid().as_raw()),
+        };
+        asked(&started, errors, clock, then)
+    }
+
     /// Starts one and does with it what `then` does; nothing of it is left.
     fn run<T>(
         &self,
@@ -125,13 +168,7 @@ impl Handlers {
         errors.rewind();
         let mut child = seat.spawn(null, &errors)?;
         clock.lap(phase::SPAWN);
-        let outcome = asked(
-            (&self.question, &seat.place),
-            &child,
-            &mut errors,
-            clock,
-            then,
-        );
+        let outcome = self.asked(seat, &child, &mut errors, clock, then);
         child.kill();
         let reaped = child.reap();
         clock.lap(phase::REAP);
@@ -169,9 +206,8 @@ impl Handlers {
         let park = |seat: &Seat| {
             let mut errors = seat.errors.lock().unwrap_or_else(PoisonError::into_inner);
             let child = seat.spawn(null, &errors)?;
-            let at = (&self.question, &seat.place);
             let mut untimed = PhaseClock::start();
-            asked(at, &child, &mut errors, &mut untimed, |_| Ok(()))?;
+            self.asked(seat, &child, &mut errors, &mut untimed, |_| Ok(()))?;
             Ok(child)
         };
         self.seats.iter().map(park).collect()

@@ -48,6 +48,12 @@ impl Question {
         }))
     }
 
+    /// How long an answer may take.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// Connects to the handler at `place`, and has it answer its first request.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use measure_core::contract::Isolation;
 use serde::Deserialize;
 
 use super::error::EntryError;
+use super::handlers::Handlers;
 use super::template::{Placeholder, Template};
 
 /// A start that takes longer than this has hung, unless the entry says otherwise.
@@ -62,6 +63,8 @@ pub struct Entry {
     /// How to tell that a parked worker is inside its function.
     #[serde(default)]
     pub parked_when: ParkedWhen,
+    /// How the handlers among its functions are asked.
+    pub handlers: Option<Handlers>,
     /// When a start has hung.
     #[serde(default = "default_timeout_s")]
     pub timeout_s: u64,
@@ -154,6 +157,7 @@ impl Entry {
             return Err(EntryError::NoCommand);
         };
         check_uses(&self.command, &self.setup, &self.cleanup)?;
+        self.check_handlers()?;
         in_range("timeout_s", self.timeout_s, 1..=MAX_TIMEOUT_S)?;
         let most = measure_core::driver_kit::cli::MAX_WORKERS;
         in_range("max_workers", self.max_workers, 1..=most)?;
@@ -248,7 +252,7 @@ fn check_uses(
     setup: &[Vec<Template>],
     cleanup: &[Vec<Template>],
 ) -> Result<(), EntryError> {
-    use Placeholder::{Bundle, Function, Name, Program, Root, Script, State, Wasm};
+    use Placeholder::{Bundle, Function, Name, Program, Root, Script, State, Variable, Wasm};
     let lacks = |given: Placeholder, missing: Placeholder| EntryError::Missing {
         given: given.word(),
         missing: missing.word(),
@@ -273,6 +277,10 @@ fn check_uses(
     }
     if uses(setup.iter().flatten()).contains(&Name) {
         return Err(EntryError::NameInSetup);
+    }
+    let aside = uses(setup.iter().chain(cleanup).flatten().chain(command.first()));
+    if aside.contains(&Variable) {
+        return Err(EntryError::VariableAside);
     }
     match cleanup.iter().find(|words| !uses(*words).contains(&Name)) {
         Some(_) => Err(EntryError::NamelessCleanup),
@@ -377,6 +385,10 @@ mod tests {
             (
                 "command = ['x', '{script}']\nscripts = { 'noop.js' = '' }",
                 "no name of a script",
+            ),
+            (
+                "command = ['x', '{function}']\nsetup = [['y', '{variable}']]",
+                "{variable} is for words after the command's first",
             ),
         ] {
             let error = refusal(&format!("id = 'x'\nisolation = {{}}\n{rest}"));

@@ -69,6 +69,14 @@ pub(super) enum EntryError {
     ScriptsUnused,
     #[error("setup is run once, before any start: it cannot have {{name}}")]
     NameInSetup,
+    #[error(
+        "{{variable}} is for words after the command's first: set-up and clean-up are given nothing of the function"
+    )]
+    VariableAside,
+    #[error("command says by {{port}} how handlers are asked: take `handlers` out")]
+    HandlersTwice,
+    #[error("command runs no native function, which alone could be asked: take `handlers` out")]
+    HandlersNotNative,
     #[error("cleanup ends one start, so it needs that start's {{name}}")]
     NamelessCleanup,
 }

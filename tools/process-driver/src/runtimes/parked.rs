@@ -21,7 +21,6 @@ use super::entry::ParkedWhen;
 use super::error_text::ErrorText;
 use super::start::{Running, Starter};
 use super::tree;
-use crate::handler::asked;
 use crate::thread::unprepared;
 
 /// How many are on their way into their function at once.
@@ -78,18 +77,12 @@ impl Parked {
     /// Parks `count` handlers, each having answered once.
     fn park_handlers(&mut self, count: usize) -> Result<(), DriverError> {
         let starter = Arc::clone(&self.starter);
-        let (question, places) = starter.served.as_ref().ok_or_else(unprepared)?;
-        for (worker, place) in (0..count).zip(places) {
+        let served = starter.served.as_ref().ok_or_else(unprepared)?;
+        for worker in 0..count {
             let mut one = One::start(&starter, worker)?;
-            let at = (question, place);
             let mut untimed = PhaseClock::start();
-            let answered = asked(
-                at,
-                &one.running.child,
-                &mut one.errors,
-                &mut untimed,
-                |_| Ok(()),
-            );
+            let errors = &mut one.errors;
+            let answered = served.asked(&one.running, errors, &mut untimed, |_| Ok(()));
             self.all.push(one);
             answered?;
         }

@@ -116,8 +116,7 @@ impl RuntimeRung {
             fs::write(dir.join(name), text).map_err(|e| cannot(name, e))?;
         }
         let values = self.values(plan, made)?;
-        let mut environment = self.environment(dir);
-        environment.extend(values.environment.iter().cloned());
+        let environment = self.environment(dir);
         let stored = self.store.stored(&plan.function)?;
         let served = self.served(&plan.function, stored.as_ref(), &values)?;
         let stdin = match &stored {

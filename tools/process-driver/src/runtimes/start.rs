@@ -12,22 +12,21 @@ use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::interrupt;
 use measure_core::base::label;
 use measure_core::driver_kit::DriverError;
-use measure_core::driver_kit::handler::{HttpOrDriverError, Question, Talk};
-use measure_core::driver_kit::http_client::Place;
+use measure_core::driver_kit::handler::{HttpOrDriverError, Talk};
 use measure_core::driver_kit::spawn::{Child, Program};
-use measure_core::driver_kit::stored_function::StdinFile;
+use measure_core::driver_kit::stored_function::{GivenTexts, StdinFile};
 use nix::sys::wait::WaitStatus;
 use nix::unistd::getpid;
 
 use super::aside;
 use super::entry::Entry;
 use super::error_text::ErrorText;
+use super::served::Served;
 use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
 use crate::answer::no_answer;
 use crate::child::{ended_badly, in_words, opened, phase};
-use crate::handler::asked;
 use crate::thread::unprepared;
 
 /// How long a start under way may go on after SIGINT or SIGTERM.
@@ -50,27 +49,42 @@ pub(super) struct Values {
     pub(super) cgroup: String,
     /// One per worker.
     pub(super) ports: Vec<String>,
-    /// What follows the command: what a brought function is given.
-    pub(super) words: Vec<String>,
-    pub(super) environment: Vec<(String, String)>,
+    /// What a brought function is given, its arguments after those that are of its command: for each worker.
+    pub(super) given: Vec<GivenTexts>,
 }
 
 impl Values {
+    /// The words of a command; one with a variable in it is there once for each that the function has.
     pub(super) fn fill(&self, words: &[Template], worker: usize, name: &str) -> Vec<String> {
-        let value = |placeholder| match placeholder {
-            Placeholder::Function => self.function.as_str(),
-            Placeholder::Wasm => &self.wasm,
-            Placeholder::Script => &self.script,
-            Placeholder::Root => &self.root,
-            Placeholder::Program => &self.program,
-            Placeholder::Bundle => self.bundles.get(worker).map_or("", String::as_str),
-            Placeholder::Name => name,
-            Placeholder::State => &self.state,
-            Placeholder::Run => &self.run,
-            Placeholder::Cgroup => &self.cgroup,
-            Placeholder::Port => self.ports.get(worker).map_or("", String::as_str),
+        let filled = |word: &Template, variable: &str| {
+            word.fill(|placeholder| match placeholder {
+                Placeholder::Function => self.function.as_str(),
+                Placeholder::Wasm => &self.wasm,
+                Placeholder::Script => &self.script,
+                Placeholder::Root => &self.root,
+                Placeholder::Program => &self.program,
+                Placeholder::Bundle => self.bundles.get(worker).map_or("", String::as_str),
+                Placeholder::Name => name,
+                Placeholder::State => &self.state,
+                Placeholder::Run => &self.run,
+                Placeholder::Cgroup => &self.cgroup,
+                Placeholder::Port => self.ports.get(worker).map_or("", String::as_str),
+                Placeholder::Variable => variable,
+            })
         };
-        words.iter().map(|word| word.fill(value)).collect()
+        let variables = self.given.get(worker).map_or(&[][..], |given| &given.env);
+        let all = words
+            .iter()
+            .map(|word| match word.uses().contains(&Placeholder::Variable) {
+                false => vec![filled(word, "")],
+                true => {
+                    let variables = variables
+                        .iter()
+                        .map(|(name, value)| format!("{name}={value}"));
+                    variables.map(|variable| filled(word, &variable)).collect()
+                }
+            });
+        all.flatten().collect()
     }
 }
 
@@ -80,10 +94,11 @@ pub(super) struct Starter {
     pub(super) entry: Entry,
     pub(super) executable: PathBuf,
     pub(super) values: Values,
+    /// The command's own.
     pub(super) environment: Vec<(String, String)>,
     pub(super) stdin: Option<StdinFile>,
-    /// Of a runtime that serves handlers: what they are asked, and where, for each worker.
-    pub(super) served: Option<(Question, Vec<Place>)>,
+    /// If the function is a handler: what it is asked, and where.
+    pub(super) served: Option<Served>,
     pub(super) null: File,
     pub(super) names: AtomicU64,
 }
@@ -109,11 +124,15 @@ impl Starter {
         let number = self.names.fetch_add(1, Ordering::Relaxed);
         let name = label::name(getpid().as_raw(), &number.to_string());
         let mut words = self.values.fill(&self.entry.command, worker, &name);
-        words.extend(self.values.words.iter().cloned());
-        let environment = self
-            .environment
-            .iter()
-            .map(|(k, v)| (k.as_str(), v.as_str()));
+        let given = self.values.given.get(worker);
+        words.extend(given.iter().flat_map(|given| given.args.iter().cloned()));
+        // Where the command says how it passes them on, they are none of its own.
+        let passed_on = self.entry.uses().contains(&Placeholder::Variable);
+        let variables = given
+            .filter(|_| !passed_on)
+            .map_or(&[][..], |given| &given.env);
+        let environment = self.environment.iter().chain(variables);
+        let environment = environment.map(|(k, v)| (k.as_str(), v.as_str()));
         let program = Program::new(
             &self.executable,
             words[1..].iter().map(OsStr::new),
@@ -140,23 +159,11 @@ impl Starter {
         clock.lap(phase::SPAWN);
         let waited = wait_for_end(&running.child, self.entry.timeout());
         clock.lap(phase::RUN);
-        let outcome = match waited {
-            Ok(Waited::Ended) => {
-                let status = running.child.reap();
-                clock.lap(phase::REAP);
-                self.check(&running, status, errors)
-            }
-            Ok(Waited::Hung) => Err(self.hung(&mut running, errors)),
-            Ok(Waited::Interrupted) => {
-                self.remove(&mut running);
-                Err(DriverError::StartFailed("interrupted".into()))
-            }
-            Err(error) => {
-                self.remove(&mut running);
-                Err(DriverError::failed("cannot wait for a process", error))
-            }
-        };
-        outcome.map(|()| clock.finish())
+        self.require_end(waited, &mut running, errors)?;
+        let status = running.child.reap();
+        clock.lap(phase::REAP);
+        self.check(&running, status, errors)?;
+        Ok(clock.finish())
     }
 
     /// Starts a handler and does with it what `then` does; nothing of it is left.
@@ -166,8 +173,7 @@ impl Starter {
         errors: &mut ErrorText,
         then: impl FnOnce(&mut Talk<'_>) -> Result<T, HttpOrDriverError>,
     ) -> Result<(T, PhaseClock), DriverError> {
-        let (question, places) = self.served.as_ref().ok_or_else(unprepared)?;
-        let place = places.get(worker).ok_or_else(unprepared)?;
+        let served = self.served.as_ref().ok_or_else(unprepared)?;
         let (program, name) = self.program(worker)?;
         errors.rewind();
         let null = self.null.as_fd();
@@ -175,16 +181,47 @@ impl Starter {
         let streams = [null, null, errors.file()];
         let mut running = self.started((&program, name), worker, streams)?;
         clock.lap(phase::SPAWN);
-        let outcome = asked((question, place), &running.child, errors, &mut clock, then);
-        if outcome.is_err() {
-            self.remove(&mut running);
+        let (done, inside) = match served.asked(&running, errors, &mut clock, then) {
+            Ok(done) => done,
+            Err(error) => {
+                self.remove(&mut running);
+                return Err(error);
+            }
+        };
+        match inside {
+            None => running.child.kill(),
+            Some(inside) => {
+                inside.kill(&running);
+                let waited = wait_for_end(&running.child, self.entry.timeout());
+                clock.lap(phase::END);
+                self.require_end(waited, &mut running, errors)?;
+            }
         }
-        let done = outcome?;
-        running.child.kill();
         let reaped = running.child.reap();
         clock.lap(phase::REAP);
         reaped.map_err(|e| DriverError::failed("cannot wait for a process", e))?;
         Ok((done, clock))
+    }
+
+    /// Fails unless a wait for `running` came to its end; then nothing of it is left either.
+    fn require_end(
+        &self,
+        waited: std::io::Result<Waited>,
+        running: &mut Running,
+        errors: &mut ErrorText,
+    ) -> Result<(), DriverError> {
+        match waited {
+            Ok(Waited::Ended) => Ok(()),
+            Ok(Waited::Hung) => Err(self.hung(running, errors)),
+            Ok(Waited::Interrupted) => {
+                self.remove(running);
+                Err(DriverError::StartFailed("interrupted".into()))
+            }
+            Err(error) => {
+                self.remove(running);
+                Err(DriverError::failed("cannot wait for a process", error))
+            }
+        }
     }
 
     /// One start, untimed, that writes to `stdout` and may take `limit`.

@@ -31,11 +31,13 @@ pub enum Placeholder {
     Cgroup,
     /// The port that a handler is to listen on: who has it serves handlers.
     Port,
+    /// A variable of the function's environment, `NAME=VALUE`: its word is there once for each.
+    Variable,
 }
 
 impl Placeholder {
     /// Every placeholder.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Function,
         Self::Wasm,
         Self::Script,
@@ -47,6 +49,7 @@ impl Placeholder {
         Self::Run,
         Self::Cgroup,
         Self::Port,
+        Self::Variable,
     ];
 
     /// What stands in the braces.
@@ -64,6 +67,7 @@ impl Placeholder {
             Self::Run => "run",
             Self::Cgroup => "cgroup",
             Self::Port => "port",
+            Self::Variable => "variable",
         }
     }
 }

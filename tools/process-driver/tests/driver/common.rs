@@ -29,6 +29,38 @@ const SOURCES: [(&str, &str); 4] = [
     ),
 ];
 
+/// What each handler is, beside the example: its seconds to answer, an own beginning, and whether the example follows.
+const HANDLERS: [(&str, u32, &str, bool); 5] = [
+    ("good", 30, "", true),
+    (
+        "elsewhere",
+        2,
+        "#include <stdlib.h>\n#define getenv(name) \"18999\"\n",
+        true,
+    ),
+    (
+        "third",
+        30,
+        "#include <unistd.h>\nstatic int answers;\nstatic ssize_t third(int to, const void *text, size_t bytes)\n{ if (++answers == 3) _exit(7); return write(to, text, bytes); }\n#define write third\n",
+        true,
+    ),
+    (
+        "silent",
+        1,
+        "#include <arpa/inet.h>\n#include <stdlib.h>\n#include <unistd.h>\nint main(void) { struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(atoi(getenv(\"PORT\")))};\nint s = socket(AF_INET, SOCK_STREAM, 0); bind(s, (struct sockaddr *)&here, sizeof here); listen(s, 9); for (;;) pause(); }\n",
+        false,
+    ),
+    (
+        "gone",
+        30,
+        "#include <stdio.h>\nint main(void) { fprintf(stderr, \"no configuration\\n\"); return 3; }\n",
+        false,
+    ),
+];
+
+const HANDLER_TOML: &str =
+    "kind = 'handler'\nnative = 'native'\n[handler]\nrequest = 'request'\n[expect]\nstatus = 200\n";
+
 const DEMOS: [&str; 2] = ["noop", "park"];
 
 /// A store with the demo functions and a few that misbehave, and the driver on it.
@@ -54,6 +86,33 @@ impl Bench {
             let source = bench.path().join("source.c");
             fs::write(&source, text).expect("written");
             assert!(functions::compile_native(&source, &native(id)), "{id}");
+        }
+        Some(bench)
+    }
+
+    /// The same with handlers: one that answers, and some that do not.
+    pub fn with_handlers() -> Option<Self> {
+        let bench = Self::new()?;
+        let example = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../functions/examples/handler/handler.c")
+            .canonicalize()
+            .expect("the example");
+        for (name, timeout_s, beginning, follows) in HANDLERS {
+            let dir = bench.path().join("test").join(name);
+            fs::create_dir_all(&dir).expect("made");
+            let rest = match follows {
+                true => format!("#include \"{}\"\n", example.display()),
+                false => String::new(),
+            };
+            let source = bench.path().join(format!("{name}.c"));
+            fs::write(&source, format!("{beginning}{rest}")).expect("written");
+            if !functions::compile_native(&source, &dir.join("native")) {
+                skipped("native handlers", functions::NO_MUSL);
+                return None;
+            }
+            let toml = format!("timeout_s = {timeout_s}\n{HANDLER_TOML}");
+            fs::write(dir.join("function.toml"), toml).expect("written");
+            fs::write(dir.join("request"), "one two three").expect("written");
         }
         Some(bench)
     }

@@ -1,72 +1,19 @@
 //! Functions that serve HTTP, as processes.
 
-use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use driver_testkit::{alive, functions, skipped};
+use driver_testkit::alive;
 use measure_core::base::exit::Exit;
 use measure_core::contract::answer::Answer;
 use measure_core::contract::protocol::Message;
 
 use crate::common::Bench;
 
-/// What each handler is, beside the example: an own beginning, and whether the example follows.
-const HANDLERS: [(&str, &str, bool); 5] = [
-    ("good", "", true),
-    (
-        "elsewhere",
-        "#include <stdlib.h>\n#define getenv(name) \"18999\"\n",
-        true,
-    ),
-    (
-        "third",
-        "#include <unistd.h>\nstatic int answers;\nstatic ssize_t third(int to, const void *text, size_t bytes)\n{ if (++answers == 3) _exit(7); return write(to, text, bytes); }\n#define write third\n",
-        true,
-    ),
-    (
-        "silent",
-        "#include <arpa/inet.h>\n#include <stdlib.h>\n#include <unistd.h>\nint main(void) { struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons(atoi(getenv(\"PORT\")))};\nint s = socket(AF_INET, SOCK_STREAM, 0); bind(s, (struct sockaddr *)&here, sizeof here); listen(s, 9); for (;;) pause(); }\n",
-        false,
-    ),
-    (
-        "gone",
-        "#include <stdio.h>\nint main(void) { fprintf(stderr, \"no configuration\\n\"); return 3; }\n",
-        false,
-    ),
-];
-
-const TOML: &str = "kind = 'handler'\nnative = 'native'\ntimeout_s = 1\n[handler]\nrequest = 'request'\n[expect]\nstatus = 200\n";
-
-/// A store with the handlers; `None`, with a word why, where they cannot be built.
-fn bench() -> Option<Bench> {
-    let bench = Bench::new()?;
-    let example = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../functions/examples/handler/handler.c")
-        .canonicalize()
-        .expect("the example");
-    for (name, beginning, follows) in HANDLERS {
-        let dir = bench.path().join("test").join(name);
-        fs::create_dir_all(&dir).expect("made");
-        let rest = match follows {
-            true => format!("#include \"{}\"\n", example.display()),
-            false => String::new(),
-        };
-        let source = bench.path().join(format!("{name}.c"));
-        fs::write(&source, format!("{beginning}{rest}")).expect("written");
-        if !functions::compile_native(&source, &dir.join("native")) {
-            skipped("native handlers", functions::NO_MUSL);
-            return None;
-        }
-        fs::write(dir.join("function.toml"), TOML).expect("written");
-        fs::write(dir.join("request"), "one two three").expect("written");
-    }
-    Some(bench)
-}
-
 #[test]
 fn a_start_is_timed_to_its_answer_and_its_end() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = Bench::with_handlers() else {
+        return;
+    };
     let phases = ["spawn", "listen", "poll", "first-byte", "body", "reap"];
     let ended = bench.run("time 10 --warmup 2 --workers 2 --rung process --function test/good");
     ended.expect(0).made_starts(14, &phases);
@@ -81,7 +28,9 @@ fn a_start_is_timed_to_its_answer_and_its_end() {
 
 #[test]
 fn it_is_asked_three_times_what_it_answers() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = Bench::with_handlers() else {
+        return;
+    };
     let ended = bench.run("run --rung process --function test/good");
     let said = ended.expect(0).messages();
     let answer = said.iter().find_map(|message| match message {
@@ -99,7 +48,9 @@ fn it_is_asked_three_times_what_it_answers() {
 
 #[test]
 fn held_handlers_have_answered_and_are_ended_with_the_driver() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = Bench::with_handlers() else {
+        return;
+    };
     let mut driver = bench.start("hold 3 --rung process --function test/good");
     assert_eq!(driver.until_parked(), 3);
     let children = driver.children();
@@ -111,7 +62,9 @@ fn held_handlers_have_answered_and_are_ended_with_the_driver() {
 
 #[test]
 fn what_does_not_answer_is_told_and_nothing_of_it_is_left() {
-    let Some(bench) = bench() else { return };
+    let Some(bench) = Bench::with_handlers() else {
+        return;
+    };
     for (name, words) in [
         (
             "elsewhere",
@@ -145,13 +98,4 @@ fn what_does_not_answer_is_told_and_nothing_of_it_is_left() {
     bench
         .run("time 1 --rung process --function test/third")
         .expect(0);
-}
-
-#[test]
-fn rungs_that_cannot_ask_say_so() {
-    let Some(bench) = bench() else { return };
-    bench
-        .run("time 1 --rung native --function test/good")
-        .expect(Exit::Unavailable as i32)
-        .says("gives no {port}");
 }

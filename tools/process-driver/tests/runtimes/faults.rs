@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use driver_testkit::{alive, eventually, skipped};
 
 use crate::common::Bench;
+use crate::ready;
 
 /// One that runs the function the first time after it was set up, and then hangs with a child.
 const FLAKY: &str = r#"
@@ -20,16 +21,6 @@ version = []
 isolation = {}
 timeout_s = 1
 "#;
-
-/// Whether rung `rung` can run here; says so if not.
-fn ready(bench: &Bench, rung: &str) -> bool {
-    let info = bench.run(&format!("info --rung {rung}"));
-    let ready = info.stdout.contains("    ready");
-    if !ready {
-        skipped(rung, "it does not run here");
-    }
-    ready
-}
 
 #[test]
 fn a_start_that_hangs_is_killed_counted_and_shown() {

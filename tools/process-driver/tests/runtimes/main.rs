@@ -3,6 +3,7 @@
 #[path = "../driver/common.rs"]
 mod common;
 mod faults;
+mod handlers;
 mod workerd;
 
 use std::fs;
@@ -14,6 +15,16 @@ use measure_core::base::exit::Exit;
 use measure_core::base::process_tree::processes_below;
 use measure_core::contract::Probe;
 use measure_core::contract::protocol::Message;
+
+/// Whether rung `rung` can run here; says so if not.
+fn ready(bench: &Bench, rung: &str) -> bool {
+    let info = bench.run(&format!("info --rung {rung}"));
+    let ready = info.stdout.contains("    ready");
+    if !ready {
+        skipped(rung, "it does not run here");
+    }
+    ready
+}
 
 #[test]
 fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
@@ -157,6 +168,8 @@ fn every_field_and_placeholder_is_explained() {
         "{state}",
         "{run}",
         "{cgroup}",
+        "{port}",
+        "{variable}",
         "setup",
         "cleanup",
         "version",
@@ -166,6 +179,7 @@ fn every_field_and_placeholder_is_explained() {
         "hide_mounts",
         "counts",
         "parked_when",
+        "handlers",
         "timeout_s",
         "max_workers",
         "cold",

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 
 use measure_core::base::ids::{self, FunctionId};
 use measure_core::driver_kit::handler::{Question, free_port};
-use measure_core::driver_kit::http_client::Place;
 use measure_core::driver_kit::stored_function::{GivenTexts, StoredFunction};
 use measure_core::driver_kit::{DriverError, Plan};
+use nix::unistd::geteuid;
 
 use super::super::bundle::{BundleProcess, bundles, make_bundle, path_in_root};
+use super::super::handlers::Handlers;
 use super::super::native_side::NativeSide;
+use super::super::served::{PORT_INSIDE, Served};
 use super::super::start::Values;
 use super::super::template::Placeholder;
 use super::{Made, RuntimeRung};
-use crate::handler::place_at;
 
 impl RuntimeRung {
     /// What the placeholders of the entry stand for.
@@ -37,41 +38,60 @@ impl RuntimeRung {
             fs::write(&path, script).map_err(cannot)?;
             values.script = text(&path);
         }
-        if any(&[Placeholder::Port]) {
-            let port = |_| Ok(free_port()?.to_string());
-            let ports = (0..plan.workers)
-                .map(port)
-                .collect::<Result<_, DriverError>>();
-            values.ports = ports?;
-        }
         if any(&[Placeholder::Wasm]) {
             values.wasm = text(&self.store.wasm(&plan.function)?);
         }
         let stored = self.store.stored(&plan.function)?;
         let own_root = any(&[Placeholder::Root, Placeholder::Bundle]);
-        let given = match &stored {
-            None => GivenTexts::default(),
-            Some(stored) if own_root || any(&[Placeholder::Wasm]) => stored.given_inside(None),
-            Some(stored) => stored.given_on_host(None)?,
-        };
+        let mut words = Vec::new();
         if any(&[Placeholder::Function]) || own_root {
             let native = NativeSide::find(&self.store, &plan.function)?;
             values.function = text(native.executable.path());
-            values.words.clone_from(&native.words_on_host);
+            words.clone_from(&native.words_on_host);
             if own_root {
                 let root = dir.join("root");
                 native.put_into(&root, stored.as_ref()).map_err(cannot)?;
                 values.root = text(&root);
                 values.program.clone_from(&native.path_inside);
-                values.words.clone_from(&native.words_inside);
+                words.clone_from(&native.words_inside);
             }
         }
-        values.words.extend(given.args);
-        values.environment = given.env;
+        let sees_host = !own_root && !any(&[Placeholder::Wasm]);
+        let ports = self.ports(plan, stored.as_ref())?;
+        for worker in 0..plan.workers.max(1) {
+            let port = ports.get(worker).copied();
+            let given = match &stored {
+                None => GivenTexts::default(),
+                Some(stored) if sees_host => stored.given_on_host(port)?,
+                Some(stored) => stored.given_inside(port),
+            };
+            let args = words.iter().cloned().chain(given.args).collect();
+            values.given.push(GivenTexts { args, ..given });
+        }
+        values.ports = ports.iter().map(u16::to_string).collect();
         if any(&[Placeholder::Bundle]) {
             Self::make_bundles(plan, made, stored.as_ref(), &mut values)?;
         }
         Ok(values)
+    }
+
+    /// The port that the handler of each worker is told; none if the function is a program.
+    fn ports(&self, plan: &Plan, stored: Option<&StoredFunction>) -> Result<Vec<u16>, DriverError> {
+        let is_handler = stored.is_some_and(|stored| stored.file.served().is_some());
+        let at_host = match self.entry.handlers {
+            Some(Handlers::Host) => is_handler,
+            _ => self.entry.uses().contains(&Placeholder::Port),
+        };
+        let port = |_| match at_host {
+            true => free_port(),
+            false => Ok(PORT_INSIDE),
+        };
+        let count = if is_handler || at_host {
+            plan.workers
+        } else {
+            0
+        };
+        (0..count).map(port).collect()
     }
 
     fn script(&self, function: &FunctionId) -> Result<(String, &str), DriverError> {
@@ -97,54 +117,70 @@ impl RuntimeRung {
             None => None,
         };
         let output_at = stored.and_then(|stored| stored.file.output_at.as_deref());
-        let words = values.words.iter().map(String::as_str);
-        let process = BundleProcess {
-            words: std::iter::once(values.program.as_str())
-                .chain(words)
-                .collect(),
-            environment: &values.environment,
-            output: output.as_deref().zip(output_at),
-        };
         let bundles = bundles(made.workdir.state(), plan.workers);
-        for (i, bundle) in bundles.iter().enumerate() {
+        for (i, (bundle, given)) in bundles.iter().zip(&values.given).enumerate() {
+            let words = given.args.iter().map(String::as_str);
+            let process = BundleProcess {
+                words: std::iter::once(values.program.as_str())
+                    .chain(words)
+                    .collect(),
+                environment: &given.env,
+                output: output.as_deref().zip(output_at),
+            };
             let cgroup = made.groups.path();
             let cgroup = cgroup.map(|path| format!("{path}/worker-{i}"));
             let root = Path::new(&values.root);
             make_bundle(bundle, root, &process, cgroup.as_deref())
                 .map_err(|e| DriverError::failed("cannot make a bundle", e))?;
         }
-        values.words.clear();
-        values.environment.clear();
+        // What is in a bundle's configuration is not said once more.
+        values.given.clear();
         let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         values.bundles = bundles.iter().map(text).collect();
         Ok(())
     }
 
-    /// What handlers are asked, and where, if the entry serves any.
+    /// What the function is asked, and where, if it is a handler.
     ///
     /// # Errors
-    /// The function is one and the entry serves none, or the other way round.
+    /// It is one and the entry has none, or the other way round.
     pub(super) fn served(
         &self,
         function: &FunctionId,
         stored: Option<&StoredFunction>,
         values: &Values,
-    ) -> Result<Option<(Question, Vec<Place>)>, DriverError> {
-        if !self.entry.uses().contains(&Placeholder::Port) {
-            if let Some(stored) = stored {
-                stored.require_program("its entry in runtimes.toml gives no {port}")?;
-            }
-            return Ok(None);
+    ) -> Result<Option<Served>, DriverError> {
+        let serves_only = self.entry.uses().contains(&Placeholder::Port);
+        let inside = matches!(self.entry.handlers, Some(Handlers::Namespace));
+        let can = serves_only || inside || matches!(self.entry.handlers, Some(Handlers::Host));
+        if let Some(stored) = stored.filter(|_| !can) {
+            stored.require_program(self.entry.why_no_handlers())?;
         }
         let question = match stored {
             Some(stored) => Question::to_stored(&function.to_string(), stored)?,
             None => None,
         };
-        let question = question.ok_or_else(|| DriverError::Unavailable {
-            why: format!("it serves handlers, and {function} is none"),
-            mend: "bring one (`runtime_bench add functions/examples/handler`) and name it by --function".into(),
-        })?;
+        let Some(question) = question else {
+            return match serves_only {
+                false => Ok(None),
+                true => Err(DriverError::Unavailable {
+                    why: format!("it serves handlers, and {function} is none"),
+                    mend: "bring one (`runtime_bench add functions/examples/handler`) and name it by --function".into(),
+                }),
+            };
+        };
+        if inside && !geteuid().is_root() {
+            return Err(DriverError::Unavailable {
+                why: "a handler is asked from within its network namespace, which takes root"
+                    .into(),
+                mend: "run as root".into(),
+            });
+        }
         let ports = values.ports.iter().filter_map(|port| port.parse().ok());
-        Ok(Some((question, ports.map(place_at).collect())))
+        Ok(Some(Served {
+            question,
+            ports: ports.collect(),
+            inside,
+        }))
     }
 }

@@ -170,7 +170,7 @@ impl Run {
         let words = row.outcome.not_timed()?;
         Some(SessionError::OtherAnswer {
             words,
-            is_failure: row.outcome.is_failure(),
+            is_failure: row.outcome.fails_timed(),
         })
     }
 

@@ -49,6 +49,12 @@ impl Outcome {
         }
     }
 
+    /// Whether each of its starts would be a failed one.
+    pub(crate) fn fails_timed(&self) -> bool {
+        let ends_wrongly = matches!(self, Self::Same(_)) && self.not_timed().is_some();
+        ends_wrongly || self.is_failure()
+    }
+
     /// Whether the rung could have run it, and did not as it should.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(self, Self::Other(..) | Self::Failed(_))

@@ -37,10 +37,12 @@ pub(super) fn table_of(rows: &[Row]) -> String {
             }
             Outcome::Same(answer) => match answer.exit_code {
                 Some(0) => ("ready".to_owned(), Some(answer)),
-                code => (
-                    format!("ready, exit code {}", code.unwrap_or(-1)),
-                    Some(answer),
-                ),
+                code => {
+                    // What its driver says of it has the code, and what it was denied.
+                    let code = format!("exit code {}", code.unwrap_or(-1));
+                    let words = answer.failure.as_ref().unwrap_or(&code);
+                    (format!("ready, but {words}"), Some(answer))
+                }
             },
             Outcome::Other(answer, words) => (format!("another answer: it {words}"), Some(answer)),
             Outcome::Cannot(why) => (format!("cannot: {why}"), None),

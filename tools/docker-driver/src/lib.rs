@@ -71,7 +71,8 @@ enum Command {
     },
     /// Checks that an image can run here, and keeps it as an archive that engines of any version load
     SaveImage {
-        /// An archive that `docker save` or an OCI tool wrote, or what the host's docker calls the image
+        /// An archive that `docker save` or an OCI tool wrote, the directory of an OCI layout, or what an engine calls the image (that of
+        /// --docker-host, the host's, or one of ours, which pulls it)
         #[structopt(name = "IMAGE")]
         image: String,
         /// Where it is kept
@@ -137,9 +138,6 @@ pub fn run(args: Args) -> Result<Exit, DriverError> {
     }
 }
 
-/// Where the host's own engine listens.
-const HOST_ENGINE: &str = "unix:///var/run/docker.sock";
-
 fn save_image(options: &Options, image: &str, file: &Path) -> Result<Exit, DriverError> {
     interrupt::install().map_err(|e| DriverError::failed("cannot catch signals", e))?;
     let archive = Path::new(image);
@@ -148,15 +146,8 @@ fn save_image(options: &Options, image: &str, file: &Path) -> Result<Exit, Drive
         archive.copy_to(file)?;
         archive.id
     } else {
-        let host = options.docker_host.as_deref().unwrap_or(HOST_ENGINE);
-        let client = api::Client::connect(host, options.limit()).map_err(|e| {
-            DriverError::Unavailable {
-                why: format!("`{image}` is no file, and no docker engine answers at {host} that could know it ({e})"),
-                mend: "start that engine, name another by --docker-host, or give an archive that `docker save` wrote".into(),
-            }
-        })?;
-        image::archive::save(&client, image, file)?;
-        Archive::examine(file)?.id
+        let host = options.docker_host.as_deref();
+        image::named::save(image, host, options.limit(), file)?
     };
     print_lines(&id)?;
     Ok(Exit::Ok)

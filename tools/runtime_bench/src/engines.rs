@@ -7,7 +7,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 use structopt::StructOpt;
 
-/// Which.
+// Which. A doc comment would take the place of the commands' own in their --help.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, StructOpt)]
 pub struct Engines {
     /// Measure this running docker engine, or podman's service (unix://PATH or tcp://HOST:PORT), instead of one of the driver's own;

@@ -182,7 +182,9 @@ impl Tar {
         Self(tar::Builder::new(Vec::new()))
     }
 
-    fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
+    /// The header of an entry, the same whenever and by whomever it is made.
+    #[must_use]
+    pub fn header(kind: tar::EntryType, mode: u32, size: u64) -> tar::Header {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(kind);
         header.set_mode(mode);
@@ -197,7 +199,7 @@ impl Tar {
     ///
     /// # Errors
     /// The name is too long.
-    pub fn file(&mut self, name: &str, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    pub fn file(&mut self, name: impl AsRef<Path>, mode: u32, bytes: &[u8]) -> io::Result<()> {
         let mut header = Self::header(tar::EntryType::Regular, mode, bytes.len() as u64);
         self.0.append_data(&mut header, name, bytes)
     }
@@ -206,10 +208,10 @@ impl Tar {
     ///
     /// # Errors
     /// The name is too long.
-    pub fn dir(&mut self, name: &str, mode: u32) -> io::Result<()> {
+    pub fn dir(&mut self, name: impl AsRef<Path>, mode: u32) -> io::Result<()> {
         let mut header = Self::header(tar::EntryType::Directory, mode, 0);
         self.0
-            .append_data(&mut header, PathBuf::from(name).join(""), io::empty())
+            .append_data(&mut header, name.as_ref().join(""), io::empty())
     }
 
     /// Adds a symbolic link.

@@ -102,13 +102,12 @@ impl Layer {
     pub(super) fn tar(&self) -> io::Result<Vec<u8>> {
         let mut tar = Tar::new();
         for (inside, host) in &self.entries {
-            let name = inside.to_string_lossy();
             match host {
-                None if self.open_dir.as_ref() == Some(inside) => tar.dir(&name, 0o1777)?,
-                None => tar.dir(&name, 0o755)?,
+                None if self.open_dir.as_ref() == Some(inside) => tar.dir(inside, 0o1777)?,
+                None => tar.dir(inside, 0o755)?,
                 Some((path, data)) => {
                     let bytes = trust::read(path).map_err(io::Error::other)?;
-                    tar.file(&name, data.mode() & 0o777, &bytes)?;
+                    tar.file(inside, data.mode() & 0o777, &bytes)?;
                 }
             }
         }

@@ -5,10 +5,12 @@ pub mod base;
 pub mod base_choice;
 pub mod build;
 pub mod built;
+mod contents;
 pub mod context;
 pub mod extra;
 pub mod function;
 mod layer;
+pub mod named;
 
 use std::fs;
 use std::io;

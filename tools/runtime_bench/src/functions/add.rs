@@ -48,6 +48,7 @@ pub(crate) fn add(options: &AddOptions) -> Result<Exit, FunctionError> {
     let mut making = Making {
         brought: &brought,
         stage: &stage,
+        engines: &options.on.engines,
         notes: Vec::new(),
         line: &mut line,
     };
@@ -86,6 +87,8 @@ fn assemble(from: &Path, to: &Path) -> Result<(), FunctionError> {
 struct Making<'a> {
     brought: &'a Brought,
     stage: &'a Stage,
+    /// Who may have its image.
+    engines: &'a Engines,
     notes: Vec<String>,
     line: &'a mut Line,
 }
@@ -242,7 +245,7 @@ impl Making<'_> {
             source: Box::new(source),
         };
         let path = drivers::find(name).ok_or_else(|| failed(drivers::DriverError::Absent))?;
-        let driver = Driver::new(name, path, &Engines::default());
+        let driver = Driver::new(name, path, self.engines);
         drivers::run(&driver, arguments, limit)
             .map(drop)
             .map_err(failed)

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use structopt::StructOpt;
 
+use crate::engines::Engines;
+
 /// Brings a function of yours: its sides are checked, compiled and kept in the store, then each rung runs it once and says what it
 /// answered. docs/your-function.md goes through it step by step.
 ///
@@ -29,7 +31,8 @@ pub struct AddOptions {
     /// A script: natively and as Wasm by the same CPython, and from a snapshot of it
     #[structopt(long, name = "SCRIPT", parse(from_os_str))]
     pub(super) python: Option<PathBuf>,
-    /// An image for the docker rungs: an archive (docker save, OCI), or what the host's docker calls it
+    /// An image for the docker rungs: an archive (docker save, OCI), the directory of an OCI layout, or what an engine calls it
+    /// (that of --docker-host, the host's, or one of ours, which pulls it)
     #[structopt(long, name = "IMAGE")]
     pub(super) image: Option<String>,
     /// C or C++, a directory of it, or a Cargo package: compiled to both sides
@@ -89,6 +92,8 @@ pub struct OnRungs {
     /// Every rung of every driver
     #[structopt(long, conflicts_with = "RUNG,...")]
     pub(super) all: bool,
+    #[structopt(flatten)]
+    pub(super) engines: Engines,
 }
 
 /// Options of `show` and `remove`.

@@ -93,6 +93,7 @@ pub(crate) fn compute(options: &ComputeOptions) -> Result<Exit, FunctionError> {
     let on = OnRungs {
         rungs: Some(BOTH_SIDES.map(str::to_owned).into()),
         all: false,
+        engines: Engines::default(),
     };
     let rows = ask_rungs(&chosen(&on)?, &id, &file)?;
     for row in &rows {
@@ -116,7 +117,7 @@ pub(crate) fn compute(options: &ComputeOptions) -> Result<Exit, FunctionError> {
 }
 
 fn chosen(on: &OnRungs) -> Result<Vec<Offer>, FunctionError> {
-    let ladder = Ladder::discover(&Engines::default());
+    let ladder = Ladder::discover(&on.engines);
     for (driver, why) in &ladder.missing {
         eprintln!("warning: {driver}: {why}; its rungs are missing");
     }

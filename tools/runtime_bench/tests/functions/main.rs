@@ -6,6 +6,7 @@ mod examples;
 mod given;
 mod handlers;
 mod home;
+mod images;
 mod network;
 mod sides;
 mod whole;

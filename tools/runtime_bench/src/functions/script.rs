@@ -9,6 +9,7 @@ use super::paths::{READABLE, copy_file, make_dir, write_text};
 
 /// Where the script lies, in its function's directory.
 const DIR: &str = "script";
+const NAME: &str = "main";
 const COMMAND: &str = "command";
 
 /// Puts the script `from`, which `interpreter` runs, into the function's directory `dir`; returns where it lies there.
@@ -22,8 +23,13 @@ pub(super) fn install(from: &Path, interpreter: &str, dir: &Path) -> Result<Stri
             from.display()
         ))
     })?;
-    let name = from.file_name().unwrap_or_default().to_string_lossy();
-    let place = format!("{DIR}/{name}");
+    // Interpreters go by its ending; the rest of its name may have what a line of the command cannot.
+    let end = from.extension().and_then(|end| end.to_str());
+    let end = end.filter(|end| end.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let place = match end {
+        Some(end) => format!("{DIR}/{NAME}.{end}"),
+        None => format!("{DIR}/{NAME}"),
+    };
     make_dir(&dir.join(DIR))?;
     copy_file(from, &dir.join(&place), READABLE)?;
     let words = format!("{}\n{{function}}/{place}\n", program.display());

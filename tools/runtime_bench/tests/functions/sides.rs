@@ -66,6 +66,45 @@ fn a_c_file_runs_on_both_sides_and_is_timed() {
 }
 
 #[test]
+fn names_with_any_characters_are_brought() {
+    const TEST: &str = "strange paths";
+    const STRANGE: &str = "ü 'q' \"d\" $HOME;`x` {home}\n-";
+    let Some(home) = Home::with_compilers(TEST) else {
+        return;
+    };
+    let rungs = rungs_here(
+        TEST,
+        &home,
+        &[
+            LIGHT[0],
+            LIGHT[1],
+            ("process-driver", "runc"),
+            ("docker-driver", "docker-none"),
+        ],
+    );
+    home.write(&format!("{STRANGE}/{STRANGE}.c"), "#include <stdio.h>\nint main(int n, char **a) { char t[9] = \"\"; FILE *f = fopen(a[1], \"r\"); return !(f && fgets(t, 9, f) && puts(t) >= 0); }\n");
+    home.write(&format!("{STRANGE}/data/{STRANGE}"), "found");
+    let source = home.place(&format!("{STRANGE}/{STRANGE}.c"));
+    let files = home.place(&format!("{STRANGE}/data"));
+    let said = home.run(&[
+        "add",
+        "mine/strange",
+        "--source",
+        &source.to_string_lossy(),
+        "--files",
+        &files.to_string_lossy(),
+        "--arg",
+        &format!("{{files}}/{STRANGE}"),
+        "--rungs",
+        &rungs.join(","),
+    ]);
+    let said = said.expect(Exit::Ok);
+    for rung in &rungs {
+        said.ready(rung, "found");
+    }
+}
+
+#[test]
 fn a_dynamic_program_brings_its_loader_and_libraries() {
     const TEST: &str = "a dynamic program";
     let home = Home::make();

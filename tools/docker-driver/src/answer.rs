@@ -9,10 +9,12 @@ use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, DownloadFromContainerOptionsBuilder,
+    InspectContainerOptionsBuilder,
 };
 use futures_util::TryStreamExt;
 use measure_core::base::words::one_line;
 use measure_core::contract::answer::{Content, Taking};
+use measure_core::driver_kit::output_dir;
 use tokio::io::AsyncWriteExt;
 
 use crate::api::{Api, ApiError};
@@ -22,6 +24,8 @@ use crate::container::{self, StartError};
 const SAID_CHARS: usize = 400;
 /// How long what is still on its way may take to come, once the container has ended.
 const GRACE: Duration = Duration::from_secs(2);
+/// How often it is looked how much a container has written.
+const LOOK: Duration = Duration::from_millis(250);
 /// More than this is no answer that is compared.
 const MAX_ARCHIVE_BYTES: usize = 64 << 20;
 
@@ -101,12 +105,16 @@ async fn hear(api: &Api, id: &str, question: Question<'_>) -> Result<Heard, ApiE
         }
     };
     let wait = async {
-        let ended = container::wait_for_end(api, id, question.function);
-        match tokio::time::timeout(question.limit, ended).await {
-            Ok(ended) => ended,
-            Err(_) => Err(StartError::NoAnswer {
-                function: question.function.to_owned(),
+        let function = question.function.to_owned();
+        tokio::select! {
+            ended = container::wait_for_end(api, id, question.function) => ended,
+            () = tokio::time::sleep(question.limit) => Err(StartError::NoAnswer {
+                function,
                 seconds: question.limit.as_secs(),
+            }),
+            () = filled(api, id) => Err(StartError::WroteTooMuch {
+                function,
+                limit_bytes: output_dir::LIMIT_BYTES,
             }),
         }
     };
@@ -124,6 +132,21 @@ async fn hear(api: &Api, id: &str, question: Question<'_>) -> Result<Heard, ApiE
         said: one_line(&String::from_utf8_lossy(&stderr), SAID_CHARS),
         files,
     })
+}
+
+/// Ends once the container has written too much into its own layer.
+async fn filled(api: &Api, id: &str) {
+    let limit = i64::try_from(output_dir::LIMIT_BYTES).unwrap_or(i64::MAX);
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let options = InspectContainerOptionsBuilder::default().size(true).build();
+        let inspected = api.docker.inspect_container(id, Some(options));
+        // What is wrong with the engine is told by who waits for the end.
+        let inspected = api.call("inspect", inspected).await.ok();
+        if inspected.and_then(|container| container.size_rw) > Some(limit) {
+            return;
+        }
+    }
 }
 
 /// What `wait` ends with, `streams` carried on beside it and, where they have not ended by then, a little longer.

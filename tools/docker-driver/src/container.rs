@@ -39,6 +39,14 @@ pub enum StartError {
         /// How long it had.
         seconds: u64,
     },
+    /// The function was asked for its answer and filled its container.
+    #[error("{function} wrote more than {} MiB into its container; killed", limit_bytes >> 20)]
+    WroteTooMuch {
+        /// The function, as `user/function`.
+        function: String,
+        /// How much it may write.
+        limit_bytes: u64,
+    },
     /// The function is a handler, and did not answer as it should, or cannot be reached.
     #[error(transparent)]
     Handler(#[from] DriverError),

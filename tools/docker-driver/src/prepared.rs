@@ -310,7 +310,9 @@ impl Prepared {
                 };
             }
             StartError::Handler(error) => return error,
-            StartError::EndedByItself { .. } | StartError::NoAnswer { .. } => {
+            StartError::EndedByItself { .. }
+            | StartError::NoAnswer { .. }
+            | StartError::WroteTooMuch { .. } => {
                 return DriverError::StartFailed(error.to_string());
             }
         };

@@ -10,10 +10,10 @@ use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::answer::{Answer, Content};
 use measure_core::contract::function::FunctionFile;
-use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::collector::Collector;
 use measure_core::driver_kit::spawn::Child;
 use measure_core::driver_kit::stored_function::{StoredFunction, answer_of_run};
+use measure_core::driver_kit::{DriverError, output_dir};
 
 use crate::child::{check_status, no_process, opened};
 use crate::handler::Handlers;
@@ -68,22 +68,45 @@ pub(crate) fn null() -> Result<File, DriverError> {
     null.map_err(|e| DriverError::failed("/dev/null", e))
 }
 
-/// Waits until `child` has ended, at most `limit`; then it is killed.
-fn end_of(child: &mut Child, limit: Duration, function: &str) -> Result<(), DriverError> {
-    let cannot = |e| DriverError::failed("cannot wait for a process", e);
+/// How often it is looked how much a function has written.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Waits until `child` has ended: at most `limit`, and until it has written too much into its directory.
+///
+/// # Errors
+/// Why it is to be killed.
+pub(crate) fn wait_for_answer(
+    child: &Child,
+    limit: Duration,
+    function: &str,
+) -> Result<(), DriverError> {
     let until = Instant::now() + limit;
     while interrupt::received().is_none() {
         let left = until.saturating_duration_since(Instant::now());
-        if child.ended(left).map_err(cannot)? {
-            // What it has started itself is of its group, which has its number until it is collected.
-            child.kill();
-            return check_status(function, child.reap().map_err(cannot)?);
+        let ended = child.ended(left.min(LOOK));
+        if ended.map_err(|e| DriverError::failed("cannot wait for a process", e))? {
+            return Ok(());
         }
         if Instant::now() >= until {
             return Err(no_answer(function, limit));
         }
+        if output_dir::used_bytes() > output_dir::LIMIT_BYTES {
+            return Err(wrote_too_much(function));
+        }
     }
     Err(DriverError::Failed("interrupted".into()))
+}
+
+/// Waits until `child` has ended, which is killed if it takes or writes too much.
+fn end_of(child: &mut Child, limit: Duration, function: &str) -> Result<(), DriverError> {
+    wait_for_answer(child, limit, function)?;
+    // What it has started itself is of its group, which has its number until it is collected.
+    child.kill();
+    let status = child.reap();
+    check_status(
+        function,
+        status.map_err(|e| DriverError::failed("cannot wait for a process", e))?,
+    )
 }
 
 /// The error of a function that did not end within `limit`.
@@ -91,6 +114,14 @@ pub(crate) fn no_answer(function: &str, limit: Duration) -> DriverError {
     DriverError::StartFailed(format!(
         "{function} did not end within {} s (timeout_s of its function.toml); killed",
         limit.as_secs()
+    ))
+}
+
+/// The error of a function that filled its directory.
+fn wrote_too_much(function: &str) -> DriverError {
+    let limit = output_dir::LIMIT_BYTES >> 20;
+    DriverError::StartFailed(format!(
+        "{function} wrote more than {limit} MiB into its directory (output_at); killed"
     ))
 }
 

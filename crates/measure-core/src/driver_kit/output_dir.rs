@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::getpid;
@@ -15,6 +15,10 @@ use crate::driver_kit::DriverError;
 
 /// More files than this are no answer that is compared.
 const MAX_FILES: usize = 1000;
+/// In which stat(2) counts, whatever a file system's blocks are.
+const STAT_BLOCK_BYTES: u64 = 512;
+/// A function that writes more than this when its answer is asked for is ended; as much as a Faaslet may write, by default.
+pub const LIMIT_BYTES: u64 = 256 << 20;
 
 fn parent() -> PathBuf {
     home::state().join("output")
@@ -51,6 +55,25 @@ pub fn remove_orphans() -> Vec<String> {
     removed
         .map(|entry| format!("directory {}", entry.path().display()))
         .collect()
+}
+
+/// How much lies in it by now, in bytes of disk; none where it was not made.
+#[must_use]
+pub fn used_bytes() -> u64 {
+    used_below(&path())
+}
+
+fn used_below(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let used = |entry: fs::DirEntry| {
+        // Of a link its own, not what it leads to.
+        let Ok(data) = entry.metadata() else { return 0 };
+        match data.is_dir() {
+            true => used_below(&entry.path()),
+            false => data.blocks() * STAT_BLOCK_BYTES,
+        }
+    };
+    entries.map(used).sum()
 }
 
 /// What lies below `dir`, by path there. A symbolic link counts as a file that holds what it points to by name.
@@ -121,5 +144,17 @@ mod tests {
         assert_eq!(names, ["a/b c.txt", "link"]);
         assert_eq!(files["a/b c.txt"].kept, b"x");
         assert_eq!(files["link"].kept, b"/nowhere");
+    }
+
+    #[test]
+    fn what_is_used_is_that_of_files_in_any_depth() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(used_below(dir.path()), 0);
+        fs::create_dir(dir.path().join("a")).expect("made");
+        fs::write(dir.path().join("a/b"), vec![1; 300_000]).expect("written");
+        std::os::unix::fs::symlink("b", dir.path().join("a/link")).expect("a link");
+        let used = used_below(dir.path());
+        assert!((300_000..400_000).contains(&used), "{used}");
+        assert_eq!(used_below(&dir.path().join("nowhere")), 0);
     }
 }

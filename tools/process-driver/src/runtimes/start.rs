@@ -25,7 +25,7 @@ use super::served::Served;
 use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
-use crate::answer::no_answer;
+use crate::answer::wait_for_answer;
 use crate::child::{ended_badly, in_words, opened, phase};
 use crate::thread::unprepared;
 
@@ -236,24 +236,12 @@ impl Starter {
         let (program, name) = self.program(0)?;
         let streams = [stdin, stdout, errors.file()];
         let mut running = self.started((&program, name), 0, streams)?;
-        match wait_for_end(&running.child, limit) {
-            Ok(Waited::Ended) => {
-                let status = running.child.reap();
-                self.check(&running, status, &mut errors)
-            }
-            Ok(Waited::Hung) => {
-                self.remove(&mut running);
-                Err(no_answer("it", limit))
-            }
-            Ok(Waited::Interrupted) => {
-                self.remove(&mut running);
-                Err(DriverError::Failed("interrupted".into()))
-            }
-            Err(error) => {
-                self.remove(&mut running);
-                Err(DriverError::failed("cannot wait for a process", error))
-            }
+        if let Err(error) = wait_for_answer(&running.child, limit, "it") {
+            self.remove(&mut running);
+            return Err(error);
         }
+        let status = running.child.reap();
+        self.check(&running, status, &mut errors)
     }
 
     /// Starts with `stdin`, to stay.

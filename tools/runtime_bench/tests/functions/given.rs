@@ -154,7 +154,7 @@ fn what_varies_by_nature_has_to_be_said() {
 }
 
 #[test]
-fn one_that_never_answers_forks_or_writes_without_end_is_ended_and_told() {
+fn one_that_never_answers_or_says_much_is_ended_or_heard_out() {
     const TEST: &str = "hostile functions";
     let Some(home) = Home::with_compilers(TEST) else {
         return;
@@ -196,6 +196,65 @@ fn one_that_never_answers_forks_or_writes_without_end_is_ended_and_told() {
     for rung in &rungs {
         said.ready(rung, "(26214400 bytes)");
     }
+}
+
+#[test]
+fn one_that_fills_its_directory_is_ended_and_told() {
+    const TEST: &str = "a function that fills its directory";
+    let Some(home) = Home::with_compilers(TEST) else {
+        return;
+    };
+    let rungs = rungs_here(
+        TEST,
+        &home,
+        &[
+            ("process-driver", "process"),
+            ("process-driver", "runc"),
+            ("faasm-driver", "faaslet"),
+            ("docker-driver", "docker-none"),
+        ],
+    );
+    home.write("fill.c", "#include <stdio.h>\n#include <string.h>\nint main(int n, char **a)\n{\n    static char block[1 << 20];\n    memset(block, 'x', sizeof block);\n    FILE *file = fopen(a[1], \"w\");\n    for (int i = 0; i < 8192; i++)\n        if (!file || fwrite(block, sizeof block, 1, file) != 1)\n            return 7;\n    return 0;\n}\n");
+    let said = home.run(&[
+        "add",
+        "mine/fill",
+        "--source",
+        "fill.c",
+        "--output-at",
+        "/made",
+        "--args",
+        "{output}/file",
+        "--rungs",
+        &rungs.join(","),
+    ]);
+    let said = said.expect(Exit::StartFailed);
+    for rung in &rungs {
+        let row = said.row(rung);
+        let words = match *rung {
+            "faaslet" => "--disk-limit",
+            _ => "wrote more than 256 MiB",
+        };
+        assert!(row.contains(words), "{row}\n{}", said.stdout);
+    }
+}
+
+#[test]
+fn one_that_leaves_a_child_behind_is_not_waited_for() {
+    const TEST: &str = "a function that forks";
+    let Some(home) = Home::with_compilers(TEST) else {
+        return;
+    };
+    let rungs = rungs_here(
+        TEST,
+        &home,
+        &[
+            ("process-driver", "process"),
+            ("process-driver", "runc"),
+            ("faasm-driver", "faaslet"),
+            ("docker-driver", "docker-none"),
+        ],
+    );
+    let named = rungs.join(",");
     // Its child holds the output open and outlives it.
     home.write("fork.c", "#ifndef __wasm__\n#include <unistd.h>\n#endif\n#include <stdio.h>\nint main(void)\n{\n#ifndef __wasm__\n    if (fork() == 0) { sleep(60); return 0; }\n#endif\n    puts(\"parent\");\n    return 0;\n}\n");
     let begun = std::time::Instant::now();

@@ -3,15 +3,19 @@
 use std::fs;
 use std::path::Path;
 
+use driver_testkit::functions::{NO_MUSL, compile_native};
 use driver_testkit::{handler, skipped};
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 
 use crate::home::{Home, LIGHT, rungs_here};
 
-const RUNGS: [(&str, &str); 6] = [
+const RUNGS: [(&str, &str); 9] = [
     ("process-driver", "process"),
     ("process-driver", "wasmtime-serve"),
+    ("process-driver", "native"),
+    ("process-driver", "bubblewrap"),
+    ("process-driver", "runc"),
     ("faasm-driver", "wasm"),
     ("faasm-driver", "faaslet"),
     ("docker-driver", "docker-none"),
@@ -38,7 +42,7 @@ fn the_example_answers_the_same_on_every_rung_and_is_timed() {
     }
     let light: Vec<&str> = rungs
         .into_iter()
-        .filter(|rung| ["process", "wasm", "faaslet"].contains(rung))
+        .filter(|rung| ["process", "bubblewrap", "runc", "wasm", "faaslet"].contains(rung))
         .collect();
     let (said, samples) = home.time("examples/handler", &light.join(","), 2);
     said.expect(Exit::Ok).says("first byte, isolated");
@@ -88,7 +92,7 @@ fn handlers_made_by_others_tools() {
             true => Home::make(),
             false => Home::with_python(),
         };
-        let rungs = rungs_here(name, &home, &[RUNGS[0], RUNGS[2], RUNGS[3]]);
+        let rungs = rungs_here(name, &home, &[RUNGS[0], RUNGS[5], RUNGS[6]]);
         let said = home
             .run(&[
                 "add",
@@ -188,6 +192,48 @@ fn what_is_wrong_with_a_handler_is_told() {
     home.run(&["add", "mine/broken", "--wasm", "broken.wat"])
         .expect(Exit::Usage)
         .says("is no text of Wasm");
+}
+
+#[test]
+fn a_native_handler_that_dies_or_listens_elsewhere_is_told() {
+    const TEST: &str = "what is wrong with a native handler";
+    let home = Home::make();
+    let rungs = [
+        ("process-driver", "process"),
+        ("process-driver", "runc"),
+        ("docker-driver", "docker-none"),
+    ];
+    let rungs = rungs_here(TEST, &home, &rungs);
+    let third = "#include <unistd.h>\nstatic int answers;\nstatic ssize_t third(int to, const void *text, size_t bytes)\n{ if (++answers == 3) _exit(7); return write(to, text, bytes); }\n#define write third\n";
+    let elsewhere = "#include <stdlib.h>\n#define getenv(name) \"18999\"\n";
+    for (name, beginning, words) in [
+        ("third", third, "ended"),
+        ("elsewhere", elsewhere, "but on port 18999"),
+    ] {
+        let text = format!("{beginning}#include \"{}/handler.c\"\n", example("handler"));
+        let source = home.write(&format!("{name}.c"), &text);
+        if !compile_native(&source, &home.place(name)) {
+            return skipped(TEST, NO_MUSL);
+        }
+        let id = format!("mine/{name}");
+        let all = rungs.join(",");
+        let said = home.run(&[
+            "add",
+            &id,
+            "--native",
+            name,
+            "--handler",
+            "--timeout",
+            "2",
+            "--rungs",
+            &all,
+        ]);
+        let said = said.expect(Exit::StartFailed);
+        for rung in &rungs {
+            let row = said.row(rung);
+            assert!(row.contains("failed: ") && row.contains(words), "{row}");
+        }
+    }
 }
 
 #[test]

@@ -78,8 +78,11 @@ $(BUILD)/wasm/demo/fetch.wasm: $(BUILD)/fetch.linked functions/sockets.wit | bui
 
 # What `runtime_bench isolation` runs; the victim is a process of the host, not a function.
 ISOLATION := $(basename $(notdir $(wildcard functions/isolation/*.c)))
+# Those that connect, as components too, for Faaslets that were granted something of the network.
+GRANTED_PROBES := reach-host reach-loopback
 isolation-probes: $(foreach p,$(ISOLATION),$(BUILD)/isolation/$(p)/native) \
-	$(foreach p,$(filter-out victim,$(ISOLATION)),$(BUILD)/isolation/$(p)/function.wasm) ## Build the probes of `runtime_bench isolation`, native and Wasm
+	$(foreach p,$(filter-out victim,$(ISOLATION)),$(BUILD)/isolation/$(p)/function.wasm) \
+	$(foreach p,$(GRANTED_PROBES),$(BUILD)/isolation/$(p)/granted.wasm) ## Build the probes of `runtime_bench isolation`, native and Wasm
 
 $(BUILD)/isolation/%/native: functions/isolation/%.c $(wildcard functions/isolation/*.h)
 	@mkdir -p $(@D)
@@ -88,6 +91,10 @@ $(BUILD)/isolation/%/native: functions/isolation/%.c $(wildcard functions/isolat
 $(BUILD)/isolation/%/function.wasm: functions/isolation/%.c $(wildcard functions/isolation/*.h)
 	@mkdir -p $(@D)
 	$(WASI_CC) $(WASI_CFLAGS) $(WASI_LDFLAGS) -Wall -Wextra $< -o $@.tmp && mv $@.tmp $@
+
+$(BUILD)/isolation/%/granted.wasm: $(BUILD)/isolation/%.linked functions/sockets.wit | build
+	@mkdir -p $(@D)
+	$(BIN)/wasm-component --wit functions/sockets.wit $< $@.tmp && mv $@.tmp $@
 
 # Kept, though they are only a step on the way to the store: else each run would build them anew.
 .PRECIOUS: $(BUILD)/wasm/demo/%.wasm $(BUILD)/%.linked

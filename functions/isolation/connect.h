@@ -4,6 +4,54 @@
 
 #include "probe.h"
 
+#ifdef GRANTED
+/* What an error of wasi:sockets says of the way in which something was contained. */
+static inline int by_socket_error(int error)
+{
+    switch (error) {
+    case ACCESS_DENIED:
+        return NOT_OFFERED;
+    case CONNECTION_REFUSED: case REMOTE_UNREACHABLE: case TIMEOUT: case CONNECTION_RESET:
+        return UNREACHABLE;
+    case NEW_SOCKET_LIMIT:
+        return LIMITED;
+    default:
+        return REFUSED;
+    }
+}
+
+/* Whether the listener at `address` and the parameter `port` is reached: it is told the token, and its answer says that it is ours. */
+static inline int connect_to(const uint8_t address[4])
+{
+    struct connection connection;
+    char answer[5];
+    const char *token = parameter("token");
+    int error = connect_socket(&connection, address, number("port")), outcome = UNREACHABLE;
+    if (error != NO_ERROR)
+        return by_socket_error(error);
+    if (send_bytes(&connection, token, strlen(token)) && receive_bytes(&connection, answer, sizeof answer) == sizeof answer)
+        outcome = memcmp(answer, "hello", sizeof answer) == 0 ? REACHED : OTHER;
+    close_connection(&connection);
+    return outcome;
+}
+
+/* As `connect_to`, of the first that answers: what a Faaslet knows as its host, then the addresses of the host in the parameter `addresses`. */
+static inline int connect_to_host(void)
+{
+    uint8_t at[4];
+    int outcome = CANNOT_TRY;
+    if (look_up("host.internal", at) == NO_ERROR && (outcome = connect_to(at)) == REACHED)
+        return REACHED;
+    for (const char *next = parameter("addresses"); sscanf(next, "%hhu.%hhu.%hhu.%hhu", &at[0], &at[1], &at[2], &at[3]) == 4; next++) {
+        if ((outcome = connect_to(at)) == REACHED)
+            return REACHED;
+        if ((next = strchr(next, ',')) == NULL)
+            break;
+    }
+    return outcome;
+}
+#endif
+
 #ifndef __wasm__
 #include <arpa/inet.h>
 #include <fcntl.h>

@@ -4,7 +4,9 @@
 
 static int probe(void)
 {
-#ifdef __wasm__
+#ifdef GRANTED
+    return connect_to_host();
+#elif defined __wasm__
     return NOT_OFFERED;
 #else
     return connect_to_host(NULL);

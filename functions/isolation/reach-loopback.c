@@ -3,7 +3,9 @@
 
 static int probe(void)
 {
-#ifdef __wasm__
+#ifdef GRANTED
+    return connect_to((const uint8_t[]){127, 0, 0, 1});
+#elif defined __wasm__
     return NOT_OFFERED;
 #else
     return connect_to(htonl(INADDR_LOOPBACK), NULL);

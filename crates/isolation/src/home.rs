@@ -5,7 +5,10 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use measure_core::base::ids::FunctionId;
 use measure_core::base::trust;
+use measure_core::contract::network_grant::NetworkGrant;
+use serde_json::json;
 
 use crate::error::IsolationError;
 
@@ -15,10 +18,14 @@ pub const BUILT: &str = "isolation";
 pub const USER: &str = "demo";
 /// What a drivers' home has besides.
 const FUNCTIONS: [&str; 2] = ["noop", "park"];
-/// What of the real home is no function: guests of micro-VMs, programs that entries name, the compiler of the second engine.
-const SHARED: [&str; 3] = ["microvm", "bin", "wasm2c"];
+/// What of the real home is no function: guests of micro-VMs, programs that entries name, the compiler of the second engine,
+/// interpreters.
+const SHARED: [&str; 4] = ["microvm", "bin", "wasm2c", "python"];
 const NATIVE: &str = "native";
 const WASM: &str = "function.wasm";
+/// A probe as a component, which has sockets where its Faaslet was granted something of the network.
+const GRANTED: &str = "granted.wasm";
+const GRANTS: &str = "grants.json";
 /// What stands before the parameters in a program, as functions/isolation/probe.h has it.
 const MARK: &[u8] = b"faasm-bench probe parameters:";
 
@@ -27,6 +34,8 @@ const MARK: &[u8] = b"faasm-bench probe parameters:";
 pub struct Home {
     root: PathBuf,
     real: PathBuf,
+    /// What all functions are granted of the network.
+    network: Vec<NetworkGrant>,
 }
 
 /// Where the program `id` was built below the home `real`.
@@ -42,7 +51,11 @@ impl Home {
     /// It cannot be made.
     pub fn make(root: PathBuf, real: &Path) -> Result<Self, IsolationError> {
         let real = std::path::absolute(real).map_err(IsolationError::path(real))?;
-        let home = Self { root, real };
+        let home = Self {
+            root,
+            real,
+            network: Vec::new(),
+        };
         let image = home.root.join("image");
         fs::create_dir_all(&image).map_err(IsolationError::path(&image))?;
         for function in FUNCTIONS {
@@ -54,6 +67,26 @@ impl Home {
             symlink(home.real.join(shared), &link).map_err(IsolationError::path(&link))?;
         }
         Ok(home)
+    }
+
+    /// Grants `network` to all functions, those that are there and those to come.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn grant_network(&mut self, network: &[NetworkGrant]) -> Result<(), IsolationError> {
+        self.network = network.to_vec();
+        FUNCTIONS
+            .iter()
+            .try_for_each(|name| self.write_grants(name, None))
+    }
+
+    /// Takes over the function `id` of the real home, as it lies there.
+    ///
+    /// # Errors
+    /// It is not there, others could have written it, or it cannot be copied.
+    pub fn take_over(&self, id: &FunctionId) -> Result<(), IsolationError> {
+        let place = |root: &Path| root.join("store").join(id.user()).join(id.function());
+        copy_tree(&place(&self.real), &place(&self.root))
     }
 
     /// Where it lies.
@@ -81,7 +114,11 @@ impl Home {
     pub fn add(&self, name: &str, id: &str, parameters: &str) -> Result<(), IsolationError> {
         let from = self.real.join(BUILT).join(id);
         for (file, mode) in [(NATIVE, 0o755), (WASM, 0o644)] {
-            let path = from.join(file);
+            let granted = from.join(GRANTED);
+            let path = match file == WASM && !self.network.is_empty() && granted.is_file() {
+                true => granted,
+                false => from.join(file),
+            };
             let mut bytes = match trust::read(&path) {
                 Ok(bytes) => bytes,
                 // A rung that runs Wasm says that there is none.
@@ -91,7 +128,7 @@ impl Home {
             write_parameters(&mut bytes, parameters, &path)?;
             self.put(name, file, mode, &bytes)?;
         }
-        Ok(())
+        self.write_grants(name, None)
     }
 
     /// Gives the Wasm function `name` the directory `host` as `/data`, writable.
@@ -99,10 +136,17 @@ impl Home {
     /// # Errors
     /// The file cannot be written.
     pub fn grant(&self, name: &str, host: &Path) -> Result<(), IsolationError> {
-        let granted = serde_json::json!({
-            "dirs": [{"host": host, "guest": "/data", "writable": true}]
-        });
-        self.put(name, "grants.json", 0o644, granted.to_string().as_bytes())
+        self.write_grants(name, Some(host))
+    }
+
+    /// Writes what the function `name` is granted, if it is anything.
+    fn write_grants(&self, name: &str, dir: Option<&Path>) -> Result<(), IsolationError> {
+        if dir.is_none() && self.network.is_empty() {
+            return Ok(());
+        }
+        let dirs = dir.map(|host| json!({"host": host, "guest": "/data", "writable": true}));
+        let granted = json!({ "dirs": Vec::from_iter(dirs), "network": self.network });
+        self.put(name, GRANTS, 0o644, granted.to_string().as_bytes())
     }
 
     fn put(&self, name: &str, file: &str, mode: u32, bytes: &[u8]) -> Result<(), IsolationError> {
@@ -128,6 +172,28 @@ impl Home {
     pub fn native(&self, name: &str) -> PathBuf {
         self.root.join("store").join(USER).join(name).join(NATIVE)
     }
+}
+
+/// Copies the directory `from`, which only the trusted could have written.
+fn copy_tree(from: &Path, to: &Path) -> Result<(), IsolationError> {
+    fs::create_dir_all(to).map_err(IsolationError::path(to))?;
+    fs::set_permissions(to, Permissions::from_mode(0o755)).map_err(IsolationError::path(to))?;
+    for entry in fs::read_dir(from).map_err(IsolationError::path(from))? {
+        let entry = entry.map_err(IsolationError::path(from))?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_tree(&from, &to)?;
+            continue;
+        }
+        let trusted = trust::open(&from)?;
+        let copied = || -> io::Result<()> {
+            io::copy(&mut trusted.file(), &mut fs::File::create(&to)?)?;
+            let mode = trusted.file().metadata()?.permissions().mode();
+            fs::set_permissions(&to, Permissions::from_mode(mode & 0o755))
+        };
+        copied().map_err(IsolationError::path(&to))?;
+    }
+    Ok(())
 }
 
 /// Writes `parameters` into the one block of them in `program`.
@@ -175,6 +241,33 @@ mod tests {
         write_parameters(&mut bytes, "pid=7;", path).expect("written");
         let wanted = [b"\x7fELF".as_slice(), MARK, b"pid=7;          \0rest"].concat();
         assert_eq!(bytes, wanted);
+    }
+
+    #[test]
+    fn what_is_granted_is_written_for_all_and_a_function_is_taken_over_whole() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (real, own) = (dir.path().join("real"), dir.path().join("own"));
+        let taken = real.join("store/mine/it");
+        fs::create_dir_all(taken.join("files/in")).expect("made");
+        fs::write(taken.join("files/in/file"), "x").expect("written");
+        fs::create_dir_all(real.join("isolation/probe")).expect("made");
+        fs::write(real.join("isolation/probe/native"), program(1)).expect("written");
+        let mut home = Home::make(own.clone(), &real).expect("a home");
+        let grant = "host.internal:6379".parse().expect("a grant");
+        home.grant_network(&[grant]).expect("granted");
+        home.add("probe", "probe", "a=1;").expect("added");
+        for name in ["noop", "probe"] {
+            let path = own.join("store/demo").join(name).join(GRANTS);
+            let text = fs::read_to_string(path).expect("written");
+            assert!(
+                text.contains("host.internal") && text.contains("6379"),
+                "{text}"
+            );
+        }
+        let id = "mine/it".parse().expect("a name");
+        home.take_over(&id).expect("taken over");
+        let file = fs::read_to_string(own.join("store/mine/it/files/in/file"));
+        assert_eq!(file.expect("copied"), "x");
     }
 
     #[test]

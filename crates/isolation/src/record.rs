@@ -33,6 +33,12 @@ pub struct Found {
     pub cpus: usize,
     /// The scheduler's slice.
     pub slice_ns: u64,
+    /// `user/function` for which it was asked, if for one: whose starts are the victim, and what it is granted of the network all probes are.
+    #[serde(default)]
+    pub function: Option<String>,
+    /// What that is, as `host:port`.
+    #[serde(default)]
+    pub granted: Vec<String>,
     /// What the probes found without any rung, by id.
     pub control: BTreeMap<String, Cell>,
     /// The rungs, in the order of the ladder.
@@ -101,6 +107,23 @@ impl RungFound {
 }
 
 impl Found {
+    /// For which function it was asked, in words; empty if for none.
+    #[must_use]
+    pub fn asked_for(&self) -> String {
+        let Some(function) = &self.function else {
+            return String::new();
+        };
+        match self.granted.is_empty() {
+            true => format!(
+                "Asked for {function}, which is granted nothing of the network: it is the victim."
+            ),
+            false => format!(
+                "Asked for {function}: it is the victim, and the probes are granted {}, as it is.",
+                self.granted.join(", ")
+            ),
+        }
+    }
+
     /// Reads the results in the run directory `dir`.
     ///
     /// # Errors

@@ -15,6 +15,9 @@ pub(super) fn markdown(found: &Found) -> String {
     if let Some(why) = &found.ended {
         parts.push(format!("Ended early: {why}.\n"));
     }
+    if found.function.is_some() {
+        parts.push(found.asked_for() + "\n");
+    }
     parts.push(letters_table(found).markdown());
     parts.push(differences(found));
     for group in Group::ALL {

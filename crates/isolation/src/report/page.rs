@@ -70,6 +70,9 @@ const VIEWS: &[View] = &[
 pub(super) fn render(found: &Found, environment: Option<&Environment>) -> String {
     let mut facts = vec![("Run".to_owned(), found.run.clone())];
     facts.extend(environment.map(|host| ("Measured on".to_owned(), measured_on(host))));
+    if found.function.is_some() {
+        facts.push(("Function".to_owned(), found.asked_for()));
+    }
     facts.push(("Processors".to_owned(), found.cpus.to_string()));
     let mut warnings: Vec<String> = found
         .ended

@@ -101,11 +101,16 @@ fn legend(found: &Found) -> String {
     text += &format!(
         "letters ({}): stated by the entry; found where no probe of the letter reached anything, ? where none could be tried\n\
          caps, seccomp, no new, calls: capabilities, seccomp mode, no_new_privs, system calls that answer (without any rung {}); Mbit/s: what \
-         passes to the host (without any rung {}); p99 beside spinning: of the no-op's starts beside {} aggressors over alone\n",
+         passes to the host (without any rung {}); p99 beside spinning: of starts of {} beside {} aggressors over alone\n{}",
         names.concat(),
         counted(found, "system-calls"),
         counted(found, "network-rate"),
-        found.cpus
+        found.function.as_deref().unwrap_or("the no-op"),
+        found.cpus,
+        match found.asked_for() {
+            words if words.is_empty() => words,
+            words => format!("{words}\n"),
+        }
     );
     text
 }

@@ -19,6 +19,7 @@ use measure_core::base::interrupt;
 use measure_core::base::process_tree::processes_below;
 use measure_core::contract::{Isolation, Probe as Readiness, Scope};
 
+use super::asked::Asked;
 use super::starts::{Where, starts_of};
 use crate::drivers::Offer;
 use crate::error::SessionError;
@@ -40,11 +41,10 @@ impl<'a> Campaign<'a> {
         facts: &HostFacts,
         control: &'a BTreeMap<String, Cell>,
         probes: &'a [&'static Probe],
-        patience: Duration,
+        (asked, patience): (&Asked, Duration),
     ) -> Result<Self, IsolationError> {
         let plant = Plant::new(facts, &home::root())?;
-        let home = Home::make(plant.place().join("home"), &home::root())?;
-        plant.arm(&home)?;
+        let home = asked.home(&plant)?;
         Ok(Self {
             plant,
             home,
@@ -174,6 +174,8 @@ impl<'a> Campaign<'a> {
         let mut look = || -> Result<(), SessionError> {
             let mut session = self.place().open(offer, None, ("hold", 1), None)?;
             session.park(Duration::ZERO)?;
+            // As it is prepared: what was granted the network has a namespace where others of the rung have none.
+            found.isolation = session.description.isolation.clone();
             let Scope {
                 roots, includes, ..
             } = &session.scope;

@@ -3,6 +3,7 @@
 //! Drivers are asked side by side, each over probes aimed at what was planted for it alone, so that what the host sees can
 //! be told apart. Then, one after the other, each rung has a victim beside noisy neighbours of its own.
 
+mod asked;
 mod campaign;
 mod neighbours;
 mod options;
@@ -36,6 +37,7 @@ use nix::unistd::geteuid;
 use crate::drivers::{Ladder, Offer};
 use crate::engines::Driver;
 use crate::error::BenchError;
+use asked::Asked;
 use campaign::Campaign;
 pub use options::IsolationOptions;
 
@@ -57,6 +59,7 @@ enum Said {
 /// The probes are not built, nothing can be planted, or the results cannot be written.
 pub(crate) fn run(options: &IsolationOptions) -> Result<Exit, BenchError> {
     let probes = options.probes()?;
+    let asked = Asked::parse(options.function.as_deref())?;
     let lock = HostLock::take(MEASURING)?;
     let ladder = Ladder::discover(&options.engines);
     for (driver, why) in &ladder.missing {
@@ -73,7 +76,7 @@ pub(crate) fn run(options: &IsolationOptions) -> Result<Exit, BenchError> {
     }
     plant::remove_orphans();
     let facts = HostFacts::gather();
-    let mut bench = Bench::open(options, &facts)?;
+    let mut bench = Bench::open(options, asked, &facts)?;
     bench.found.control = bench.control(&probes)?;
     let offers = bench.leave_out(offers);
     bench.probe(&offers, &probes)?;
@@ -89,6 +92,7 @@ pub(crate) fn run(options: &IsolationOptions) -> Result<Exit, BenchError> {
 /// A run under way.
 struct Bench<'a> {
     options: &'a IsolationOptions,
+    asked: Asked,
     facts: &'a HostFacts,
     environment: Environment,
     dir: RunDir,
@@ -100,7 +104,11 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn open(options: &'a IsolationOptions, facts: &'a HostFacts) -> Result<Self, BenchError> {
+    fn open(
+        options: &'a IsolationOptions,
+        asked: Asked,
+        facts: &'a HostFacts,
+    ) -> Result<Self, BenchError> {
         let dir = match &options.output {
             Some(path) => RunDir::open(path)?,
             None => RunDir::create(Path::new(RESULTS))?,
@@ -117,11 +125,14 @@ impl<'a> Bench<'a> {
             run: dir.name(),
             cpus,
             slice_ns: base_slice_ns(cpus),
+            function: asked.function.as_ref().map(ToString::to_string),
+            granted: asked.network.iter().map(ToString::to_string).collect(),
             ended: Some("it was killed before its end".into()),
             ..Found::default()
         };
         let bench = Self {
             options,
+            asked,
             facts,
             environment: probes::environment::capture(),
             dir,
@@ -189,6 +200,7 @@ impl<'a> Bench<'a> {
         drivers.dedup();
         let control = self.found.control.clone();
         let (facts, slice_ns) = (self.facts, self.found.slice_ns);
+        let asked = self.asked.clone();
         let dir = self.dir.path().to_owned();
         let patience = self.options.patience();
         let (sender, heard) = mpsc::channel();
@@ -196,10 +208,11 @@ impl<'a> Bench<'a> {
             let workers: Vec<_> = drivers
                 .into_iter()
                 .map(|driver| {
-                    let (sender, control) = (Sender::clone(&sender), &control);
+                    let (sender, control, asked) = (Sender::clone(&sender), &control, &asked);
                     let ours = offers.iter().filter(move |o| o.driver == *driver);
                     scope.spawn(move || -> Result<(), IsolationError> {
-                        let mut campaign = Campaign::prepare(facts, control, probes, patience)?;
+                        let mut campaign =
+                            Campaign::prepare(facts, control, probes, (asked, patience))?;
                         for offer in ours {
                             if interrupt::received().is_some() {
                                 break;
@@ -259,8 +272,7 @@ impl<'a> Bench<'a> {
         let left = ALL_WITHIN.saturating_sub(self.begun.elapsed());
         let within = left.clamp(LEAST_WITHIN, NEIGHBOURS_WITHIN);
         let plant = Plant::new(self.facts, &home::root())?;
-        let own = Home::make(plant.place().join("home"), &home::root())?;
-        plant.arm(&own)?;
+        let own = self.asked.home(&plant)?;
         let ready: Vec<&Offer> = offers
             .iter()
             .filter(|o| o.probe == Readiness::Ready)
@@ -273,6 +285,7 @@ impl<'a> Bench<'a> {
             let share = left / u32::try_from(ready.len() - at).unwrap_or(1);
             let place = neighbours::Place {
                 home: own.root(),
+                victim: self.asked.function.as_ref(),
                 patience: self.options.patience(),
                 aggressors: self.found.cpus,
             };

@@ -28,11 +28,13 @@ const LEAD: Duration = Duration::from_millis(50);
 /// Where and with how many aggressors.
 pub(super) struct Place<'a> {
     pub(super) home: &'a Path,
+    /// Whose starts are looked at, instead of the no-op's.
+    pub(super) victim: Option<&'a FunctionId>,
     pub(super) patience: Duration,
     pub(super) aggressors: usize,
 }
 
-/// What noise does to the rung `offer`'s no-op, in about `budget`. What does not fit is said to be missing.
+/// What noise does to the victim's starts at the rung `offer`, in about `budget`. What does not fit is said to be missing.
 pub(super) fn measure(offer: &Offer, place: &Place<'_>, budget: Duration) -> Interference {
     let begun = Instant::now();
     let mut found = Interference::default();
@@ -63,7 +65,7 @@ fn one_process(
         home: place.home,
         patience: place.patience,
     };
-    let mut victim = all.open(offer, None, ("time", 1), Some(1))?;
+    let mut victim = all.open(offer, place.victim, ("time", 1), Some(1))?;
     let outcome = (|| {
         let begun = Instant::now();
         starts(&mut victim, LEAST_STARTS, Duration::ZERO)?;

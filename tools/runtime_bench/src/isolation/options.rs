@@ -20,6 +20,7 @@ use crate::error::BenchError;
 ///     runtime_bench isolation                              all rungs at hand, within ten minutes (root)
 ///     runtime_bench isolation --rungs runc,faaslet         only these
 ///     runtime_bench isolation --probes mount,bpf --no-neighbours
+///     runtime_bench isolation --rungs faaslet,docker-bridge --function demo/fetch   what its network grant lets out
 ///     runtime_bench report results/latest                  the tables again
 #[derive(Debug, StructOpt)]
 #[structopt(verbatim_doc_comment)]
@@ -30,6 +31,9 @@ pub struct IsolationOptions {
     /// Only these rungs, separated by commas [default: of every driver each that states something else]
     #[structopt(long, name = "RUNG,...", require_delimiter = true)]
     pub(super) rungs: Option<Vec<String>>,
+    /// For this function, user/function: the victim is it instead of the no-op, and all probes are granted what it is granted of the network
+    #[structopt(long, name = "USER/FUNC")]
+    pub(super) function: Option<String>,
     /// Those too whose entries state what another of the same driver and engine does: they take longer than ten minutes
     #[structopt(long, conflicts_with = "RUNG,...")]
     pub(super) all: bool,

@@ -4,16 +4,20 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use isolation::catalogue::probe_named;
 use isolation::cell::Cell;
-use isolation::home::built;
+use isolation::facts::HostFacts;
+use isolation::home::{Home, built};
 use isolation::letters::{self, differences};
+use isolation::outcome::Outcome;
+use isolation::plant::Plant;
 use isolation::record::{Found, RungFound};
 use measure_core::base::exit::Exit;
 use measure_core::base::{home, label};
 use nix::sys::signal::Signal;
 
 use crate::tool::{
-    Place, Running, can_run, code, ended, is_busy, run, says, stdout, tool, wait_until,
+    Place, Running, can_run, code, ended, host, is_busy, run, says, stdout, tool, wait_until,
 };
 
 /// Whether the probes are built and may do what they do; says so if not.
@@ -243,4 +247,91 @@ fn planted_by(pid: i32) -> usize {
             .is_some_and(|n| n.to_string_lossy().starts_with(&prefix))
     };
     entries.filter(|entry| named(&entry.path())).count()
+}
+
+/// Whether the probes that connect are built as components, and a Faaslet can have a network; says so if not.
+fn can_probe_granted(test: &str) -> bool {
+    if !can_probe(test) || !can_run(test, "faasm-driver", "faaslet-netns") {
+        return false;
+    }
+    let granted = built(&home::root(), "reach-host").with_file_name("granted.wasm");
+    if !granted.is_file() {
+        eprintln!(
+            "SKIPPED: {test}: no {}, run `make isolation-probes`",
+            granted.display()
+        );
+        return false;
+    }
+    true
+}
+
+#[test]
+fn what_a_function_is_granted_lets_nothing_else_out() {
+    const TEST: &str = "a function with a network, probed";
+    if !can_probe_granted(TEST) || !home::store().join("demo/fetch").is_dir() {
+        return;
+    }
+    let place = Place::new();
+    let to = place.dir.path().to_string_lossy();
+    let arguments = |function| {
+        [
+            "isolation",
+            "--rungs",
+            "process,faaslet",
+            "--probes",
+            "reach-loopback,reach-host",
+            "--no-neighbours",
+            "--function",
+            function,
+            "--output",
+            &to,
+        ]
+    };
+    let output = run(&arguments("demo/nowhere"));
+    ended(&output, Exit::Usage);
+    let output = run(&arguments("demo/fetch"));
+    ended(&output, Exit::Ok);
+    let found = Found::read(place.dir.path()).expect("results");
+    assert_eq!(found.function.as_deref(), Some("demo/fetch"));
+    assert!(!found.granted.is_empty());
+    for id in ["reach-loopback", "reach-host"] {
+        assert_eq!(rung(&found, "process").cells[id], Cell::Reached, "{id}");
+        let how = "no way there".to_owned();
+        let cell = &rung(&found, "faaslet").cells[id];
+        assert_eq!(*cell, Cell::Contained { how }, "{id}");
+    }
+    let text = stdout(&output);
+    assert!(text.contains("Asked for demo/fetch"), "{text}");
+}
+
+#[test]
+fn a_component_reaches_the_listener_that_it_is_granted() {
+    const TEST: &str = "a granted listener, probed";
+    if !can_probe_granted(TEST) {
+        return;
+    }
+    let _host = host();
+    let plant = Plant::new(&HostFacts::gather(), &home::root()).expect("planted");
+    let own = plant.place().join("home");
+    let mut own = Home::make(own, &home::root()).expect("a home");
+    let probe = probe_named("reach-host").expect("a probe");
+    let parameters = plant.parameters(probe, 0);
+    let port = parameters.split_once("port=").expect("a port").1;
+    let port = port.split(';').next().expect("a port");
+    let grant = format!("host.internal:{port}").parse().expect("a grant");
+    own.grant_network(&[grant]).expect("granted");
+    plant.arm(&own).expect("armed");
+    for (id, outcome) in [
+        ("reach-host", Outcome::Reached),
+        ("reach-loopback", Outcome::Unreachable),
+    ] {
+        let driver = Path::new(env!("CARGO_BIN_EXE_runtime_bench")).with_file_name("faasm-driver");
+        let mut command = std::process::Command::new(driver);
+        let function = format!("demo/{id}");
+        command.env(home::HOME_VARIABLE, own.root());
+        command.args(["time", "1", "--rung", "faaslet", "--function", &function]);
+        let said = driver_testkit::run(command);
+        let code = said.samples()[0].exit_code;
+        assert_eq!(code, Some(outcome as i32), "{id}: {said:?}");
+    }
 }

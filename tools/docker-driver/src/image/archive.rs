@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bollard::query_parameters::ImportImageOptionsBuilder;
 use measure_core::base::trust;
 use measure_core::driver_kit::DriverError;
 use sha2::{Digest, Sha256};
 
+use super::archive_error::ArchiveError;
 use super::build::check_steps;
 use super::contents::{Contents, Kind, MANIFEST, Machine, ManifestEntry, no_image};
 use super::context::Tar;
@@ -16,55 +17,6 @@ use crate::api::Client;
 
 /// How much of an archive is sent at a time.
 const CHUNK_BYTES: usize = 1 << 20;
-
-/// Why a file is no image that could run here.
-#[derive(Debug, thiserror::Error)]
-pub enum ArchiveError {
-    /// It cannot be read.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The archive, or a file of the layout.
-        path: PathBuf,
-        /// What is wrong.
-        source: io::Error,
-    },
-    /// It holds no image.
-    #[error("{} is no image: {why}", path.display())]
-    NoImage {
-        /// The archive or directory.
-        path: PathBuf,
-        /// What it lacks.
-        why: String,
-    },
-    /// It is for another machine.
-    #[error("{} is an image for {theirs}, containers here run {ours}", path.display())]
-    Machine {
-        /// The archive or directory.
-        path: PathBuf,
-        /// System and machine.
-        theirs: String,
-        /// The same of this host.
-        ours: String,
-    },
-}
-
-impl ArchiveError {
-    pub(super) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
-        }
-    }
-}
-
-impl From<ArchiveError> for DriverError {
-    fn from(error: ArchiveError) -> Self {
-        match error {
-            error @ ArchiveError::Io { .. } => Self::library(error),
-            refused => Self::Usage(refused.to_string()),
-        }
-    }
-}
 
 /// One image that could run here, in an archive or a directory.
 #[derive(Debug)]

@@ -72,7 +72,7 @@ pub fn make_base() -> Result<LocalBase, DriverError> {
             tar.file(name, 0o644, text.as_bytes())?;
         }
         tar.file("bin/busybox", 0o755, &fs::read(&busybox)?)?;
-        tar.file(&format!("lib/{loader_name}"), 0o755, &fs::read(&loader)?)?;
+        tar.file(format!("lib/{loader_name}"), 0o755, &fs::read(&loader)?)?;
         for applet in &applets {
             tar.link(applet, "/bin/busybox")?;
         }

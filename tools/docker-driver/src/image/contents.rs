@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::archive::ArchiveError;
+use super::archive_error::ArchiveError;
 
 /// What `docker load` reads first.
 pub(super) const MANIFEST: &str = "manifest.json";

@@ -121,7 +121,7 @@ impl Context {
     /// A name is too long.
     pub fn add_functions(&self, tar: &mut Tar) -> io::Result<()> {
         tar.dir("function", 0o755)?;
-        tar.dir(&format!("function/{USER}"), 0o755)?;
+        tar.dir(format!("function/{USER}"), 0o755)?;
         self.natives.iter().try_for_each(|native| {
             let name = format!("function/{USER}/{}", native.name);
             tar.file(&name, 0o755, &native.bytes)

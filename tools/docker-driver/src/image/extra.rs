@@ -53,7 +53,7 @@ fn layer(content: Content, context: &Context) -> std::io::Result<Vec<u8>> {
                 tar.dir(&dir, 0o755)?;
             }
             noise.fill(&mut bytes);
-            tar.file(&format!("{dir}/{file}"), 0o644, &bytes)?;
+            tar.file(format!("{dir}/{file}"), 0o644, &bytes)?;
         }
     }
     tar.finish()

@@ -1,6 +1,7 @@
 //! The image `faasm/noop`: built once, kept as a tar archive, loaded into each engine that lacks it.
 
 pub mod archive;
+mod archive_error;
 pub mod base;
 pub mod base_choice;
 pub mod build;

@@ -9,7 +9,7 @@ use measure_core::contract::Isolation;
 use serde::Deserialize;
 
 use super::error::EntryError;
-use super::handlers::Handlers;
+use super::handlers::{self, Handlers};
 use super::template::{Placeholder, Template};
 
 /// A start that takes longer than this has hung, unless the entry says otherwise.
@@ -157,7 +157,7 @@ impl Entry {
             return Err(EntryError::NoCommand);
         };
         check_uses(&self.command, &self.setup, &self.cleanup)?;
-        self.check_handlers()?;
+        handlers::check(self.handlers.as_ref(), &self.uses())?;
         in_range("timeout_s", self.timeout_s, 1..=MAX_TIMEOUT_S)?;
         let most = measure_core::driver_kit::cli::MAX_WORKERS;
         in_range("max_workers", self.max_workers, 1..=most)?;
@@ -386,6 +386,7 @@ mod tests {
                 "command = ['x', '{script}']\nscripts = { 'noop.js' = '' }",
                 "no name of a script",
             ),
+            ("command = ['x', '{function}']\nhandlers = 'hots'", "hots"),
             (
                 "command = ['x', '{function}']\nsetup = [['y', '{variable}']]",
                 "{variable} is for words after the command's first",

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::entry::Entry;
 use super::error::EntryError;
 use super::template::Placeholder;
 
@@ -20,31 +19,34 @@ pub enum Handlers {
     None(String),
 }
 
-impl Entry {
-    /// Whether it runs functions natively.
-    fn runs_native(&self) -> bool {
-        use Placeholder::{Bundle, Function, Program};
-        let native = BTreeSet::from([Function, Program, Bundle]);
-        !self.uses().is_disjoint(&native)
-    }
+/// Whether an entry whose commands use so many placeholders runs functions natively.
+fn runs_native(uses: &BTreeSet<Placeholder>) -> bool {
+    use Placeholder::{Bundle, Function, Program};
+    !uses.is_disjoint(&BTreeSet::from([Function, Program, Bundle]))
+}
 
-    pub(super) fn check_handlers(&self) -> Result<(), EntryError> {
-        match &self.handlers {
-            None | Some(Handlers::None(_)) => Ok(()),
-            Some(_) if self.uses().contains(&Placeholder::Port) => Err(EntryError::HandlersTwice),
-            Some(_) if !self.runs_native() => Err(EntryError::HandlersNotNative),
-            Some(Handlers::Host | Handlers::Namespace) => Ok(()),
-        }
+/// Fails where `handlers` says what an entry whose commands use so many placeholders cannot do.
+pub(super) fn check(
+    handlers: Option<&Handlers>,
+    uses: &BTreeSet<Placeholder>,
+) -> Result<(), EntryError> {
+    match handlers {
+        None | Some(Handlers::None(_)) => Ok(()),
+        Some(_) if uses.contains(&Placeholder::Port) => Err(EntryError::HandlersTwice),
+        Some(_) if !runs_native(uses) => Err(EntryError::HandlersNotNative),
+        Some(Handlers::Host | Handlers::Namespace) => Ok(()),
     }
+}
 
-    /// Why its functions cannot be handlers.
-    #[must_use]
-    pub fn why_no_handlers(&self) -> &str {
-        match &self.handlers {
-            Some(Handlers::None(why)) => why,
-            _ if self.runs_native() => "its entry in runtimes.toml does not say how (`handlers`)",
-            _ => "its command runs a program to its end and gives no {port}",
-        }
+/// Why functions of such an entry cannot be handlers.
+pub(super) fn why_none<'a>(
+    handlers: Option<&'a Handlers>,
+    uses: &BTreeSet<Placeholder>,
+) -> &'a str {
+    match handlers {
+        Some(Handlers::None(why)) => why,
+        _ if runs_native(uses) => "its entry in runtimes.toml does not say how (`handlers`)",
+        _ => "its command runs a program to its end and gives no {port}",
     }
 }
 
@@ -52,41 +54,32 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn check(rest: &str) -> Result<Entry, Box<dyn std::error::Error>> {
-        let entry: Entry = toml::from_str(&format!("id = 'x'\nisolation = {{}}\n{rest}"))?;
-        Ok(entry.check()?)
-    }
-
     #[test]
     fn why_there_are_none_is_said() {
-        for (rest, why) in [
-            (
-                "command = ['x', '{function}']\nhandlers = { none = 'deaf' }",
-                "deaf",
-            ),
-            ("command = ['x', '{function}']", "(`handlers`)"),
-            ("command = ['x', '{wasm}']", "gives no {port}"),
-        ] {
-            let entry = check(rest).expect(rest);
-            assert!(entry.why_no_handlers().contains(why), "{rest}");
-        }
+        let native = BTreeSet::from([Placeholder::Function]);
+        let deaf = Handlers::None("deaf".to_owned());
+        assert_eq!(why_none(Some(&deaf), &native), "deaf");
+        assert!(why_none(None, &native).contains("(`handlers`)"));
+        let wasm = BTreeSet::from([Placeholder::Wasm]);
+        assert!(why_none(None, &wasm).contains("gives no {port}"));
     }
 
     #[test]
     fn who_cannot_ask_is_told() {
-        for (rest, words) in [
+        let native = BTreeSet::from([Placeholder::Function]);
+        let wasm = BTreeSet::from([Placeholder::Wasm]);
+        let serves = BTreeSet::from([Placeholder::Wasm, Placeholder::Port]);
+        for (handlers, uses, outcome) in [
+            (Handlers::Host, &native, Ok(())),
             (
-                "command = ['x', '{wasm}', '{port}']\nhandlers = 'host'",
-                "says by {port} how handlers are asked",
+                Handlers::Namespace,
+                &wasm,
+                Err(EntryError::HandlersNotNative),
             ),
-            (
-                "command = ['x', '{wasm}']\nhandlers = 'namespace'",
-                "runs no native function",
-            ),
-            ("command = ['x', '{function}']\nhandlers = 'hots'", "hots"),
+            (Handlers::Host, &serves, Err(EntryError::HandlersTwice)),
+            (Handlers::None("deaf".to_owned()), &serves, Ok(())),
         ] {
-            let error = check(rest).expect_err(rest).to_string();
-            assert!(error.contains(words), "{rest}: {error}");
+            assert_eq!(check(Some(&handlers), uses), outcome);
         }
     }
 }

@@ -17,6 +17,7 @@ mod native_side;
 mod parked;
 mod probe;
 mod rung;
+mod running;
 mod scripts;
 mod served;
 mod start;

@@ -19,7 +19,8 @@ use nix::unistd::{pipe2, write};
 
 use super::entry::ParkedWhen;
 use super::error_text::ErrorText;
-use super::start::{Running, Starter};
+use super::running::Running;
+use super::start::Starter;
 use super::tree;
 use crate::thread::unprepared;
 

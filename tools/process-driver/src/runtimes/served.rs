@@ -20,7 +20,7 @@ use nix::unistd::{Pid, getpid};
 use procfs::process::Process;
 
 use super::error_text::ErrorText;
-use super::start::Running;
+use super::running::Running;
 use super::tree;
 use crate::handler::{Started, asked, place_at, unanswered};
 

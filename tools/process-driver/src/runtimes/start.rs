@@ -21,6 +21,7 @@ use nix::unistd::getpid;
 use super::aside;
 use super::entry::Entry;
 use super::error_text::ErrorText;
+use super::running::Running;
 use super::served::Served;
 use super::template::{Placeholder, Template};
 use super::tree;
@@ -101,14 +102,6 @@ pub(super) struct Starter {
     pub(super) served: Option<Served>,
     pub(super) null: File,
     pub(super) names: AtomicU64,
-}
-
-/// A start under way.
-#[derive(Debug)]
-pub(super) struct Running {
-    pub(super) child: Child,
-    pub(super) worker: usize,
-    pub(super) name: String,
 }
 
 /// How a wait went.

@@ -10,7 +10,7 @@ use measure_core::driver_kit::{DriverError, Plan};
 use nix::unistd::geteuid;
 
 use super::super::bundle::{BundleProcess, bundles, make_bundle, path_in_root};
-use super::super::handlers::Handlers;
+use super::super::handlers::{Handlers, why_none};
 use super::super::native_side::NativeSide;
 use super::super::served::{PORT_INSIDE, Served};
 use super::super::start::Values;
@@ -154,7 +154,8 @@ impl RuntimeRung {
         let inside = matches!(self.entry.handlers, Some(Handlers::Namespace));
         let can = serves_only || inside || matches!(self.entry.handlers, Some(Handlers::Host));
         if let Some(stored) = stored.filter(|_| !can) {
-            stored.require_program(self.entry.why_no_handlers())?;
+            let why = why_none(self.entry.handlers.as_ref(), &self.entry.uses());
+            stored.require_program(why)?;
         }
         let question = match stored {
             Some(stored) => Question::to_stored(&function.to_string(), stored)?,

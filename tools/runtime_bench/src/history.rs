@@ -123,13 +123,21 @@ fn is_run(dir: &Path) -> bool {
 }
 
 /// Runs that begin after now: their machine's clock was ahead, and their place in time is not to be believed.
-fn strange_clocks(runs: &[HistoryRun]) -> Vec<String> {
+fn strange_clocks(runs: &[HistoryRun]) -> Option<String> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.map_or(u64::MAX, |since| since.as_secs());
     let ahead = runs.iter().filter(|run| run.unix_seconds > now);
-    ahead
-        .map(|run| format!("{} begins after now: the clock of its machine was ahead, or this one's is behind; its place in time is as its own clock says", run.run))
-        .collect()
+    let names: Vec<&str> = ahead.map(|run| run.run.as_str()).collect();
+    let [first, others @ ..] = names.as_slice() else {
+        return None;
+    };
+    let others = match others.len() {
+        0 => String::new(),
+        more => format!(" and {more} others"),
+    };
+    Some(format!(
+        "begun after now: {first}{others}: the clock of its machine was ahead, or this one's is behind; its place in time is as its own clock says"
+    ))
 }
 
 #[cfg(test)]

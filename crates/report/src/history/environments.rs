@@ -24,6 +24,8 @@ const FINGERPRINT_BYTES: usize = 4;
 pub struct Machine {
     /// The same for runs of one machine.
     pub fingerprint: String,
+    /// What it is called; empty if that is not known.
+    pub host: String,
     /// What it is.
     pub words: String,
 }
@@ -35,6 +37,7 @@ impl Machine {
         let Some(environment) = environment else {
             return Self {
                 fingerprint: "unknown".to_owned(),
+                host: String::new(),
                 words: "no environment.json: nothing is known of the machine".to_owned(),
             };
         };
@@ -47,13 +50,22 @@ impl Machine {
             hash.update(format!("{name}={}\n", fact(name).unwrap_or_default()));
         }
         let text = |name: &str| environment.fact(name)?.text();
-        let host = text("host").unwrap_or("a host");
+        let host = text("host").unwrap_or_default();
         let cpu = crate::summary_file::cpu(environment).unwrap_or_default();
         let cpus = text("cpus_online").unwrap_or_default();
         Self {
             fingerprint: hex::encode(&hash.finalize()[..FINGERPRINT_BYTES]),
-            words: format!("{host}: {cpu}, processors {cpus}"),
+            host: host.to_owned(),
+            words: format!("{cpu}, processors {cpus}"),
         }
+    }
+
+    /// Its name, and what tells it from others of that name.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{} {}", self.host, self.fingerprint)
+            .trim_start()
+            .to_owned()
     }
 }
 
@@ -81,7 +93,8 @@ mod tests {
         let of = |model, kernel| Machine::from_environment(Some(&environment(model, kernel)));
         assert_eq!(of("A", "1"), of("A", "2"));
         assert_ne!(of("A", "1").fingerprint, of("B", "1").fingerprint);
-        assert!(of("A", "1").words.contains("h: A"));
-        assert_eq!(Machine::from_environment(None).fingerprint, "unknown");
+        assert!(of("A", "1").words.starts_with("A,"));
+        assert!(of("A", "1").label().starts_with("h "));
+        assert_eq!(Machine::from_environment(None).label(), "unknown");
     }
 }

@@ -53,7 +53,7 @@ pub struct RunChange {
     pub ratio: f64,
     /// The 95 % interval of that, from 6 runs to either side on.
     pub interval: Option<Interval>,
-    /// The share of permutations of the series that part as far.
+    /// How likely a permutation of the series is to part as far.
     pub p_value: f64,
     /// What else differs between these two runs: name, before, after.
     pub differs: Vec<[String; 3]>,
@@ -64,8 +64,8 @@ pub struct RunChange {
 pub struct History {
     /// In order of time.
     pub runs: Vec<HistoryRun>,
-    /// By fingerprint, in words.
-    pub machines: BTreeMap<String, String>,
+    /// By fingerprint.
+    pub machines: BTreeMap<String, Machine>,
     /// By row, then machine.
     pub series: Vec<Series>,
     /// The level at which each series was tested.
@@ -94,7 +94,7 @@ impl History {
         let mut machines = BTreeMap::new();
         for (place, run) in runs.iter().enumerate() {
             let machine = &run.machine;
-            machines.insert(machine.fingerprint.clone(), machine.words.clone());
+            machines.insert(machine.fingerprint.clone(), machine.clone());
             for (key, value) in run.rows.iter().filter(|(key, _)| wanted(key)) {
                 let series = found.entry((key, &machine.fingerprint)).or_default();
                 series.push((place, *value));
@@ -129,6 +129,12 @@ impl History {
     pub fn json(&self) -> String {
         // Plain data with string keys always serialises.
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// What the machine with this fingerprint is called.
+    fn machine_label(&self, fingerprint: &str) -> String {
+        let machine = self.machines.get(fingerprint);
+        machine.map_or_else(|| fingerprint.to_owned(), Machine::label)
     }
 
     /// How many changes there are.
@@ -213,6 +219,7 @@ mod tests {
             is_modified: false,
             machine: Machine {
                 fingerprint: machine.into(),
+                host: "vm".into(),
                 words: format!("the machine {machine}"),
             },
             environment: None,
@@ -266,6 +273,7 @@ mod tests {
                 "000000000011",
                 "000000000012",
                 "a note",
+                "vm b",
                 "the machine b",
             ] {
                 assert!(form.contains(words), "{words}: {form}");

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use table::{Align, Table};
 
 use super::text::{about, change_in_words, range_in_words, revision, series_table, size_in_words};
-use super::{History, Quantity, RowKey, Series};
+use super::{History, Machine, Quantity, RowKey, Series};
 use crate::html::axis::{Axis, Counts, Scale};
 use crate::html::data_table::{NO_LINKS, data_table};
 use crate::html::legend::Legend;
@@ -20,7 +20,7 @@ const CHANGES: Legend = &[
     ("row", "what changed; leads to its picture"),
     (
         "machine",
-        "the fingerprint of the machine, which the list of machines explains",
+        "host name and fingerprint; what it is stands at the head of the page",
     ),
     (
         "after/before",
@@ -28,7 +28,7 @@ const CHANGES: Legend = &[
     ),
     (
         "p",
-        "the share of permutations of the series that part as far",
+        "how likely a permutation of the series is to part as far",
     ),
     (
         "between",
@@ -43,7 +43,7 @@ const SERIES: Legend = &[
     ("row", "leads to its picture"),
     (
         "machine",
-        "the fingerprint of the machine, which the list of machines explains",
+        "host name and fingerprint; what it is stands at the head of the page",
     ),
     ("runs", "how many runs have it"),
     ("first", "what the first run found"),
@@ -54,7 +54,10 @@ const RUNS: Legend = &[
     ("run", "the run's directory"),
     ("time", "when it began, UTC"),
     ("revision", "of the tools that made it"),
-    ("machine", "the fingerprint of the machine"),
+    (
+        "machine",
+        "host name and fingerprint; what it is stands at the head of the page",
+    ),
     ("rows", "how many rows it has"),
 ];
 
@@ -65,11 +68,7 @@ impl History {
         let ids = ids(self);
         let page = Page {
             title: "History".to_owned(),
-            facts: self
-                .machines
-                .iter()
-                .map(|(fingerprint, words)| (format!("Machine {fingerprint}"), words.clone()))
-                .collect(),
+            facts: facts(self),
             warnings: self.notes.clone(),
             sections: [
                 changes(self, &ids),
@@ -84,6 +83,23 @@ impl History {
         };
         page.render()
     }
+}
+
+/// Which runs these are, and of which machines.
+fn facts(history: &History) -> Vec<(String, String)> {
+    let ends = [history.runs.first(), history.runs.last()];
+    let [first, last] = ends.map(|run| run.map_or_else(String::new, |r| minute(r.unix_seconds)));
+    let runs = format!("{}, begun {first} to {last} UTC", history.runs.len());
+    let machine = |machine: &Machine| {
+        (
+            format!("Machine {}", machine.label()),
+            machine.words.clone(),
+        )
+    };
+    let machines = history.machines.values().map(machine);
+    std::iter::once(("Runs".to_owned(), runs))
+        .chain(machines)
+        .collect()
 }
 
 /// The rows that have a picture, and its id.
@@ -114,16 +130,22 @@ fn changes(history: &History, ids: &Ids<'_>) -> Option<Section> {
     ]);
     for series in &history.series {
         for change in &series.changes {
-            let differs = change.differs.iter();
+            // Their revisions stand beside the runs already.
+            let differs = change
+                .differs
+                .iter()
+                .filter(|[fact, ..]| fact != "git_revision");
             let differs: Vec<String> = differs
                 .map(|[fact, old, new]| format!("{fact}: {old} -> {new}"))
                 .collect();
             table.row([
                 series.key.words(),
-                series.machine.clone(),
+                history.machine_label(&series.machine),
                 size_in_words(change).trim_start_matches('x').to_owned(),
-                format!("{:.5}", change.p_value),
-                range_in_words(history, change),
+                probability(change.p_value),
+                range_in_words(history, change)
+                    .trim_start_matches("between ")
+                    .to_owned(),
                 differs.join("; "),
             ]);
         }
@@ -135,6 +157,14 @@ fn changes(history: &History, ids: &Ids<'_>) -> Option<Section> {
     Section::unless_empty("Changes", body)
 }
 
+/// To five decimals.
+fn probability(p_value: f64) -> String {
+    if p_value < 1e-5 {
+        return "<0.00001".to_owned();
+    }
+    format!("{p_value:.5}")
+}
+
 fn all_series(history: &History, ids: &Ids<'_>) -> Option<Section> {
     let table = series_table(history);
     let body = data_table("Every row", &table, SERIES, &|cell| link(ids, cell));
@@ -143,6 +173,7 @@ fn all_series(history: &History, ids: &Ids<'_>) -> Option<Section> {
 
 fn pictures(history: &History, ids: &Ids<'_>) -> Option<Section> {
     let body = html! {
+        p { "A point is a run, its bar the 95 % interval of that run. Heights are logarithmic, and each picture has its own. A dashed line from above to below stands where a change was found: between the last run before it and the first after it." }
         div.plots { @for (key, id) in ids { (picture(history, key, id).unwrap_or_default()) } }
     };
     (!ids.is_empty()).then(|| Section {
@@ -156,7 +187,7 @@ fn picture(history: &History, key: &RowKey, id: &str) -> Option<Markup> {
     let of_row: Vec<&Series> = history.series.iter().filter(|s| s.key == *key).collect();
     let time = |place: usize| history.runs.get(place).map(|run| run.unix_seconds as f64);
     let drawn = |series: &&Series| Drawn {
-        name: series.machine.clone(),
+        name: history.machine_label(&series.machine),
         points: series
             .points
             .iter()
@@ -168,7 +199,7 @@ fn picture(history: &History, key: &RowKey, id: &str) -> Option<Markup> {
     let times = lines
         .iter()
         .flat_map(|line| line.points.iter().map(|p| p.0));
-    let x = Axis::around(Scale::Linear, Counts::Tens, times)?;
+    let x = Axis::around(Scale::Linear, Counts::Time, times)?;
     let counts = match key.quantity {
         Quantity::Ns => Counts::Tens,
         Quantity::Bytes => Counts::Bytes,
@@ -214,10 +245,24 @@ fn picture(history: &History, key: &RowKey, id: &str) -> Option<Markup> {
     })
 }
 
-/// A time as its day and minute.
+/// A time as its day, and minute if it is not midnight.
 fn day(unix_seconds: f64) -> String {
+    let form = if unix_seconds % 86_400.0 == 0.0 {
+        "%Y-%m-%d"
+    } else {
+        "%m-%d %H:%M"
+    };
     let time = Timestamp::from_second(unix_seconds as i64).ok();
-    time.map_or_else(String::new, |time| time.strftime("%m-%d %H:%M").to_string())
+    time.map_or_else(String::new, |time| time.strftime(form).to_string())
+}
+
+/// A time to its minute.
+fn minute(unix_seconds: u64) -> String {
+    let time = i64::try_from(unix_seconds).ok();
+    let time = time.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.map_or_else(String::new, |time| {
+        time.strftime("%Y-%m-%d %H:%M").to_string()
+    })
 }
 
 fn runs(history: &History) -> Option<Section> {
@@ -229,14 +274,11 @@ fn runs(history: &History) -> Option<Section> {
         ("rows", Align::Right),
     ]);
     for run in &history.runs {
-        let time = i64::try_from(run.unix_seconds)
-            .ok()
-            .and_then(|s| Timestamp::from_second(s).ok());
         table.row([
             run.run.clone(),
-            time.map_or_else(String::new, |t| t.strftime("%Y-%m-%d %H:%M:%S").to_string()),
+            minute(run.unix_seconds),
             revision(run),
-            run.machine.fingerprint.clone(),
+            run.machine.label(),
             run.rows.len().to_string(),
         ]);
     }

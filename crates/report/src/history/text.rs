@@ -10,8 +10,9 @@ impl History {
     #[must_use]
     pub fn text(&self, width: Option<usize>) -> String {
         let mut text = series_table(self).text(width);
-        for (fingerprint, words) in &self.machines {
-            text += &legend_line(&format!("machine {fingerprint}: {words}"), width);
+        for machine in self.machines.values() {
+            let words = format!("machine {}: {}", machine.label(), machine.words);
+            text += &legend_line(&words, width);
         }
         text += &legend_line(&about(self), width);
         for note in &self.notes {
@@ -28,7 +29,7 @@ pub(super) fn about(history: &History) -> String {
         history.runs.len(),
         history.series.len(),
         history.changes(),
-        ratio(100.0 * history.margin),
+        (1000.0 * history.margin).round() / 10.0,
         history.level
     )
 }
@@ -51,7 +52,7 @@ pub(super) fn series_table(history: &History) -> Table {
         };
         table.row([
             series.key.words(),
-            series.machine.clone(),
+            history.machine_label(&series.machine),
             series.points.len().to_string(),
             say(series.points.first()),
             say(series.points.last()),

@@ -16,6 +16,8 @@ pub enum Counts {
     Tens,
     /// Bytes, in powers of two.
     Bytes,
+    /// Seconds since 1970, in what clocks and calendars are parted into.
+    Time,
 }
 
 /// An axis from one value to another.
@@ -31,6 +33,34 @@ pub struct Axis {
 const ROOM: f64 = 0.04;
 /// A logarithmic axis on which everything is the same covers this factor to either side.
 const ALONE: f64 = 1.5;
+/// What a time is called is long.
+const MOST_TIMES: usize = 4;
+const DAY_S: f64 = 86_400.0;
+/// From tick to tick of a time, in seconds: what clocks and calendars have, each about twice the one before.
+const TIME_STEPS: [f64; 22] = [
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    900.0,
+    1800.0,
+    3600.0,
+    7200.0,
+    10_800.0,
+    21_600.0,
+    43_200.0,
+    DAY_S,
+    2.0 * DAY_S,
+    4.0 * DAY_S,
+    7.0 * DAY_S,
+    14.0 * DAY_S,
+    28.0 * DAY_S,
+    56.0 * DAY_S,
+    112.0 * DAY_S,
+    224.0 * DAY_S,
+    448.0 * DAY_S,
+    896.0 * DAY_S,
+];
 
 impl Axis {
     /// One on which all of `values` have room; `None` if none of them can be on it. Values that are not finite, or on a
@@ -96,8 +126,9 @@ impl Axis {
     #[must_use]
     pub fn ticks(&self, most: usize) -> Vec<f64> {
         let found = match (self.scale, self.counts) {
+            (Scale::Linear, Counts::Time) => self.times(most.min(MOST_TIMES)),
             (Scale::Linear, _) => Vec::new(),
-            (Scale::Log, Counts::Tens) => self.tens(most),
+            (Scale::Log, Counts::Tens | Counts::Time) => self.tens(most),
             (Scale::Log, Counts::Bytes) => self.powers_of_two(most),
         };
         if found.len() < 2 {
@@ -144,10 +175,25 @@ impl Axis {
         Vec::new()
     }
 
+    /// The densest of [`TIME_STEPS`] that are no more than `most`.
+    fn times(&self, most: usize) -> Vec<f64> {
+        let of = |step: f64| -> Vec<f64> {
+            let first = (self.lo / step).ceil();
+            let count = ((self.hi / step).floor() - first).max(0.0) as usize;
+            let each = (0..=count.min(most)).map(|i| (first + i as f64) * step);
+            each.filter(|&v| self.within(v)).collect()
+        };
+        TIME_STEPS
+            .into_iter()
+            .map(of)
+            .find(|found| found.len() <= most)
+            .unwrap_or_default()
+    }
+
     /// Values at equal distances of 1, 2 or 5 times a power of ten, of bytes in the largest unit.
     fn even(&self, most: usize) -> Vec<f64> {
         let unit = match self.counts {
-            Counts::Tens => 1.0,
+            Counts::Tens | Counts::Time => 1.0,
             Counts::Bytes => {
                 let largest = self.lo.abs().max(self.hi.abs()).max(1.0);
                 1024f64.powi((largest.ln() / 1024f64.ln()).floor() as i32)
@@ -201,6 +247,22 @@ mod tests {
         assert!(linear.ticks(5).contains(&(2.0 * 1048576.0)));
         assert_eq!(tick_label("4.00 KiB"), "4 KiB");
         assert_eq!(tick_label("100"), "100");
+    }
+
+    #[test]
+    fn ticks_of_a_time_are_round_by_clock_and_calendar() {
+        let from = 20_000.0 * DAY_S + 5000.0;
+        for (length, least_step) in [
+            (3600.0, 900.0),
+            (DAY_S, 21_600.0),
+            (10.0 * DAY_S, DAY_S),
+            (300.0 * DAY_S, 7.0 * DAY_S),
+        ] {
+            let ticks = axis(Scale::Linear, Counts::Time, &[from, from + length]).ticks(5);
+            assert!((2..=4).contains(&ticks.len()), "{length}: {ticks:?}");
+            let are_round = ticks.iter().all(|t| t % least_step == 0.0);
+            assert!(are_round, "{length}: {ticks:?}");
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ const RIGHT: f64 = 10.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 34.0;
 const TICKS: usize = 5;
+/// Of more points than these signs would cover one another: they are drawn as small as can be told apart.
+const MANY_POINTS: usize = 60;
+const SMALL: f64 = 0.6;
 
 /// How a series is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +158,11 @@ impl XyPlot<'_> {
                 );
             }
         }
+        let size = if series.points.len() > MANY_POINTS {
+            SMALL
+        } else {
+            1.0
+        };
         html! {
             @if !intervals.is_empty() { path.interval d=(intervals) {} }
             @if series.look != SeriesLook::Points { path.line d=(line) {} }
@@ -162,7 +170,7 @@ impl XyPlot<'_> {
                 @for (x, y, _) in &series.points {
                     g.point {
                         title { (tick_label(&(self.x.format)(*x))) ": " ((self.y.format)(*y)) }
-                        (sign(number, self.left(*x), self.top(*y)))
+                        (sign(number, self.left(*x), self.top(*y), size))
                     }
                 }
             }
@@ -171,13 +179,15 @@ impl XyPlot<'_> {
 }
 
 /// The sign of a series, which tells it from others where colours do not: a circle, a square, a diamond, then triangles.
-fn sign(number: usize, x: f64, y: f64) -> Markup {
+fn sign(number: usize, x: f64, y: f64, size: f64) -> Markup {
+    let [side, half] = [5.4 * size, 3.8 * size];
+    let d = pixel(half);
     html! {
         @match number {
-            0 => circle cx=(pixel(x)) cy=(pixel(y)) r="3" {},
-            1 => rect x=(pixel(x - 2.7)) y=(pixel(y - 2.7)) width="5.4" height="5.4" {},
-            2 => path d={ "M" (pixel(x)) " " (pixel(y - 3.8)) "l3.8 3.8l-3.8 3.8l-3.8-3.8z" } {},
-            _ => path d={ "M" (pixel(x)) " " (pixel(y - 3.6)) "l3.8 6.4h-7.6z" } {},
+            0 => circle cx=(pixel(x)) cy=(pixel(y)) r=(pixel(3.0 * size)) {},
+            1 => rect x=(pixel(x - side / 2.0)) y=(pixel(y - side / 2.0)) width=(pixel(side)) height=(pixel(side)) {},
+            2 => path d={ "M" (pixel(x)) " " (pixel(y - half)) "l" (d) " " (d) "l-" (d) " " (d) "l-" (d) "-" (d) "z" } {},
+            _ => path d={ "M" (pixel(x)) " " (pixel(y - 3.6 * size)) "l" (d) " " (pixel(6.4 * size)) "h-" (pixel(2.0 * half)) "z" } {},
         }
     }
 }

@@ -153,6 +153,21 @@ fn old_torn_newer_and_foreign_directories_are_read_or_said() {
 }
 
 #[test]
+fn a_run_of_a_machine_whose_clock_is_ahead_is_named() {
+    let folder = Folder::new();
+    folder.run(1, "one", "c", 1000.0);
+    let ahead = folder.run(2, "two", "c", 1000.0);
+    let file = ahead.join("environment.json");
+    let text = fs::read_to_string(&file).expect("written");
+    let mut environment: Value = serde_json::from_str(&text).expect("JSON");
+    environment["before"]["unix_seconds"] = json!(4_000_000_000_u64);
+    fs::write(&file, environment.to_string()).expect("written");
+    let output = said(&folder.history(&[]));
+    let words = "begun after now: 20261102T120000Z-two:";
+    assert!(output.contains(words), "{output}");
+}
+
+#[test]
 fn what_cannot_be_a_history_is_refused_with_the_reason() {
     let folder = Folder::new();
     let refused = |more: &[&str], words: &str| {

@@ -1,12 +1,15 @@
 //! `report`: the tables of one run again, or those of several hosts' runs side by side.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use measure_core::base::exit::Exit;
 use measure_core::base::stdout::print;
 use measure_core::contract::run_dir::{RunDir, SAMPLES};
 use report::hosts::{Host, Hosts};
-use report::{Records, RunSummary};
+use report::{Records, RunSummary, read_json};
+use serde::Deserialize;
 
 use crate::error::BenchError;
 use crate::options::ReportOptions;
@@ -62,29 +65,69 @@ fn read(dir: &Path) -> Result<Records, BenchError> {
     Ok(records)
 }
 
+/// What `ansible/fleet.yml` writes beside a run, or in place of one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct FleetRecord {
+    /// Its name in the inventory.
+    host: String,
+    /// What it is, in a word.
+    kind: String,
+    /// Why its run is not whole; empty if it is.
+    trouble: String,
+}
+
+/// Its file.
+const FLEET_RECORD: &str = "fleet.json";
+
+/// A host by the name that a fleet's inventory has for it, else its own, else that of the directory.
+fn host<'a>(dir: &Path, records: &'a Result<Records, BenchError>) -> Host<'a> {
+    // One that is torn is none: what was measured is there all the same.
+    let fleet = read_json::<FleetRecord>(&dir.join(FLEET_RECORD));
+    let fleet = fleet.ok().flatten().unwrap_or_default();
+    let environment = records.as_ref().ok().and_then(|r| r.environment.as_ref());
+    let own = || environment.and_then(|e| e.fact("host")?.text().map(str::to_owned));
+    let directory = || {
+        dir.file_name()
+            .unwrap_or(dir.as_os_str())
+            .to_string_lossy()
+            .into_owned()
+    };
+    let named = (!fleet.host.is_empty()).then_some(fleet.host);
+    let kind = Some(format!("kind {}", fleet.kind)).filter(|_| !fleet.kind.is_empty());
+    let trouble = (!fleet.trouble.is_empty()).then_some(fleet.trouble);
+    let (found, note) = match (records, trouble) {
+        (Ok(records), trouble) => {
+            let trouble = trouble.map(|why| format!("its run is not whole: {why}"));
+            (Ok(RunSummary::from_records(records)), trouble)
+        }
+        // That a file is not there tells less than why it was never made.
+        (Err(_), Some(trouble)) => (Err(trouble), None),
+        (Err(why), None) => (Err(why.to_string()), None),
+    };
+    Host {
+        name: named.or_else(own).unwrap_or_else(directory),
+        found,
+        note: kind.into_iter().chain(note).collect::<Vec<_>>().join("; "),
+    }
+}
+
 /// What cannot be read is a host without figures, with the reason; only where all are, that is an error.
-fn several_hosts(dirs: &[std::path::PathBuf], output: Option<&Path>) -> Result<Exit, BenchError> {
-    let read: Vec<(&Path, Result<Records, BenchError>)> =
-        dirs.iter().map(|dir| (dir.as_path(), read(dir))).collect();
+fn several_hosts(dirs: &[PathBuf], output: Option<&Path>) -> Result<Exit, BenchError> {
+    // Of results/*/ one is `latest`, a link to another.
+    let mut seen = BTreeSet::new();
+    let is_new =
+        |dir: &&PathBuf| seen.insert(fs::canonicalize(dir).unwrap_or_else(|_| (*dir).clone()));
+    let read: Vec<(&Path, Result<Records, BenchError>)> = dirs
+        .iter()
+        .filter(is_new)
+        .map(|dir| (dir.as_path(), read(dir)))
+        .collect();
     if read.iter().all(|(_, records)| records.is_err()) {
         let why = read.into_iter().find_map(|(_, records)| records.err());
         return why.map_or(Ok(Exit::Ok), Err);
     }
-    let host = |(dir, records): &'_ (&Path, Result<Records, BenchError>)| -> String {
-        let environment = records.as_ref().ok().and_then(|r| r.environment.as_ref());
-        let name = environment.and_then(|e| e.fact("host")?.text().map(str::to_owned));
-        name.unwrap_or_else(|| {
-            let own = dir.file_name().unwrap_or(dir.as_os_str());
-            own.to_string_lossy().into_owned()
-        })
-    };
-    let hosts = read.iter().map(|one| Host {
-        name: host(one),
-        found: match &one.1 {
-            Ok(records) => Ok(RunSummary::from_records(records)),
-            Err(why) => Err(why.to_string()),
-        },
-    });
+    let hosts = read.iter().map(|(dir, records)| host(dir, records));
     let hosts = Hosts::new(hosts.collect());
     if let Some(output) = output {
         let files = [("hosts.html", hosts.html()), ("hosts.md", hosts.markdown())];

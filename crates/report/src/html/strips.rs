@@ -201,7 +201,7 @@ impl Strips<'_> {
 }
 
 /// How many colours there are, after which they come again.
-pub(super) const COLOURS: usize = 8;
+pub(crate) const COLOURS: usize = 8;
 
 /// What each series is, by its colour and sign; nothing for one alone.
 #[must_use]

@@ -1,23 +1,14 @@
-//! `report.html` in a real browser.
+//! `report.html`, and the pages of several runs, in a real browser.
 
 mod browser;
+mod checks;
 mod records;
+mod several;
 
-use browser::{Browser, Screen};
+use browser::Browser;
+use checks::{DESK, NIGHT, SCREENS};
 use records::Run;
 
-const DESK: Screen = Screen {
-    width: 1280,
-    is_dark: false,
-};
-const NIGHT: Screen = Screen {
-    width: 1280,
-    is_dark: true,
-};
-const TELEPHONE: Screen = Screen {
-    width: 360,
-    is_dark: false,
-};
 /// The first table with the ladder's rows.
 const LADDER: &str = "#the-ladder .data";
 /// Of a run of a hundred thousand samples.
@@ -29,12 +20,7 @@ fn a_page_opens_without_complaint_or_request_and_hostile_names_do_nothing() {
         return;
     };
     let run = Run::of_starts(20);
-    browser.open(&run.page());
-    assert_eq!(browser.complaints(), Vec::<String>::new());
-    assert_eq!(
-        browser.value("return performance.getEntriesByType('resource').length"),
-        0
-    );
+    checks::expect_quiet(&browser, &run.page());
     assert_eq!(browser.value("return window.harmed === undefined"), true);
     assert_eq!(browser.value("return document.images.length"), 0);
     let shown = browser.value("return document.body.textContent.includes('window.harmed = 1')");
@@ -119,20 +105,10 @@ fn a_telephone_a_dark_room_and_paper_show_all_of_it() {
     };
     let run = Run::of_starts(20);
     let page = run.page();
-    for (name, screen) in [("desk", DESK), ("dark", NIGHT), ("telephone", TELEPHONE)] {
+    for (name, screen) in SCREENS {
         browser.emulate(screen);
         browser.open(&page);
-        // What scrolls by itself may be wider than the screen, and nothing else.
-        let beyond = "return [...document.querySelectorAll('body *')].filter((e) => !e.closest('.scroll > *, .skip, .hidden') && e.getBoundingClientRect().right > innerWidth + 1)
-            .map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} ${e.textContent.slice(0, 40)}`).slice(0, 5)";
-        assert_eq!(browser.value(beyond), serde_json::json!([]), "{name}");
-        let wide = browser
-            .value("return document.documentElement.scrollWidth")
-            .as_u64();
-        assert!(
-            wide.is_some_and(|wide| wide <= u64::from(screen.width)),
-            "{name}: {wide:?}"
-        );
+        checks::expect_within(&browser, screen, name);
         for (at, view) in [
             "the-ladder",
             "rung-faaslet",
@@ -168,39 +144,7 @@ fn who_does_not_see_it_is_told_all() {
     };
     let run = Run::of_starts(5);
     browser.open(&run.page());
-    let checks = [
-        (
-            "each picture has words or is said beside",
-            "return [...document.querySelectorAll('svg')].filter((s) => !s.closest('[aria-hidden]') && !s.hasAttribute('aria-label') && !s.closest('svg[aria-hidden], svg[aria-label]')).length",
-        ),
-        (
-            "each table has a caption",
-            "return [...document.querySelectorAll('table')].filter((t) => !t.caption).length",
-        ),
-        (
-            "each field has a name",
-            "return [...document.querySelectorAll('input, textarea')].filter((i) => !i.hasAttribute('aria-label')).length",
-        ),
-        (
-            "each header has a scope",
-            "return document.querySelectorAll('th:not([scope])').length",
-        ),
-        (
-            "no id is there twice",
-            "const ids = [...document.querySelectorAll('[id]')].map((e) => e.id); return ids.length - new Set(ids).size",
-        ),
-        (
-            "each link within leads somewhere",
-            "return [...document.querySelectorAll('a[href^=\"#\"]')].filter((a) => !document.getElementById(a.getAttribute('href').slice(1))).length",
-        ),
-        (
-            "headings skip no level",
-            "let last = 0; let skips = 0; for (const h of document.querySelectorAll('h1, h2, h3, h4')) { const level = Number(h.tagName[1]); if (level > last + 1) skips += 1; last = level; } return skips",
-        ),
-    ];
-    for (what, script) in checks {
-        assert_eq!(browser.value(script), 0, "{what}");
-    }
+    checks::expect_told(&browser);
     let warned = browser.value("return document.querySelector('main').firstElementChild.id");
     assert_eq!(warned, "warnings", "warnings come first");
 }

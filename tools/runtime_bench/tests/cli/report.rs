@@ -50,11 +50,12 @@ fn runs_of_several_hosts_are_joined_and_one_without_figures_is_named() {
     run(dir, "fast", &starts(50_000));
     run(dir, "slow", &starts(90_000));
     run(dir, "empty", "");
-    let output = report(
-        dir,
-        &["fast", "slow", "empty", "absent", "--output", "joined"],
-    );
+    std::os::unix::fs::symlink("slow", dir.join("latest")).expect("linked");
+    let hosts = ["fast", "slow", "empty", "absent", "latest"];
+    let output = report(dir, &[&hosts[..], &["--output", "joined"]].concat());
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let listed = fs::read_to_string(dir.join("joined/hosts.md")).expect("written");
+    assert_eq!(listed.matches("\n- ").count(), 4, "each once: {listed}");
     for words in [
         "200 [",
         "not told apart",
@@ -77,6 +78,33 @@ fn runs_of_several_hosts_are_joined_and_one_without_figures_is_named() {
         "{}",
         said(&output)
     );
+}
+
+#[test]
+fn hosts_of_a_fleet_have_their_names_there_and_why_one_has_nothing_is_said() {
+    let keep = tempfile::tempdir().expect("a directory");
+    let dir = keep.path();
+    let record = |host: &str, trouble: &str| {
+        let record =
+            serde_json::json!({ "host": host, "kind": "laptop", "trouble": trouble, "seed": 1 });
+        fs::write(dir.join(host).join("fleet.json"), record.to_string()).expect("written");
+    };
+    run(dir, "one", &starts(50_000));
+    record("one", "");
+    run(dir, "cut", &starts(90_000));
+    record("cut", "not done within 60 s");
+    fs::create_dir(dir.join("away")).expect("made");
+    record("away", "not reached: no route");
+    let output = report(dir, &["one", "cut", "away", "--output", "."]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let page = fs::read_to_string(dir.join("hosts.md")).expect("a page");
+    for words in [
+        "- one: no environment.json; kind laptop\n",
+        "- cut: no environment.json; kind laptop; its run is not whole: not done within 60 s\n",
+        "- away: nothing: not reached: no route; kind laptop\n",
+    ] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
 }
 
 #[test]

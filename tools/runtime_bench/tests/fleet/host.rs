@@ -40,6 +40,9 @@ const KERNEL: [(&str, &str); 4] = [
     ("sys/devices/system/cpu/smt/control", "on"),
     ("proc/sys/kernel/random/boot_id", "first"),
 ];
+/// If set, how fast each host's line is both ways, as tc(8) writes it: `8mbit`.
+const RATE: &str = "FAASM_BENCH_TEST_FLEET_RATE";
+
 /// Where that lies on a host.
 pub const KERNEL_ROOT: &str = "/srv/kernel";
 
@@ -133,10 +136,34 @@ impl Host {
         });
         assert!(ip(&["addr", "add", &format!("{outer}/30"), "dev", &device]));
         assert!(ip(&["link", "set", &device, "up"]));
+        if let Ok(rate) = std::env::var(RATE) {
+            self.limit_line(&rate);
+        }
         let ssh = format!("{inner}:22").parse().expect("an address");
         eventually("it listens", || {
             std::net::TcpStream::connect_timeout(&ssh, std::time::Duration::from_secs(1)).is_ok()
         });
+    }
+
+    fn limit_line(&self, rate: &str) {
+        let (device, first) = (self.device(), self.first_process().to_string());
+        let bucket = [
+            "root", "tbf", "rate", rate, "burst", "32kb", "latency", "400ms",
+        ];
+        let mut ours = Command::new("tc");
+        ours.args(["qdisc", "add", "dev", &device]).args(bucket);
+        let mut theirs = Command::new("nsenter");
+        theirs
+            .args([
+                "--net", "--target", &first, "tc", "qdisc", "add", "dev", "eth0",
+            ])
+            .args(bucket);
+        for command in [&mut ours, &mut theirs] {
+            assert!(
+                command.status().expect("it starts").success(),
+                "{command:?}"
+            );
+        }
     }
 
     fn first_process(&self) -> i32 {

@@ -9,9 +9,10 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use driver_testkit::playbooks::{self, expect, said};
-use driver_testkit::{eventually, skipped};
+use driver_testkit::skipped;
 use measure_core::base::label;
 use nix::unistd::geteuid;
 use serde_json::Value;
@@ -176,6 +177,16 @@ fn remove_orphans() {
     }
 }
 
+/// Waits until `holds`: until then a host has to be provided for, and has to have measured.
+#[track_caller]
+fn in_minutes(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(900);
+    while !holds() {
+        assert!(Instant::now() < deadline, "it never came to be: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Runs `command` while `meanwhile` does something to the hosts.
 fn during(mut command: Command, meanwhile: impl FnOnce()) -> Output {
     let child = command
@@ -227,7 +238,7 @@ fn each_host_gives_what_it_has_and_is_left_as_it_was() {
     let fragile = fleet.host("fragile");
     let output = during(playbook, || {
         let samples = "/opt/faasm-bench-fleet/run/fragile/samples.jsonl";
-        eventually("it measures", || fragile.path(samples).exists());
+        in_minutes("it measures", || fragile.path(samples).exists());
         assert!(fragile.is_tuned());
         fragile.kill();
     });
@@ -274,6 +285,18 @@ fn each_host_gives_what_it_has_and_is_left_as_it_was() {
         );
     }
     assert!(!fleet.results().join("fragile").exists());
+    // Side by side: what each has, and why the others have nothing.
+    let joined = fleet.file("", "hosts.md");
+    for words in [
+        "- whole: ",
+        "- bare: ",
+        "- fragile: nothing: lost in mid-run",
+        "- stranger: nothing: not reached: ",
+        "unavailable: ",
+    ] {
+        assert!(joined.contains(words), "{words}: {joined}");
+    }
+    assert!(fleet.file("", "hosts.html").contains("Several hosts"));
     fleet.host("whole").expect_untuned();
     fleet.host("bare").expect_untuned();
     // Packages aside.
@@ -332,9 +355,9 @@ fn the_second_call_does_what_is_missing(fleet: &mut Fleet, own: &[(&str, &str)],
     let output = during(playbook, || {
         let parts = results.join("stranger.partial/parts");
         let arrived = || fs::read_dir(&parts).into_iter().flatten().count();
-        eventually("the first parts come", || arrived() >= 2);
+        in_minutes("the first parts come", || arrived() >= 2);
         stranger.set_line("down");
-        std::thread::sleep(std::time::Duration::from_secs(20));
+        std::thread::sleep(Duration::from_secs(20));
         stranger.set_line("up");
     });
     let text = expect(&output, false);

@@ -1,39 +1,26 @@
 //! Runs of several hosts joined: rungs over hosts, each row's ratio to docker on each, and whether hosts agree. Times of different hosts are not
 //! divided by one another; ratios within a host are what travels.
 
-use maud::html;
+mod page;
+
 use stats::CONFIDENCE;
 use stats::agreement::agreement;
 use stats::levels::Estimate;
 use table::{Align, Table};
 
-use crate::format::{UNCHECKED, duration_ns, legend_line, ratio, with_interval};
-use crate::html::data_table::{NO_LINKS, data_table};
-use crate::html::legend::Legend;
-use crate::html::samples::Samples;
-use crate::html::{Page, Section};
-use crate::summary::RunSummary;
+use crate::format::{
+    UNCHECKED, duration_ns, legend_line, ratio, unavailable_because, with_interval,
+};
+use crate::memory::{Quantity, fit_off_by};
+use crate::summary::{RunSummary, RungSummary};
 use crate::summary_file::measured_on;
 use crate::time::{Design, REFERENCE};
 
-const RATIOS: Legend = &[
-    ("rung", "what starts"),
-    (
-        "hosts",
-        "whether all of them have one ratio: differ, where Cochran's test rejects that (widened for the number of rows), else not told apart; in brackets the largest over the smallest",
-    ),
-    (
-        "*",
-        "on this host: how many such starts fit into one of docker-none there, with its 95 % interval",
-    ),
-];
-const MEDIANS: Legend = &[
-    ("rung", "what starts"),
-    (
-        "*",
-        "median on this host, with its 95 % interval by process",
-    ),
-];
+/// The column that says whether hosts agree.
+const AGREE: &str = "hosts";
+/// The table of memory.
+const WEIGHTS: &str = "PSS of one more parked worker";
+
 /// What one host's run says.
 #[derive(Debug)]
 pub struct Host<'a> {
@@ -41,6 +28,8 @@ pub struct Host<'a> {
     pub name: String,
     /// What it found; why there is nothing, if there is not.
     pub found: Result<RunSummary<'a>, String>,
+    /// What else is to be known of it or its run; empty if nothing is.
+    pub note: String,
 }
 
 /// What several hosts' runs say.
@@ -83,10 +72,11 @@ impl<'a> Hosts<'a> {
         rungs
     }
 
+    /// A row for each rung of which a host has what `is_there` looks for.
     fn table(
         &self,
-        design: Design,
         last: Option<&str>,
+        is_there: impl Fn(&RungSummary<'_>) -> bool,
         cells: impl Fn(&str) -> Vec<String>,
     ) -> Table {
         let mut table = Table::new(&[("rung", Align::Left)]);
@@ -97,11 +87,8 @@ impl<'a> Hosts<'a> {
             table.column(last, Align::Left);
         }
         for rung in self.rungs() {
-            let is_measured = self
-                .hosts
-                .iter()
-                .any(|host| median_of(host, rung, design).is_some());
-            if is_measured {
+            let mut of_hosts = self.hosts.iter().filter_map(|host| host.rung(rung));
+            if of_hosts.any(&is_there) {
                 table.row(std::iter::once(rung.to_owned()).chain(cells(rung)));
             }
         }
@@ -111,57 +98,65 @@ impl<'a> Hosts<'a> {
     /// Each rung's ratio to docker on each host, and whether they agree.
     #[must_use]
     pub fn ratios(&self, design: Design) -> Table {
-        let rows = self.rungs().len().max(1) as f64;
-        let level = (1.0 - CONFIDENCE) / rows;
-        self.table(design, Some("hosts"), |rung| {
-            let found: Vec<Option<Estimate>> = self
-                .hosts
-                .iter()
-                .map(|host| ratio_of(host, rung, design))
-                .collect();
-            let mut cells: Vec<String> = self
-                .hosts
-                .iter()
-                .zip(&found)
-                .map(|(host, found)| match found {
-                    Some(found) => with_interval(found, ratio),
-                    None if rung == REFERENCE && median_of(host, rung, design).is_some() => {
-                        "1".to_owned()
-                    }
-                    None => why_not(host, rung),
-                })
-                .collect();
-            cells.push(judged(
-                &found.into_iter().flatten().collect::<Vec<_>>(),
-                level,
-            ));
-            cells
+        let is_there = |rung: &RungSummary<'_>| median_of(rung, design).is_some();
+        self.table(Some(AGREE), is_there, |rung| {
+            let cell = |host: &Host<'_>| match host.ratio(rung, design) {
+                Some(found) => with_interval(&found, ratio),
+                None if rung == REFERENCE && host.median(rung, design).is_some() => "1".to_owned(),
+                None => host.why_not(rung),
+            };
+            let agree = self.agreement(rung, design);
+            self.hosts.iter().map(cell).chain([agree]).collect()
         })
+    }
+
+    /// Whether all hosts have one ratio of `rung` to docker, in words; empty where fewer than two have one.
+    fn agreement(&self, rung: &str, design: Design) -> String {
+        let rows = self.rungs().len().max(1) as f64;
+        let ratios = self.hosts.iter().filter_map(|h| h.ratio(rung, design));
+        judged(&ratios.collect::<Vec<_>>(), (1.0 - CONFIDENCE) / rows)
     }
 
     /// Each rung's median on each host.
     #[must_use]
     pub fn medians(&self, design: Design) -> Table {
-        self.table(design, None, |rung| {
-            let cells = self
-                .hosts
-                .iter()
-                .map(|host| match median_of(host, rung, design) {
-                    Some(median) => with_interval(&median, duration_ns),
-                    None => why_not(host, rung),
-                });
-            cells.collect()
+        let is_there = |rung: &RungSummary<'_>| median_of(rung, design).is_some();
+        self.table(None, is_there, |rung| {
+            let cell = |host: &Host<'_>| match host.median(rung, design) {
+                Some(median) => with_interval(&median, duration_ns),
+                None => host.why_not(rung),
+            };
+            self.hosts.iter().map(cell).collect()
+        })
+    }
+
+    /// What one more parked worker of each rung weighs on each host.
+    #[must_use]
+    pub fn weights(&self) -> Table {
+        let is_there = |rung: &RungSummary<'_>| rung.fit(&Quantity::PSS).is_some();
+        self.table(None, is_there, |rung| {
+            let cell = |host: &Host<'_>| match host.rung(rung).and_then(|r| r.fit(&Quantity::PSS)) {
+                Some(fit) => fit_off_by(&fit),
+                None => host.why_not(rung),
+            };
+            self.hosts.iter().map(cell).collect()
         })
     }
 
     /// What each host is, or why it has nothing.
     fn words(&self) -> Vec<(String, String)> {
-        let words = |host: &Host<'_>| match &host.found {
-            Err(why) => format!("nothing: {why}"),
-            Ok(summary) => {
-                let environment = summary.records.environment.as_ref();
-                environment.map_or_else(|| "no environment.json".to_owned(), measured_on)
+        let words = |host: &Host<'_>| {
+            let found = match &host.found {
+                Err(why) => format!("nothing: {why}"),
+                Ok(summary) => {
+                    let environment = summary.records.environment.as_ref();
+                    environment.map_or_else(|| "no environment.json".to_owned(), measured_on)
+                }
+            };
+            if host.note.is_empty() {
+                return found;
             }
+            format!("{found}; {}", host.note)
         };
         self.hosts
             .iter()
@@ -178,6 +173,10 @@ impl<'a> Hosts<'a> {
             if !ratios.is_empty() {
                 text += &format!("docker-none over this, {design}\n{}\n", ratios.text(width));
             }
+        }
+        let weights = self.weights();
+        if !weights.is_empty() {
+            text += &format!("{WEIGHTS}\n{}\n", weights.text(width));
         }
         for (name, words) in self.words() {
             text += &legend_line(&format!("{name}: {words}"), width);
@@ -202,61 +201,49 @@ impl<'a> Hosts<'a> {
                 );
             }
         }
+        let weights = self.weights();
+        if !weights.is_empty() {
+            text += &format!("\n## {WEIGHTS}\n\n{}", weights.markdown());
+        }
         text
     }
 
-    /// For a browser.
-    #[must_use]
-    pub fn html(&self) -> String {
-        let section = |design: Design| {
-            let ratios = self.ratios(design);
-            if ratios.is_empty() {
-                return None;
-            }
-            let body = html! {
-                (data_table(&format!("docker-none over this, {design}"), &ratios, RATIOS, NO_LINKS))
-                (data_table(&format!("Medians, {design}"), &self.medians(design), MEDIANS, NO_LINKS))
-            };
-            Section::unless_empty(&format!("Starts, {design}"), body)
+}
+
+impl<'a> Host<'a> {
+    fn rung(&self, id: &str) -> Option<&RungSummary<'a>> {
+        self.found.as_ref().ok()?.rung(id)
+    }
+
+    fn median(&self, rung: &str, design: Design) -> Option<Estimate> {
+        median_of(self.rung(rung)?, design)
+    }
+
+    fn ratio(&self, rung: &str, design: Design) -> Option<Estimate> {
+        let time = self.rung(rung)?.time.as_ref()?;
+        time.design(design)?.reference_over_this
+    }
+
+    /// Why it has no value for `rung`.
+    fn why_not(&self, rung: &str) -> String {
+        if self.found.is_err() {
+            return "no run".to_owned();
+        }
+        let Some(rung) = self.rung(rung) else {
+            return "not asked for".to_owned();
         };
-        let page = Page {
-            title: "Several hosts".to_owned(),
-            facts: self.words(),
-            warnings: Vec::new(),
-            sections: Design::ALL.into_iter().filter_map(section).collect(),
-            samples: Samples::Nothing,
-        };
-        page.render()
+        let time = rung.time.as_ref();
+        let failed = time.and_then(|time| time.first_error.as_deref());
+        match rung.unavailable.or(failed) {
+            Some(why) => unavailable_because(why),
+            None if time.is_some() => "no docker-none there".to_owned(),
+            None => "not measured".to_owned(),
+        }
     }
 }
 
-fn median_of(host: &Host<'_>, rung: &str, design: Design) -> Option<Estimate> {
-    let rung = host.found.as_ref().ok()?.rung(rung)?;
+fn median_of(rung: &RungSummary<'_>, design: Design) -> Option<Estimate> {
     Some(rung.time.as_ref()?.design(design)?.median)
-}
-
-fn ratio_of(host: &Host<'_>, rung: &str, design: Design) -> Option<Estimate> {
-    let rung = host.found.as_ref().ok()?.rung(rung)?;
-    rung.time.as_ref()?.design(design)?.reference_over_this
-}
-
-/// Why a host has no value for `rung`.
-fn why_not(host: &Host<'_>, rung: &str) -> String {
-    let Ok(summary) = &host.found else {
-        return "no run".to_owned();
-    };
-    let Some(rung) = summary.rung(rung) else {
-        return "not asked for".to_owned();
-    };
-    let failed = rung
-        .time
-        .as_ref()
-        .and_then(|time| time.first_error.as_deref());
-    match rung.unavailable.or(failed) {
-        Some(why) => crate::format::unavailable_because(why),
-        None if rung.time.is_some() => "no docker-none there".to_owned(),
-        None => "not measured".to_owned(),
-    }
 }
 
 fn judged(found: &[Estimate], level: f64) -> String {
@@ -327,10 +314,12 @@ mod tests {
         let named = |name: &str, records| Host {
             name: name.into(),
             found: Ok(RunSummary::from_records(records)),
+            note: format!("kind {name}"),
         };
         let lost = Host {
             name: "lost".into(),
             found: Err("the connection was refused".into()),
+            note: String::new(),
         };
         let hosts = Hosts::new(vec![named("a", &a), named("a", &b), named("c", &c), lost]);
         let table = hosts.ratios(Design::Isolated);
@@ -356,6 +345,7 @@ mod tests {
                 form.contains("the connection was refused") && form.contains("a #2"),
                 "{form}"
             );
+            assert!(form.contains("no environment.json; kind a"), "{form}");
         }
     }
 }

@@ -18,6 +18,12 @@ const STARTS: usize = 100;
 /// A new process is slower at first; long enough for all three to be past that.
 const WARMUP: usize = 100;
 
+/// The rows beside a peer, and what they read without it.
+const ONE_COMMAND: &str = "empty payload under measure-core / hyperfine -N";
+const TWO_COMMANDS: &str =
+    "two commands, a run with all that lies between two, measure-core / hyperfine -N";
+const NO_HYPERFINE: &str = "unavailable: no hyperfine on PATH: apt-get install hyperfine";
+
 /// Makes this program the bare loop: `overhead --bare-loop PAYLOAD`.
 const BARE_LOOP: &str = "--bare-loop";
 
@@ -41,6 +47,8 @@ fn main() {
     report(&rounds, hyperfine);
     if hyperfine {
         two_commands(&payload.path);
+    } else {
+        println!("{TWO_COMMANDS}: {NO_HYPERFINE}");
     }
     let _ = fs::remove_dir_all(&dir);
 }
@@ -74,15 +82,11 @@ fn payload(dir: &Path) -> Payload {
 }
 
 fn has_hyperfine() -> bool {
-    let found = Command::new("hyperfine")
+    Command::new("hyperfine")
         .arg("--version")
         .stdout(Stdio::null())
         .status()
-        .is_ok_and(|status| status.success());
-    if !found {
-        eprintln!("SKIPPED: hyperfine: not installed (apt install hyperfine)");
-    }
-    found
+        .is_ok_and(|status| status.success())
 }
 
 /// Medians of one round, in nanoseconds.
@@ -268,11 +272,7 @@ fn two_commands(payload: &Path) {
             (each(&ours), theirs)
         })
         .collect();
-    summarise(
-        "two commands, a run with all that lies between two, measure-core / hyperfine -N",
-        1.00,
-        &pairs,
-    );
+    summarise(TWO_COMMANDS, 1.00, &pairs);
 }
 
 fn report(rounds: &[Round], hyperfine: bool) {
@@ -285,13 +285,9 @@ fn report(rounds: &[Round], hyperfine: bool) {
         |r| Some(r.bare),
     );
     if hyperfine {
-        line(
-            "empty payload under measure-core / hyperfine -N",
-            1.00,
-            rounds,
-            ours,
-            |r| r.hyperfine,
-        );
+        line(ONE_COMMAND, 1.00, rounds, ours, |r| r.hyperfine);
+    } else {
+        println!("{ONE_COMMAND}: {NO_HYPERFINE}");
     }
     let of = |value: fn(&Round) -> f64| {
         median(&rounds.iter().map(value).collect::<Vec<_>>()).unwrap_or(f64::NAN) / 1000.0

@@ -3,6 +3,7 @@
 //! records give the same bytes.
 
 mod capacity;
+mod costs;
 mod csv_files;
 mod curves;
 pub mod differences;
@@ -19,6 +20,7 @@ pub mod load;
 mod markdown;
 mod memory;
 mod paper;
+mod prices;
 mod records;
 mod rendered;
 mod rung_samples;
@@ -30,6 +32,7 @@ mod time;
 pub mod two_runs;
 
 pub use capacity::{CapacityPoint, CapacityRow, GaveWay};
+pub use costs::price_table;
 pub use faasm_csv::faasm_csv_files;
 pub use format::{bytes, count, duration_ns, ratio};
 pub use host::Disturbance;
@@ -37,6 +40,7 @@ pub use markdown::environment;
 pub use markdown::host::{host_table, section as host_section};
 pub use memory::{MemoryRow, Quantity, Reading};
 pub use paper::beside_the_paper;
+pub use prices::{PriceError, Prices};
 pub use records::{Records, TORN, read_json};
 pub use rendered::Rendered;
 pub use summary::{RunSummary, RungSummary};

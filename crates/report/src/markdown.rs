@@ -71,6 +71,9 @@ pub(crate) fn render(summary: &RunSummary<'_>, has_plot: &dyn Fn(&str) -> bool) 
     if crate::paper::is_asked_for(summary) {
         text += &crate::paper::section(summary);
     }
+    if let Some(prices) = &summary.prices {
+        text += &crate::costs::section(summary, prices);
+    }
     text += &isolation(summary);
     text += &how(records);
     text += &notes(records);

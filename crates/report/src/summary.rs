@@ -11,6 +11,7 @@ use crate::capacity::{CapacityRow, capacity_row};
 use crate::host::Disturbance;
 use crate::load::{self, RungLoad};
 use crate::memory::{MemoryRow, Quantity, memory_rows};
+use crate::prices::Prices;
 use crate::records::Records;
 use crate::rung_samples::RungSamples;
 use crate::time::{REFERENCE, Reference, TimeRow, time_row};
@@ -26,6 +27,8 @@ pub struct RunSummary<'a> {
     pub loads: Vec<RungLoad>,
     /// Whether reports are to show the figures that Faasm's authors published beside it; they do as well where the run was asked for it.
     pub with_paper: bool,
+    /// At which reports are to say what starts and parked workers cost.
+    pub prices: Option<Prices>,
 }
 
 /// A rung in brief.
@@ -85,6 +88,7 @@ impl<'a> RunSummary<'a> {
             rungs: rungs.collect(),
             loads: load::rungs(&records.loads),
             with_paper: false,
+            prices: None,
         }
     }
 

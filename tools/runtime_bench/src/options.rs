@@ -286,6 +286,10 @@ pub struct ReportOptions {
     /// Sets the figures that Faasm's authors published beside this run's, as ratios to Docker
     #[structopt(long)]
     pub(crate) with_paper: bool,
+    /// Says what a million starts and a thousand parked workers cost at the prices of this file (TOML: currency = "EUR", cpu_hour = 0.04,
+    /// gib_hour = 0.005)
+    #[structopt(long, name = "FILE", parse(from_os_str))]
+    pub(crate) prices: Option<PathBuf>,
     /// Of several runs, also write hosts.html and hosts.md there
     #[structopt(long, name = "OUTPUT", parse(from_os_str))]
     pub(crate) output: Option<PathBuf>,

@@ -8,7 +8,7 @@ use measure_core::base::exit::Exit;
 use measure_core::base::stdout::print;
 use measure_core::contract::run_dir::{RunDir, SAMPLES};
 use report::hosts::{Host, Hosts};
-use report::{Records, RunSummary, read_json};
+use report::{Prices, Records, RunSummary, read_json};
 use serde::Deserialize;
 
 use crate::error::BenchError;
@@ -24,6 +24,9 @@ use crate::run::print_tables;
 pub(crate) fn run(options: &ReportOptions) -> Result<Exit, BenchError> {
     match options.dirs.as_slice() {
         [dir] => one_run(dir, options),
+        _ if options.prices.is_some() => Err(BenchError::Usage(
+            "--prices is of one run: name one directory".to_owned(),
+        )),
         dirs => several_hosts(dirs, options.output.as_deref()),
     }
 }
@@ -32,11 +35,13 @@ fn one_run(dir: &Path, options: &ReportOptions) -> Result<Exit, BenchError> {
     if isolation::record::Found::is_there(dir) {
         return crate::isolation::tables_again(dir);
     }
+    let prices = options.prices.as_deref().map(read_prices).transpose()?;
     // Reading first: a directory that does not exist is not to be made.
     let records = read(dir)?;
     let locked = RunDir::open(dir)?;
     let mut summary = RunSummary::from_records(&records);
     summary.with_paper = options.with_paper;
+    summary.prices = prices;
     let mut table = write_tables(&locked, &summary)?;
     if options.csv_form == "faasm" {
         for file in report::faasm_csv_files(&summary) {
@@ -50,8 +55,19 @@ fn one_run(dir: &Path, options: &ReportOptions) -> Result<Exit, BenchError> {
             paper.text(table::terminal_width())
         );
     }
+    if let Some(prices) = &summary.prices {
+        let costs = report::price_table(&summary, prices);
+        table += &format!("\nwhat it costs\n{}", costs.text(table::terminal_width()));
+    }
     print_tables(&table, dir)?;
     Ok(Exit::Ok)
+}
+
+/// The prices in the file at `path`.
+fn read_prices(path: &Path) -> Result<Prices, BenchError> {
+    let wrong = |why: String| BenchError::Usage(format!("--prices {}: {why}", path.display()));
+    let text = fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    Prices::from_toml(&text).map_err(|e| wrong(e.to_string()))
 }
 
 fn read(dir: &Path) -> Result<Records, BenchError> {

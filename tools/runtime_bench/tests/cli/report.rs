@@ -127,6 +127,56 @@ fn the_papers_figures_are_beside_a_run_where_they_are_asked_for() {
     assert!(page().contains("USENIX ATC 2020"));
 }
 
+/// A run that was measured, small.
+const SEED_RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/run");
+
+#[test]
+fn at_prices_that_are_named_starts_cost_money_and_at_wrong_ones_nothing_is_made() {
+    let keep = tempfile::tempdir().expect("a directory");
+    let dir = keep.path();
+    fs::create_dir(dir.join("run")).expect("made");
+    for entry in fs::read_dir(SEED_RUN).expect("seeds").flatten() {
+        fs::copy(entry.path(), dir.join("run").join(entry.file_name())).expect("copied");
+    }
+    let prices = |cpu_hour: &str| {
+        let text = format!("currency = \"EUR\"\ncpu_hour = {cpu_hour}\ngib_hour = 0.005\n");
+        fs::write(dir.join("prices.toml"), text).expect("written");
+        report(dir, &["run", "--prices", "prices.toml"])
+    };
+    let output = prices("-0.04");
+    assert_eq!(
+        output.status.code(),
+        Some(Exit::Usage as i32),
+        "{}",
+        said(&output)
+    );
+    let why = "--prices prices.toml: cpu_hour = -0.04: a price is a number, 0 or more";
+    assert!(said(&output).contains(why), "{}", said(&output));
+    assert!(!dir.join("run/report.md").exists(), "nothing is made");
+    let output = prices("0.04");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        said(&output).contains("a million starts"),
+        "{}",
+        said(&output)
+    );
+    for file in ["report.md", "report.html"] {
+        let text = fs::read_to_string(dir.join("run").join(file)).expect(file);
+        assert!(
+            text.contains("What it costs") && text.contains(" EUR"),
+            "{file}"
+        );
+    }
+    let absent = report(dir, &["run", "--prices", "absent.toml"]);
+    assert_eq!(absent.status.code(), Some(Exit::Usage as i32));
+    let several = report(dir, &["run", "run", "--prices", "prices.toml"]);
+    assert!(
+        said(&several).contains("is of one run"),
+        "{}",
+        said(&several)
+    );
+}
+
 #[test]
 fn on_a_full_disk_the_old_page_stays_whole() {
     let keep = tempfile::tempdir().expect("a directory");

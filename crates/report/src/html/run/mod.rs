@@ -8,6 +8,7 @@ mod memory;
 mod odd;
 mod paper;
 mod passes;
+mod prices;
 mod procedure;
 mod rungs;
 mod scaling;
@@ -30,6 +31,7 @@ const VIEWS: &[View] = &[
     ladder::not_measured,
     ladder::ladder,
     paper::paper,
+    prices::prices,
     starts::starts,
     handlers::handlers,
     rungs::rungs,

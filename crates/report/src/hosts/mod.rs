@@ -207,7 +207,6 @@ impl<'a> Hosts<'a> {
         }
         text
     }
-
 }
 
 impl<'a> Host<'a> {

@@ -51,7 +51,7 @@ pub struct Entry {
     /// Functions in the runtime's own language: `user/function.ending` and text.
     #[serde(default)]
     pub scripts: BTreeMap<String, String>,
-    /// Environment of the command, beside PATH and HOME.
+    /// Environment of the command, beside PATH and HOME; `{state}` in a value is where a run keeps what it needs.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// Mount points that the command does not see.

@@ -104,7 +104,10 @@ impl RuntimeRung {
             .collect();
         for (name, value) in &self.entry.environment {
             all.retain(|(known, _)| known != name);
-            all.push((name.clone(), value.clone()));
+            all.push((
+                name.clone(),
+                value.replace("{state}", &dir.to_string_lossy()),
+            ));
         }
         all
     }

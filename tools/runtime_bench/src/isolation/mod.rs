@@ -42,7 +42,7 @@ use campaign::Campaign;
 pub use options::IsolationOptions;
 
 /// What all victims together may take; what does not fit is named in the tables.
-const NEIGHBOURS_WITHIN: Duration = Duration::from_secs(240);
+const NEIGHBOURS_WITHIN: Duration = Duration::from_secs(360);
 /// What is left of a whole run after its probes, or this where they took longer.
 const ALL_WITHIN: Duration = Duration::from_secs(570);
 const LEAST_WITHIN: Duration = Duration::from_secs(30);

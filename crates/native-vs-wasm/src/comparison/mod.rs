@@ -1,7 +1,7 @@
 //! Benchmarks that ran in several columns (native, Wasm, ...): their ratios as tables, plots, bars and CSV.
 //!
 //! A run of `poly_bench` or `py_bench` writes samples whose `rung` is the column and whose measure is
-//! [`Measure::Run`], and [`COMPARISON`], which says what it set out to do. From these two everything here is made.
+//! [`Measure::Run`](measure_core::contract::vocabulary::Measure::Run), and [`COMPARISON`], which says what it set out to do. From these two everything here is made.
 
 mod bars;
 mod csv_file;

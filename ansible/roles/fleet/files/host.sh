@@ -14,8 +14,8 @@ set -u
 
 dir=${FLEET_DIRECTORY:?}
 tree=$dir/tree
-# What the tools make outside of it.
-places="/var/lib/faasm-bench /run/faasm-bench ${FLEET_TUNE_ROOT:+$FLEET_TUNE_ROOT/run/faasm-bench}"
+# What the tools make outside of it, and the engine that they start: docker 20.10 writes a key where nobody told it to.
+places="/var/lib/faasm-bench /run/faasm-bench /etc/docker/key.json ${FLEET_TUNE_ROOT:+$FLEET_TUNE_ROOT/run/faasm-bench}"
 # What containerd makes, and leaves empty.
 containerd=/opt/containerd
 # The run is called by its host.

@@ -6,12 +6,13 @@
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 use measure_core::base::clock::PhaseClock;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::handler::{HttpOrDriverError, Question, Talk, ports_of};
-use measure_core::driver_kit::http_client::Place;
+use measure_core::driver_kit::http_client::{HttpError, Place};
 
 use crate::api::Api;
 use crate::container::{self, StartError};
@@ -19,6 +20,11 @@ use crate::engine::cgroups;
 
 /// The first worker's port, the next one has the next: on the rung that shares the engine's network they must not meet.
 const FIRST_PORT: u16 = 8000;
+
+/// How long the engine may take to know of the end of a container that has closed its connections.
+const END: Duration = Duration::from_secs(2);
+/// How often it is asked.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Phases of asking a container.
 pub mod phase {
@@ -81,7 +87,10 @@ impl Asking {
         let told = container.state.as_ref().and_then(|state| state.pid);
         let told = told.and_then(|pid| i32::try_from(pid).ok());
         let told = told.filter(|pid| *pid > 0 && self.groups.is_none());
-        let pid = seen.or(told).ok_or_else(|| self.gone(&container))?;
+        let Some(pid) = seen.or(told) else {
+            let ended = ended(api, id).await?;
+            return Err(self.gone(ended.as_ref()));
+        };
         let (host, ip) = match self.bridge_of {
             Some(engine) => (engine, address_of(&container).ok_or_else(no_address)?),
             None => (pid, Ipv4Addr::LOCALHOST.into()),
@@ -90,8 +99,10 @@ impl Asking {
         Ok(Reached { place, pid })
     }
 
-    fn gone(&self, container: &ContainerInspectResponse) -> StartError {
-        let code = container.state.as_ref().and_then(|state| state.exit_code);
+    /// That `container` has ended, if it is known how.
+    fn gone(&self, container: Option<&ContainerInspectResponse>) -> StartError {
+        let state = container.and_then(|container| container.state.as_ref());
+        let code = state.and_then(|state| state.exit_code);
         let words = match code {
             Some(code) => format!("ended with exit code {code} before it had answered"),
             None => "ended before it had answered".to_owned(),
@@ -117,10 +128,12 @@ impl Asking {
             Err(HttpOrDriverError::Driver(error)) => return Err(error.into()),
             Err(HttpOrDriverError::Http(error)) => error,
         };
-        let inspected = api.docker.inspect_container(id, None);
-        let container = api.call("inspect", inspected).await?;
-        if container.state.as_ref().and_then(|state| state.running) == Some(false) {
-            return Err(self.gone(&container));
+        let late = matches!(
+            error,
+            HttpError::NotListening { .. } | HttpError::TimedOut(_)
+        );
+        if !late && let Some(container) = ended(api, id).await? {
+            return Err(self.gone(Some(&container)));
         }
         Err(self.question.failure(&error, &ports_of(pid), "").into())
     }
@@ -166,6 +179,23 @@ impl Asking {
     pub fn body(&self, worker: usize) -> ContainerCreateBody {
         let body = self.bodies.get(worker).or(self.bodies.first());
         body.cloned().unwrap_or_default()
+    }
+}
+
+/// The container `id` when the engine knows that it has ended, which is a little after its process has; `None` if it runs on.
+async fn ended(api: &Api, id: &str) -> Result<Option<ContainerInspectResponse>, StartError> {
+    let begun = Instant::now();
+    loop {
+        let inspected = api.docker.inspect_container(id, None);
+        let container = api.call("inspect", inspected).await?;
+        let running = container.state.as_ref().and_then(|state| state.running);
+        if running == Some(false) {
+            return Ok(Some(container));
+        }
+        if begun.elapsed() >= END {
+            return Ok(None);
+        }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use docker_driver::container;
 use driver_testkit::{run, skipped};
 use measure_core::base::label::LABEL;
 use measure_core::contract::Scope;
+use nix::mount::{MntFlags, umount2};
 use probes::memory::Sampler;
 
 #[test]
@@ -98,7 +100,10 @@ fn an_engine_whose_daemon_shares_our_group_has_no_cpu_time_but_all_memory() {
             "podman is not installed, apt-get install podman",
         );
     };
-    let _service = Service(service);
+    let _service = Service {
+        child: service,
+        storage: dir.path().join("root/overlay"),
+    };
     let begun = Instant::now();
     while UnixStream::connect(&socket).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(30), "no podman");
@@ -133,12 +138,17 @@ fn an_engine_whose_daemon_shares_our_group_has_no_cpu_time_but_all_memory() {
 }
 
 /// Podman's service, which ends with its test.
-struct Service(Child);
+struct Service {
+    child: Child,
+    /// Which it has mounted upon itself, and leaves.
+    storage: PathBuf,
+}
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = umount2(&self.storage, MntFlags::MNT_DETACH);
     }
 }
 

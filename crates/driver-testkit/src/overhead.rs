@@ -1,5 +1,6 @@
 //! Rows of `make overhead`: what ours costs in times what a bare loop, or a peer, does.
 
+use measure_core::base::processors::processors_in;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use stats::{median, median_ratio};
@@ -38,9 +39,12 @@ pub fn ratio_row(what: &str, aim: f64, ours_ns: &[f64], peer_ns: &[f64]) -> Stri
 /// There is none, or the kernel refuses.
 pub fn pin_to_one_cpu() -> nix::Result<()> {
     let allowed = sched_getaffinity(Pid::from_raw(0))?;
-    let first = (0..CpuSet::count()).find(|&cpu| allowed.is_set(cpu).unwrap_or(false));
     let mut one = CpuSet::new();
-    one.set(first.ok_or(nix::errno::Errno::ENODEV)?)?;
+    one.set(
+        processors_in(&allowed)
+            .next()
+            .ok_or(nix::errno::Errno::ENODEV)?,
+    )?;
     sched_setaffinity(Pid::from_raw(0), &one)
 }
 

@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod label;
 pub mod lock;
 pub mod process_tree;
+pub mod processors;
 pub mod programs;
 pub mod progress;
 pub mod range;

@@ -15,6 +15,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, getpid};
 
 use super::DriverError;
+use crate::base::processors::processors_in;
 
 /// The calling thread.
 const THIS: Pid = Pid::from_raw(0);
@@ -36,8 +37,7 @@ fn allowed() -> Result<&'static Allowed, Errno> {
     static ALLOWED: OnceLock<Result<Allowed, Errno>> = OnceLock::new();
     let found = ALLOWED.get_or_init(|| {
         let set = sched_getaffinity(getpid())?;
-        let all = (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false));
-        let mut in_turn: Vec<usize> = all.collect();
+        let mut in_turn: Vec<usize> = processors_in(&set).collect();
         in_turn.sort_by_key(|&cpu| (rank_in_core(cpu), cpu));
         // One worker alone is not always where the host handles its interrupts.
         let processors = in_turn.len().max(1);
@@ -111,10 +111,7 @@ mod tests {
     use crate::driver_kit::spawn::Program;
 
     fn processors(pid: Pid) -> Vec<usize> {
-        let set = sched_getaffinity(pid).expect("affinity");
-        (0..CpuSet::count())
-            .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
-            .collect()
+        processors_in(&sched_getaffinity(pid).expect("affinity")).collect()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use measure_core::base::processors::processors_in;
 use nix::sched::sched_getaffinity;
 use nix::unistd::Pid;
 use procfs::CpuInfo;
@@ -60,9 +61,7 @@ fn field(info: &CpuInfo, key: &'static str) -> Result<String, FactError> {
 
 fn affinity() -> Result<u64, FactError> {
     let set = sched_getaffinity(Pid::from_raw(0)).map_err(FactError::Affinity)?;
-    Ok((0..nix::sched::CpuSet::count())
-        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
-        .count() as u64)
+    Ok(processors_in(&set).count() as u64)
 }
 
 /// Caches of the first CPU, for example `L1d 32K, L1i 32K, L2 512K, L3 32768K`.

@@ -1,5 +1,6 @@
 //! A CPU for the generator alone, where there are more than two.
 
+use measure_core::base::processors::processors_in;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
@@ -22,7 +23,7 @@ impl Shared {
     pub fn take() -> Self {
         let this = Pid::from_raw(0);
         let before = sched_getaffinity(this).ok();
-        let cpus: Vec<usize> = before.as_ref().map_or_else(Vec::new, all_in);
+        let cpus: Vec<usize> = before.iter().flat_map(processors_in).collect();
         let alone = |own| Self {
             before: None,
             own,
@@ -72,19 +73,15 @@ impl Drop for Shared {
     }
 }
 
-fn all_in(set: &CpuSet) -> Vec<usize> {
-    (0..CpuSet::count())
-        .filter(|&cpu| set.is_set(cpu).unwrap_or(false))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_was_taken_is_put_back() {
-        let allowed = || all_in(&sched_getaffinity(Pid::from_raw(0)).expect("affinity"));
+        let allowed = || -> Vec<usize> {
+            processors_in(&sched_getaffinity(Pid::from_raw(0)).expect("affinity")).collect()
+        };
         let before = allowed();
         let shared = Shared::take();
         match shared.own_cpu() {

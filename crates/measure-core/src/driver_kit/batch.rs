@@ -127,11 +127,10 @@ struct Span {
 }
 
 fn work(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
-    let kept = placement::keep_worker(worker);
     if shared.batch.requests {
-        return requests(shared, worker, kept);
+        return requests(shared, worker);
     }
-    let warmed = kept.and_then(|()| {
+    let warmed = placement::keep_worker(worker).and_then(|()| {
         (0..shared.batch.warmup)
             .take_while(|_| !shared.stop.load(Ordering::Relaxed))
             .try_for_each(|order| one(shared, worker, order, true).map(drop))
@@ -233,11 +232,7 @@ impl Requests<'_> {
     }
 }
 
-fn requests(
-    shared: &Shared<'_>,
-    worker: usize,
-    kept: Result<(), DriverError>,
-) -> Result<Span, DriverError> {
+fn requests(shared: &Shared<'_>, worker: usize) -> Result<Span, DriverError> {
     let mut requests = Requests {
         shared,
         worker,
@@ -245,7 +240,7 @@ fn requests(
         failed: 0,
         start_ns: None,
     };
-    let outcome = kept.and_then(|()| requests.ask());
+    let outcome = placement::keep_worker(worker).and_then(|()| requests.ask());
     if outcome.is_err() {
         shared.stop.store(true, Ordering::Relaxed);
     }

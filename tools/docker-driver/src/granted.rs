@@ -13,21 +13,14 @@ use granted_network::{Grant, HOST_END, Limits, Proxy};
 use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::trust;
+use measure_core::contract::network_grant::network_of_manifest;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::stored_function::StoredFunction;
 use nix::sched::{CloneFlags, setns};
-use serde::Deserialize;
 
 use crate::backend::Backend;
 use crate::engine::Engine;
 use crate::kinds::Kind;
-
-/// Of the manifest what concerns the network.
-#[derive(Deserialize)]
-struct Manifest {
-    #[serde(default)]
-    network: Vec<Grant>,
-}
 
 /// What containers find of it, as long as this is.
 #[derive(Debug)]
@@ -98,9 +91,8 @@ fn grants_of(function: &FunctionId) -> Result<Vec<Grant>, DriverError> {
         Err(error) if error.is_not_found() => return Ok(Vec::new()),
         Err(error) => return Err(DriverError::failed("cannot read what was granted", error)),
     };
-    let manifest: Manifest = serde_json::from_slice(&text)
-        .map_err(|e| DriverError::failed(format!("{} is no manifest", path.display()), e))?;
-    Ok(manifest.network)
+    network_of_manifest(&text)
+        .map_err(|e| DriverError::failed(format!("{} is no manifest", path.display()), e))
 }
 
 fn listen_in(

@@ -38,6 +38,19 @@ struct Written {
     port: u16,
 }
 
+/// What a manifest (`grants.json`) grants of the network; of its other grants nothing is read.
+///
+/// # Errors
+/// It is no manifest.
+pub fn network_of_manifest(json: &[u8]) -> Result<Vec<NetworkGrant>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Manifest {
+        #[serde(default)]
+        network: Vec<NetworkGrant>,
+    }
+    serde_json::from_slice::<Manifest>(json).map(|manifest| manifest.network)
+}
+
 impl NetworkGrant {
     /// Of `port` at `host`: a name, an IPv4 address, or [`HOST_END`].
     ///

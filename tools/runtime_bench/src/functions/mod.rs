@@ -23,4 +23,5 @@ mod table;
 pub(crate) use add::add;
 pub use error::FunctionError;
 pub use options::{AddOptions, ComputeOptions, NameOptions, TestOptions};
+pub(crate) use stage::place_of;
 pub(crate) use stored::{compute, list, remove, show, stored_file, test};

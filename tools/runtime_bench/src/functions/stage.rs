@@ -88,7 +88,7 @@ impl Drop for Stage {
 }
 
 /// Where a function of the store lies.
-pub(super) fn place_of(id: &FunctionId) -> PathBuf {
+pub(crate) fn place_of(id: &FunctionId) -> PathBuf {
     home::store().join(id.user()).join(id.function())
 }
 

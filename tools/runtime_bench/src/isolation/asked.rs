@@ -4,20 +4,12 @@ use std::fs;
 
 use isolation::home::Home;
 use isolation::{IsolationError, plant::Plant};
-use measure_core::base::ids::FunctionId;
+use measure_core::base::ids::{FunctionId, FunctionIdError};
 use measure_core::base::{home, trust};
-use measure_core::contract::network_grant::NetworkGrant;
-use serde::Deserialize;
+use measure_core::contract::network_grant::{NetworkGrant, network_of_manifest};
 
 use crate::error::BenchError;
 use crate::functions;
-
-/// What `faasm-driver grant` writes, as far as it is about the network.
-#[derive(Deserialize)]
-struct Manifest {
-    #[serde(default)]
-    network: Vec<NetworkGrant>,
-}
 
 /// Whose isolation is asked for: nobody's in particular by default, and then nothing is granted.
 #[derive(Debug, Clone, Default)]
@@ -37,12 +29,10 @@ impl Asked {
         let Some(name) = name else {
             return Ok(Self::default());
         };
-        let id: FunctionId =
-            name.parse()
-                .map_err(|e: measure_core::base::ids::FunctionIdError| {
-                    BenchError::Usage(e.to_string())
-                })?;
-        let place = home::store().join(id.user()).join(id.function());
+        let id: FunctionId = name
+            .parse()
+            .map_err(|e: FunctionIdError| BenchError::Usage(e.to_string()))?;
+        let place = functions::place_of(&id);
         if fs::metadata(&place).is_err() {
             return Err(BenchError::Usage(format!(
                 "there is no function {id} in {}; `runtime_bench list` says which were brought",
@@ -53,10 +43,8 @@ impl Asked {
         let network = match functions::stored_file(&id)? {
             Some(file) => file.network_grants().map_err(|e| unfit(e.to_string()))?,
             None => match trust::read(&place.join("grants.json")) {
-                Ok(text) => {
-                    let manifest = serde_json::from_slice::<Manifest>(&text);
-                    manifest.map_err(|e| unfit(e.to_string()))?.network
-                }
+                // As `faasm-driver grant` writes it.
+                Ok(text) => network_of_manifest(&text).map_err(|e| unfit(e.to_string()))?,
                 Err(error) if error.is_not_found() => Vec::new(),
                 Err(error) => return Err(unfit(error.to_string())),
             },

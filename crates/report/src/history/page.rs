@@ -16,12 +16,13 @@ use crate::html::words::slug;
 use crate::html::xy_plot::{NamedAxis, Series as Drawn, SeriesLook, XyPlot};
 use crate::html::{Page, Section};
 
+const MACHINE: (&str, &str) = (
+    "machine",
+    "host name and fingerprint; what it is stands at the head of the page",
+);
 const CHANGES: Legend = &[
     ("row", "what changed; leads to its picture"),
-    (
-        "machine",
-        "host name and fingerprint; what it is stands at the head of the page",
-    ),
+    MACHINE,
     (
         "after/before",
         "values after the change over those before, with the 95 % interval by run",
@@ -41,10 +42,7 @@ const CHANGES: Legend = &[
 ];
 const SERIES: Legend = &[
     ("row", "leads to its picture"),
-    (
-        "machine",
-        "host name and fingerprint; what it is stands at the head of the page",
-    ),
+    MACHINE,
     ("runs", "how many runs have it"),
     ("first", "what the first run found"),
     ("last", "what the last run found"),
@@ -54,10 +52,7 @@ const RUNS: Legend = &[
     ("run", "the run's directory"),
     ("time", "when it began, UTC"),
     ("revision", "of the tools that made it"),
-    (
-        "machine",
-        "host name and fingerprint; what it is stands at the head of the page",
-    ),
+    MACHINE,
     ("rows", "how many rows it has"),
 ];
 

@@ -2,7 +2,7 @@
 
 use measure_core::base::exit::Exit;
 
-use crate::home::{Home, LIGHT, rungs_here};
+use crate::home::{Home, LIGHT, ONE_OF_EACH, rungs_here};
 
 /// Prints what it was given, and writes a file.
 const TELLS: &str = r#"
@@ -159,16 +159,7 @@ fn one_that_never_answers_or_says_much_is_ended_or_heard_out() {
     let Some(home) = Home::with_compilers(TEST) else {
         return;
     };
-    let rungs = rungs_here(
-        TEST,
-        &home,
-        &[
-            ("process-driver", "process"),
-            ("process-driver", "runc"),
-            ("faasm-driver", "faaslet"),
-            ("docker-driver", "docker-none"),
-        ],
-    );
+    let rungs = rungs_here(TEST, &home, &ONE_OF_EACH);
     let named = rungs.join(",");
     home.write(
         "late.c",
@@ -204,16 +195,7 @@ fn one_that_fills_its_directory_is_ended_and_told() {
     let Some(home) = Home::with_compilers(TEST) else {
         return;
     };
-    let rungs = rungs_here(
-        TEST,
-        &home,
-        &[
-            ("process-driver", "process"),
-            ("process-driver", "runc"),
-            ("faasm-driver", "faaslet"),
-            ("docker-driver", "docker-none"),
-        ],
-    );
+    let rungs = rungs_here(TEST, &home, &ONE_OF_EACH);
     home.write("fill.c", "#include <stdio.h>\n#include <string.h>\nint main(int n, char **a)\n{\n    static char block[1 << 20];\n    memset(block, 'x', sizeof block);\n    FILE *file = fopen(a[1], \"w\");\n    for (int i = 0; i < 8192; i++)\n        if (!file || fwrite(block, sizeof block, 1, file) != 1)\n            return 7;\n    return 0;\n}\n");
     let said = home.run(&[
         "add",
@@ -244,16 +226,7 @@ fn one_that_leaves_a_child_behind_is_not_waited_for() {
     let Some(home) = Home::with_compilers(TEST) else {
         return;
     };
-    let rungs = rungs_here(
-        TEST,
-        &home,
-        &[
-            ("process-driver", "process"),
-            ("process-driver", "runc"),
-            ("faasm-driver", "faaslet"),
-            ("docker-driver", "docker-none"),
-        ],
-    );
+    let rungs = rungs_here(TEST, &home, &ONE_OF_EACH);
     let named = rungs.join(",");
     // Its child holds the output open and outlives it.
     home.write("fork.c", "#ifndef __wasm__\n#include <unistd.h>\n#endif\n#include <stdio.h>\nint main(void)\n{\n#ifndef __wasm__\n    if (fork() == 0) { sleep(60); return 0; }\n#endif\n    puts(\"parent\");\n    return 0;\n}\n");

@@ -24,6 +24,13 @@ pub struct Home {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// One rung of each kind that has a limit of its own for what a function may take.
+pub const ONE_OF_EACH: [(&str, &str); 4] = [
+    ("process-driver", "process"),
+    ("process-driver", "runc"),
+    ("faasm-driver", "faaslet"),
+    ("docker-driver", "docker-none"),
+];
 /// A rung of either side that costs little.
 pub const LIGHT: [(&str, &str); 2] = [("process-driver", "process"), ("faasm-driver", "wasm")];
 

@@ -12,7 +12,7 @@ use bollard::models::{ContainerCreateBody, ContainerInspectResponse};
 use measure_core::base::clock::PhaseClock;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::handler::{HttpOrDriverError, Question, Talk, ports_of};
-use measure_core::driver_kit::http_client::{HttpError, Place};
+use measure_core::driver_kit::http_client::Place;
 
 use crate::api::Api;
 use crate::container::{self, StartError};
@@ -128,11 +128,9 @@ impl Asking {
             Err(HttpOrDriverError::Driver(error)) => return Err(error.into()),
             Err(HttpOrDriverError::Http(error)) => error,
         };
-        let late = matches!(
-            error,
-            HttpError::NotListening { .. } | HttpError::TimedOut(_)
-        );
-        if !late && let Some(container) = ended(api, id).await? {
+        if !error.is_late()
+            && let Some(container) = ended(api, id).await?
+        {
             return Err(self.gone(Some(&container)));
         }
         Err(self.question.failure(&error, &ports_of(pid), "").into())

@@ -15,7 +15,7 @@ use measure_core::driver_kit::spawn::Child;
 use measure_core::driver_kit::stored_function::{StoredFunction, answer_of_run};
 use measure_core::driver_kit::{DriverError, output_dir};
 
-use crate::child::{check_status, no_process, opened};
+use crate::child::{cannot_wait, check_status, no_process, opened};
 use crate::handler::Handlers;
 use crate::runtimes::ErrorText;
 use crate::store::{NativeFunction, Store};
@@ -84,7 +84,7 @@ pub(crate) fn wait_for_answer(
     while interrupt::received().is_none() {
         let left = until.saturating_duration_since(Instant::now());
         let ended = child.ended(left.min(LOOK));
-        if ended.map_err(|e| DriverError::failed("cannot wait for a process", e))? {
+        if ended.map_err(cannot_wait)? {
             return Ok(());
         }
         if Instant::now() >= until {
@@ -102,11 +102,7 @@ fn end_of(child: &mut Child, limit: Duration, function: &str) -> Result<(), Driv
     wait_for_answer(child, limit, function)?;
     // What it has started itself is of its group, which has its number until it is collected.
     child.kill();
-    let status = child.reap();
-    check_status(
-        function,
-        status.map_err(|e| DriverError::failed("cannot wait for a process", e))?,
-    )
+    check_status(function, child.reap().map_err(cannot_wait)?)
 }
 
 /// The error of a function that did not end within `limit`.

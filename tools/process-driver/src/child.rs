@@ -3,9 +3,9 @@
 use std::fs::File;
 use std::io;
 
-use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::spawn::Program;
 use measure_core::driver_kit::stored_function::StdinFile;
+use measure_core::driver_kit::{BoxedError, DriverError};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -65,7 +65,7 @@ pub(crate) fn ended_badly(status: WaitStatus, words: String) -> DriverError {
     }
 }
 
-pub(crate) fn cannot_wait(error: Errno) -> DriverError {
+pub(crate) fn cannot_wait(error: impl Into<BoxedError>) -> DriverError {
     DriverError::failed("cannot wait for a process", error)
 }
 

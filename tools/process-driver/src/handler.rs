@@ -17,7 +17,7 @@ use measure_core::driver_kit::http_client::{HttpError, Place};
 use measure_core::driver_kit::spawn::{Child, Program};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 
-use crate::child::{in_words, no_process, phase, wait_for_pid};
+use crate::child::{cannot_wait, in_words, no_process, phase, wait_for_pid};
 use crate::runtimes::ErrorText;
 use crate::store::Store;
 use crate::thread::unprepared;
@@ -90,11 +90,7 @@ pub(crate) fn unanswered(
     listener: Option<i32>,
     errors: &mut ErrorText,
 ) -> DriverError {
-    let late = matches!(
-        error,
-        HttpError::NotListening { .. } | HttpError::TimedOut(_)
-    );
-    if !late && child.ended(END).unwrap_or(false) {
+    if !error.is_late() && child.ended(END).unwrap_or(false) {
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
         if let Ok(status @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) =
             wait_for_pid(child.pid(), look)
@@ -172,7 +168,7 @@ impl Handlers {
         child.kill();
         let reaped = child.reap();
         clock.lap(phase::REAP);
-        reaped.map_err(|e| DriverError::failed("cannot wait for a process", e))?;
+        reaped.map_err(cannot_wait)?;
         outcome
     }
 

@@ -27,7 +27,7 @@ use crate::contract::answer::Answer;
 use crate::contract::{Description, Probe, Scope};
 
 pub use cli::{ContractCommand, run};
-pub use error::DriverError;
+pub use error::{BoxedError, DriverError};
 
 /// A program that offers one or more rungs of the ladder.
 pub trait Driver {

@@ -27,7 +27,7 @@ use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
 use crate::answer::wait_for_answer;
-use crate::child::{ended_badly, in_words, opened, phase};
+use crate::child::{cannot_wait, ended_badly, in_words, opened, phase};
 use crate::thread::unprepared;
 
 /// How long a start under way may go on after SIGINT or SIGTERM.
@@ -74,17 +74,15 @@ impl Values {
             })
         };
         let variables = self.given.get(worker).map_or(&[][..], |given| &given.env);
-        let all = words
-            .iter()
-            .map(|word| match word.uses().contains(&Placeholder::Variable) {
-                false => vec![filled(word, "")],
-                true => {
-                    let variables = variables
-                        .iter()
-                        .map(|(name, value)| format!("{name}={value}"));
-                    variables.map(|variable| filled(word, &variable)).collect()
-                }
-            });
+        let all = words.iter().map(|word| match word.is_by_variable() {
+            false => vec![filled(word, "")],
+            true => {
+                let variables = variables
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"));
+                variables.map(|variable| filled(word, &variable)).collect()
+            }
+        });
         all.flatten().collect()
     }
 }
@@ -120,7 +118,7 @@ impl Starter {
         let given = self.values.given.get(worker);
         words.extend(given.iter().flat_map(|given| given.args.iter().cloned()));
         // Where the command says how it passes them on, they are none of its own.
-        let passed_on = self.entry.uses().contains(&Placeholder::Variable);
+        let passed_on = self.entry.command.iter().any(Template::is_by_variable);
         let variables = given
             .filter(|_| !passed_on)
             .map_or(&[][..], |given| &given.env);
@@ -192,7 +190,7 @@ impl Starter {
         }
         let reaped = running.child.reap();
         clock.lap(phase::REAP);
-        reaped.map_err(|e| DriverError::failed("cannot wait for a process", e))?;
+        reaped.map_err(cannot_wait)?;
         Ok((done, clock))
     }
 
@@ -212,7 +210,7 @@ impl Starter {
             }
             Err(error) => {
                 self.remove(running);
-                Err(DriverError::failed("cannot wait for a process", error))
+                Err(cannot_wait(error))
             }
         }
     }

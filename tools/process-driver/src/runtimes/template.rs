@@ -124,6 +124,14 @@ impl Template {
         values.collect()
     }
 
+    /// Whether it is there once for each variable.
+    #[must_use]
+    pub fn is_by_variable(&self) -> bool {
+        self.0
+            .iter()
+            .any(|part| matches!(part, Part::Value(Placeholder::Variable)))
+    }
+
     /// The text with every placeholder replaced.
     pub fn fill<'a>(&self, value: impl Fn(Placeholder) -> &'a str) -> String {
         self.0.iter().fold(String::new(), |text, part| match part {

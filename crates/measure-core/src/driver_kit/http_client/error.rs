@@ -43,3 +43,11 @@ pub enum HttpError {
     #[error("it answered more than {0} bytes")]
     TooMuch(usize),
 }
+
+impl HttpError {
+    /// Whether it says that time ran out: then the handler may be there still, at work or elsewhere.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        matches!(self, Self::NotListening { .. } | Self::TimedOut(_))
+    }
+}

@@ -48,7 +48,7 @@ fn the_headline_fits_and_says_what_was_warm() {
         "{wide}"
     );
     for words in [
-        "137 us +-3%",
+        "137 us +-4%",
         "10:30+100",
         "19.5 KiB +-2%",
         "idle for 100 ms or longer",

@@ -2,19 +2,25 @@
 
 use statrs::distribution::{Binomial, DiscreteCDF};
 
-use super::{Estimate, Levels, Unchecked, enough_processes};
+use super::{Estimate, Levels, Unchecked, enough_processes, serial};
 use crate::fit::t_quantile_at;
 use crate::{CONFIDENCE, Interval, mean, sorted};
 
 /// The median of the processes' medians, with the interval between order statistics of these, interpolated to
 /// the confidence (Hettmansperger & Sheather, "Confidence intervals based on interpolated order
-/// statistics", Statistics & Probability Letters 4, 1986). It assumes nothing of how processes differ.
+/// statistics", Statistics & Probability Letters 4, 1986). It assumes nothing of how processes differ, but that none depends
+/// on the one before: from ten processes on it reaches further where they do (Student's t over five groups of
+/// consecutive ones).
 #[must_use]
 pub fn median(levels: &Levels) -> Estimate {
-    let mut medians = levels.process_medians();
+    let in_time = levels.process_medians();
+    let mut medians = in_time.clone();
     medians.sort_unstable_by(f64::total_cmp);
     let value = crate::median_of_sorted(&medians);
-    levels.estimate(value, order_statistics(&medians))
+    let group = |values: &[f64]| super::median_of_unsorted(values.to_vec());
+    let interval = order_statistics(&medians);
+    let interval = interval.map(|found| serial::reach(found, value, &in_time, group));
+    levels.estimate(value, interval)
 }
 
 /// The interval of the median of which `sorted` are draws.
@@ -76,25 +82,56 @@ impl LogRatio {
 /// Squared standard error of a mean, and of how many values.
 type SquaredError = (f64, usize);
 
-/// [`ratio`] on the logarithmic scale; `None` as there.
-pub(crate) fn log_ratio(numerator: &Levels, denominator: &Levels) -> Option<LogRatio> {
-    log_ratio_by(numerator, denominator, welch)
+fn squared_error(values: &[f64]) -> SquaredError {
+    (mean_square_error(values), values.len())
 }
 
-/// The same of two samples of what may be one thing, one of which may have more processes because they spread more. There
-/// Welch's error is too small: that of the side with few processes, which happened to be alike. So the error is at least
-/// Student's, of a variance that both sides share; with as many processes on either side both are the same.
-pub(crate) fn log_ratio_of_same(numerator: &Levels, denominator: &Levels) -> Option<LogRatio> {
-    log_ratio_by(numerator, denominator, |first, second| {
-        let (apart, shared) = (welch(first, second), pooled(first, second));
-        if shared.0 > apart.0 { shared } else { apart }
+/// [`ratio`] on the logarithmic scale; `None` as there.
+pub(crate) fn log_ratio(numerator: &Levels, denominator: &Levels) -> Option<LogRatio> {
+    log_ratio_by(numerator, denominator, |top, bottom| {
+        welch(squared_error(top), squared_error(bottom))
     })
+}
+
+/// The same of two samples of what may be one thing, made at two times. One of them may have more processes because they spread
+/// more: there Welch's error is too small, that of the side with few processes, which happened to be alike. So the
+/// error is at least Student's, of a variance that both sides share; with as many processes on either side both are the same.
+/// And where the processes of a side depend on the ones before, it is at least that of five groups of consecutive ones: what
+/// a host drifts while the one is measured it will have drifted before the other.
+pub(crate) fn log_ratio_of_same(numerator: &Levels, denominator: &Levels) -> Option<LogRatio> {
+    log_ratio_by(numerator, denominator, |top, bottom| {
+        let apart = welch(squared_error(top), squared_error(bottom));
+        let shared = pooled(squared_error(top), squared_error(bottom));
+        let drifting = welch(squared_error_in_time(top), squared_error_in_time(bottom));
+        [apart, shared, drifting]
+            .into_iter()
+            .fold(apart, |widest, other| {
+                if reach_of(other) > reach_of(widest) {
+                    other
+                } else {
+                    widest
+                }
+            })
+    })
+}
+
+/// How far an interval of this error and these degrees of freedom reaches.
+fn reach_of((error, degrees): (f64, f64)) -> f64 {
+    let around_zero = around(0.0, error, degrees, CONFIDENCE);
+    around_zero.hi
+}
+
+/// [`squared_error`], or that of the groups where that is larger.
+fn squared_error_in_time(values: &[f64]) -> SquaredError {
+    let own = squared_error(values);
+    let groups = serial::dependent_groups(values, mean).map(|groups| squared_error(&groups));
+    groups.filter(|found| found.0 > own.0).unwrap_or(own)
 }
 
 fn log_ratio_by(
     numerator: &Levels,
     denominator: &Levels,
-    error: fn(SquaredError, SquaredError) -> (f64, f64),
+    error: fn(&[f64], &[f64]) -> (f64, f64),
 ) -> Option<LogRatio> {
     let logs = |levels: &Levels| -> Option<Vec<f64>> {
         let medians = levels.process_medians();
@@ -104,12 +141,7 @@ fn log_ratio_by(
     let (top, bottom) = (logs(numerator)?, logs(denominator)?);
     Some(LogRatio {
         value: mean(&top) - mean(&bottom),
-        error: enough_processes(top.len().min(bottom.len())).map(|()| {
-            error(
-                (mean_square_error(&top), top.len()),
-                (mean_square_error(&bottom), bottom.len()),
-            )
-        }),
+        error: enough_processes(top.len().min(bottom.len())).map(|()| error(&top, &bottom)),
     })
 }
 
@@ -164,7 +196,7 @@ pub(crate) fn exponential(logs: Interval) -> Interval {
 /// Fewest starts of each process for an interval of a mean: fewer take along too much of their skewness.
 const MIN_STARTS_IN_PROCESS: usize = 3;
 
-/// The mean of `by_process`, one value for each process (a throughput, CPU time per start), all of which made `starts`. Its interval reaches at
+/// The mean of `by_process`, one value for each process in order of time (a throughput, CPU time per start), all of which made `starts`. Its interval reaches at
 /// each end as far as the farther of two: Student's t, and t of the values' skewness taken out (Hall, "On the removal of skewness
 /// by transformation", Journal of the Royal Statistical Society B 54, 1992), estimated without bias for normal values. Where values are skewed the former is too short at one
 /// end, and by the latter alone some ends of few values would be. `None` if there is none or one is not finite.
@@ -181,6 +213,7 @@ pub fn mean_by_process(by_process: &[f64], starts: usize) -> Option<Estimate> {
         if deviation <= 0.0 {
             return t;
         }
+        let t = serial::reach(t, value, by_process, mean);
         let skewness = skewness(by_process, value);
         let end = |of_t: f64| {
             let off = (value - of_t) / deviation;

@@ -13,6 +13,7 @@ mod flags;
 mod geometric;
 mod intervals;
 mod percentile;
+mod serial;
 mod variance;
 
 use std::collections::BTreeMap;

@@ -4,7 +4,8 @@
 use crate::populations::{DESIGNS, Design, Population};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use stats::levels;
+use rand_distr::StandardNormal;
+use stats::levels::{self, Levels};
 
 /// Nominal 95 % is to lie between these.
 const COVERAGE: std::ops::RangeInclusive<f64> = 0.92..=0.98;
@@ -124,6 +125,41 @@ fn percentiles_cover_the_truth() {
                 let layout = format!("{processes} x {batches} x {starts}");
                 covered.hold(&format!("p{}, {}, {layout}", 100.0 * q, design.name));
             }
+        }
+    }
+}
+
+/// Medians of processes on a host whose state (AR(1), 0.7 from one process to the next) spreads as much as the processes do.
+fn on_a_drifting_host(rng: &mut Xoshiro256PlusPlus, processes: usize) -> Levels {
+    let mut state: f64 = rng.sample(StandardNormal);
+    let medians: Vec<f64> = (0..processes)
+        .map(|_| {
+            let (moved, own): (f64, f64) = (rng.sample(StandardNormal), rng.sample(StandardNormal));
+            state = 0.7 * state + (1.0 - 0.7_f64.powi(2)).sqrt() * moved;
+            (0.03 * (state + own)).exp()
+        })
+        .collect();
+    Levels::one_per_process(&medians).expect("medians")
+}
+
+/// Taken for independent, seven of ten such intervals hold, however many processes there are. They hold the oftener the more
+/// processes there are to see what drifts; of fewer than ten nobody can.
+#[test]
+fn intervals_widen_where_the_host_drifts() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
+    for (processes, least) in [(15, 0.80), (40, 0.88), (60, 0.90)] {
+        let (mut median, mut same) = (Covered::default(), Covered::default());
+        for _ in 0..2000 {
+            let sides = [(); 2].map(|()| on_a_drifting_host(&mut rng, processes));
+            let found = levels::median(&sides[0]).interval.expect("processes");
+            median.count(found.contains(1.0));
+            let compared = stats::verdict::compare(&[(&sides[0], &sides[1])], 0.05);
+            same.count(compared[0].interval.expect("processes").contains(1.0));
+        }
+        for (covered, what) in [(median, "median"), (same, "two runs")] {
+            let share = covered.hits / covered.draws;
+            eprintln!("{what}, drifting host, {processes}: {share:.3}");
+            assert!(share >= least, "{what} of {processes}: {share}");
         }
     }
 }

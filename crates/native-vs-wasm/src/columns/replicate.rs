@@ -25,7 +25,7 @@ use measure_core::driver_kit::bare_thread::no_thread;
 use measure_core::driver_kit::stored_function::StdinFile;
 use serde::{Deserialize, Serialize};
 
-use super::phase;
+use super::{OUTPUT_LIMIT_BYTES, phase};
 use crate::column::RunError;
 use crate::error::CompareError;
 
@@ -91,9 +91,6 @@ pub(crate) fn run(text: &str) -> Result<Exit, CompareError> {
     Ok(Exit::Ok)
 }
 
-/// An array of the largest dataset, as text, and then some.
-const OUTPUT_LIMIT_BYTES: u64 = 4 << 30;
-
 fn load(replicate: &Replicate) -> Result<Function, FaasletError> {
     let refused = |cause: String| FaasletError::Refused {
         what: replicate.function.clone(),
@@ -110,7 +107,7 @@ fn load(replicate: &Replicate) -> Result<Function, FaasletError> {
             .parse()
             .map_err(|e: faaslet::settings::UnknownProfiling| refused(e.to_string()))?,
         budget: BudgetSettings {
-            disk_limit_bytes: OUTPUT_LIMIT_BYTES,
+            disk_limit_bytes: OUTPUT_LIMIT_BYTES.into(),
             ..BudgetSettings::default()
         },
         ..EngineSettings::default()

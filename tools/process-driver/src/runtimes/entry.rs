@@ -1,6 +1,7 @@
 //! An entry of a runtimes file, and what is checked when it is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use measure_core::base::ids;
@@ -8,6 +9,7 @@ use measure_core::base::range::in_range;
 use measure_core::contract::Isolation;
 use serde::Deserialize;
 
+use super::daemon::DaemonEntry;
 use super::error::EntryError;
 use super::handlers::{self, Handlers};
 use super::template::{Placeholder, Template};
@@ -57,6 +59,17 @@ pub struct Entry {
     /// Mount points that the command does not see.
     #[serde(default)]
     pub hide_mounts: Vec<String>,
+    /// Directories of the host that the command has one of its own in the place of.
+    #[serde(default)]
+    pub private_dirs: Vec<String>,
+    /// What the command is a client of.
+    pub daemon: Option<DaemonEntry>,
+    /// Executables that it looks for itself.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// What is in its bundle.
+    #[serde(default)]
+    pub bundle_runs: BundleRuns,
     /// Further processes whose memory counts.
     #[serde(default)]
     pub counts: Counts,
@@ -128,6 +141,19 @@ pub enum ParkedWhen {
     Read,
     /// A process of its tree runs the function's executable and sleeps.
     Process,
+    /// A process that its monitor has started reads the standard input: Wasm, in a process of its engine's.
+    Stdin,
+}
+
+/// What an OCI bundle runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BundleRuns {
+    /// The function's executable.
+    #[default]
+    Native,
+    /// The function as Wasm, which the runtime is to know as such.
+    Wasm,
 }
 
 /// [`Isolation`], but a word that is no kind of isolation is refused.
@@ -157,6 +183,7 @@ impl Entry {
             return Err(EntryError::NoCommand);
         };
         check_uses(&self.command, &self.setup, &self.cleanup)?;
+        self.check_surroundings()?;
         handlers::check(self.handlers.as_ref(), &self.uses())?;
         in_range("timeout_s", self.timeout_s, 1..=MAX_TIMEOUT_S)?;
         let most = measure_core::driver_kit::cli::MAX_WORKERS;
@@ -186,6 +213,27 @@ impl Entry {
         Ok(self)
     }
 
+    /// What its starts find around them.
+    fn check_surroundings(&self) -> Result<(), EntryError> {
+        if let Some(daemon) = &self.daemon {
+            daemon.check()?;
+        }
+        let is_dir = |dir: &&String| Path::new(dir).is_absolute() && dir.as_str() != "/";
+        if let Some(dir) = self.private_dirs.iter().find(|dir| !is_dir(dir)) {
+            return Err(EntryError::PrivateDir(dir.clone()));
+        }
+        if self.bundle_runs != BundleRuns::Native && !self.uses().contains(&Placeholder::Bundle) {
+            return Err(EntryError::NoBundle);
+        }
+        Ok(())
+    }
+
+    /// Whether it is the Wasm of a function that it runs.
+    #[must_use]
+    pub fn runs_wasm(&self) -> bool {
+        self.bundle_runs == BundleRuns::Wasm || self.uses().contains(&Placeholder::Wasm)
+    }
+
     /// When a start has hung.
     #[must_use]
     pub fn timeout(&self) -> Duration {
@@ -199,15 +247,17 @@ impl Entry {
         uses(lists.flatten().chain(&self.command))
     }
 
-    /// Executables that must be there: those of the command and of the set-up, as written. One with a
-    /// placeholder in it is made, not found.
+    /// Executables that must be there: those of the daemon, the command and the set-up, as written, and what it needs besides. One
+    /// with a placeholder in it is made, not found.
     #[must_use]
     pub fn executables(&self) -> Vec<String> {
-        let firsts = self.setup.iter().chain([&self.command]);
+        let daemon = self.daemon.iter().map(|daemon| &daemon.command);
+        let firsts = daemon.chain(&self.setup).chain([&self.command]);
         let mut found: Vec<String> = firsts
             .filter_map(|words| words.first())
             .filter(|word| word.uses().is_empty())
             .map(|word| word.fill(|_| ""))
+            .chain(self.needs.iter().cloned())
             .collect();
         found.dedup();
         found
@@ -289,113 +339,4 @@ fn check_uses(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(text: &str) -> Result<Entry, Box<dyn std::error::Error>> {
-        let entry: Entry = toml::from_str(text)?;
-        Ok(entry.check()?)
-    }
-
-    fn refusal(text: &str) -> String {
-        check(text).expect_err(text).to_string()
-    }
-
-    #[test]
-    fn an_entry_needs_an_id_a_command_and_what_it_isolates() {
-        let entry = check("id = 'x'\ncommand = ['/bin/x', '{function}']\nisolation = {}")
-            .expect("an entry");
-        assert_eq!(
-            entry.version,
-            Some(["/bin/x", "--version"].map(String::from).into())
-        );
-        assert_eq!(entry.executables(), ["/bin/x"]);
-        assert_eq!(entry.warm, default_warm());
-        let own = "id = 'x'\ncommand = ['x', '{function}']\nisolation = {}\nwarm = 'a daemon'";
-        assert_eq!(check(own).expect("an entry").warm, "a daemon");
-        assert_eq!(entry.timeout(), Duration::from_secs(TIMEOUT_S));
-        for (text, words) in [
-            (
-                "command = ['{function}']\nisolation = {}",
-                "missing field `id`",
-            ),
-            ("id = 'x'\nisolation = {}", "missing field `command`"),
-            (
-                "id = 'x'\ncommand = ['{function}']",
-                "missing field `isolation`",
-            ),
-            (
-                "id = 'x'\ncommand = ['{function}']\nisolation = { memroy = 'a' }",
-                "memroy",
-            ),
-            (
-                "id = 'x'\ncommnd = ['{function}']\nisolation = {}",
-                "commnd",
-            ),
-        ] {
-            let error = refusal(text);
-            assert!(error.contains(words), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_missing_or_unknown_placeholder_is_named() {
-        for (rest, words) in [
-            (
-                "command = ['runc', 'run']",
-                "{function}, {wasm}, {script}, {program} or {bundle}",
-            ),
-            ("command = ['runc', '{bundel}']", "did you mean `bundle`?"),
-            ("command = ['runc', '{bundle}']", "no {name}"),
-            ("command = ['bwrap', '{program}']", "no {root}"),
-            (
-                "command = ['bwrap', '{root}', '{function}']",
-                "no {program}",
-            ),
-            ("command = ['x']\nsetup = [['y', '{wasm}']]", "put {state}"),
-            (
-                "command = ['x', '{function}']\nsetup = [['y', '{name}']]",
-                "cannot have {name}",
-            ),
-            (
-                "command = ['x', '{function}']\ncleanup = [['y']]",
-                "needs that start's {name}",
-            ),
-            ("command = []", "command is empty"),
-            (
-                "command = ['x', '{function}']\nsetup = [[]]",
-                "setup holds an empty command",
-            ),
-            (
-                "command = ['x', '{function}']\ntimeout_s = 0",
-                "it must be 1 to",
-            ),
-            (
-                "command = ['x', '{function}']\nfiles = { '../y' = '' }",
-                "no plain file name",
-            ),
-            (
-                "command = ['x', '{script}']",
-                "has {script} but there are no `scripts`",
-            ),
-            (
-                "command = ['x', '{function}']\nscripts = { 'demo/noop.js' = '' }",
-                "no {script}",
-            ),
-            (
-                "command = ['x', '{script}']\nscripts = { 'noop.js' = '' }",
-                "no name of a script",
-            ),
-            ("command = ['x', '{function}']\nhandlers = 'hots'", "hots"),
-            (
-                "command = ['x', '{function}']\nsetup = [['y', '{variable}']]",
-                "{variable} is for words after the command's first",
-            ),
-        ] {
-            let error = refusal(&format!("id = 'x'\nisolation = {{}}\n{rest}"));
-            assert!(error.contains(words), "{rest}: {error}");
-        }
-        let error = refusal("id = 'a/b'\nisolation = {}\ncommand = ['{function}']");
-        assert!(error.contains("no name of a rung"), "{error}");
-    }
-}
+mod tests;

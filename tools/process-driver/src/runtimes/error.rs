@@ -1,6 +1,7 @@
 //! What can be wrong with a file of runtimes, and with a command that is run aside.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use measure_core::base::range::OutOfRange;
@@ -79,6 +80,14 @@ pub(super) enum EntryError {
     HandlersNotNative,
     #[error("cleanup ends one start, so it needs that start's {{name}}")]
     NamelessCleanup,
+    #[error(
+        "daemon is started once, before any start: it cannot have {{{0}}}, only {{state}}, {{run}} and {{cgroup}}"
+    )]
+    InDaemon(&'static str),
+    #[error("private_dirs: `{0}` is no absolute path of a directory below /")]
+    PrivateDir(String),
+    #[error("bundle_runs says what is in {{bundle}}, which the command does not have")]
+    NoBundle,
 }
 
 /// What is wrong with a file of entries.
@@ -97,6 +106,32 @@ pub(super) enum CatalogueError {
         id: String,
         #[source]
         why: Box<EntryError>,
+    },
+}
+
+/// Why a runtime has no daemon.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DaemonError {
+    #[error("`{0}` is not installed")]
+    NotInstalled(String),
+    #[error("cannot run `{name}`: {cause}")]
+    Cannot {
+        name: String,
+        #[source]
+        cause: io::Error,
+    },
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    #[error("{0}")]
+    Ended(String),
+    #[error("interrupted while it started")]
+    Interrupted,
+    #[error("`{name}` did not listen at {} within {} s; it said: {said}", at.display(), limit.as_secs())]
+    NotReady {
+        name: String,
+        at: PathBuf,
+        limit: Duration,
+        said: String,
     },
 }
 

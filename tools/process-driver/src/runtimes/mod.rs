@@ -7,13 +7,14 @@
 
 mod aside;
 mod bundle;
+mod daemon;
 pub mod entry;
 mod error;
 mod error_text;
 mod groups;
 mod handlers;
-mod hidden;
 mod native_side;
+mod own_mounts;
 mod parked;
 mod probe;
 mod rung;
@@ -139,6 +140,8 @@ mod tests {
             ("bubblewrap", "root directory"),
             ("unshare", "root directory"),
             ("systemd-nspawn", "root directory"),
+            ("containerd-runc", "containerd, bundle"),
+            ("containerd-wasmtime", "containerd, bundle"),
             ("wasmtime", "compiled code"),
             ("node", "nothing"),
             ("wasmer", "compiled code"),

@@ -76,21 +76,45 @@ impl NativeSide {
             Some(_) => None,
         };
         make_root(root, &self.function, executable)?;
-        let inside = |at: &str| root.join(at.trim_start_matches('/'));
         if let Some(dynamic) = &self.dynamic {
-            let at = inside(&path_in_root(&self.function));
+            let at = inside(root, &path_in_root(&self.function));
             copy_tree(dynamic, &at.join(DYNAMIC))?;
         }
-        let Some(stored) = stored else { return Ok(()) };
-        if let Some(files) = stored.files_dir() {
-            copy_tree(&files, &inside(&stored.file.files_at))?;
-        }
-        if let Some(at) = &stored.file.output_at {
-            fs::create_dir_all(inside(at))?;
-            fs::set_permissions(inside(at), fs::Permissions::from_mode(0o777))?;
-        }
-        Ok(())
+        put_given(root, stored)
     }
+}
+
+/// Makes the root directory `root` with the Wasm `module` in it, at `path`, and with what `stored` is given.
+pub(super) fn put_wasm_into(
+    root: &Path,
+    function: &FunctionId,
+    (module, path): (&Path, &str),
+    stored: Option<&StoredFunction>,
+) -> io::Result<()> {
+    make_root(root, function, None)?;
+    let to = inside(root, path);
+    fs::create_dir_all(to.parent().unwrap_or(root))?;
+    copy_file(module, &to)?;
+    put_given(root, stored)
+}
+
+/// Where `at` of the root directory `root` is.
+fn inside(root: &Path, at: &str) -> PathBuf {
+    root.join(at.trim_start_matches('/'))
+}
+
+/// What `stored` is given, in the root directory `root`.
+fn put_given(root: &Path, stored: Option<&StoredFunction>) -> io::Result<()> {
+    let Some(stored) = stored else { return Ok(()) };
+    if let Some(files) = stored.files_dir() {
+        copy_tree(&files, &inside(root, &stored.file.files_at))?;
+    }
+    if let Some(at) = &stored.file.output_at {
+        let at = inside(root, at);
+        fs::create_dir_all(&at)?;
+        fs::set_permissions(at, fs::Permissions::from_mode(0o777))?;
+    }
+    Ok(())
 }
 
 /// Copies files and directories, which only the trusted could have written; nothing else lies in a store.
@@ -103,12 +127,16 @@ fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         if kind.is_dir() {
             copy_tree(&from, &to)?;
         } else if kind.is_file() {
-            let trusted = trust::open(&from).map_err(io::Error::other)?;
-            let mode = trusted.file().metadata()?.permissions().mode();
-            io::copy(&mut trusted.file(), &mut fs::File::create(&to)?)?;
-            // Root of a user namespace is anyone outside.
-            fs::set_permissions(&to, fs::Permissions::from_mode(mode | 0o444))?;
+            copy_file(&from, &to)?;
         }
     }
     Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
+    let trusted = trust::open(from).map_err(io::Error::other)?;
+    let mode = trusted.file().metadata()?.permissions().mode();
+    io::copy(&mut trusted.file(), &mut fs::File::create(to)?)?;
+    // Root of a user namespace is anyone outside.
+    fs::set_permissions(to, fs::Permissions::from_mode(mode | 0o444))
 }

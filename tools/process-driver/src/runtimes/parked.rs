@@ -170,26 +170,37 @@ impl One {
             && match starter.entry.parked_when {
                 ParkedWhen::Read => true,
                 ParkedWhen::Process => self.process_sleeps(starter),
+                ParkedWhen::Stdin => self.monitored_reads_stdin(),
             })
+    }
+
+    /// Its monitors: processes that we adopted from it, which have the start's name in their command lines; and its own.
+    fn monitors(&self) -> Vec<i32> {
+        let all = processes_below(&[nix::unistd::getpid().as_raw()]).into_iter();
+        all.filter(|&pid| tree::names_start(pid, &self.running.name))
+            .collect()
     }
 
     /// Whether a process that it started, or that we adopted from it, runs the function and sleeps.
     fn process_sleeps(&self, starter: &Starter) -> bool {
-        let me = nix::unistd::getpid().as_raw();
         let function = |pid: i32| {
             let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
             exe == Path::new(&starter.values.program) || exe == Path::new(&starter.values.function)
         };
-        // A monitor that was adopted has the start's name in its command line, the function its monitor
-        // for parent.
-        let monitors = processes_below(&[me])
-            .into_iter()
-            .filter(|&pid| tree::names_start(pid, &self.running.name));
-        let mut roots: Vec<i32> = monitors.collect();
+        // The function has its monitor for parent.
+        let mut roots = self.monitors();
         roots.push(self.running.child.pid().as_raw());
         processes_below(&roots)
             .into_iter()
             .any(|pid| tree::state(pid) == Some('S') && function(pid))
+    }
+
+    /// Whether a process below a monitor reads its standard input; the command itself may do so to hand it on.
+    fn monitored_reads_stdin(&self) -> bool {
+        let own = self.running.child.pid().as_raw();
+        let mut monitors = self.monitors();
+        monitors.retain(|&pid| pid != own);
+        processes_below(&monitors).into_iter().any(tree::reads_stdin)
     }
 
     fn ended_early(&mut self, starter: &Starter) -> DriverError {

@@ -35,11 +35,10 @@ pub(super) fn probe(
     let Ok(function) = FunctionId::new(TRIAL.0, TRIAL.1) else {
         return Probe::unavailable("no function to try", "make functions");
     };
-    let uses = entry.uses();
-    let there = if uses.contains(&Placeholder::Script) {
+    let there = if entry.uses().contains(&Placeholder::Script) {
         // The entry brings it.
         Ok(())
-    } else if uses.contains(&Placeholder::Wasm) {
+    } else if entry.runs_wasm() {
         store.wasm(&function).map(drop)
     } else {
         store.executable(&function).map(drop)

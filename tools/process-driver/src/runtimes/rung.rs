@@ -12,22 +12,26 @@ use std::time::Duration;
 use measure_core::base::clock::Phases;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
+use measure_core::base::label;
 use measure_core::contract::answer::Answer;
 use measure_core::contract::{Description, Probe, Scope};
 use measure_core::driver_kit::handler::{Talk, answer_of_handler};
 use measure_core::driver_kit::stored_function::answer_of_run;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
+use nix::unistd::getpid;
 use procfs::process::all_processes;
 
 use super::aside;
+use super::daemon::Daemon;
 use super::entry::Entry;
+use super::error::DaemonError;
 use super::error_text::ErrorText;
 use super::groups::Groups;
-use super::hidden::HiddenMounts;
+use super::own_mounts::OwnMounts;
 use super::parked::Parked;
-use super::start::Starter;
+use super::start::{Starter, Values};
 use super::template::Placeholder;
-use super::workdir::Workdir;
+use super::workdir::{START_VARIABLE, Workdir};
 use super::{probe, tree};
 use crate::answer;
 use crate::store::Store;
@@ -37,6 +41,8 @@ use crate::thread::unprepared;
 const SETUP_LIMIT: Duration = Duration::from_secs(120);
 /// How long what the starts have left behind may still tidy up after itself.
 const GRACE: Duration = Duration::from_secs(2);
+/// In the name by which a daemon and what it starts are known.
+const DAEMON: &str = "daemon";
 
 /// Rung of a command-line runtime.
 #[derive(Debug)]
@@ -53,9 +59,20 @@ struct Ready {
     parked: Option<Parked>,
     seats: Vec<Mutex<ErrorText>>,
     starter: Arc<Starter>,
+    daemon: Option<Daemon>,
     _adopted: Adopted,
-    _hidden: Option<HiddenMounts>,
+    _mounts: Option<OwnMounts>,
     _made: Made,
+}
+
+impl Ready {
+    /// Why a start failed: for want of the daemon, if that is gone.
+    fn explained(&self, error: DriverError) -> DriverError {
+        match self.daemon.as_ref().and_then(Daemon::loss) {
+            Some(loss) => DriverError::EngineLost(loss),
+            None => error,
+        }
+    }
 }
 
 /// Where everything of this driver's starts is.
@@ -112,7 +129,41 @@ impl RuntimeRung {
         all
     }
 
-    fn starter(&self, plan: &Plan, made: &Made) -> Result<Starter, DriverError> {
+    /// What the commands are clients of, if there is something: it listens.
+    fn daemon(
+        &self,
+        values: &Values,
+        environment: &[(String, String)],
+    ) -> Result<Option<Daemon>, DriverError> {
+        let Some(daemon) = &self.entry.daemon else {
+            return Ok(None);
+        };
+        let words = values.fill(&daemon.command, 0, "");
+        let ready = values
+            .fill(std::slice::from_ref(&daemon.ready), 0, "")
+            .concat();
+        // By this it is known for a dead driver's, as what it starts is.
+        let name = label::name(getpid().as_raw(), DAEMON);
+        let mark = (START_VARIABLE.to_owned(), name);
+        let environment: Vec<_> = environment.iter().cloned().chain([mark]).collect();
+        match Daemon::start(&words, Path::new(&ready), &environment) {
+            Ok(daemon) => Ok(Some(daemon)),
+            Err(error @ DaemonError::NotInstalled(_)) => Err(DriverError::Unavailable {
+                why: error.to_string(),
+                mend: self.entry.install.clone(),
+            }),
+            Err(error) => Err(DriverError::failed(
+                format!("daemon of `{}`", self.entry.id),
+                error,
+            )),
+        }
+    }
+
+    fn starter(
+        &self,
+        plan: &Plan,
+        made: &Made,
+    ) -> Result<(Starter, Option<Daemon>), DriverError> {
         let dir = made.workdir.state();
         let cannot = |what: &str, e| DriverError::failed(format!("cannot write {what}"), e);
         for (name, text) in &self.entry.files {
@@ -126,6 +177,7 @@ impl RuntimeRung {
             Some(stored) => stored.stdin()?,
             None => None,
         };
+        let daemon = self.daemon(&values, &environment)?;
         for words in &self.entry.setup {
             let words = values.fill(words, 0, "");
             aside::run_aside(&words, &environment, SETUP_LIMIT).map_err(|why| {
@@ -142,7 +194,7 @@ impl RuntimeRung {
             mend: self.entry.install.clone(),
         })?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
-        Ok(Starter {
+        let starter = Starter {
             entry: self.entry.clone(),
             executable: absolute(&executable),
             values,
@@ -151,7 +203,8 @@ impl RuntimeRung {
             served,
             null: null.map_err(|e| DriverError::failed("/dev/null", e))?,
             names: AtomicU64::new(0),
-        })
+        };
+        Ok((starter, daemon))
     }
 
     /// Processes that the entry counts beside its own.
@@ -247,8 +300,10 @@ impl Rung for RuntimeRung {
             groups: Groups::enter(&self.entry.id),
         };
         tree::adopt_orphans();
-        let starter = self.starter(plan, &made)?;
-        let hidden = HiddenMounts::enter(&self.entry.hide_mounts)?;
+        let mounts = OwnMounts::enter(&self.entry.hide_mounts, &self.entry.private_dirs)?;
+        // If it is not to be after all, what its daemon may have started is ended too.
+        let adopted = Adopted;
+        let (starter, daemon) = self.starter(plan, &made)?;
         let mut scope = made.groups.scope(
             "this process and all that the commands start, what loses its parent included, as this process adopts it",
         );
@@ -263,8 +318,9 @@ impl Rung for RuntimeRung {
                 .map(|_| ErrorText::new().map(Mutex::new))
                 .collect::<Result<_, _>>()?,
             starter: Arc::new(starter),
-            _adopted: Adopted,
-            _hidden: hidden,
+            daemon,
+            _adopted: adopted,
+            _mounts: mounts,
             _made: made,
         });
         Ok(scope)
@@ -274,11 +330,14 @@ impl Rung for RuntimeRung {
         let ready = self.ready.as_ref().ok_or_else(unprepared)?;
         let seat = ready.seats.get(worker).ok_or_else(unprepared)?;
         let mut errors = seat.lock().unwrap_or_else(PoisonError::into_inner);
-        if ready.starter.served.is_none() {
-            return ready.starter.cold_start(worker, &mut errors);
-        }
-        let ((), clock) = ready.starter.serve(worker, &mut errors, |_| Ok(()))?;
-        Ok(clock.finish())
+        let started = match ready.starter.served {
+            None => ready.starter.cold_start(worker, &mut errors),
+            Some(_) => {
+                let served = ready.starter.serve(worker, &mut errors, |_| Ok(()));
+                served.map(|((), clock)| clock.finish())
+            }
+        };
+        started.map_err(|error| ready.explained(error))
     }
 
     fn answer_requests(

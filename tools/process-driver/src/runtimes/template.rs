@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use measure_core::base::ids;
+use serde::Deserialize;
 
 use super::error::TemplateError;
 
@@ -79,8 +80,17 @@ enum Part {
 }
 
 /// A text with placeholders.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Template(Vec<Part>);
+
+impl TryFrom<String> for Template {
+    type Error = TemplateError;
+
+    fn try_from(text: String) -> Result<Self, TemplateError> {
+        Self::parse(&text)
+    }
+}
 
 impl Template {
     /// Parses `text`.

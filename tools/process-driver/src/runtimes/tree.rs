@@ -79,6 +79,17 @@ pub(super) fn state(pid: i32) -> Option<char> {
     Some(Process::new(pid).ok()?.stat().ok()?.state)
 }
 
+/// Whether a thread of process `pid` waits in a read of its standard input.
+pub(super) fn reads_stdin(pid: i32) -> bool {
+    // As proc_pid_syscall(5) has it: the call's number, then its arguments in hexadecimal digits.
+    let calls = [libc::SYS_read, libc::SYS_readv].map(|call| format!("{call} 0x0 "));
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    tasks.into_iter().flatten().flatten().any(|task| {
+        let call = fs::read_to_string(task.path().join("syscall")).unwrap_or_default();
+        calls.iter().any(|reads| call.starts_with(reads))
+    })
+}
+
 /// Takes leave of the adopted processes that have ended. To be called by the first thread, whose children they
 /// are, while it has none of its own making.
 pub(super) fn reap_adopted() {

@@ -157,6 +157,33 @@ install = "apt-get install no-such-runtime"
     }
 }
 
+/// A daemon that ends as soon as it is asked for something, and a client that asks for it.
+const GONE: &str = r#"
+[[runtime]]
+id = "gone"
+command = ["perl", "-MIO::Socket::UNIX", "-e", "my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or exit 9; print $s qq(x); shutdown $s, 1; <$s> or exit 8; exec $ARGV[1]", "{run}/socket", "{function}"]
+daemon.command = ["perl", "-MIO::Socket::UNIX", "-e", "my $l = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 9); my $n = 2; while (my $c = $l->accept) {{ <$c> or next; $n-- or die qq(no more room\\n); print $c qq(y\\n); close $c }}", "{run}/socket"]
+daemon.ready = "{run}/socket"
+version = []
+isolation = {}
+"#;
+
+#[test]
+fn a_daemon_that_goes_away_is_told_and_leaves_nothing() {
+    let Some(bench) = Bench::new() else { return };
+    let bench = bench.with_runtimes(GONE);
+    let ended = bench.run("time 2 --rung gone");
+    ended.expect(0).left_nothing();
+    let ended = bench.run("time 5 --rung gone");
+    ended.expect(Exit::EngineLost as i32);
+    ended.says("no more room").left_nothing();
+    let absent = GONE.replace("daemon.command = [\"perl\"", "daemon.command = [\"perk\"");
+    let Some(bench) = Bench::new() else { return };
+    let ended = bench.with_runtimes(&absent).run("time 1 --rung gone");
+    ended.expect(Exit::Unavailable as i32);
+    ended.says("`perk` is not installed");
+}
+
 #[test]
 fn a_signal_ends_a_hanging_start_at_once_and_leaves_nothing() {
     let Some(bench) = Bench::new() else { return };
@@ -182,7 +209,13 @@ fn a_signal_ends_a_hanging_start_at_once_and_leaves_nothing() {
 #[test]
 fn what_a_killed_driver_leaves_is_removed_by_clean() {
     let Some(bench) = Bench::new() else { return };
-    for rung in ["native", "runc", "podman", "systemd-nspawn"] {
+    for rung in [
+        "native",
+        "runc",
+        "podman",
+        "systemd-nspawn",
+        "containerd-runc",
+    ] {
         if !ready(&bench, rung) {
             continue;
         }

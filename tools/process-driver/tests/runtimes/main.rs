@@ -69,7 +69,7 @@ fn every_shipped_runtime_starts_and_parks_and_leaves_nothing() {
 
 /// Runtimes whose function is a process of the host's kernel, which tells whether it runs. Others are Wasm and scripts, and gVisor,
 /// which has a kernel of its own.
-const OF_A_PROCESS: [&str; 7] = [
+const OF_A_PROCESS: [&str; 8] = [
     "native",
     "unshare",
     "bubblewrap",
@@ -77,6 +77,7 @@ const OF_A_PROCESS: [&str; 7] = [
     "crun",
     "podman",
     "systemd-nspawn",
+    "containerd-runc",
 ];
 
 /// Processes below `driver` that execute the parked function by now, wherever its executable lies for them.
@@ -177,6 +178,10 @@ fn every_field_and_placeholder_is_explained() {
         "scripts",
         "environment",
         "hide_mounts",
+        "private_dirs",
+        "daemon",
+        "needs",
+        "bundle_runs",
         "counts",
         "parked_when",
         "handlers",

@@ -13,11 +13,11 @@ use sha2::{Digest, Sha256};
 
 use crate::home::{Home, rungs_here};
 
-const HELLO: &str = "#include <stdio.h>\nint main(int n, char **a) { printf(\"hello from %s\\n\", n > 1 ? a[1] : \"an image\"); return 0; }\n";
+pub const HELLO: &str = "#include <stdio.h>\nint main(int n, char **a) { printf(\"hello from %s\\n\", n > 1 ? a[1] : \"an image\"); return 0; }\n";
 
 /// An image of one layer with one program, as an OCI layout.
-struct Layout {
-    dir: PathBuf,
+pub struct Layout {
+    pub dir: PathBuf,
 }
 
 impl Layout {
@@ -49,7 +49,7 @@ impl Layout {
     }
 
     /// With one of the C text `source`; `None`, with a word why, where it cannot be compiled.
-    fn compile(test: &str, home: &Home, name: &str, source: &str) -> Option<Self> {
+    pub fn compile(test: &str, home: &Home, name: &str, source: &str) -> Option<Self> {
         let (from, program) = (home.write("program.c", source), home.place("program"));
         if !compile_native(&from, &program) {
             skipped(test, NO_MUSL);
@@ -77,7 +77,7 @@ impl Layout {
         self.write("index.json", index.to_string().as_bytes());
     }
 
-    fn read_index(&self) -> Value {
+    pub fn read_index(&self) -> Value {
         let text = fs::read(self.dir.join("index.json")).expect("there");
         serde_json::from_slice(&text).expect("JSON")
     }
@@ -88,7 +88,7 @@ impl Layout {
         self.dir.join("blobs").join(digest.replace(':', "/"))
     }
 
-    fn manifest(&self) -> Value {
+    pub fn manifest(&self) -> Value {
         let path = self.path_of(&self.read_index()["manifests"][0]);
         serde_json::from_slice(&fs::read(path).expect("there")).expect("JSON")
     }

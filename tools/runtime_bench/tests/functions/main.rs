@@ -8,5 +8,6 @@ mod handlers;
 mod home;
 mod images;
 mod network;
+mod registry;
 mod sides;
 mod whole;

@@ -10,8 +10,9 @@ use measure_core::driver_kit::{DriverError, Plan};
 use nix::unistd::geteuid;
 
 use super::super::bundle::{BundleProcess, bundles, make_bundle, path_in_root};
+use super::super::entry::BundleRuns;
 use super::super::handlers::{Handlers, why_none};
-use super::super::native_side::NativeSide;
+use super::super::native_side::{NativeSide, put_wasm_into};
 use super::super::served::{PORT_INSIDE, Served};
 use super::super::start::Values;
 use super::super::template::Placeholder;
@@ -44,7 +45,14 @@ impl RuntimeRung {
         let stored = self.store.stored(&plan.function)?;
         let own_root = any(&[Placeholder::Root, Placeholder::Bundle]);
         let mut words = Vec::new();
-        if any(&[Placeholder::Function]) || own_root {
+        if self.entry.bundle_runs == BundleRuns::Wasm {
+            let root = dir.join("root");
+            let program = format!("{}.wasm", path_in_root(&plan.function));
+            let module = self.store.wasm(&plan.function)?;
+            let module = (module.as_path(), program.as_str());
+            put_wasm_into(&root, &plan.function, module, stored.as_ref()).map_err(cannot)?;
+            (values.root, values.program) = (text(&root), program);
+        } else if any(&[Placeholder::Function]) || own_root {
             let native = NativeSide::find(&self.store, &plan.function)?;
             values.function = text(native.executable.path());
             words.clone_from(&native.words_on_host);

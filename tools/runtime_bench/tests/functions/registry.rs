@@ -127,7 +127,8 @@ fn an_image_is_pulled_by_its_tag_or_its_digest_and_then_runs() {
     assert!(samples.iter().any(|line| line.contains("mine/pulled")));
     for absent in ["hello:2", "hullo:1"] {
         let said = add(absent).expect(Exit::Unavailable);
-        said.says("neither has it nor can pull it").says("docker save");
+        said.says("neither has it nor can pull it")
+            .says("docker save");
     }
     // What is not what its digest says is not taken, and what was brought before stays.
     let other = HELLO.replace("hello", "damaged");

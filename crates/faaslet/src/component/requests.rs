@@ -57,6 +57,8 @@ pub(super) struct Heard {
     body: Option<HyperOutgoingBody>,
     /// Of the body, where it is to be known.
     taking: Option<Taking>,
+    /// Whether a server would send none of it on.
+    is_head: bool,
 }
 
 impl Heard {
@@ -102,7 +104,7 @@ impl Heard {
                     };
                     let counted = lock_written(written).count_output(bytes.len());
                     counted.map_err(|_| NoAnswer::TooMuch)?;
-                    if let Some(taking) = &mut self.taking {
+                    if let Some(taking) = self.taking.as_mut().filter(|_| !self.is_head) {
                         taking.take(&bytes);
                     }
                 }
@@ -125,6 +127,7 @@ pub(super) async fn ask(
     let slot = Arc::new(Slot::default());
     let theirs = slot.clone();
     let written = store.data().written().clone();
+    let is_head = request.0.method() == http::Method::HEAD;
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(Scheme::Http, request.0.clone())?;
     let out = http.new_response_outparam_from_callback(move |head| {
@@ -132,6 +135,7 @@ pub(super) async fn ask(
     })?;
     let mut heard = Heard {
         taking: keeps.then(Taking::default),
+        is_head,
         ..Heard::default()
     };
     let mut call = pin!(

@@ -5,13 +5,16 @@ mod answer;
 mod error;
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, send, setsockopt, sockopt};
 
 use crate::base::clock::{PhaseClock, now_ns};
 use crate::base::interrupt;
@@ -46,6 +49,22 @@ pub struct Patience<'a> {
     pub limit: Duration,
     /// Whether the handler is still there.
     pub alive: &'a dyn Fn() -> bool,
+}
+
+impl Patience<'_> {
+    /// Whether it is worth while to wait on, until `deadline`.
+    fn worth_while(&self, deadline: Instant) -> Result<(), HttpError> {
+        if interrupt::received().is_some() {
+            return Err(HttpError::Interrupted);
+        }
+        if !(self.alive)() {
+            return Err(HttpError::Ended);
+        }
+        if Instant::now() >= deadline {
+            return Err(HttpError::TimedOut(self.limit));
+        }
+        Ok(())
+    }
 }
 
 /// Where a handler listens.
@@ -171,11 +190,24 @@ impl Connection {
         patience: Patience<'_>,
         clock: &mut PhaseClock,
     ) -> Result<Answered, HttpError> {
-        self.stream.write_all(request)?;
+        let mut unsent = self.send(request)?;
         let deadline = Instant::now() + patience.limit;
-        let mut arriving = Arriving::default();
+        let mut arriving = Arriving::answer_to(request);
         let mut began = false;
         loop {
+            if !unsent.is_empty() {
+                let ready = self.ready()?;
+                let goes_on = ready.contains(PollFlags::POLLOUT);
+                if goes_on {
+                    unsent = self.send(unsent)?;
+                }
+                if !ready.contains(PollFlags::POLLIN) {
+                    if !goes_on || Instant::now() >= deadline {
+                        patience.worth_while(deadline)?;
+                    }
+                    continue;
+                }
+            }
             match self.stream.read(&mut self.buffer) {
                 Ok(0) => {
                     clock.lap(phase::BODY);
@@ -186,20 +218,47 @@ impl Connection {
                         clock.lap(phase::FIRST_BYTE);
                         began = true;
                     }
-                    if let Some(answered) = arriving.take(&self.buffer[..n])? {
+                    if let Some(mut answered) = arriving.take(&self.buffer[..n])? {
                         clock.lap(phase::BODY);
+                        // What it has not read of this request it would take for the next one.
+                        answered.stays_open &= unsent.is_empty();
                         return Ok(answered);
                     }
                 }
                 Err(error) if !is_pause(&error) => return Err(error.into()),
-                Err(_) if interrupt::received().is_some() => return Err(HttpError::Interrupted),
-                Err(_) if !(patience.alive)() => return Err(HttpError::Ended),
-                Err(_) if Instant::now() >= deadline => {
-                    return Err(HttpError::TimedOut(patience.limit));
-                }
-                Err(_) => {}
+                Err(_) => patience.worth_while(deadline)?,
             }
         }
+    }
+
+    /// Sends what the kernel takes of `bytes` at once; the rest. There is none where nobody reads any more, as who has answered already
+    /// may.
+    fn send<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], HttpError> {
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        match send(self.stream.as_raw_fd(), bytes, flags) {
+            Ok(sent) => Ok(&bytes[sent..]),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(bytes),
+            Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(&[]),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    /// Whether more can be sent, or something has come; nothing of both after a while.
+    fn ready(&self) -> Result<PollFlags, HttpError> {
+        let wanted = PollFlags::POLLIN | PollFlags::POLLOUT;
+        let mut fds = [PollFd::new(self.stream.as_fd(), wanted)];
+        let limit = PollTimeout::try_from(PATIENCE).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut fds, limit) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
+        let ready = fds[0].revents().unwrap_or(PollFlags::empty());
+        // What has broken off is told by reading.
+        let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
+        Ok(match ready.intersects(broken) {
+            true => ready | PollFlags::POLLIN,
+            false => ready,
+        })
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Arriving {
     bytes: Vec<u8>,
     head: Option<Answered>,
     framing: Framing,
+    /// Whether it has no body, whatever length it says: HEAD was asked.
+    is_head: bool,
 }
 
 /// How long a body is (RFC 9112, 6.3).
@@ -56,6 +58,14 @@ enum Framing {
 }
 
 impl Arriving {
+    /// Nothing yet of the answer to `request`.
+    pub(super) fn answer_to(request: &[u8]) -> Self {
+        Self {
+            is_head: request.starts_with(b"HEAD "),
+            ..Self::default()
+        }
+    }
+
     /// Takes `bytes`; the whole answer, once it is there.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<Option<Answered>, HttpError> {
         self.bytes.extend_from_slice(bytes);
@@ -111,7 +121,7 @@ impl Arriving {
             let status = head.code.unwrap_or_default();
             let preliminary = (100..200).contains(&status);
             if !preliminary {
-                let (answered, framing) = understood(&head, status);
+                let (answered, framing) = understood(&head, status, self.is_head);
                 self.head = Some(answered);
                 self.framing = framing;
             }
@@ -123,7 +133,11 @@ impl Arriving {
     }
 }
 
-fn understood(head: &httparse::Response<'_, '_>, status: u16) -> (Answered, Framing) {
+fn understood(
+    head: &httparse::Response<'_, '_>,
+    status: u16,
+    is_head: bool,
+) -> (Answered, Framing) {
     let value = |name: &str| {
         let named = head
             .headers
@@ -140,6 +154,7 @@ fn understood(head: &httparse::Response<'_, '_>, status: u16) -> (Answered, Fram
     let length = value("content-length").and_then(|text| text.parse().ok());
     let framing = match (status, length) {
         (204 | 304, _) => Framing::Length(0),
+        _ if is_head => Framing::Length(0),
         _ if has("transfer-encoding", "chunked") => Framing::Chunked,
         (_, Some(length)) => Framing::Length(length),
         (_, None) => Framing::ToItsEnd,

@@ -1,6 +1,6 @@
 //! Against a server of the standard library's, over the loopback.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread::JoinHandle;
 
@@ -66,6 +66,83 @@ fn one_connection_answers_one_request_after_the_other() {
         [&[phase::LISTEN, phase::POLL], &asked[..], &asked[..]].concat()
     );
     server.join().expect("it ends");
+}
+
+/// A request with a body that no socket's buffers hold.
+fn large() -> Vec<u8> {
+    let mut request =
+        format!("POST / HTTP/1.1\r\nContent-Length: {LARGE_BYTES}\r\n\r\n").into_bytes();
+    request.resize(request.len() + LARGE_BYTES, b'x');
+    request
+}
+
+const LARGE_BYTES: usize = 16 << 20;
+
+/// What comes of `request` to a server that does `served` with its one connection.
+fn asked(
+    request: &[u8],
+    limit: Duration,
+    served: impl FnOnce(TcpStream) + Send + 'static,
+) -> Result<Answered, HttpError> {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let server = thread::spawn(move || served(listener.accept().expect("a connection").0));
+    let (mut clock, patience) = (PhaseClock::start(), patience(limit));
+    let mut connection = place(address)
+        .connect(patience, &mut clock)
+        .expect("it listens");
+    let answered = connection.ask(request, patience, &mut clock);
+    drop(connection);
+    server.join().expect("it ends");
+    answered
+}
+
+#[test]
+fn a_large_body_that_comes_back_as_it_goes_is_read_while_it_is_sent() {
+    let echo = |mut stream: TcpStream| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LARGE_BYTES}\r\n\r\n");
+        let mut lines = BufReader::new(stream.try_clone().expect("ours"));
+        let mut line = String::new();
+        while lines.read_line(&mut line).is_ok_and(|n| n > 2) {
+            line.clear();
+        }
+        stream.write_all(head.as_bytes()).expect("it reads");
+        io::copy(&mut lines.take(LARGE_BYTES as u64), &mut stream).expect("it reads");
+    };
+    let answered = asked(&large(), Duration::from_secs(60), echo).expect("all of it");
+    assert_eq!((answered.status, answered.body.len()), (200, LARGE_BYTES));
+    assert!(answered.stays_open);
+}
+
+#[test]
+fn who_never_reads_a_large_body_is_not_waited_for_any_longer_than_for_an_answer() {
+    let deaf = |stream: TcpStream| {
+        thread::sleep(Duration::from_millis(900));
+        drop(stream);
+    };
+    let error = asked(&large(), Duration::from_millis(300), deaf).expect_err("no answer");
+    assert!(matches!(error, HttpError::TimedOut(_)), "{error}");
+    // Who answers without having read is heard, and asked again over another connection.
+    let early = |mut stream: TcpStream| {
+        let answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno";
+        stream.write_all(answer).expect("it reads");
+        // Until the other end has gone: what is closed with something unread in it is reset.
+        let _ = io::copy(&mut stream, &mut io::sink());
+    };
+    let answered = asked(&large(), Duration::from_secs(60), early).expect("an answer");
+    assert_eq!((answered.status, &*answered.body), (413, &b"no"[..]));
+}
+
+#[test]
+fn an_answer_to_head_has_no_body_whatever_length_it_says() {
+    let request = b"HEAD / HTTP/1.1\r\nHost: function\r\n\r\n";
+    let server = |mut stream: TcpStream| {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n";
+        stream.write_all(answer).expect("it reads");
+        let _ = io::copy(&mut stream, &mut io::sink());
+    };
+    let answered = asked(request, Duration::from_secs(60), server).expect("an answer");
+    assert_eq!((answered.status, answered.body.len()), (200, 0));
 }
 
 #[test]

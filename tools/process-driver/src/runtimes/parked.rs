@@ -200,7 +200,9 @@ impl One {
         let own = self.running.child.pid().as_raw();
         let mut monitors = self.monitors();
         monitors.retain(|&pid| pid != own);
-        processes_below(&monitors).into_iter().any(tree::reads_stdin)
+        processes_below(&monitors)
+            .into_iter()
+            .any(tree::reads_stdin)
     }
 
     fn ended_early(&mut self, starter: &Starter) -> DriverError {

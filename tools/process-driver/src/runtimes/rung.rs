@@ -159,11 +159,7 @@ impl RuntimeRung {
         }
     }
 
-    fn starter(
-        &self,
-        plan: &Plan,
-        made: &Made,
-    ) -> Result<(Starter, Option<Daemon>), DriverError> {
+    fn starter(&self, plan: &Plan, made: &Made) -> Result<(Starter, Option<Daemon>), DriverError> {
         let dir = made.workdir.state();
         let cannot = |what: &str, e| DriverError::failed(format!("cannot write {what}"), e);
         for (name, text) in &self.entry.files {

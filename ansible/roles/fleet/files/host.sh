@@ -14,10 +14,8 @@ set -u
 
 dir=${FLEET_DIRECTORY:?}
 tree=$dir/tree
-# What the tools make outside of it, and the engine that they start: docker 20.10 writes a key where nobody told it to.
-places="/var/lib/faasm-bench /run/faasm-bench /etc/docker/key.json ${FLEET_TUNE_ROOT:+$FLEET_TUNE_ROOT/run/faasm-bench}"
-# What containerd makes, and leaves empty.
-containerd=/opt/containerd
+# What the tools make outside of it.
+places="/var/lib/faasm-bench /run/faasm-bench ${FLEET_TUNE_ROOT:+$FLEET_TUNE_ROOT/run/faasm-bench}"
 # The run is called by its host.
 run=$dir/run/${FLEET_HOST:?}
 
@@ -92,7 +90,7 @@ remember() {
     mkdir -p "$dir" && chmod 755 "$dir" || fail "cannot make $dir"
     [ -e "$dir/before" ] && return
     {
-        for path in $places $containerd; do
+        for path in $places; do
             [ -e "$path" ] && echo "there $path"
         done
         [ -e "${FLEET_TUNE_ROOT-}/run/faasm-bench/tune.json" ] && echo tuned
@@ -222,7 +220,6 @@ restore() {
     for path in $places; do
         grep -qxF "there $path" "$dir/before" || rm -rf --one-file-system "$path" || fail "cannot remove $path"
     done
-    grep -qxF "there $containerd" "$dir/before" || [ ! -d "$containerd" ] || find "$containerd" -depth -type d -empty -delete
     tell installed "$(sort -u "$dir/installed" 2>/dev/null | tr '\n' ' ')"
     [ "$FLEET_FETCHED" = yes ] || { tell kept "$dir"; return; }
     if [ "$FLEET_KEEP" = yes ]; then

@@ -23,6 +23,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, setsid};
+use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 
 /// The hidden command's name.
@@ -30,6 +31,10 @@ pub const COMMAND: &str = "engine-init";
 
 /// What the driver writes to end the daemon in good order; closing the pipe ends it at once.
 pub const STOP: u8 = b'S';
+
+/// Where the daemons write what no option of theirs places: dockerd a key (`/etc/docker/key.json`), containerd empty directories
+/// (`/opt/containerd`).
+const WRITTEN_BESIDES: [&str; 2] = ["/etc", "/opt"];
 
 /// Everything the engine's init needs to know: one JSON line on its standard input.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -157,7 +162,8 @@ fn isolate(config: &InitConfig) -> Result<(), InitError> {
         unshare(CloneFlags::CLONE_NEWNET).step("make a network namespace")?;
         loopback_up().step("set the loopback device up")?;
     }
-    private_run(&config.shared_dir)
+    private_run(&config.shared_dir)?;
+    WRITTEN_BESIDES.into_iter().try_for_each(private_writes)
 }
 
 /// An empty `/run` but for what must be shared: shims, containerd and runc keep sockets, namespaces
@@ -168,11 +174,11 @@ fn private_run(shared: &Path) -> Result<(), InitError> {
         .ok()
         .filter(|path| path.starts_with("/run"))
         .and_then(|path| path.parent().map(Path::to_path_buf));
-    let kept: Vec<(PathBuf, OwnedFd)> = [Some(shared.to_path_buf()), resolver]
+    let kept: Vec<Kept> = [Some(shared.to_path_buf()), resolver]
         .into_iter()
         .flatten()
         .filter(|dir| dir.starts_with("/run") && dir.is_dir())
-        .map(|dir| open_path(&dir).map(|fd| (dir, fd)))
+        .map(keep)
         .collect::<Result<_, _>>()?;
     let mode = Some("mode=755");
     mount(
@@ -183,28 +189,70 @@ fn private_run(shared: &Path) -> Result<(), InitError> {
         mode,
     )
     .step("mount /run")?;
-    for (dir, fd) in kept {
-        fs::create_dir_all(&dir).step(format!("make {}", dir.display()))?;
-        let source = format!("/proc/self/fd/{}", fd.as_raw_fd());
-        mount(
-            Some(source.as_str()),
-            &dir,
-            None::<&str>,
-            MsFlags::MS_BIND,
-            None::<&str>,
-        )
-        .step(format!("share {}", dir.display()))?;
+    for kept in kept {
+        let dir = &kept.path;
+        fs::create_dir_all(dir).step(format!("make {}", dir.display()))?;
+        kept.share()?;
     }
     Ok(())
 }
 
-fn open_path(dir: &Path) -> Result<OwnedFd, InitError> {
-    fs::OpenOptions::new()
+/// Has what is written below `dir` go to the private `/run`, above what the host has there, so that it dies with the mount namespace.
+fn private_writes(dir: &str) -> Result<(), InitError> {
+    let Ok(found) = fs::metadata(dir) else {
+        return Ok(());
+    };
+    // An overlay shows a directory as it is without them: a container's /etc/resolv.conf is one.
+    let mounts: Vec<Kept> = mounts_below(dir)?
+        .into_iter()
+        .filter_map(|path| keep(path).ok())
+        .collect();
+    let [upper, work] = ["upper", "work"].map(|part| format!("/run/writes{dir}/{part}"));
+    for part in [&upper, &work] {
+        fs::create_dir_all(part).step(format!("make {part}"))?;
+    }
+    fs::set_permissions(&upper, found.permissions()).step(format!("set the mode of {upper}"))?;
+    let layers = format!("lowerdir={dir},upperdir={upper},workdir={work}");
+    let overlay = Some("overlay");
+    if let Err(why) = mount(overlay, dir, overlay, MsFlags::empty(), Some(&*layers)) {
+        // Such as of a host that is itself an overlay above an overlay. It is no reason not to run.
+        eprintln!("{COMMAND}: what the daemons write below {dir} stays there: {why}");
+        return Ok(());
+    }
+    mounts.iter().try_for_each(Kept::share)
+}
+
+/// The mount points below `dir`, parents first.
+fn mounts_below(dir: &str) -> Result<Vec<PathBuf>, InitError> {
+    let all = Process::myself().and_then(|me| me.mountinfo());
+    let all = all.map_err(io::Error::other).step("read the mounts")?;
+    let points = all.into_iter().map(|mount| mount.mount_point);
+    let below = points.filter(|point| point.starts_with(dir) && point != Path::new(dir));
+    Ok(below.collect())
+}
+
+/// Something that is to be seen where it is, whatever is mounted above it.
+struct Kept {
+    path: PathBuf,
+    held: OwnedFd,
+}
+
+impl Kept {
+    fn share(&self) -> Result<(), InitError> {
+        let source = format!("/proc/self/fd/{}", self.held.as_raw_fd());
+        const NONE: Option<&str> = None;
+        mount(Some(&*source), &self.path, NONE, MsFlags::MS_BIND, NONE)
+            .step(format!("share {}", self.path.display()))
+    }
+}
+
+fn keep(path: PathBuf) -> Result<Kept, InitError> {
+    let opened = fs::OpenOptions::new()
         .read(true)
-        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-        .open(dir)
-        .map(OwnedFd::from)
-        .step(format!("open {}", dir.display()))
+        .custom_flags(libc::O_PATH)
+        .open(&path);
+    let held = opened.step(format!("open {}", path.display()))?.into();
+    Ok(Kept { path, held })
 }
 
 fn loopback_up() -> io::Result<()> {

@@ -190,6 +190,44 @@ fn the_host_network_is_left_alone() {
     assert_eq!(state(), before);
 }
 
+/// Runs `$@` where `/etc` has no `docker` and `/opt` is empty, and lists what of either is there afterwards.
+const ON_A_HOST_WITHOUT_DOCKER: &str = r#"
+set -eu
+mount -t tmpfs tmpfs "$PLACE"
+mkdir "$PLACE/etc" "$PLACE/work"
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$PLACE/etc,workdir=$PLACE/work" /etc || exit 77
+rm -rf /etc/docker
+mount -t tmpfs tmpfs /opt
+"$@"
+ls -d /etc/docker /opt/* >&2 || :
+"#;
+
+#[test]
+fn the_engine_leaves_no_file_outside_of_its_own_places() {
+    let Some(_turn) = turn() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let line = driver("time 1 --rung docker-none");
+    let mut without = std::process::Command::new("unshare");
+    without
+        .args(["--mount", "sh", "-c", ON_A_HOST_WITHOUT_DOCKER, "sh"])
+        .arg(line.get_program())
+        .args(line.get_args())
+        .envs(line.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .env("PLACE", place.path());
+    let ended = run(without);
+    if ended.code == Some(77) {
+        return skipped(
+            "what an engine leaves",
+            "no overlay above /etc, as this host is one already",
+        );
+    }
+    ended.expect(0);
+    assert!(
+        !ended.stderr.contains("/etc/docker\n") && !ended.stderr.contains("/opt/containerd\n"),
+        "{ended:?}"
+    );
+}
+
 #[test]
 fn the_image_is_built_once_and_anew_when_a_function_changes() {
     let Some(_turn) = turn() else { return };

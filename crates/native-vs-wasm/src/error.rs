@@ -36,6 +36,11 @@ pub enum CompareError {
     /// The run directory or its records.
     #[error(transparent)]
     RunDir(RunDirError),
+    /// A signal came before anything was measured.
+    #[error(
+        "ended by a signal while programs were built: what is built stays, the next call builds the rest"
+    )]
+    Interrupted(Exit),
     /// What the comparison was at failed for a cause below it.
     #[error("{what}: {source}")]
     Failed {
@@ -93,6 +98,7 @@ impl HasExit for CompareError {
             Self::Benchmarks(_) => Exit::StartFailed,
             Self::Output { .. } => Exit::Output,
             Self::RunDir(error) => error.exit(),
+            Self::Interrupted(exit) => *exit,
             Self::Failed { .. } => Exit::Failed,
         }
     }

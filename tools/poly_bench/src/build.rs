@@ -3,14 +3,22 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
+use measure_core::base::exit::Exit;
 use measure_core::base::home;
+use measure_core::base::interrupt;
 use native_vs_wasm::{CompareError, Lack, WASM};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::columns::{BUILDS, WASM_LINKED};
 use crate::kernels::{ElementChoice, kernel_of_program, parts_of_program};
+use crate::pending::Pending;
 
 /// Where programs can be built.
 #[derive(Debug)]
@@ -22,6 +30,17 @@ pub(crate) struct Checkout {
 const TARGET: &str = "polybench-on-demand";
 /// The tools that building takes.
 const TOOLS: [&str; 2] = ["wasm-post-link", "faasm-driver"];
+/// Between two looks at what has been built.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What the Makefile is to build.
+#[derive(Debug, Default)]
+struct Wanted {
+    kernels: BTreeSet<&'static str>,
+    datasets: BTreeSet<String>,
+    /// Native builds, by their columns' names.
+    builds: BTreeSet<String>,
+}
 
 impl Checkout {
     /// The one whose `build` is `home`, if the tools that building takes are there where its Makefile looks for them.
@@ -35,10 +54,14 @@ impl Checkout {
         (is_checkout && has_tools).then_some(Self { top })
     }
 
+    fn home(&self) -> PathBuf {
+        self.top.join("build")
+    }
+
     /// Builds what lacks and puts the modules into the store.
     ///
     /// # Errors
-    /// `make` cannot be started, or fails; what it said stands on standard error.
+    /// `make` cannot be started, or fails; what it said stands on standard error. Or a signal came.
     pub(crate) fn build(
         &self,
         lacking: &[Lack<'_>],
@@ -52,59 +75,47 @@ impl Checkout {
             return Ok(());
         };
         eprintln!(
-            "poly_bench: programs not built yet or stale: {} (first {}, {}); building them now, two minutes for all of LARGE",
+            "poly_bench: programs not built yet or stale: {} (first {}, {}); building them now",
             lacking.len(),
             first.benchmark.name,
             first.column
         );
-        let (mut kernels, mut datasets, mut builds) =
-            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut wanted = Wanted::default();
         for Lack {
             benchmark, column, ..
-        } in lacking
+        } in &lacking
         {
-            kernels.extend(kernel_of_program(&benchmark.name).map(|kernel| kernel.name));
-            datasets.insert(benchmark.group.to_ascii_lowercase());
-            builds.extend(BUILDS.contains(column).then_some(*column));
+            let kernel = kernel_of_program(&benchmark.name);
+            wanted.kernels.extend(kernel.map(|kernel| kernel.name));
+            wanted.datasets.insert(benchmark.group.to_ascii_lowercase());
+            let build = BUILDS.contains(column).then(|| (*column).to_owned());
+            wanted.builds.extend(build);
         }
-        self.make(&kernels, &datasets, &builds, element)
+        let pending = Pending::of_programs(&lacking, &self.home());
+        self.make(&wanted, element, pending)
     }
 
-    /// Has the Makefile build `kernels` for `datasets` with elements of type `element`: the modules, and natively in `builds`.
+    /// Has the Makefile build what is `wanted` with elements of type `element`: the modules, and natively in the builds named.
     fn make(
         &self,
-        kernels: &BTreeSet<&str>,
-        datasets: &BTreeSet<String>,
-        builds: &BTreeSet<&str>,
+        wanted: &Wanted,
         element: ElementChoice,
+        pending: Pending,
     ) -> Result<(), CompareError> {
         let top = self.top.display();
         let unavailable =
             |why: String| CompareError::Unavailable(format!("`make {TARGET}` in {top} {why}"));
-        let mut command = Command::new("make");
-        command.arg("-C").arg(&self.top);
-        command.args(["--no-print-directory", TARGET]);
-        let words = |values: Vec<&str>| values.join(" ");
-        for (name, values) in [
-            (
-                "POLYBENCH_KERNELS",
-                words(kernels.iter().copied().collect()),
-            ),
-            (
-                "POLYBENCH_DATASETS",
-                words(datasets.iter().map(String::as_str).collect()),
-            ),
-            ("POLYBENCH_BUILDS", words(builds.iter().copied().collect())),
-            ("POLYBENCH_TYPES", element.name().to_owned()),
-        ] {
-            command.arg(format!("{name}={values}"));
-        }
-        // What it says is no result.
-        command.stdout(std::io::stderr());
+        interrupt::install().map_err(|e| CompareError::failed("cannot catch signals", e))?;
+        let mut command = self.command(wanted, element);
         log::debug!("{command:?}");
-        let status = command
-            .status()
+        let make = command
+            .spawn()
             .map_err(|e| unavailable(format!("cannot be started: {e}; apt-get install make")))?;
+        let status =
+            wait(make, pending).map_err(|e| CompareError::failed("waiting for make", e))?;
+        if let Some(exit) = interrupt::received() {
+            return Err(CompareError::Interrupted(exit));
+        }
         if status.success() {
             return Ok(());
         }
@@ -112,13 +123,66 @@ impl Checkout {
             "failed ({status}), see above; `make setup` installs the compilers"
         )))
     }
+
+    fn command(&self, wanted: &Wanted, element: ElementChoice) -> Command {
+        let words = |values: Vec<&str>| values.join(" ");
+        let mut command = Command::new("make");
+        command.arg("-C").arg(&self.top);
+        command.args(["--no-print-directory", TARGET]);
+        for (name, values) in [
+            (
+                "POLYBENCH_KERNELS",
+                words(wanted.kernels.iter().copied().collect()),
+            ),
+            (
+                "POLYBENCH_DATASETS",
+                words(wanted.datasets.iter().map(String::as_str).collect()),
+            ),
+            (
+                "POLYBENCH_BUILDS",
+                words(wanted.builds.iter().map(String::as_str).collect()),
+            ),
+            ("POLYBENCH_TYPES", element.name().to_owned()),
+        ] {
+            command.arg(format!("{name}={values}"));
+        }
+        // A group of its own, for all of it to be told of a signal once, however that came to us. What it says is no result.
+        command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(io::stderr());
+        command
+    }
+}
+
+/// Waits for `make`, which leads a process group, and shows how far it is. A signal that comes to us goes to all of the group:
+/// every file is written under another name first, so that none is left half written.
+fn wait(mut make: Child, mut pending: Pending) -> io::Result<ExitStatus> {
+    let exit = loop {
+        if let Some(exit) = interrupt::received() {
+            break exit;
+        }
+        if let Some(status) = make.try_wait()? {
+            return Ok(status);
+        }
+        pending.show();
+        interrupt::sleep(TICK);
+    };
+    let signal = if exit == Exit::Terminated {
+        Signal::SIGTERM
+    } else {
+        Signal::SIGINT
+    };
+    // It may just have ended.
+    let _ = killpg(Pid::from_raw(make.id().cast_signed()), signal);
+    make.wait()
 }
 
 /// Builds the module of `program`, a name as poly_3mm-small, and puts it into the store of the checkout that this tool was built
 /// in; whether it could: not without a checkout, nor where no program has that name.
 ///
 /// # Errors
-/// `make` cannot be started, or fails; what it said stands on standard error.
+/// `make` cannot be started, or fails; what it said stands on standard error. Or a signal came.
 pub fn build_module(program: &str) -> Result<bool, CompareError> {
     let Some((kernel, dataset, element)) = parts_of_program(program) else {
         return Ok(false);
@@ -127,8 +191,12 @@ pub fn build_module(program: &str) -> Result<bool, CompareError> {
         return Ok(false);
     };
     eprintln!("{program} is not built yet: building it now");
-    let datasets = BTreeSet::from([dataset.name().to_owned()]);
-    let kernels = BTreeSet::from([kernel.name]);
-    checkout.make(&kernels, &datasets, &BTreeSet::new(), element)?;
+    let wanted = Wanted {
+        kernels: BTreeSet::from([kernel.name]),
+        datasets: BTreeSet::from([dataset.name().to_owned()]),
+        ..Wanted::default()
+    };
+    let pending = Pending::of_module(program, &checkout.home());
+    checkout.make(&wanted, element, pending)?;
     Ok(true)
 }

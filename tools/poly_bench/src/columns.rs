@@ -19,7 +19,7 @@ use crate::kernels::kernel_of_program;
 /// The user of the functions in the store.
 pub const USER: &str = "polybench";
 /// The user of the modules as the compiler links them.
-const LINKED_USER: &str = "polybench-linked";
+pub(crate) const LINKED_USER: &str = "polybench-linked";
 /// The column of the modules as the compiler links them, which `wasm-post-link` has not rewritten.
 pub(crate) const WASM_LINKED: &str = "wasm-linked";
 
@@ -109,8 +109,13 @@ pub(crate) fn words(task: Task) -> Vec<String> {
     }
 }
 
+/// Where the programs of the native build `name` lie below `home`.
+pub(crate) fn native_dir(home: &Path, name: &str) -> PathBuf {
+    home.join(format!("polybench_{}/bin", name.replace('-', "_")))
+}
+
 fn native(name: &str, setup: &Setup) -> NativeColumn {
-    let dir = home::root().join(format!("polybench_{}/bin", name.replace('-', "_")));
+    let dir = native_dir(&home::root(), name);
     let settings = flags(&dir);
     let word = |key: &str| {
         let values = settings.iter().find_map(|line| line.strip_prefix(key));

@@ -7,6 +7,7 @@ pub mod columns;
 mod gramschmidt;
 pub mod kernels;
 mod list;
+mod pending;
 
 use measure_core::base::exit::Exit;
 use measure_core::base::home;

@@ -17,11 +17,15 @@ static RECEIVED: AtomicUsize = AtomicUsize::new(0);
 static WAKE: OnceLock<UnixStream> = OnceLock::new();
 
 /// Catches SIGINT and SIGTERM from here on. A second one of the same kind ends the process at once,
-/// for a user who does not want to wait for the clean-up. Call it once, first thing in `main`.
+/// for a user who does not want to wait for the clean-up. For one thread to call, before there are
+/// others; what calls it again changes nothing.
 ///
 /// # Errors
 /// No descriptor or no handler to be had.
 pub fn install() -> io::Result<()> {
+    if WAKE.get().is_some() {
+        return Ok(());
+    }
     let (read, write) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM] {
         // Order matters: the shutdown looks at the flag before this delivery sets it.

@@ -1,10 +1,12 @@
 //! What is not built yet is built in a checkout, by its Makefile, and by nothing else.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use driver_testkit::Ended;
 use driver_testkit::functions::write_program;
+use driver_testkit::{Ended, Started, alive, eventually};
+use measure_core::base::process_tree::processes_below;
+use nix::sys::signal::Signal;
 
 use crate::bench::{BOTH, Bench, OUTPUTS};
 
@@ -35,13 +37,17 @@ fn checkout(recipe: &str) -> Option<Bench> {
     Some(bench)
 }
 
-fn measure(bench: &Bench) -> Ended {
+fn command(bench: &Bench) -> Command {
     let line = format!("gemm 1 1 --dataset mini,small {BOTH} {OUTPUTS}");
     let mut command = bench.command(&line);
     command
         .env("FAASM_BENCH_HOME", bench.path("build"))
         .env_remove("CARGO_TARGET_DIR");
-    driver_testkit::run(command)
+    command
+}
+
+fn measure(bench: &Bench) -> Ended {
+    driver_testkit::run(command(bench))
 }
 
 fn asked(bench: &Bench) -> String {
@@ -63,6 +69,44 @@ fn what_is_missing_is_built_and_measured() {
     fs::remove_dir_all(bench.path("run")).expect("removed");
     assert_eq!(measure(&bench).code, Some(0));
     assert_eq!(asked(&bench), "gemm/small/default/native\n");
+}
+
+#[test]
+fn while_it_builds_it_says_how_far_it_is() {
+    let Some(bench) = checkout("sleep 1; mv away build/polybench_native/bin/poly_gemm-small")
+    else {
+        return;
+    };
+    let mut command = command(&bench);
+    command.env("FAASM_BENCH_PROGRESS_SECONDS", "0");
+    let ran = driver_testkit::run(command);
+    ran.expect(0).says("building   0 %, about ");
+    ran.says(" s left: 0 of 1 files");
+}
+
+#[test]
+fn a_signal_ends_the_build_with_all_that_it_started() {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let recipe = "trap 'rm half; exit 1' INT TERM; echo >half; sleep 1000";
+        let Some(bench) = checkout(recipe) else {
+            return;
+        };
+        let mut command = command(&bench);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut running = Started(child.expect("poly_bench"));
+        let half = bench.path("half");
+        eventually("it builds", || half.exists());
+        let started = processes_below(&[running.pid()]);
+        assert!(started.len() > 2, "make, its shell and what that waits for");
+        // To it alone, as by `kill`; on a terminal all of its group get one.
+        running.signal(signal);
+        assert_eq!(running.end().code(), Some(code));
+        assert!(!half.exists(), "the recipe cleaned up");
+        eventually("all of it has ended", || {
+            !started.iter().any(|&pid| alive(pid))
+        });
+        assert!(!bench.path("run").exists(), "nothing was measured");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         let _ = write!(text, "{TORN}\n\n");
     }
     text += &environment::warnings(comparison.records.environment.as_ref());
-    let troubles = table::troubles(comparison, "- ");
+    let troubles = table::troubles(comparison, rows, "- ");
     if !troubles.is_empty() {
         let _ = writeln!(text, "## Not measured, or not to the end\n\n{troubles}");
     }
@@ -40,6 +40,10 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         let _ = writeln!(text, "## A/A\n\n{aa}");
     }
     for group in comparison.groups() {
+        let times = table::times(comparison, group, rows);
+        if times.is_empty() {
+            continue;
+        }
         let _ = writeln!(text, "## Times{}\n", suffix(group));
         if rows
             .iter()
@@ -47,7 +51,7 @@ pub(super) fn render(comparison: &Comparison, rows: &[Row<'_>]) -> String {
         {
             let _ = writeln!(text, "![ratios]({})\n", plot_name(group));
         }
-        let _ = writeln!(text, "{}", table::times(comparison, group, rows).markdown());
+        let _ = writeln!(text, "{}", times.markdown());
         if let Some(builds) = table::builds(comparison, group, rows) {
             let _ = writeln!(
                 text,

@@ -188,7 +188,7 @@ impl Viewed<'_> {
 }
 
 fn not_measured(viewed: &Viewed<'_>) -> Option<Section> {
-    let body = bullets(&troubles(viewed.comparison, "- "));
+    let body = bullets(&troubles(viewed.comparison, viewed.rows, "- "));
     Section::unless_empty("Not measured, or not to the end", body)
 }
 

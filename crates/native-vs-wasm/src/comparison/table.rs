@@ -33,8 +33,11 @@ pub fn terminal(comparison: &Comparison, width: Option<usize>) -> String {
         if !group.is_empty() {
             text += &format!("{group}\n");
         }
-        text += &times(comparison, group, &found).text(width);
-        text.push('\n');
+        let times = times(comparison, group, &found);
+        if !times.is_empty() {
+            text += &times.text(width);
+            text.push('\n');
+        }
         for column in &comparison.info.columns {
             let mean = means
                 .iter()
@@ -50,7 +53,7 @@ pub fn terminal(comparison: &Comparison, width: Option<usize>) -> String {
     text += &summary(comparison, &means);
     text += &aa(comparison, &found);
     text += &host(comparison);
-    text += &troubles(comparison, "");
+    text += &troubles(comparison, &found, "");
     text
 }
 
@@ -104,7 +107,7 @@ pub(super) fn times(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> T
     }
     table.column("runs", Align::Right);
     table.column("repeats", Align::Right);
-    for row in &of_group {
+    for row in of_group.iter().filter(|row| !is_untouched(row)) {
         let mut cells = vec![row.benchmark.name.clone()];
         if chosen {
             let best = row.benchmark.best_native.as_ref();
@@ -128,6 +131,21 @@ pub(super) fn times(comparison: &Comparison, group: &str, rows: &[Row<'_>]) -> T
         table.row(cells);
     }
     table
+}
+
+/// Whether the run was over before anything of it was timed, and nothing went wrong with it.
+fn is_untouched(row: &Row<'_>) -> bool {
+    let is_timed = |cell: &Cell<'_>| cell.kernel.median.is_some();
+    let about = row.benchmark;
+    !row.cells.iter().any(is_timed) && about.best_native.is_none() && about.trouble.is_empty()
+}
+
+/// How many have no row in [`times`], in a line behind `mark`; empty if each has one.
+fn untouched(rows: &[Row<'_>], mark: &str) -> String {
+    match rows.iter().filter(|row| is_untouched(row)).count() {
+        0 => String::new(),
+        left => format!("{mark}not timed: {left} of {} benchmarks\n", rows.len()),
+    }
 }
 
 /// Of each native build the kernel's time: the median of its runs, or, where only the fastest was timed, of those that chose it.
@@ -335,11 +353,47 @@ pub(super) fn host(comparison: &Comparison) -> String {
     )
 }
 
-/// What went wrong, a line each behind `mark`.
-pub(super) fn troubles(comparison: &Comparison, mark: &str) -> String {
+/// What went wrong, and what the run did not come to, a line each behind `mark`.
+pub(super) fn troubles(comparison: &Comparison, rows: &[Row<'_>], mark: &str) -> String {
     let benchmarks = comparison.info.benchmarks.iter();
-    benchmarks
+    let told: String = benchmarks
         .flat_map(|b| b.trouble.iter().map(move |what| (b, what)))
         .map(|(b, what)| format!("{mark}{}: {what}\n", b.name))
-        .collect()
+        .collect();
+    told + &untouched(rows, mark)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::records::{BenchmarkInfo, ColumnInfo, ComparisonInfo};
+    use super::*;
+
+    #[test]
+    fn what_a_run_did_not_come_to_has_no_row_and_is_counted() {
+        let benchmark = |name: &str, trouble: &[&str]| BenchmarkInfo {
+            name: name.to_owned(),
+            trouble: trouble.iter().map(ToString::to_string).collect(),
+            ..BenchmarkInfo::default()
+        };
+        let column = ColumnInfo {
+            name: "native".to_owned(),
+            ..ColumnInfo::default()
+        };
+        let comparison = Comparison {
+            info: ComparisonInfo {
+                columns: vec![column],
+                benchmarks: vec![benchmark("later", &[]), benchmark("bad", &["it failed"])],
+                ..ComparisonInfo::default()
+            },
+            ..Comparison::default()
+        };
+        let found = rows(&comparison);
+        let table = times(&comparison, "", &found);
+        let names: Vec<&str> = table.rows().iter().map(|row| &*row[0]).collect();
+        assert_eq!(names, ["bad"]);
+        assert_eq!(
+            troubles(&comparison, &found, "- "),
+            "- bad: it failed\n- not timed: 1 of 2 benchmarks\n"
+        );
+    }
 }

@@ -20,6 +20,7 @@ use crate::load;
 use crate::records::Records;
 use crate::records::TORN;
 use crate::summary::RunSummary;
+use crate::terminal::without_figures;
 use table::{Align, Table};
 
 /// The whole report; `has_plot` says of a file's name whether that plot lies beside it.
@@ -98,9 +99,10 @@ pub(crate) fn tables_by_name(summary: &RunSummary<'_>) -> Vec<(String, Table)> {
 
 /// Rungs that could not run, and why.
 pub(crate) fn unavailable_table(summary: &RunSummary<'_>) -> Table {
-    let mut table = Table::new(&[("Runtime", Align::Left), ("", Align::Left)]);
+    let mut table = Table::new(&[("Runtime", Align::Left), ("Why", Align::Left)]);
     for rung in &summary.rungs {
-        if let Some(why) = rung.unavailable {
+        let why = rung.unavailable;
+        if let Some(why) = why.or_else(|| without_figures(summary, rung)) {
             table.row([rung.rung.to_owned(), unavailable_because(why)]);
         }
     }

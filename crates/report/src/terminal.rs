@@ -296,21 +296,31 @@ pub(crate) fn pooled(summary: &RunSummary<'_>) -> Table {
     table
 }
 
+/// Why there is nothing to show of `rung`; `None` if there is.
+pub(crate) fn without_figures<'a>(
+    summary: &'a RunSummary<'_>,
+    rung: &'a RungSummary<'_>,
+) -> Option<&'a str> {
+    let time = rung.time.as_ref();
+    let has_starts = time.is_some_and(TimeRow::has_starts);
+    let is_weighed = rung.fit(&Quantity::PSS).is_some();
+    let is_loaded = summary.loads.iter().any(|load| load.rung == rung.rung);
+    if is_loaded || has_starts || is_weighed || rung.capacity.is_some() {
+        return None;
+    }
+    let why = rung
+        .unavailable
+        .or(time.and_then(|t| t.first_error.as_deref()));
+    Some(why.unwrap_or("nothing was measured"))
+}
+
 /// What has nothing to show, a line for each reason.
 fn missing(summary: &RunSummary<'_>) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for rung in &summary.rungs {
-        let time = rung.time.as_ref();
-        let has_starts = time.is_some_and(TimeRow::has_starts);
-        let is_weighed = rung.fit(&Quantity::PSS).is_some();
-        let is_loaded = summary.loads.iter().any(|load| load.rung == rung.rung);
-        if is_loaded || has_starts || is_weighed || rung.capacity.is_some() {
+        let Some(why) = without_figures(summary, rung) else {
             continue;
-        }
-        let why = rung
-            .unavailable
-            .or(time.and_then(|t| t.first_error.as_deref()))
-            .unwrap_or("nothing was measured");
+        };
         match reasons.iter_mut().find(|(known, _)| *known == why) {
             Some((_, rungs)) => rungs.push(rung.rung),
             None => reasons.push((why, vec![rung.rung])),

@@ -64,9 +64,10 @@ impl Table {
         self.columns.push((name.to_owned(), align));
     }
 
-    /// Adds a row; what is missing at its end stays empty.
+    /// Adds a row; what is missing at its end stays empty. What would act where it is shown is written out.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
-        let mut cells: Vec<String> = cells.into_iter().map(Into::into).collect();
+        let cells = cells.into_iter().map(|cell| inert(cell.into()));
+        let mut cells: Vec<String> = cells.collect();
         cells.resize(self.columns.len(), String::new());
         self.rows.push(cells);
     }
@@ -240,6 +241,27 @@ impl Table {
     }
 }
 
+/// `cell`, whoever wrote it: without what moves a terminal's cursor, or turns around the text behind it (Unicode's bidirectional
+/// overrides and isolates).
+fn inert(cell: String) -> String {
+    let acts = |c: char| {
+        c.is_control() && c != '\n'
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !cell.contains(acts) {
+        return cell;
+    }
+    let mut inert = String::new();
+    for c in cell.chars() {
+        if acts(c) {
+            inert.extend(c.escape_default());
+        } else {
+            inert.push(c);
+        }
+    }
+    inert
+}
+
 fn escape(cell: &str) -> String {
     cell.replace('|', "\\|").replace(['\n', '\r'], " ")
 }
@@ -263,6 +285,17 @@ mod tests {
             table.markdown(),
             "| Runtime |  Median |\n| ------- | ------: |\n| wasm    | 12.6 us |\n| a\\|b    |         |\n"
         );
+    }
+
+    #[test]
+    fn no_cell_acts_on_what_shows_it() {
+        let mut table = Table::new(&[("rung", Align::Left)]);
+        table.row(["a\x1b[2J\u{202e}b"]);
+        let text = table.text(None);
+        assert!(text.contains("a\\u{1b}[2J\\u{202e}b"), "{text}");
+        let mut table = Table::new(&[("rung", Align::Left), ("why", Align::Left)]);
+        table.row(["größer שלום", "a\nb"]);
+        assert_eq!(table.rows()[0], ["größer שלום", "a\nb"]);
     }
 
     #[test]

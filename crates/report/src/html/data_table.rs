@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use table::{Align, Table};
 
 use super::legend::{Legend, meaning};
-use super::words::slug;
+use super::words::{prose, slug};
 
 /// What may not stand in the content of a `data:` link.
 const NOT_IN_LINKS: &AsciiSet = &CONTROLS
@@ -18,6 +18,8 @@ const NOT_IN_LINKS: &AsciiSet = &CONTROLS
     .add(b'`');
 /// Cells with fewer characters are not broken into lines.
 const SHORT_CHARS: usize = 26;
+/// First cells, which stay in view where a table is wider than the screen, are broken from so many on.
+const LONG_NAME_CHARS: usize = 40;
 
 /// What a column without a name is called where a name has to be.
 const UNNAMED: &str = "notes";
@@ -38,7 +40,8 @@ pub fn data_table(caption: &str, table: &Table, legend: Legend, links: Links<'_>
     let columns = table.columns();
     html! {
         div.data {
-            div.scroll tabindex="0" role="region" aria-label=(caption) {
+            // Named otherwise than the section around it, which often has the same heading.
+            div.scroll tabindex="0" role="region" aria-label={ "Table: " (caption) } {
                 table {
                     caption { (caption) }
                     thead { tr {
@@ -69,14 +72,14 @@ fn table_row(columns: &[(String, Align)], row: &[String], links: Links<'_>) -> M
     html! {
         tr { @for (at, ((_, align), cell)) in columns.iter().zip(row).enumerate() {
             @if at == 0 {
-                th scope="row" {
+                th scope="row" class=[(cell.chars().count() > LONG_NAME_CHARS).then_some("long")] {
                     @match links(cell) {
                         Some(link) => a href=(link) { (cell) },
                         None => (cell),
                     }
                 }
             } @else {
-                td class=[cell_class(*align, cell)] data-value=[sort_value(cell)] { (cell) }
+                td class=[cell_class(*align, cell)] data-value=[sort_value(cell)] { (prose(cell)) }
             }
         } }
     }

@@ -100,7 +100,7 @@ impl Page {
                 }
             }
         };
-        page.into_string() + "\n"
+        upright(page.into_string()) + "\n"
     }
 
     fn head(&self) -> Markup {
@@ -115,6 +115,17 @@ impl Page {
                 style { (PreEscaped(STYLE)) }
             }
         }
+    }
+}
+
+/// `page` without Unicode's bidirectional overrides and isolates, by which a name would turn around all that stands behind it.
+fn upright(page: String) -> String {
+    let turning = ['\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+    let turns = |c: char| turning.iter().any(|range| range.contains(&c));
+    if page.contains(turns) {
+        page.replace(turns, "\u{fffd}")
+    } else {
+        page
     }
 }
 
@@ -209,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_page_loads_nothing_and_hostile_words_are_inert() {
-        let hostile = "<script>alert(1)</script><img src=x onerror=alert(2)>";
+        let hostile = "<script>alert(1)</script><img src=x onerror=alert(2)>\u{202e}";
         let page = Page {
             title: hostile.to_owned(),
             facts: vec![(hostile.to_owned(), hostile.to_owned())],
@@ -228,7 +239,9 @@ mod tests {
         };
         let text = page.render();
         assert_eq!(text.matches("<script").count(), 1, "only ours");
-        for forbidden in ["<img", "http:", "https:", "src=\"", "@import", "url("] {
+        for forbidden in [
+            "<img", "http:", "https:", "src=\"", "@import", "url(", "\u{202e}",
+        ] {
             assert!(!text.contains(forbidden), "{forbidden}");
         }
         assert!(text.contains("script-src 'sha256-"), "{text}");

@@ -71,6 +71,10 @@ pub fn expect_told(browser: &Browser) {
             "return [...document.querySelectorAll('input, textarea')].filter((i) => !i.hasAttribute('aria-label')).length",
         ),
         (
+            "no two landmarks have one name",
+            "const names = [...document.querySelectorAll('section[aria-labelledby], [role=region]')].map((e) => e.ariaLabel ?? document.getElementById(e.getAttribute('aria-labelledby')).textContent); return names.length - new Set(names).size",
+        ),
+        (
             "each header has a scope",
             "return document.querySelectorAll('th:not([scope])').length",
         ),

@@ -25,6 +25,9 @@ fn a_page_opens_without_complaint_or_request_and_hostile_names_do_nothing() {
     assert_eq!(browser.value("return document.images.length"), 0);
     let shown = browser.value("return document.body.textContent.includes('window.harmed = 1')");
     assert_eq!(shown, true, "as words it is there");
+    let turned = browser
+        .value(r"return /[\u202a-\u202e\u2066-\u2069]/.test(document.documentElement.textContent)");
+    assert_eq!(turned, false, "nothing turns other words around");
     // The policy holds against what would get through.
     browser.value("const s = document.createElement('script'); s.textContent = 'window.harmed = 3'; document.body.append(s)");
     assert_eq!(browser.value("return window.harmed === undefined"), true);

@@ -12,9 +12,11 @@ use measure_core::contract::vocabulary::{Measure, Metric};
 use measure_core::contract::{Description, Isolation, Probe};
 use report::load::hdr::Latencies;
 
-/// What a rung could be called by whoever means harm.
-pub const HOSTILE: &str =
-    "</script><script>window.harmed = 1</script><img src=x onerror='window.harmed = 2'>";
+/// What a rung could be called by whoever means harm: it is also too long for a line, and turns around what stands behind it.
+pub const HOSTILE: &str = concat!(
+    "</script><script>window.harmed = 1</script><img src=x onerror='window.harmed = 2'>\u{202e}",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+);
 /// As many rungs as tables that can be filtered need.
 const RUNGS: [(&str, i64); 8] = [
     ("thread", 40_000),

@@ -52,7 +52,7 @@ const LEGEND: Legend = &[
 
 const UNAVAILABLE: Legend = &[
     ("Runtime", "the rung"),
-    ("", "why it has no figures, and what to do"),
+    ("Why", "why it has no figures, and what to do"),
 ];
 
 /// What could not run, before any figure.

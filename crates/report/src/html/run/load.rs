@@ -8,6 +8,7 @@ use super::super::axis::{Axis, Counts, Scale};
 use super::super::data_table::data_table;
 use super::super::legend::Legend;
 use super::super::strips::{Mark, Strip};
+use super::super::words::prose;
 use super::super::xy_plot::{NamedAxis, Series, SeriesLook, XyPlot};
 use super::ladder::figure;
 use super::viewed::Viewed;
@@ -118,7 +119,7 @@ pub(super) fn load(viewed: &Viewed<'_>) -> Option<Section> {
             p { (KEPT) }
             (data_table("Keeping workers", &kept, KEPT_COLUMNS, &links))
         }
-        @if !reasons.is_empty() { ul { @for line in &reasons { li { (line) } } } }
+        @if !reasons.is_empty() { ul { @for line in &reasons { li { (prose(line)) } } } }
         p { "The whole histogram of each process at each rate is in load.jsonl." }
     };
     Section::unless_empty("Under load", body)

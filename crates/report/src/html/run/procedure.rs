@@ -71,7 +71,7 @@ pub(super) fn isolation(viewed: &Viewed<'_>) -> Option<Section> {
     }
     let links = |cell: &str| viewed.link(cell);
     let body = html! {
-        p { "As each rung states of itself; `runtime_bench isolation` tries it." }
+        p { "As each rung states of itself; " code { "runtime_bench isolation" } " tries it." }
         (data_table("What each rung isolates", &table, ISOLATION, &links))
     };
     Section::unless_empty("What each rung isolates", body)

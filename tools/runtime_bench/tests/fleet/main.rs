@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use driver_testkit::playbooks::{self, expect, said};
 use driver_testkit::skipped;
 use measure_core::base::label;
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use nix::unistd::geteuid;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,7 +51,7 @@ impl Fleet {
 
     fn begun() -> Result<Self, String> {
         if std::env::var_os("FAASM_BENCH_TEST_FLEET").is_none() {
-            return Err("minutes, and not whole yet: asked for by `make test-fleet`".to_owned());
+            return Err("minutes: asked for by `make test-fleet`".to_owned());
         }
         if !geteuid().is_root() {
             return Err("not root, which namespaces and overlays need".to_owned());
@@ -81,6 +82,11 @@ impl Fleet {
             return Err(said(&packed).trim().to_owned());
         }
         let tree = tree::debian()?;
+        let below = statfs(&tree).map_err(|e| e.to_string())?;
+        if below.filesystem_type() == OVERLAYFS_SUPER_MAGIC {
+            let why = "lies on an overlay: hosts above it would be two deep, where docker's daemons write to the host (docs/docker.md)";
+            return Err(format!("{} {why}", tree.display()));
+        }
         let key = scratch.path().join("key");
         let made = Command::new("ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-f"])

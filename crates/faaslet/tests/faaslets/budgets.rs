@@ -117,7 +117,7 @@ fn descriptors_are_shared() {
     assert_eq!(errors(&said), expected, "one is the directory");
     assert!(!place.granted().join("new").exists());
     let none = engine(1, settings(0));
-    let program = function(&none, Script::default().module(1, 1), place.grants(false));
+    let program = place.function(&none, &Script::default(), 1, place.grants(false));
     assert_eq!(refused(&program), OverBudget::Descriptors(1, 0, 0));
 }
 
@@ -197,13 +197,7 @@ fn room_for_what_may_be_written_is_there_before_a_start() {
         ..BudgetSettings::default()
     };
     let engine = engine(1, settings);
-    let program = |writable| {
-        function(
-            &engine,
-            Script::default().module(1, 1),
-            place.grants(writable),
-        )
-    };
+    let program = |writable| place.function(&engine, &Script::default(), 1, place.grants(writable));
     assert!(matches!(refused(&program(true)), OverBudget::Disk(..)));
     assert_eq!(
         exit_code(program(false).start(&mut Untimed)),

@@ -1,8 +1,9 @@
 //! Programs that make one call after another and write down what each answered.
 
+mod interpreter;
 pub mod place;
 
-use std::fmt::Write;
+pub use interpreter::interpreter;
 
 use Arg::{Fd, I, L, Out, Slot, Used};
 
@@ -15,6 +16,8 @@ const LIST: u32 = 0x310;
 const STRINGS: u32 = 0x400;
 const BUFFER: u32 = 0x8000;
 const LOG: u32 = 0x2_0000;
+/// What it is to do, as it reads it from standard input: [`Script::input`].
+const INPUT: u32 = 0x80_0000;
 const PAGES: u32 = 160;
 
 /// As much is read at once at most.
@@ -22,6 +25,24 @@ pub const BUFFER_BYTES: u32 = 4096;
 
 /// A descriptor that is never open.
 pub const NONE: u32 = 999_999;
+
+const SLOT_COUNT: u32 = 16;
+/// In the input: how often all is done, where the last step ends, the slots, the strings, the steps.
+const TIMES: u32 = INPUT;
+const STEPS_END: u32 = INPUT + 4;
+const FIRST_SLOTS: u32 = INPUT + 8;
+const FIRST_STRINGS: u32 = FIRST_SLOTS + 4 * SLOT_COUNT;
+const STEPS: u32 = FIRST_STRINGS + BUFFER - STRINGS;
+
+/// Steps begin with one of these words. A call: which, what of its answer is written down, how much of it, and [`ARGS`] arguments. A store:
+/// an address and a word. Bytes: an address, how many, and these, up to a whole word.
+const CALL: u32 = 0;
+const STORE: u32 = 1;
+const BYTES: u32 = 2;
+/// An argument is whether it is loaded, and a value or the address of one, low word first.
+const ARGS: u32 = 9;
+const ARG_BYTES: u32 = 12;
+const ARGS_AT: u32 = 16;
 
 /// Parameters of the calls: `i` and `I` are 32 and 64 bits wide.
 const CALLS: [(&str, &str); 31] = [
@@ -92,17 +113,22 @@ pub struct Said {
 /// A program, call by call.
 #[derive(Default)]
 pub struct Script {
-    body: String,
+    steps: Vec<u8>,
     strings: Vec<u8>,
 }
 
 impl Script {
+    fn words(&mut self, words: &[u32]) {
+        self.steps
+            .extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    }
+
     /// Puts `text` into its memory.
     pub fn text(&mut self, text: &[u8]) -> [Arg; 2] {
-        let at = STRINGS + u32::try_from(self.strings.len()).expect("small");
+        let at = STRINGS + small(self.strings.len());
         self.strings.extend_from_slice(text);
         assert!(STRINGS as usize + self.strings.len() < BUFFER as usize);
-        [I(at), I(u32::try_from(text.len()).expect("small"))]
+        [I(at), I(small(text.len()))]
     }
 
     /// Calls `name` and writes down its error number.
@@ -112,34 +138,35 @@ impl Script {
 
     /// The same, and writes down what it answers.
     pub fn ask(&mut self, name: &str, args: &[Arg], answer: Answer) {
-        let mut call = format!("(call ${name}");
-        for arg in args {
-            let _ = match arg {
-                I(value) => write!(call, " (i32.const {value})"),
-                L(value) => write!(call, " (i64.const {value})"),
-                Fd(slot) => write!(call, " (i32.load (i32.const {}))", SLOTS + 4 * slot),
-                Slot(slot) => write!(call, " (i32.const {})", SLOTS + 4 * slot),
-                Out => write!(call, " (i32.const {OUT})"),
-                Used => write!(call, " (i32.const {USED})"),
-            };
-        }
-        let (at, len) = match answer {
-            Answer::Nothing => (OUT, "(i32.const 0)".to_owned()),
-            Answer::Bytes(len) => (OUT, format!("(i32.const {len})")),
-            Answer::Buffer => (BUFFER, format!("(i32.load (i32.const {USED}))")),
+        let which = CALLS.iter().position(|&(call, _)| call == name);
+        let which = which.unwrap_or_else(|| panic!("no call {name}"));
+        assert_eq!(args.len(), CALLS[which].1.len(), "{name}");
+        let (from_buffer, len) = match answer {
+            Answer::Nothing => (0, 0),
+            Answer::Bytes(len) => (0, len),
+            Answer::Buffer => (1, 0),
         };
-        // What an answer leaves as it was is zero.
-        let _ = writeln!(
-            self.body,
-            "(memory.fill (i32.const {OUT}) (i32.const 0) (i32.const 64))"
-        );
-        let _ = writeln!(self.body, "(call $record {call}) (i32.const {at}) {len})");
+        self.words(&[CALL, small(which), from_buffer, len]);
+        for arg in args {
+            let (is_loaded, value) = match *arg {
+                I(value) => (0, value.into()),
+                L(value) => (0, value),
+                Fd(slot) => (1, (SLOTS + 4 * slot).into()),
+                Slot(slot) => (0, (SLOTS + 4 * slot).into()),
+                Out => (0, OUT.into()),
+                Used => (0, USED.into()),
+            };
+            self.words(&[is_loaded]);
+            self.steps.extend(u64::to_le_bytes(value));
+        }
+        let missing = ARGS as usize - args.len();
+        self.steps
+            .resize(self.steps.len() + missing * ARG_BYTES as usize, 0);
     }
 
     /// A slot has no descriptor from here on.
     pub fn forget(&mut self, slot: u32) {
-        let at = SLOTS + 4 * slot;
-        let _ = writeln!(self.body, "(i32.store (i32.const {at}) (i32.const {NONE}))");
+        self.words(&[STORE, SLOTS + 4 * slot, NONE]);
     }
 
     /// Closes a descriptor.
@@ -173,11 +200,7 @@ impl Script {
 
     /// Makes the buffer list one of `len` bytes.
     fn list(&mut self, len: u32) {
-        let _ = writeln!(
-            self.body,
-            "(i32.store (i32.const {LIST}) (i32.const {BUFFER})) (i32.store (i32.const {}) (i32.const {len}))",
-            LIST + 4
-        );
+        self.words(&[STORE, LIST, BUFFER, STORE, LIST + 4, len]);
     }
 
     /// Reads `len` bytes, at an offset if one is given.
@@ -190,10 +213,11 @@ impl Script {
 
     /// Writes `bytes`, at an offset if one is given.
     pub fn write(&mut self, slot: u32, bytes: &[u8], at: Option<u64>) {
-        for (i, byte) in (BUFFER..).zip(bytes) {
-            let _ = writeln!(self.body, "(i32.store8 (i32.const {i}) (i32.const {byte}))");
-        }
-        self.list(u32::try_from(bytes.len()).expect("small"));
+        let len = small(bytes.len());
+        self.words(&[BYTES, BUFFER, len]);
+        self.steps.extend_from_slice(bytes);
+        self.steps.resize(self.steps.len().next_multiple_of(4), 0);
+        self.list(len);
         let (name, args) = moved("fd_write", "fd_pwrite", slot, at);
         self.call(name, &args);
     }
@@ -204,62 +228,26 @@ impl Script {
         self.ask("fd_readdir", &args, Answer::Buffer);
     }
 
-    /// The module: all calls `times` over, then everything that was written down to standard output. `granted`
-    /// directories are in the slots from 0 on.
-    pub fn module(&self, times: u32, granted: u32) -> Vec<u8> {
-        let mut imports = String::new();
-        for (name, params) in CALLS {
-            let params: String = params
-                .chars()
-                .map(|c| if c == 'i' { " i32" } else { " i64" })
-                .collect();
-            let _ = writeln!(
-                imports,
-                r#"(import "wasi_snapshot_preview1" "{name}" (func ${name} (param{params}) (result i32)))"#
-            );
-        }
-        let mut slots = String::new();
-        for slot in 0..16 {
-            let fd = if slot < granted { 3 + slot } else { NONE };
-            let _ = write!(
-                slots,
-                "(i32.store (i32.const {}) (i32.const {fd}))",
-                SLOTS + 4 * slot
-            );
-        }
-        let strings: String = self
-            .strings
-            .iter()
-            .map(|byte| format!("\\{byte:02x}"))
+    /// What the [`interpreter`] reads from standard input to make all calls `times` over, and then to write everything that was written
+    /// down to standard output. `granted` directories are in the slots from 0 on.
+    pub fn input(&self, times: u32, granted: u32) -> Vec<u8> {
+        let end = STEPS + small(self.steps.len());
+        assert!(end <= PAGES << 16, "{end} bytes");
+        let slots = (0..SLOT_COUNT).map(|slot| if slot < granted { 3 + slot } else { NONE });
+        let mut input: Vec<u8> = [times, end]
+            .into_iter()
+            .chain(slots)
+            .flat_map(u32::to_le_bytes)
             .collect();
-        let wat = format!(
-            r#"(module {imports}
-            (memory (export "memory") {PAGES})
-            (data (i32.const {STRINGS}) "{strings}")
-            (global $end (mut i32) (i32.const {LOG}))
-            (func $record (param $errno i32) (param $at i32) (param $len i32)
-                (if (local.get $errno) (then (local.set $len (i32.const 0))))
-                (i32.store (global.get $end) (local.get $errno))
-                (i32.store offset=4 (global.get $end) (local.get $len))
-                (memory.copy (i32.add (global.get $end) (i32.const 8)) (local.get $at) (local.get $len))
-                (global.set $end (i32.add (global.get $end) (i32.add (i32.const 8) (local.get $len)))))
-            (func $calls {body})
-            (func (export "_start") (local $left i32)
-                {slots}
-                (local.set $left (i32.const {times}))
-                (loop $again
-                    (call $calls)
-                    (local.set $left (i32.sub (local.get $left) (i32.const 1)))
-                    (br_if $again (local.get $left)))
-                (i32.store (i32.const {LIST}) (i32.const {LOG}))
-                (i32.store (i32.const {}) (i32.sub (global.get $end) (i32.const {LOG})))
-                (if (call $fd_write (i32.const 1) (i32.const {LIST}) (i32.const 1) (i32.const {USED}))
-                    (then unreachable))))"#,
-            LIST + 4,
-            body = self.body,
-        );
-        wat::parse_str(&wat).expect("a module")
+        input.extend_from_slice(&self.strings);
+        input.resize((STEPS - INPUT) as usize, 0);
+        input.extend_from_slice(&self.steps);
+        input
     }
+}
+
+fn small(len: usize) -> u32 {
+    u32::try_from(len).expect("small")
 }
 
 /// Which of the two calls moves bytes between the buffer list and the descriptor in `slot`, and its arguments.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use faaslet::function::Untimed;
-use faaslet::{EngineSettings, FaasletEngine, Grants};
+use faaslet::stdin::Stdin;
+use faaslet::{EngineSettings, FaasletEngine, Function, Grants};
 use tempfile::TempDir;
 
 use super::Arg::{Fd, I, Out};
-use super::{Answer, CREATE, DIRECTORY, FOLLOW, Open, READ, Said, Script, WRITE, said};
-use crate::common::{engine_with, function};
+use super::{
+    Answer, CREATE, DIRECTORY, FOLLOW, Open, READ, Said, Script, WRITE, interpreter, said,
+};
+use crate::common::engine_with;
 
 /// What no program may find out.
 pub const SECRET: &str = "of nobody's business";
@@ -20,6 +23,8 @@ pub const SECRET: &str = "of nobody's business";
 pub struct Place {
     _dir: TempDir,
     pub root: PathBuf,
+    /// With one slot: each start gets the memory that the last one dirtied.
+    engine: FaasletEngine,
 }
 
 impl Place {
@@ -34,7 +39,16 @@ impl Place {
         for file in ["granted/f", "granted/d/f", "granted/d/e/f"] {
             fs::write(root.join(file), "inside").expect("a file");
         }
-        Self { _dir: dir, root }
+        let engine = engine_with(EngineSettings {
+            instances: 1,
+            deadline: Duration::from_secs(300),
+            ..EngineSettings::default()
+        });
+        Self {
+            _dir: dir,
+            root,
+            engine,
+        }
     }
 
     pub fn granted(&self) -> PathBuf {
@@ -57,12 +71,7 @@ impl Place {
 
     /// The same of a program that is given what `grants` says, beside standard output.
     pub fn run_with(&self, script: &Script, times: u32, grants: Grants) -> Vec<Said> {
-        let engine = engine_with(EngineSettings {
-            instances: 1,
-            deadline: Duration::from_secs(300),
-            ..EngineSettings::default()
-        });
-        self.run_in(&engine, script, times, grants)
+        self.run_in(&self.engine, script, times, grants)
     }
 
     /// The same in `engine`.
@@ -73,15 +82,30 @@ impl Place {
         times: u32,
         grants: Grants,
     ) -> Vec<Said> {
-        let log = self.root.join("log");
+        let function = self.function(engine, script, times, grants);
+        function.start(&mut Untimed).expect("exit code 0");
+        said(&fs::read(self.root.join("log")).expect("a log"))
+    }
+
+    /// What makes the calls of `script`, `times` over, in its first start.
+    pub fn function(
+        &self,
+        engine: &FaasletEngine,
+        script: &Script,
+        times: u32,
+        grants: Grants,
+    ) -> Function {
         let directories = u32::try_from(grants.dirs.len()).expect("few");
+        let input = self.root.join("script");
+        fs::write(&input, script.input(times, directories)).expect("a file");
+        let input = File::open(input).expect("the file");
+        let log = File::create(self.root.join("log")).expect("a file");
         let grants = Grants {
-            stdout: Some(Arc::new(File::create(&log).expect("a file").into())),
+            stdin: Some(Stdin::new(input.into())),
+            stdout: Some(Arc::new(log.into())),
             ..grants
         };
-        let function = function(engine, script.module(times, directories), grants);
-        function.start(&mut Untimed).expect("exit code 0");
-        said(&fs::read(log).expect("a log"))
+        Function::new(engine, "it", &interpreter(engine), grants).expect("a function")
     }
 }
 

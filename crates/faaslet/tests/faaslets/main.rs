@@ -1,5 +1,5 @@
 //! Faaslets as their users have them: engines, functions, files, snapshots and the store, on the real kernel. What changes the network
-//! of the whole process is `../netns.rs`.
+//! of the whole process is `../network`.
 
 mod budgets;
 mod common;

@@ -151,7 +151,7 @@ fn zombies_and_the_vanished_are_counted() {
 }
 
 /// In each of which some processes of a tree that churns come and go. Unoptimised a walk takes longer, and meets more of them.
-const WALKS: u32 = if cfg!(debug_assertions) { 50 } else { 200 };
+const WALKS: u32 = if cfg!(debug_assertions) { 25 } else { 200 };
 
 #[test]
 fn a_tree_that_churns_does_not_end_the_walk() {

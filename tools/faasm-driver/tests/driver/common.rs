@@ -13,6 +13,18 @@ use measure_core::contract::Probe;
 use measure_core::contract::protocol::Message;
 use tempfile::TempDir;
 
+/// `make test` tries every program on every rung; `make check`, after each edit, every program on the rungs of [`OFTEN`] and some
+/// programs on each other rung.
+pub const IS_THOROUGH: bool = !cfg!(debug_assertions);
+
+/// The rung without a seat, and the one that others are variants of.
+const OFTEN: [&str; 2] = ["wasm", "faaslet"];
+
+/// Whether the program `name` is tried on `rung`, where `always` are those that are tried on all of them.
+pub fn is_tried(rung: &str, name: &str, always: &[&str]) -> bool {
+    IS_THOROUGH || OFTEN.contains(&rung) || always.contains(&name)
+}
+
 pub struct Bench {
     pub home: TempDir,
 }

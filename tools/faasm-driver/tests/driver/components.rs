@@ -3,7 +3,7 @@
 use driver_testkit::{component, handler, left};
 use measure_core::contract::protocol::Message;
 
-use crate::common::{Bench, assert_mentions, module, ready_rungs};
+use crate::common::{Bench, assert_mentions, is_tried, module, ready_rungs};
 use crate::hostile::deadline;
 use crate::modules as m;
 
@@ -107,6 +107,9 @@ fn each_start_that_goes_wrong_is_told_and_the_driver_goes_on() {
             continue;
         }
         for (name, _, _, says) in CASES {
+            if !is_tried(&rung, name, &["fails", "endless", "memory-bomb", "trap"]) {
+                continue;
+            }
             let options = format!("--deadline {} --memory-limit 8", deadline(name));
             let line = format!("time 2 --rung {rung} --function demo/{name} {options}");
             let ran = bench.fails(4, &line, says);

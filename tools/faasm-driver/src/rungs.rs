@@ -196,15 +196,16 @@ impl Kind {
                 warm: "engine, code, slot, seat, thread in it",
                 ..Self::Faaslet.row()
             },
-            Self::Proto => Row {
-                id: "proto-faaslet",
-                is_proto: true,
-                summary: "a new thread that joins a CPU cgroup and runs a fresh instance of a snapshot taken after the program's initialisation",
-                cold: "snapshot taken, code and memory image mapped, slot reserved, seat made; thread, instance and its copy-on-write memory are new",
-                warm: "engine, snapshot, slot, seat (cgroup; namespace if granted)",
-                in_force: &[WITH_GRANT, DRAWN_BEFORE],
-                ..Self::Faaslet.row()
-            },
+            Self::Proto | Self::ProtoPooled => self.row_of_snapshot(),
+            Self::Llvm | Self::LlvmPooled | Self::ProtoLlvm | Self::ProtoLlvmPooled => {
+                self.row_by_c()
+            }
+        }
+    }
+
+    /// [`Kind::row`] of what starts from a snapshot by the first engine's code.
+    fn row_of_snapshot(self) -> Row {
+        match self {
             Self::ProtoPooled => Row {
                 id: "proto-faaslet-pooled",
                 waits: true,
@@ -213,6 +214,21 @@ impl Kind {
                 warm: "engine, snapshot, slot, seat, thread in it",
                 ..Self::Proto.row()
             },
+            _ => Row {
+                id: "proto-faaslet",
+                is_proto: true,
+                summary: "a new thread that joins a CPU cgroup and runs a fresh instance of a snapshot taken after the program's initialisation",
+                cold: "snapshot taken, code and memory image mapped, slot reserved, seat made; thread, instance and its copy-on-write memory are new",
+                warm: "engine, snapshot, slot, seat (cgroup; namespace if granted)",
+                in_force: &[WITH_GRANT, DRAWN_BEFORE],
+                ..Self::Faaslet.row()
+            },
+        }
+    }
+
+    /// [`Kind::row`] of what runs the second engine's code.
+    fn row_by_c(self) -> Row {
+        match self {
             Self::Llvm => Row {
                 id: "faaslet-llvm",
                 is_llvm: true,
@@ -237,7 +253,7 @@ impl Kind {
                 in_force: &[WITH_GRANT, DRAWN_BEFORE, BY_C, TAKEN_BY],
                 ..Self::Proto.row()
             },
-            Self::ProtoLlvmPooled => Row {
+            _ => Row {
                 id: "proto-faaslet-llvm-pooled",
                 is_llvm: true,
                 summary: "as proto-faaslet-pooled, by wasm2c's and clang's code: the function's library on a snapshot taken after the program's initialisation, on a thread that waits in its CPU cgroup",

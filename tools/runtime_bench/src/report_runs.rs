@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use measure_core::base::exit::Exit;
 use measure_core::base::stdout::print;
 use measure_core::contract::run_dir::{RunDir, SAMPLES};
-use report::hosts::{Host, Hosts};
+use report::hosts::{Host, Hosts, NoRun};
 use report::{Prices, Records, RunSummary, read_json};
 use serde::Deserialize;
 
@@ -118,8 +118,8 @@ fn host<'a>(dir: &Path, records: &'a Result<Records, BenchError>) -> Host<'a> {
             (Ok(RunSummary::from_records(records)), trouble)
         }
         // That a file is not there tells less than why it was never made.
-        (Err(_), Some(trouble)) => (Err(trouble), None),
-        (Err(why), None) => (Err(why.to_string()), None),
+        (Err(_), Some(trouble)) => (Err(NoRun::NotMade(trouble)), None),
+        (Err(why), None) => (Err(NoRun::Unreadable(why.to_string())), None),
     };
     Host {
         name: named.or_else(own).unwrap_or_else(directory),

@@ -45,7 +45,7 @@ pub struct HistoryRun {
     pub commit: Option<String>,
     /// With changes that no revision has.
     pub is_modified: bool,
-    /// Where.
+    /// The machine that made it.
     pub machine: Machine,
     /// Everything that is known of it.
     #[serde(skip)]

@@ -26,10 +26,21 @@ const WEIGHTS: &str = "PSS of one more parked worker";
 pub struct Host<'a> {
     /// What it is called in the tables.
     pub name: String,
-    /// What it found; why there is nothing, if there is not.
-    pub found: Result<RunSummary<'a>, String>,
+    /// What it found.
+    pub found: Result<RunSummary<'a>, NoRun>,
     /// What else is to be known of it or its run; empty if nothing is.
     pub note: String,
+}
+
+/// Why a host has no figures, in the words of whoever found it so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoRun {
+    /// It made no run.
+    #[error("{0}")]
+    NotMade(String),
+    /// Its records cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// What several hosts' runs say.
@@ -317,7 +328,7 @@ mod tests {
         };
         let lost = Host {
             name: "lost".into(),
-            found: Err("the connection was refused".into()),
+            found: Err(NoRun::NotMade("the connection was refused".into())),
             note: String::new(),
         };
         let hosts = Hosts::new(vec![named("a", &a), named("a", &b), named("c", &c), lost]);

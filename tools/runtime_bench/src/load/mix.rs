@@ -80,7 +80,7 @@ pub enum ScriptError {
     Sense {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What is wrong with it, in words.
         why: String,
     },
     /// Of a trace.

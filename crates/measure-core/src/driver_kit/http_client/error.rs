@@ -16,7 +16,7 @@ pub enum HttpError {
     /// Nobody listens.
     #[error("nothing listened on {address} within {} s", limit.as_secs_f64())]
     NotListening {
-        /// Where.
+        /// Where the handler was to listen.
         address: SocketAddr,
         /// For how long it was tried.
         limit: Duration,

@@ -2,6 +2,8 @@
 
 use wasm_encoder::{BlockType, Function, InstructionSink, MemArg, ValType};
 
+use super::Interrupted;
+
 /// The host moves as many bytes at once, at most.
 pub(super) const PIECE_BYTES: i32 = 1 << 20;
 /// So few are moved by code of the module: calling and asking the host costs more.
@@ -10,9 +12,11 @@ const VECTOR_BYTES: i32 = 16;
 /// The number of pages that no memory has room for.
 const ASK: i32 = -1;
 
-/// Asks the host whether the program may go on.
-pub(super) fn ask(code: &mut InstructionSink<'_>) {
-    code.i32_const(ASK).memory_grow(0).drop();
+/// Asks the host whether the program may go on, unless that looks by itself.
+pub(super) fn ask(code: &mut InstructionSink<'_>, interrupted: Interrupted) {
+    if interrupted == Interrupted::BySignal {
+        code.i32_const(ASK).memory_grow(0).drop();
+    }
 }
 
 const BYTES: MemArg = MemArg {
@@ -91,7 +95,7 @@ fn upwards(code: &mut InstructionSink<'_>) {
 }
 
 /// `memory.copy`.
-pub(super) fn copy(pieces: u32) -> Function {
+pub(super) fn copy(pieces: u32, interrupted: Interrupted) -> Function {
     let mut function = Function::new([]);
     let mut code = function.instructions();
     beyond(&mut code, TO);
@@ -100,6 +104,11 @@ pub(super) fn copy(pieces: u32) -> Function {
     // It traps as it always did.
     code.local_get(TO).local_get(FROM).local_get(LEFT);
     code.memory_copy(0, 0).end();
+    if interrupted == Interrupted::ByItself {
+        code.local_get(TO).local_get(FROM).local_get(LEFT);
+        code.call(pieces).end();
+        return function;
+    }
     code.local_get(LEFT).i32_const(LOOP_BYTES).i32_gt_u();
     code.if_(BlockType::Empty);
     code.local_get(TO).local_get(FROM).local_get(LEFT);
@@ -141,7 +150,7 @@ pub(super) fn copy(pieces: u32) -> Function {
 }
 
 /// `memory.copy` within bounds, in pieces.
-pub(super) fn copy_pieces() -> Function {
+pub(super) fn copy_pieces(interrupted: Interrupted) -> Function {
     let mut function = Function::new([(1, ValType::I32)]);
     let mut code = function.instructions();
     upwards(&mut code);
@@ -150,7 +159,7 @@ pub(super) fn copy_pieces() -> Function {
         next_piece(code);
         code.local_get(TO).local_get(FROM).local_get(PIECE);
         code.memory_copy(0, 0);
-        ask(code);
+        ask(code, interrupted);
         step(code, TO, piece, true);
         step(code, FROM, piece, true);
         step(code, LEFT, piece, false);
@@ -162,14 +171,26 @@ pub(super) fn copy_pieces() -> Function {
         code.local_get(TO).local_get(LEFT).i32_add();
         code.local_get(FROM).local_get(LEFT).i32_add();
         code.local_get(PIECE).memory_copy(0, 0);
-        ask(code);
+        ask(code, interrupted);
     });
     code.end();
     function
 }
 
+/// `memory.fill` within bounds, in pieces.
+fn fill_pieces(code: &mut InstructionSink<'_>, interrupted: Interrupted) {
+    while_left(code, 1, |code| {
+        next_piece(code);
+        code.local_get(TO).local_get(FROM).local_get(PIECE);
+        code.memory_fill(0);
+        ask(code, interrupted);
+        step(code, TO, piece, true);
+        step(code, LEFT, piece, false);
+    });
+}
+
 /// `memory.fill`.
-pub(super) fn fill() -> Function {
+pub(super) fn fill(interrupted: Interrupted) -> Function {
     let filled = 4;
     let mut function = Function::new([(1, ValType::I32), (1, ValType::V128)]);
     let mut code = function.instructions();
@@ -177,16 +198,14 @@ pub(super) fn fill() -> Function {
     code.if_(BlockType::Empty);
     code.local_get(TO).local_get(FROM).local_get(LEFT);
     code.memory_fill(0).end();
+    if interrupted == Interrupted::ByItself {
+        fill_pieces(&mut code, interrupted);
+        code.end();
+        return function;
+    }
     code.local_get(LEFT).i32_const(LOOP_BYTES).i32_gt_u();
     code.if_(BlockType::Empty);
-    while_left(&mut code, 1, |code| {
-        next_piece(code);
-        code.local_get(TO).local_get(FROM).local_get(PIECE);
-        code.memory_fill(0);
-        ask(code);
-        step(code, TO, piece, true);
-        step(code, LEFT, piece, false);
-    });
+    fill_pieces(&mut code, interrupted);
     code.end();
     code.local_get(FROM).i8x16_splat().local_set(filled);
     while_left(&mut code, VECTOR_BYTES, |code| {
@@ -214,7 +233,7 @@ pub(super) fn grow() -> Function {
 }
 
 /// `memory.init` of a segment. One of no bytes at the end traps if all of it would.
-pub(super) fn init(segment: u32) -> Function {
+pub(super) fn init(segment: u32, interrupted: Interrupted) -> Function {
     let mut function = Function::new([(1, ValType::I32)]);
     let mut code = function.instructions();
     beyond(&mut code, TO);
@@ -231,12 +250,12 @@ pub(super) fn init(segment: u32) -> Function {
         next_piece(code);
         code.local_get(TO).local_get(FROM).local_get(PIECE);
         code.memory_init(0, segment);
-        ask(code);
+        ask(code, interrupted);
         step(code, TO, piece, true);
         step(code, FROM, piece, true);
         step(code, LEFT, piece, false);
     });
-    ask(&mut code);
+    ask(&mut code, interrupted);
     code.end();
     function
 }

@@ -10,7 +10,11 @@
 //!
 //! Asking is a growth that no memory has room for: the engine tells the store's limiter that it fails, and that ends the
 //! program if it is late. Nothing is imported for it, so functions keep their indices, in profiles too.
+//!
+//! A [`component`]'s code looks at the time itself, at each turn of a loop. So of its modules only what moves memory is rewritten: one
+//! instruction for each piece, in a loop.
 
+mod component;
 mod helpers;
 #[cfg(test)]
 mod tests;
@@ -23,11 +27,22 @@ use wasm_encoder::{CodeSection, FunctionSection, Instruction, Module, TypeSectio
 use wasm_interface::Interface;
 use wasmparser::{FunctionBody, Operator, Parser, Payload};
 
+pub(crate) use component::{COMPONENT_VERSION, component_in_pieces};
+
 /// Part of the key of compiled code: changed with what is made here.
 pub(crate) const VERSION: u32 = 1;
 
 /// A copy of so many bytes, if the code says so, the engine does without the host.
 const INLINE_BYTES: i32 = 128;
+
+/// How a program comes to be told that it is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interrupted {
+    /// By a signal, in its own functions alone.
+    BySignal,
+    /// Its loops and functions look at the time.
+    ByItself,
+}
 
 /// What of `wasm` must be known before it is rewritten.
 #[derive(Debug, Default)]
@@ -41,7 +56,7 @@ struct Census {
 }
 
 impl Census {
-    fn take(wasm: &[u8]) -> wasmparser::Result<Self> {
+    fn take(wasm: &[u8], interrupted: Interrupted) -> wasmparser::Result<Self> {
         let interface = Interface::read(wasm)?;
         let mut census = Self {
             types: count(interface.types.len()),
@@ -51,29 +66,26 @@ impl Census {
         for payload in Parser::new(0).parse_all(wasm) {
             if let Payload::CodeSectionEntry(body) = payload? {
                 for op in body.get_operators_reader()? {
-                    census.count(&op?);
+                    census.count(&op?, interrupted);
                 }
             }
         }
         census.segments.sort_unstable();
         census.segments.dedup();
         // Without a memory there is nothing to ask by; programs have one.
-        census.found &= !interface.memories.is_empty();
+        census.found &= interrupted == Interrupted::ByItself || !interface.memories.is_empty();
         Ok(census)
     }
 
-    fn count(&mut self, op: &Operator<'_>) {
+    fn count(&mut self, op: &Operator<'_>, interrupted: Interrupted) {
         if let Operator::MemoryInit { data_index, .. } = op {
             self.segments.push(*data_index);
         }
-        self.found |= asks(op)
-            || matches!(
-                op,
-                Operator::MemoryInit { .. }
-                    | Operator::MemoryCopy { .. }
-                    | Operator::MemoryFill { .. }
-                    | Operator::MemoryGrow { .. }
-            );
+        let is_told = matches!(op, Operator::MemoryGrow { .. }) || asks(op);
+        self.found |= matches!(
+            op,
+            Operator::MemoryInit { .. } | Operator::MemoryCopy { .. } | Operator::MemoryFill { .. }
+        ) || (is_told && interrupted == Interrupted::BySignal);
     }
 
     /// The index of the helper at this place among them.
@@ -117,16 +129,20 @@ fn count(n: usize) -> u32 {
 /// # Errors
 /// It is not valid.
 pub(crate) fn in_pieces(wasm: &[u8]) -> Result<Cow<'_, [u8]>, reencode::Error> {
-    let census = Census::take(wasm)?;
+    rewritten(wasm, Interrupted::BySignal)
+}
+
+fn rewritten(wasm: &[u8], interrupted: Interrupted) -> Result<Cow<'_, [u8]>, reencode::Error> {
+    let census = Census::take(wasm, interrupted)?;
     if !census.found {
         return Ok(Cow::Borrowed(wasm));
     }
     let mut module = Module::new();
-    Rewriter(census).parse_core_module(&mut module, Parser::new(0), wasm)?;
+    Rewriter(census, interrupted).parse_core_module(&mut module, Parser::new(0), wasm)?;
     Ok(Cow::Owned(module.finish()))
 }
 
-struct Rewriter(Census);
+struct Rewriter(Census, Interrupted);
 
 impl Reencode for Rewriter {
     type Error = Infallible;
@@ -160,12 +176,12 @@ impl Reencode for Rewriter {
         section: wasmparser::CodeSectionReader<'_>,
     ) -> Result<(), reencode::Error> {
         utils::parse_code_section(self, code, section)?;
-        code.function(&helpers::copy(self.0.helper(COPY_PIECES)));
-        code.function(&helpers::copy_pieces());
-        code.function(&helpers::fill());
+        code.function(&helpers::copy(self.0.helper(COPY_PIECES), self.1));
+        code.function(&helpers::copy_pieces(self.1));
+        code.function(&helpers::fill(self.1));
         code.function(&helpers::grow());
         for &segment in &self.0.segments {
-            code.function(&helpers::init(segment));
+            code.function(&helpers::init(segment, self.1));
         }
         Ok(())
     }
@@ -176,21 +192,26 @@ impl Reencode for Rewriter {
         body: FunctionBody<'_>,
     ) -> Result<(), reencode::Error> {
         let mut function = self.new_function_with_parsed_locals(&body)?;
+        let (copied, filled) = match self.1 {
+            Interrupted::BySignal => (INLINE_BYTES, 0),
+            Interrupted::ByItself => (helpers::PIECE_BYTES, helpers::PIECE_BYTES),
+        };
         let mut length: Option<i32> = None;
         for op in body.get_operators_reader()? {
             let op = op?;
             let known = length.take().map(i32::cast_unsigned);
+            let longer = |than: i32| known.is_none_or(|n| n > than.cast_unsigned());
             match op {
                 Operator::MemoryCopy {
                     dst_mem: 0,
                     src_mem: 0,
-                } if known.is_none_or(|n| n > INLINE_BYTES.cast_unsigned()) => {
+                } if longer(copied) => {
                     function.instruction(&Instruction::Call(self.0.helper(COPY)));
                 }
-                Operator::MemoryFill { mem: 0 } => {
+                Operator::MemoryFill { mem: 0 } if filled == 0 || longer(filled) => {
                     function.instruction(&Instruction::Call(self.0.helper(FILL)));
                 }
-                Operator::MemoryGrow { mem: 0 } => {
+                Operator::MemoryGrow { mem: 0 } if self.1 == Interrupted::BySignal => {
                     function.instruction(&Instruction::Call(self.0.helper(GROW)));
                 }
                 Operator::MemoryInit { data_index, mem: 0 } => {
@@ -203,7 +224,7 @@ impl Reencode for Rewriter {
                     let asks = asks(&op);
                     function.instruction(&self.instruction(op)?);
                     if asks {
-                        helpers::ask(&mut function.instructions());
+                        helpers::ask(&mut function.instructions(), self.1);
                     }
                 }
             }

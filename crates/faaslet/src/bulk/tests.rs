@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use wasmtime::{Engine, Instance, Module as Code, Store, Trap, TypedFunc};
 
 use super::helpers::{LOOP_BYTES, PIECE_BYTES};
-use super::in_pieces;
+use super::{Interrupted, in_pieces, rewritten};
 
 const PAGES: i32 = 50;
 const MEMORY_BYTES: i32 = PAGES << 16;
@@ -116,15 +116,21 @@ proptest! {
     ) {
         let engine = Engine::default();
         let wasm = module();
-        let rewritten = in_pieces(&wasm).expect("rewritten");
-        wasmparser::validate(&rewritten).expect("valid");
-        let (mut one, mut other) = (Machine::new(&engine, &wasm), Machine::new(&engine, &rewritten));
+        let mut one = Machine::new(&engine, &wasm);
+        let mut others = [Interrupted::BySignal, Interrupted::ByItself].map(|interrupted| {
+            let rewritten = rewritten(&wasm, interrupted).expect("rewritten");
+            wasmparser::validate(&rewritten).expect("valid");
+            Machine::new(&engine, &rewritten)
+        });
         for (name, to, from, length, near) in calls {
             // Overlaps of few bytes are what goes wrong.
             let from = if near { to.wrapping_add(from % 70) } else { from };
             let operands = (to, from, length);
-            prop_assert_eq!(one.call(name, operands), other.call(name, operands), "{} {:?}", name, operands);
-            prop_assert!(one.memory() == other.memory(), "{name} {operands:?}");
+            let outcome = one.call(name, operands);
+            for other in &mut others {
+                prop_assert_eq!(outcome, other.call(name, operands), "{} {:?}", name, operands);
+                prop_assert!(one.memory() == other.memory(), "{name} {operands:?}");
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use wasmtime::{Engine, InstanceAllocationStrategy};
 
-use crate::bulk::in_pieces;
+use crate::bulk::{component_in_pieces, in_pieces};
 use crate::component::is_component;
 use crate::error::FaasletError;
 use crate::settings::EngineSettings;
@@ -135,7 +135,7 @@ pub(super) fn check_and_compile(
 /// The one place where a compiler is called.
 fn machine_code(engine: &Engine, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
     if is_component(wasm) {
-        return engine.precompile_component(wasm);
+        return engine.precompile_component(&component_in_pieces(wasm)?);
     }
     engine.precompile_module(&in_pieces(wasm)?)
 }

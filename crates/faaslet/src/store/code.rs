@@ -159,6 +159,9 @@ fn prefix(engine: &FaasletEngine, kind: Kind, wasm: &[u8]) -> Result<String, Faa
     let mut hasher = Sha(Sha256::new());
     ENGINE.hash(&mut hasher);
     bulk::VERSION.hash(&mut hasher);
+    if is_component(wasm) {
+        bulk::COMPONENT_VERSION.hash(&mut hasher);
+    }
     engine
         .engine_for(wasm)?
         .precompile_compatibility_hash()

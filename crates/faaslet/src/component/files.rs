@@ -4,6 +4,7 @@
 //! * Files are opened as for preview-1 programs ([`resolve`](crate::files::resolve)): by one `openat2`, never waiting for a FIFO.
 //! * Descriptors and blocks are counted in the same budgets.
 //! * Streams read and write on the start's own thread, at a position, which waits for nobody.
+//! * Directories are read batch by batch.
 
 use std::fs::File as OsFile;
 use std::io;
@@ -23,6 +24,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::file_streams::{At, Reader, Writer};
+use super::listed::{Listed, listed};
 use super::opened::{How, Opened, error_code};
 use super::streams::{OverLimit, Shared, lock};
 use crate::budget::{BLOCK_BYTES, CountedBlocks};
@@ -157,7 +159,6 @@ impl HostDescriptor for Files<'_> {
         set_size(fd: Fd, size: Filesize) -> ();
         set_times(fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> ();
         read(fd: Fd, len: Filesize, offset: Filesize) -> (Vec<u8>, bool);
-        read_directory(fd: Fd) -> Resource<DirectoryEntryStream>;
         sync(fd: Fd) -> ();
         stat(fd: Fd) -> DescriptorStat;
         stat_at(fd: Fd, flags: PathFlags, path: String) -> DescriptorStat;
@@ -194,6 +195,17 @@ impl HostDescriptor for Files<'_> {
     async fn symlink_at(&mut self, fd: Fd, text: String, path: String) -> FsResult<()> {
         self.count(BLOCK_BYTES)?;
         HostDescriptor::symlink_at(&mut self.theirs, fd, text, path).await
+    }
+
+    async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
+        let dir = self.dir(&fd)?.dir.clone();
+        self.opened.make_room()?;
+        let listed = Listed::open(dir.as_fd()).map_err(error_code);
+        let pushed = listed.and_then(|listed| Ok(self.theirs.table.push(listed)?));
+        if pushed.is_err() {
+            self.opened.put_out();
+        }
+        Ok(Resource::new_own(pushed?.rep()))
     }
 
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
@@ -266,11 +278,14 @@ impl HostDirectoryEntryStream for Files<'_> {
         &mut self,
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        HostDirectoryEntryStream::read_directory_entry(&mut self.theirs, stream).await
+        self.theirs.table.get_mut(&listed(&stream))?.next()
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
-        HostDirectoryEntryStream::drop(&mut self.theirs, stream)
+        let stream = Resource::<Listed>::new_own(stream.rep());
+        self.theirs.table.delete(stream)?;
+        self.opened.put_out();
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ mod file_streams;
 mod files;
 mod hooks;
 mod host;
+mod listed;
 mod opened;
 mod requests;
 mod runtime;

@@ -73,6 +73,12 @@ impl Listing {
         Ok(out.used)
     }
 
+    /// Kind and name of entry number `index` of `dir`, not counting [`DOTS`], if there are so many.
+    pub(crate) fn nth(&mut self, dir: BorrowedFd<'_>, index: u64) -> Answer<Option<(u8, &[u8])>> {
+        let entry = self.entry(dir, index, &|| false)?;
+        Ok(entry.map(|(entry, name)| (entry.kind, name)))
+    }
+
     /// Entry number `index`, if there are so many.
     fn entry(
         &mut self,

@@ -13,7 +13,7 @@
 pub(crate) mod descriptors;
 pub(crate) mod errno;
 pub(crate) mod granted;
-mod listing;
+pub(crate) mod listing;
 pub(crate) mod resolve;
 pub(crate) mod stat;
 mod walk;

@@ -2,6 +2,9 @@
 
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
+/// Of a body that nobody has read yet: two pieces of so many bytes are kept by the host, for each body that there is.
+const PIECE_BYTES: usize = 16 << 10;
+
 /// What handlers may do beside answering: nothing of the network's is theirs yet.
 #[derive(Debug, Default)]
 pub(super) struct Hooks;
@@ -23,5 +26,9 @@ impl WasiHttpHooks for Hooks {
         _body: Box<dyn Future<Output = Result<(), Error>> + Send>,
     ) -> Box<dyn Future<Output = Sent> + Send> {
         Box::new(async { Err(Error::HttpRequestDenied) })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        PIECE_BYTES
     }
 }

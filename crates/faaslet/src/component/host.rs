@@ -18,8 +18,11 @@ use crate::given::Given;
 use crate::host::{Denied, Host, is_beyond_all};
 use crate::settings::{COMPONENT_INSTANCES, COMPONENT_MEMORIES, COMPONENT_TABLES, EngineSettings};
 
-/// What a component may have of all that it gets a handle for: streams, descriptors, things to wait for.
-pub(super) const RESOURCES_MAX: usize = 8192;
+/// What a component may have of all that it gets a handle for: streams, descriptors, things to wait for. The host's memory for each is
+/// not counted in the budget; what the largest may have is bounded, so that all together are: a start's handles come to less than 100 MiB.
+pub(super) const RESOURCES_MAX: usize = 4096;
+/// Names and values of one set of fields of HTTP, with what holds them: twice what servers take of a head.
+const FIELDS_BYTES_MAX: usize = 16 << 10;
 /// Random bytes of one call, which are made on the host's side.
 const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
@@ -74,6 +77,8 @@ impl ComponentHost {
         let written = Written::new(settings.budget.disk_limit_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(RESOURCES_MAX);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(FIELDS_BYTES_MAX);
         Ok(Self {
             opened: Opened::open(grants)?,
             host: Host::new(grants, settings, watch),
@@ -83,7 +88,7 @@ impl ComponentHost {
             table,
             sockets: Made::default(),
             written: Shared::new(written.into()),
-            http: WasiHttpCtx::new(),
+            http,
             hooks: Hooks,
         })
     }

@@ -21,6 +21,8 @@ use crate::wasi::write_some;
 
 /// What is read or taken at once.
 const PIECE_BYTES: usize = 64 << 10;
+/// What all streams of a start may have accepted that no reader has taken yet.
+const UNREAD_BYTES_MAX: usize = 1 << 20;
 /// How often a reader that does not read is looked after.
 const SLICE: Duration = Duration::from_millis(1);
 /// The first so many bytes of standard error are kept for the message of a failure.
@@ -32,6 +34,8 @@ const HERE: u64 = u64::MAX;
 pub(super) struct Written {
     disk_left: DiskLeft,
     output_left: DiskLeft,
+    /// Accepted by all its streams, and not yet taken.
+    unread_bytes: usize,
     /// Whether something was denied for it.
     pub(super) denied: bool,
     stderr: Vec<u8>,
@@ -45,6 +49,7 @@ impl Written {
         Self {
             disk_left: DiskLeft::new(limit_bytes),
             output_left: DiskLeft::new(limit_bytes),
+            unread_bytes: 0,
             denied: false,
             stderr: Vec::new(),
         }
@@ -125,6 +130,8 @@ impl StdoutStream for Output {
         Box::new(Writer {
             output: self.clone(),
             pending: Bytes::new(),
+            held_bytes: 0,
+            counted_bytes: 0,
         })
     }
 }
@@ -134,11 +141,34 @@ struct Writer {
     output: Output,
     /// Accepted, and not yet taken by its reader.
     pending: Bytes,
+    /// What holds it: a part of a buffer keeps all of it.
+    held_bytes: usize,
+    /// So much of that is among what all streams have accepted.
+    counted_bytes: usize,
 }
 
 impl Writer {
     /// Hands over what is taken without waiting.
     fn hand_over(&mut self) -> StreamResult<()> {
+        let outcome = self.hand_over_some();
+        let now = match self.pending.is_empty() {
+            true => 0,
+            false => self.held_bytes,
+        };
+        if now != self.counted_bytes {
+            let mut written = lock(&self.output.written);
+            written.unread_bytes = written.unread_bytes - self.counted_bytes + now;
+            self.counted_bytes = now;
+        }
+        outcome
+    }
+
+    /// Whether nothing can be accepted before some reader reads.
+    fn is_full(&self) -> bool {
+        !self.pending.is_empty() || lock(&self.output.written).unread_bytes >= UNREAD_BYTES_MAX
+    }
+
+    fn hand_over_some(&mut self) -> StreamResult<()> {
         let Some(to) = &self.output.to else {
             self.pending.clear();
             return Ok(());
@@ -177,6 +207,7 @@ impl OutputStream for Writer {
             let room = STDERR_KEPT_BYTES.saturating_sub(stderr.len());
             stderr.extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
+        self.held_bytes = bytes.len();
         self.pending = bytes;
         self.hand_over()
     }
@@ -187,11 +218,7 @@ impl OutputStream for Writer {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         self.hand_over()?;
-        Ok(if self.pending.is_empty() {
-            PIECE_BYTES
-        } else {
-            0
-        })
+        Ok(if self.is_full() { 0 } else { PIECE_BYTES })
     }
 }
 
@@ -199,7 +226,7 @@ impl OutputStream for Writer {
 impl Pollable for Writer {
     async fn ready(&mut self) {
         // Whoever writes to a pipe need not be told when it is read; what was not taken is tried again.
-        while self.hand_over().is_ok() && !self.pending.is_empty() {
+        while self.hand_over().is_ok() && self.is_full() {
             tokio::time::sleep(SLICE).await;
         }
     }
@@ -208,7 +235,8 @@ impl Pollable for Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         // A reader that does not read gets no more of it.
-        let _ = self.hand_over();
+        let _ = self.hand_over_some();
+        lock(&self.output.written).unread_bytes -= self.counted_bytes;
     }
 }
 

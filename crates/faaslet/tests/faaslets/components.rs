@@ -64,7 +64,7 @@ fn function_of(engine: &FaasletEngine, body: &str, grants: Grants) -> Function {
     installed(engine, &running(body), grants)
 }
 
-fn installed(engine: &FaasletEngine, wasm: &[u8], grants: Grants) -> Function {
+pub fn installed(engine: &FaasletEngine, wasm: &[u8], grants: Grants) -> Function {
     let dir = TempDir::new().expect("a directory");
     let store = Store::at(dir.path().join("store"));
     let id = FunctionId::new("demo", "it").expect("an id");

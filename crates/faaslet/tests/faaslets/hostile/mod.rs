@@ -2,6 +2,7 @@
 //!
 //! `FAASLET_HOSTILE_STARTS=10000` has the suite started as often and prints how late starts ended; see docs/faaslet.md.
 
+mod components;
 mod interrupt;
 mod modules;
 mod overrun;

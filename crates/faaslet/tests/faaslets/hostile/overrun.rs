@@ -10,13 +10,13 @@ use faaslet::settings::GUARD_BYTES;
 use faaslet::stdin::Stdin;
 use faaslet::{EngineSettings, FaasletEngine, Function, Grants, StartError};
 
-use super::modules::{Hostile, endless};
+use super::modules::endless;
 use crate::common::{COMPILER_LIMIT, IS_THOROUGH, engine_with, function, toolchain};
 
 const DEADLINE: Duration = Duration::from_millis(50);
 const STARTS_VARIABLE: &str = "FAASLET_HOSTILE_STARTS";
 
-fn engine() -> FaasletEngine {
+pub fn engine() -> FaasletEngine {
     engine_with(EngineSettings {
         instances: 4,
         deadline: DEADLINE,
@@ -39,7 +39,7 @@ fn whatever_a_program_does_it_ends_soon_after_its_deadline() {
     let engine = engine();
     let suite = endless().into_iter().map(|module| {
         let loaded = function(&engine, module.text(), grants());
-        (module, loaded)
+        (module.what, loaded)
     });
     ends(&suite.collect::<Vec<_>>());
 }
@@ -59,14 +59,14 @@ fn whatever_a_library_does_it_ends_soon_after_its_deadline() {
             continue;
         }
         let loaded = Function::from_library(&engine, "it", &wasm, &path, grants());
-        suite.push((module, loaded.expect("loaded")));
+        suite.push((module.what, loaded.expect("loaded")));
     }
     assert!(suite.len() > 20, "most are compiled");
     ends(&suite);
 }
 
 /// Starts each of `suite` in turn, as often as was asked for.
-fn ends(suite: &[(Hostile, Function)]) {
+pub fn ends(suite: &[(&'static str, Function)]) {
     let starts = env::var(STARTS_VARIABLE).ok();
     let rounds = if IS_THOROUGH { 3 } else { 1 };
     let starts = starts.map_or(suite.len() * rounds, |n| {
@@ -74,16 +74,15 @@ fn ends(suite: &[(Hostile, Function)]) {
     });
     let mut overruns: Vec<(Duration, &str)> = Vec::with_capacity(starts);
     let stolen = stolen();
-    for (module, function) in suite.iter().cycle().take(starts) {
+    for (what, function) in suite.iter().cycle().take(starts) {
         let begun = Instant::now();
         let result = function.start(&mut Untimed);
         let late = begun.elapsed().saturating_sub(DEADLINE);
         assert!(
             matches!(result, Err(StartError::Deadline(_))),
-            "{}: {result:?}",
-            module.what
+            "{what}: {result:?}"
         );
-        overruns.push((late, module.what));
+        overruns.push((late, *what));
     }
     overruns.sort_unstable();
     let at = |percent: usize| overruns[(overruns.len() - 1) * percent / 100].0;

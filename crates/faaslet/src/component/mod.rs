@@ -266,6 +266,10 @@ impl ComponentProgram {
     ) -> Result<(), StartError> {
         if let Some(&I32Exit(code)) = error.downcast_ref() {
             return match code {
+                0 if self.is_handler() => Err(StartError::Answer {
+                    cause: NoAnswer::Exit.to_string(),
+                    note: host.note(),
+                }),
                 0 => Ok(()),
                 code => Err(StartError::ExitCode {
                     code,

@@ -29,6 +29,8 @@ pub(crate) enum NoAnswer {
     Status(String),
     #[error("it returned without an answer")]
     None,
+    #[error("it exited instead of answering and returning")]
+    Exit,
     #[error("it answered with the error {0}")]
     Code(String),
     #[error("its answer broke off: {0}")]

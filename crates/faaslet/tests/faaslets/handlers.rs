@@ -123,6 +123,25 @@ fn one_that_never_answers_is_late() {
 }
 
 #[test]
+fn one_whose_answer_never_ends_is_late() {
+    let endless = "(local.set $response (call $new-response (call $new-fields)))
+        (call $body (local.get $response) (i32.const 4096))
+        (local.set $body (call $handle-of))
+        (call $set (local.get $outparam) (i32.const 0) (local.get $response)
+            (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+        (call $write-to (local.get $body) (i32.const 4096))
+        (local.set $out (call $handle-of))
+        (loop $more
+            (call $write (local.get $out) (i32.const 8192) (i32.const 4096) (i32.const 4096))
+            (br_if $more (i32.eqz (i32.load8_u (i32.const 4096)))))";
+    let said = failure("", endless);
+    assert!(
+        said.contains("deadline") || said.contains("--disk-limit"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_is_no_answer_is_told() {
     let said = failure("", "return");
     assert!(said.contains("returned without an answer"), "{said}");
@@ -144,6 +163,32 @@ fn what_is_no_answer_is_told() {
         (if (i32.eq (global.get $n) (i32.const 3)) (then unreachable))",
     );
     assert!(said.contains("trap"), "{said}");
+}
+
+/// One that exits well at its first request.
+const EXITS: &str = r#"(component
+    (import "wasi:http/types@0.2.0" (instance $http
+        (export "incoming-request" (type (sub resource))) (export "response-outparam" (type (sub resource)))))
+    (alias export $http "incoming-request" (type $request))
+    (alias export $http "response-outparam" (type $outparam))
+    (import "wasi:cli/exit@0.2.0" (instance $exit (export "exit" (func (param "status" (result))))))
+    (core func $exit (canon lower (func $exit "exit")))
+    (core module $handler (import "h" "exit" (func $exit (param i32)))
+        (func (export "handle") (param i32 i32) (call $exit (i32.const 0))))
+    (core instance $handler (instantiate $handler (with "h" (instance (export "exit" (func $exit))))))
+    (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
+        (canon lift (core func $handler "handle")))
+    (instance $exported (export "handle" (func $handle)))
+    (export "wasi:http/incoming-handler@0.2.0" (instance $exported)))"#;
+
+#[test]
+fn an_exit_is_no_answer() {
+    let wasm = wat::parse_str(EXITS).expect("a component");
+    let function = installed(&wasm, &exchange(&Request::default()), None);
+    match function.start(&mut Untimed) {
+        Err(StartError::Answer { cause, .. }) => assert!(cause.contains("exited"), "{cause}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

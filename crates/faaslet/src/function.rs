@@ -1,5 +1,6 @@
 //! A function, loaded and ready to be started any number of times, each time in a fresh instance.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use crate::engine::FaasletEngine;
 use crate::error::{FaasletError, StartError};
 use crate::grants::Grants;
 use crate::program::Program;
+use crate::thread::panicked;
 
 pub use crate::laps::{Laps, Untimed, phase};
 
@@ -92,7 +94,11 @@ impl Function {
     pub fn start(&self, clock: &mut impl Laps) -> Result<(), StartError> {
         match &self.0 {
             Kind::Module(program) => program.start(clock),
-            Kind::Component(program) => program.start(clock),
+            Kind::Component(program) => {
+                // Its calls are served by others' code: where that panics, this start ends and not the process.
+                let outcome = catch_unwind(AssertUnwindSafe(|| program.start(clock)));
+                outcome.unwrap_or_else(|panic| Err(panicked(&*panic)))
+            }
         }
     }
 

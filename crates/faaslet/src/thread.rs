@@ -119,10 +119,14 @@ impl Job<'_> {
 }
 
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> StartError {
-    let said = panic
+    SetupError::Panicked(panic_message(panic).to_owned()).into()
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message");
-    SetupError::Panicked(said.to_owned()).into()
+        .unwrap_or("no message")
 }

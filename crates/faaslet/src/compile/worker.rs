@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use wasmtime::{Engine, InstanceAllocationStrategy};
@@ -10,6 +11,7 @@ use crate::bulk::{component_in_pieces, in_pieces};
 use crate::component::is_component;
 use crate::error::FaasletError;
 use crate::settings::EngineSettings;
+use crate::thread::panic_message;
 use crate::validate::validate_with;
 
 /// The argument that says what the process is for.
@@ -69,6 +71,8 @@ pub(super) fn run_if_asked() -> Option<ExitCode> {
         return None;
     }
     let arguments: Vec<String> = arguments.collect();
+    // What a panic says is part of the refusal; where it was says nothing to whoever reads that.
+    panic::set_hook(Box::new(|_| {}));
     Some(match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(WorkerError::Refused(why)) => {
@@ -128,8 +132,15 @@ pub(super) fn check_and_compile(
     wasm: &[u8],
 ) -> Result<Vec<u8>, FaasletError> {
     validate_with(engine, settings, what, wasm)?;
-    machine_code(engine, wasm)
-        .map_err(|e| FaasletError::refused(what, format!("it cannot be compiled: {e:#}")))
+    let made = catch_unwind(AssertUnwindSafe(|| machine_code(engine, wasm)));
+    let said = match made {
+        Ok(Ok(code)) => return Ok(code),
+        Ok(Err(error)) => format!("{error:#}"),
+        // A fault of the compiler's, or what of a valid component it has no words for: parts that hand one another strings.
+        Err(panic) => format!("the compiler gives up: {}", panic_message(&*panic)),
+    };
+    let cause = format!("it cannot be compiled: {said}");
+    Err(FaasletError::refused(what, cause))
 }
 
 /// The one place where a compiler is called.

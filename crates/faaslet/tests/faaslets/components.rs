@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driver_testkit::component;
-use faaslet::function::Untimed;
+use faaslet::function::{Laps, Untimed, phase};
 use faaslet::park::Parked;
 use faaslet::stdin::Stdin;
 use faaslet::{
@@ -109,6 +109,30 @@ fn a_component_runs_to_its_end_and_its_exit_is_told() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// As a fault in the code that serves its calls would.
+struct Panics;
+
+impl Laps for Panics {
+    fn lap(&mut self, name: &'static str) {
+        assert_ne!(name, phase::RUN, "as it should be");
+    }
+
+    fn lap_at(&mut self, _: &'static str, _: u64) {}
+}
+
+#[test]
+fn a_panic_beneath_a_start_is_that_starts_alone() {
+    let function = function_of(&engine(), "", Grants::default());
+    match function.start(&mut Panics) {
+        Err(StartError::Setup(error)) => {
+            assert!(error.to_string().contains("as it should be"), "{error}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Its slot, the only one, is free.
+    start(&function).expect("well");
 }
 
 /// The only slot is dirtied all over, and looked through by the next start.

@@ -179,6 +179,107 @@ fn what_no_compiler_lives_through_ends_no_server() {
     assert_eq!(server.put("/f/demo/noop", &module(m::NOOP)).status, 201);
 }
 
+/// What a component of these `fields` would be that runs nothing.
+fn running_nothing(fields: &str) -> Vec<u8> {
+    module(&format!(
+        r#"(component $root {fields}
+        (core module $program (func (export "run") (result i32) (i32.const 0)))
+        (core instance $program (instantiate $program))
+        (func $run (result (result)) (canon lift (core func $program "run")))
+        (instance $exported (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $exported)))"#
+    ))
+}
+
+/// Components each of which is twice the one before: of so many levels.
+fn doubled(levels: usize) -> String {
+    let level = |i: usize| {
+        format!(
+            "(component $c{} (alias outer $root $c{i} (component $half)) (instance (instantiate $half)) (instance (instantiate $half)))",
+            i + 1
+        )
+    };
+    let all: String = (0..levels).map(level).collect();
+    format!("(component $c0) {all} (instance (instantiate $c{levels}))")
+}
+
+/// Within so many others.
+fn wrapped(levels: usize) -> Vec<u8> {
+    const COMPONENT: u8 = 4;
+    let header = b"\0asm\x0d\0\x01\0";
+    let mut wasm = header.to_vec();
+    for _ in 0..levels {
+        let mut outer = header.to_vec();
+        outer.push(COMPONENT);
+        wasm.as_slice().encode(&mut outer);
+        wasm = outer;
+    }
+    // It must say that it is a program before anybody looks into it.
+    let mut program = running_nothing("");
+    program.push(COMPONENT);
+    wasm.as_slice().encode(&mut program);
+    program
+}
+
+#[test]
+fn a_component_that_is_small_and_comes_to_much_is_refused() {
+    let bench = Bench::new();
+    let server = Server::start(&bench, &[]);
+    let instances = |count: usize, fields: &str| {
+        running_nothing(&format!(
+            "(core module $m {fields}) {}",
+            "(core instance (instantiate $m))".repeat(count)
+        ))
+    };
+    for (what, bomb) in [
+        ("a billion instances", running_nothing(&doubled(30))),
+        ("instances of modules", instances(65, "")),
+        ("memories", instances(5, "(memory 1)")),
+        ("tables", instances(17, "(table 1 funcref)")),
+        ("memory", instances(1, "(memory 5000)")),
+        ("depth", wrapped(2000)),
+    ] {
+        let put = server.put("/f/demo/bomb", &bomb);
+        assert_eq!(put.status, 422, "{what}: {put:?}");
+        println!("{what}: {}", put.text().trim_end());
+        bench.upload("bomb", &bomb).expect(1);
+        assert!(!of_store(&bench), "{what}");
+    }
+    assert_eq!(server.put("/f/demo/noop", &module(m::NOOP)).status, 201);
+}
+
+/// Which is valid, and would be brought from memory to memory in one go.
+const STRING_HANDED_OVER: &str = r#"
+    (component $taker
+        (core module $m (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 0)) (func (export "take") (param i32 i32)))
+        (core instance $i (instantiate $m))
+        (alias core export $i "memory" (core memory $memory))
+        (alias core export $i "realloc" (core func $realloc))
+        (func (export "take") (param "s" string) (canon lift (core func $i "take") (memory $memory) (realloc $realloc))))
+    (instance $taker (instantiate $taker))
+    (core module $m (memory (export "memory") 1))
+    (core instance $m (instantiate $m))
+    (alias core export $m "memory" (core memory $memory))
+    (core func $take (canon lower (func $taker "take") (memory $memory)))
+    (core module $uses (import "h" "take" (func (param i32 i32))))
+    (core instance (instantiate $uses (with "h" (instance (export "take" (func $take))))))"#;
+
+#[test]
+fn where_the_compiler_gives_up_the_module_is_refused_in_words() {
+    let bench = Bench::new();
+    let server = Server::start(&bench, &[]);
+    let wasm = running_nothing(STRING_HANDED_OVER);
+    let put = server.put("/f/demo/bomb", &wasm);
+    assert_eq!(put.status, 422, "{put:?}");
+    let said = bench.upload("bomb", &wasm).expect(1).stderr.clone();
+    for said in [put.text(), said] {
+        assert_mentions(&said, &["gives up", "multiple memories"]);
+        assert!(!said.contains("panicked"), "{said}");
+    }
+    assert!(!of_store(&bench));
+}
+
 #[test]
 fn what_is_compiled_but_too_large_for_a_slot_is_refused() {
     let bench = Bench::new();

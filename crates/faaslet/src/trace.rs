@@ -7,8 +7,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::ucontext_t;
+use measure_core::base::words;
 
 use crate::deadline::code::Code;
+use crate::names::NAME_CHARS;
 use crate::registers;
 
 /// So many frames are named.
@@ -67,7 +69,7 @@ impl Trace {
             let mut functions = module.functions();
             let function = functions.find(|f| (f.offset..f.offset + f.len).contains(&offset))?;
             Some(match function.name {
-                Some(name) => format!("`{}`", name.escape_debug()),
+                Some(name) => format!("`{}`", words::name(&name, NAME_CHARS)),
                 None => format!("function[{}]", function.index.as_u32()),
             })
         };

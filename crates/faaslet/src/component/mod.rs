@@ -18,6 +18,7 @@ mod world;
 use std::sync::Arc;
 
 use measure_core::base::clock::PhaseClock;
+use measure_core::base::words;
 use measure_core::contract::exchange::Request;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{Store as WasmStore, Trap, UpdateDeadline, WasmBacktrace};
@@ -35,6 +36,7 @@ use crate::exchange::Exchange;
 use crate::given::Given;
 use crate::grants::Grants;
 use crate::laps::{Laps, phase};
+use crate::names::NAME_CHARS;
 use crate::stdin::Stdin;
 use files::HasFiles;
 use host::{ComponentHost, RESOURCES_MAX};
@@ -329,7 +331,7 @@ fn named(error: &wasmtime::Error) -> String {
         return cause;
     };
     let name = |frame: &wasmtime::FrameInfo| match frame.func_name() {
-        Some(name) => format!("`{}`", name.escape_debug()),
+        Some(name) => format!("`{}`", words::name(name, NAME_CHARS)),
         None => format!("function[{}]", frame.func_index()),
     };
     let mut names: Vec<String> = trace.frames().iter().take(NAMED).map(name).collect();

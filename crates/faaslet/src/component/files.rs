@@ -151,8 +151,22 @@ macro_rules! theirs {
 type Fd = Resource<Descriptor>;
 
 impl HostDescriptor for Files<'_> {
+    /// To forget what is cached of a file is no advice that is taken: others may read it too.
+    async fn advise(
+        &mut self,
+        fd: Fd,
+        offset: Filesize,
+        len: Filesize,
+        advice: Advice,
+    ) -> FsResult<()> {
+        let advice = match advice {
+            Advice::DontNeed => Advice::Normal,
+            other => other,
+        };
+        HostDescriptor::advise(&mut self.theirs, fd, offset, len, advice).await
+    }
+
     theirs! {
-        advise(fd: Fd, offset: Filesize, len: Filesize, advice: Advice) -> ();
         sync_data(fd: Fd) -> ();
         get_flags(fd: Fd) -> DescriptorFlags;
         get_type(fd: Fd) -> DescriptorType;

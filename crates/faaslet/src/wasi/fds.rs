@@ -221,11 +221,11 @@ fn set_times(table: &mut Descriptors, fd: u32, times: &Timestamps) -> Answer {
 fn advise(table: &mut Descriptors, fd: u32, range: (u64, u64), advice: u32) -> Answer {
     let file = table.file(fd)?;
     let advice = match advice {
-        0 => Advice::Normal,
+        // 4 is to forget what is cached of it, for others too who read it, however much that is.
+        0 | 4 => Advice::Normal,
         1 => Advice::Sequential,
         2 => Advice::Random,
         3 => Advice::WillNeed,
-        4 => Advice::DontNeed,
         5 => Advice::NoReuse,
         _ => return Err(Errno::Inval),
     };

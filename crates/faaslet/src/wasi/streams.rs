@@ -120,8 +120,10 @@ fn transfer(
         }
     }
     if is_asked_for_none {
-        // The kernel still says whether the file may be read or written.
-        which.one(guest.descriptors()?.file(fd)?, &mut [], 0)?;
+        // The kernel still says whether the file may be read or written, and who appends is at its end.
+        let watch = guest.host.watch.clone();
+        let file = guest.descriptors()?.file(fd)?;
+        move_buffer(file, &mut [], given.map(|_| 0), which, &watch)?;
     }
     guest.write_u32(done_at, total)
 }

@@ -64,6 +64,30 @@ fn a_program_has_the_directories_it_was_given_and_no_other() {
     assert_ne!(start(&opens, granted(dir.path(), true)), 0, "leads out");
 }
 
+/// As `wasmtime-wasi` tells it; a list of one buffer of no bytes does the same.
+#[test]
+fn who_appends_nothing_is_at_the_end_of_the_file() {
+    let dir = TempDir::new().expect("a directory");
+    fs::write(dir.path().join("secret"), "seven..").expect("a file");
+    for buffers in [0, 1] {
+        let wat = format!(
+            r#"(module {PATH_OPEN}
+            (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+            (import "wasi_snapshot_preview1" "fd_tell" (func $tell (param i32 i32) (result i32)))
+            (memory (export "memory") 1) (data (i32.const 512) "secret")
+            (func (export "_start")
+                (if (call $open (i32.const 3) (i32.const 0) (i32.const 512) (i32.const 6) (i32.const 0)
+                    (i64.const 66) (i64.const 0) (i32.const 1) (i32.const 64)) (then unreachable))
+                (if (call $write (i32.load (i32.const 64)) (i32.const 0) (i32.const {buffers}) (i32.const 32)) (then unreachable))
+                (if (call $tell (i32.load (i32.const 64)) (i32.const 40)) (then unreachable))
+                (if (i64.ne (i64.load (i32.const 40)) (i64.const 7)) (then unreachable))))"#
+        );
+        let engine = engine(1);
+        let ended = function(&engine, wat, granted(dir.path(), true)).start(&mut Untimed);
+        assert_eq!(exit_code(ended), 0, "{buffers}");
+    }
+}
+
 #[test]
 fn only_programs_that_deal_with_files_have_a_file_context() {
     let engine = engine(2);

@@ -112,7 +112,7 @@ impl Inside {
         processes_of(running).filter(is_inside).collect()
     }
 
-    /// Kills all that is in it; what the runtime has outside then takes down the rest.
+    /// Kills all that is seen in it; what the runtime has outside then takes down the rest.
     pub(super) fn kill(self, running: &Running) {
         for pid in self.processes_of(running) {
             // Gone already is as good.

@@ -22,7 +22,7 @@ use super::aside;
 use super::entry::Entry;
 use super::error_text::ErrorText;
 use super::running::Running;
-use super::served::Served;
+use super::served::{Inside, Served};
 use super::template::{Placeholder, Template};
 use super::tree;
 use super::workdir::START_VARIABLE;
@@ -32,6 +32,8 @@ use crate::thread::unprepared;
 
 /// How long a start under way may go on after SIGINT or SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long a runtime may take to end, when what it ran was killed, before somebody looks whether all of that was.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How long a clean-up command may take.
 const CLEANUP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -182,8 +184,7 @@ impl Starter {
         match inside {
             None => running.child.kill(),
             Some(inside) => {
-                inside.kill(&running);
-                let waited = wait_for_end(&running.child, self.entry.timeout());
+                let waited = end_inside(inside, &running, self.entry.timeout());
                 clock.lap(phase::END);
                 self.require_end(waited, &mut running, errors)?;
             }
@@ -324,6 +325,20 @@ impl Starter {
             let words = self.values.fill(words, running.worker, &running.name);
             // A container that is not there any more cannot be removed, which is as good.
             let _ = aside::run_aside(&words, &self.environment, CLEANUP_LIMIT);
+        }
+    }
+}
+
+/// Kills what is `inside`, and waits at most `limit` until `running` ends by that. A process that was being made is missed by one look and
+/// seen by the next.
+fn end_inside(inside: Inside, running: &Running, limit: Duration) -> std::io::Result<Waited> {
+    let deadline = Instant::now() + limit;
+    loop {
+        inside.kill(running);
+        let left = deadline.saturating_duration_since(Instant::now());
+        match wait_for_end(&running.child, left.min(LOOK_AGAIN))? {
+            Waited::Hung if left > LOOK_AGAIN => {}
+            waited => return Ok(waited),
         }
     }
 }

@@ -141,7 +141,8 @@ pub enum ParkedWhen {
     Read,
     /// A process of its tree runs the function's executable and sleeps.
     Process,
-    /// A process that its monitor has started reads the standard input: Wasm, in a process of its engine's.
+    /// A process that its monitor has started reads the standard input: Wasm, in a process of its engine's. It is killed when it is
+    /// released.
     Stdin,
 }
 

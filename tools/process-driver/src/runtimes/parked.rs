@@ -110,8 +110,9 @@ impl Parked {
 
     /// Closes every standard input and checks how each start ends.
     pub(super) fn release(&mut self) -> Result<(), DriverError> {
-        if self.starter.served.is_some() {
-            // Killed: a handler has no end of its own.
+        let is_killed = self.starter.entry.parked_when == ParkedWhen::Stdin;
+        if self.starter.served.is_some() || is_killed {
+            // A handler has no end of its own, and of some the end of the input never comes through.
             for mut one in self.all.drain(..) {
                 self.starter.remove(&mut one.running);
             }

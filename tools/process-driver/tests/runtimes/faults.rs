@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use measure_core::base::exit::Exit;
 use nix::sys::signal::Signal;
 
-use driver_testkit::{alive, eventually, skipped};
+use driver_testkit::{alive, eventually, functions, skipped};
 
 use crate::common::Bench;
 use crate::ready;
@@ -209,12 +209,16 @@ fn a_signal_ends_a_hanging_start_at_once_and_leaves_nothing() {
 #[test]
 fn what_a_killed_driver_leaves_is_removed_by_clean() {
     let Some(bench) = Bench::new() else { return };
+    if !bench.compile_wasm() {
+        skipped("a killed driver of a runtime of Wasm", functions::NO_WASI);
+    }
     for rung in [
         "native",
         "runc",
         "podman",
         "systemd-nspawn",
         "containerd-runc",
+        "containerd-wasmtime",
     ] {
         if !ready(&bench, rung) {
             continue;

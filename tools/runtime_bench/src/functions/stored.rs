@@ -8,7 +8,7 @@ use measure_core::base::exit::Exit;
 use measure_core::base::ids::{self, FunctionId};
 use measure_core::base::stdout::print;
 use measure_core::base::{home, trust};
-use measure_core::contract::function::{FILE, FunctionFile};
+use measure_core::contract::function::{FILE, FunctionFile, Kind};
 use table::{Align, Table};
 
 use super::answers::{Outcome, ask_rungs};
@@ -90,6 +90,11 @@ const COMPUTE: &str = "function_bench";
 pub(crate) fn compute(options: &ComputeOptions) -> Result<Exit, FunctionError> {
     let id: FunctionId = options.function.parse()?;
     let file = existing(&id)?;
+    if file.kind == Kind::Handler {
+        return Err(FunctionError::Refused(format!(
+            "{id} answers requests, and `compute` times programs that run to their end: `runtime_bench time --function {id}` tells a request apart"
+        )));
+    }
     let on = OnRungs {
         rungs: Some(BOTH_SIDES.map(str::to_owned).into()),
         all: false,

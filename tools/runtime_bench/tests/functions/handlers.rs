@@ -146,6 +146,9 @@ fn a_component_for_requests_is_a_handler_by_itself() {
         assert!(row.contains("has no native"), "{row}");
     }
     home.run(&["show", "mine/words"]).says("kind = \"handler\"");
+    home.run(&["compute", "mine/words", "1", "1"])
+        .expect(Exit::Usage)
+        .says("mine/words answers requests");
 }
 
 #[test]

@@ -98,7 +98,8 @@ impl Name {
             }
             Self::Calls => format!("{} calls in {cases} programs", n("calls")),
             Self::Files => format!("{cases} damaged files"),
-            Self::Requests => format!("{cases} damaged requests"),
+            // Where there is no server, none is.
+            Self::Requests => format!("{} damaged requests", cases - n("not tried").min(cases)),
             Self::Broken => format!("{cases} cases"),
         }
     }

@@ -87,7 +87,7 @@ pub enum OverBudget {
     Threads(u64, u64, u64),
     /// Room on the file system of a directory that it may write to.
     #[error(
-        "{0} bytes that it may write do not fit the budget: {1} are kept for other starts of this process, and the file system has {2} to give (a twentieth of it is left to others); free some, start fewer at once, or lower --disk-limit"
+        "{0} bytes that it may write do not fit the budget: {1} are kept for other starts of this process, and the file system has {2} to give (a twentieth of it, 1 GiB at most, is left to others); free some, start fewer at once, or lower --disk-limit"
     )]
     Disk(u64, u64, u64),
 }

@@ -15,18 +15,22 @@ pub(crate) const BLOCK_BYTES: u64 = 4096;
 const OTHER_DESCRIPTORS: u64 = 64;
 /// Descriptors of a start that are not its program's: seat, namespaces and their sockets, the two that a call opens on its way.
 const DESCRIPTORS_PER_START: u64 = 8;
-/// One part in so many of a file system is left to others.
+/// One part in so many of a file system is left to others, of its space this much at most: on a large disk a twentieth would
+/// refuse every start where there is room for hundreds.
 const DISK_KEPT: u64 = 20;
+const DISK_KEPT_AT_MOST_BYTES: u64 = 1 << 30;
 
 /// What the file system of `dir` has for Faaslets; nothing if it cannot be asked.
 pub(super) fn free_disk_bytes(dir: BorrowedFd<'_>) -> Option<u64> {
     let stat = fstatvfs(dir).ok()?;
-    let left = |free: u64, all: u64| free.saturating_sub(all / DISK_KEPT);
-    let bytes = left(stat.f_bavail, stat.f_blocks).saturating_mul(stat.f_frsize);
+    let kept_blocks = DISK_KEPT_AT_MOST_BYTES / stat.f_frsize.max(1);
+    let left = |free: u64, all: u64, most: u64| free.saturating_sub((all / DISK_KEPT).min(most));
+    let blocks = left(stat.f_bavail, stat.f_blocks, kept_blocks);
+    let bytes = blocks.saturating_mul(stat.f_frsize);
     // Some file systems make inodes as they go, and say that there are none.
     let entries = match stat.f_files {
         0 => u64::MAX,
-        files => left(stat.f_favail, files).saturating_mul(BLOCK_BYTES),
+        files => left(stat.f_favail, files, u64::MAX).saturating_mul(BLOCK_BYTES),
     };
     Some(bytes.min(entries))
 }

@@ -19,7 +19,7 @@ use crate::host::{Denied, Host, is_beyond_all};
 use crate::settings::{COMPONENT_INSTANCES, COMPONENT_MEMORIES, COMPONENT_TABLES, EngineSettings};
 
 /// What a component may have of all that it gets a handle for: streams, descriptors, things to wait for. The host's memory for each is
-/// not counted in the budget; what the largest may have is bounded, so that all together are: a start's handles come to less than 100 MiB.
+/// not counted in the budget; what the largest may have is bounded, so that all together are: a start's handles come to less than 200 MiB.
 pub(super) const RESOURCES_MAX: usize = 4096;
 /// Names and values of one set of fields of HTTP, with what holds them: twice what servers take of a head.
 const FIELDS_BYTES_MAX: usize = 16 << 10;

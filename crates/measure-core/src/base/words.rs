@@ -24,10 +24,24 @@ pub fn name(text: &str, limit: usize) -> String {
     name
 }
 
-/// `text` with its lines, but with all other control characters written out: what others wrote, fit for a terminal.
+/// No line of [`plain`] has more characters: what is quoted may be a whole file.
+const MOST_IN_LINE: usize = 4096;
+
+/// `text` with its lines, but with all other control characters written out, and cut where they are longer than any that one would
+/// read: what others wrote, fit for a terminal.
 #[must_use]
 pub fn plain(text: &str) -> String {
-    inert(text.chars(), |c| !c.is_control() || c == '\n' || c == '\t')
+    let line = |line: &str| {
+        let mut chars = line.chars();
+        let kept = chars.by_ref().take(MOST_IN_LINE);
+        let mut shown = inert(kept, |c| !c.is_control() || c == '\t');
+        if chars.next().is_some() {
+            shown.push_str("...");
+        }
+        shown
+    };
+    let lines: Vec<String> = text.split('\n').map(line).collect();
+    lines.join("\n")
 }
 
 fn inert(text: impl Iterator<Item = char>, is_harmless: impl Fn(char) -> bool) -> String {
@@ -53,6 +67,13 @@ mod tests {
         assert_eq!(one_line("größer", 3), "grö");
         assert_eq!(one_line(" \n", 3), "");
         assert_eq!(plain("a\n\tb\x1b[2J\r\0"), "a\n\tb\\u{1b}[2J\\r\\u{0}");
+    }
+
+    #[test]
+    fn a_line_has_an_end() {
+        let long = "ö".repeat(MOST_IN_LINE);
+        assert_eq!(plain(&format!("{long}\n{long}")), format!("{long}\n{long}"));
+        assert_eq!(plain(&format!("{long}x\ny\n")), format!("{long}...\ny\n"));
     }
 
     #[test]

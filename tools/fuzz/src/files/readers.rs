@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use faaslet::{EngineSettings, FaasletEngine, Store};
 use measure_core::base::ids::FunctionId;
 use measure_core::base::label;
+use measure_core::base::words::plain;
 use measure_core::contract::protocol;
 use measure_core::driver_kit::cgroup::MountedHierarchy;
 use measure_core::driver_kit::native_command::NativeCommand;
@@ -31,9 +32,14 @@ impl Read {
     fn from_result<T, E: Display>(result: Result<T, E>) -> Self {
         match result {
             Ok(_) => Self::Well,
-            Err(error) => Self::Refused(error.to_string()),
+            Err(error) => Self::Refused(as_printed(&error)),
         }
     }
+}
+
+/// An error's words as the tools print them.
+fn as_printed(error: &impl Display) -> String {
+    plain(&error.to_string())
 }
 
 /// A kind of file, and who reads it.
@@ -270,7 +276,7 @@ fn names(_: &Path, bytes: &[u8]) -> Result<Read, Finding> {
         if line.contains('/')
             && let Err(error) = line.parse::<FunctionId>()
         {
-            refused.insert(error.to_string());
+            refused.insert(as_printed(&error));
         }
     }
     Ok(refused.pop_last().map_or(Read::Well, Read::Refused))

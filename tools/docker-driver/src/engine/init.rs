@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use measure_core::base::exit::Exit;
+use measure_core::driver_kit::mounts::mounts_below;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,7 +24,6 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, setsid};
-use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 
 /// The hidden command's name.
@@ -203,10 +203,9 @@ fn private_writes(dir: &str) -> Result<(), InitError> {
         return Ok(());
     };
     // An overlay shows a directory as it is without them: a container's /etc/resolv.conf is one.
-    let mounts: Vec<Kept> = mounts_below(dir)?
-        .into_iter()
-        .filter_map(|path| keep(path).ok())
-        .collect();
+    let mut mounts = mounts_below(Path::new(dir)).step("read the mounts")?;
+    mounts.retain(|point| point != Path::new(dir));
+    let mounts: Vec<Kept> = mounts.into_iter().flat_map(keep).collect();
     let [upper, work] = ["upper", "work"].map(|part| format!("/run/writes{dir}/{part}"));
     for part in [&upper, &work] {
         fs::create_dir_all(part).step(format!("make {part}"))?;
@@ -220,15 +219,6 @@ fn private_writes(dir: &str) -> Result<(), InitError> {
         return Ok(());
     }
     mounts.iter().try_for_each(Kept::share)
-}
-
-/// The mount points below `dir`, parents first.
-fn mounts_below(dir: &str) -> Result<Vec<PathBuf>, InitError> {
-    let all = Process::myself().and_then(|me| me.mountinfo());
-    let all = all.map_err(io::Error::other).step("read the mounts")?;
-    let points = all.into_iter().map(|mount| mount.mount_point);
-    let below = points.filter(|point| point.starts_with(dir) && point != Path::new(dir));
-    Ok(below.collect())
 }
 
 /// Something that is to be seen where it is, whatever is mounted above it.

@@ -11,10 +11,11 @@ use measure_core::base::label::{self, Owner};
 use measure_core::base::tree::remove_tree;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::cgroup;
+use measure_core::driver_kit::mounts;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use procfs::process::{Process, all_processes};
+use procfs::process::all_processes;
 
 use super::groups;
 
@@ -190,9 +191,7 @@ fn remove(path: &Path) -> Result<(), DriverError> {
     outcome.map_err(cannot)
 }
 
-/// Mount points at or below `path`, outer ones first.
+/// As [`mounts::mounts_below`]; none where that cannot be known.
 pub(super) fn mounts_below(path: &Path) -> Vec<PathBuf> {
-    let mounts = Process::myself().and_then(|me| me.mountinfo());
-    let points = mounts.into_iter().flatten().map(|mount| mount.mount_point);
-    points.filter(|point| point.starts_with(path)).collect()
+    mounts::mounts_below(path).unwrap_or_default()
 }

@@ -27,6 +27,21 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
     programs::find_in(name, &search_path())
 }
 
+/// What runs `words`, of which the first is the executable.
+///
+/// # Errors
+/// It is not there, or cannot be called so.
+pub(super) fn program(
+    words: &[String],
+    environment: &[(String, String)],
+) -> Result<Program, AsideError> {
+    let name = words.first().map_or("", String::as_str);
+    let path = find(name).ok_or_else(|| AsideError::NotInstalled(name.to_owned()))?;
+    let arguments = words.iter().skip(1).map(OsStr::new);
+    let environment = environment.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+    Program::new(&path, arguments, environment).map_err(AsideError::cannot(name))
+}
+
 /// Runs `words` to their end, and kills them with all they started if that takes longer than `limit`.
 /// Returns what they printed.
 ///
@@ -40,22 +55,13 @@ pub(super) fn run_aside(
     let Some(name) = words.first() else {
         return Ok(String::new());
     };
-    let path = find(name).ok_or_else(|| AsideError::NotInstalled(name.clone()))?;
-    let cannot = |cause| AsideError::Cannot {
-        name: name.clone(),
-        cause,
-    };
-    let program = Program::new(
-        &path,
-        words[1..].iter().map(OsStr::new),
-        environment.iter().map(|(k, v)| (k.as_str(), v.as_str())),
-    )
-    .map_err(cannot)?;
-    let null = File::open("/dev/null").map_err(cannot)?;
+    let program = program(words, environment)?;
+    let cannot = AsideError::cannot(name);
+    let null = File::open("/dev/null").map_err(&cannot)?;
     let mut output = ErrorText::new()?;
     let streams = [null.as_fd(), output.file(), output.file()];
-    let mut child = program.spawn(streams).map_err(cannot)?;
-    if !wait_for(&child, limit).map_err(cannot)? {
+    let mut child = program.spawn(streams).map_err(&cannot)?;
+    if !wait_for(&child, limit).map_err(&cannot)? {
         tree::kill_tree(&mut child, None);
         return Err(AsideError::Hung {
             name: name.clone(),

@@ -2,7 +2,6 @@
 //! mounts of its starts, and ended after the last of them.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -20,7 +19,7 @@ use nix::unistd::Pid;
 use serde::Deserialize;
 
 use super::aside;
-use super::error::{DaemonError, EntryError};
+use super::error::{AsideError, DaemonError, EntryError};
 use super::error_text::ErrorText;
 use super::template::{Placeholder, Template};
 use crate::child::{in_words, wait_for_pid};
@@ -97,20 +96,11 @@ impl Daemon {
         environment: &[(String, String)],
     ) -> Result<Self, DaemonError> {
         let name = words.first().cloned().unwrap_or_default();
-        let path = aside::find(&name).ok_or_else(|| DaemonError::NotInstalled(name.clone()))?;
-        let cannot = |cause| DaemonError::Cannot {
-            name: name.clone(),
-            cause,
-        };
-        let program = Program::new(
-            &path,
-            words.iter().skip(1).map(OsStr::new),
-            environment.iter().map(|(k, v)| (k.as_str(), v.as_str())),
-        )
-        .map_err(cannot)?;
-        let null = File::open("/dev/null").map_err(cannot)?;
-        let said = ErrorText::new()?;
-        let log = said.file().try_clone_to_owned().map_err(cannot)?;
+        let program = aside::program(words, environment)?;
+        let cannot = AsideError::cannot(&name);
+        let null = File::open("/dev/null").map_err(&cannot)?;
+        let said = ErrorText::new().map_err(AsideError::from)?;
+        let log = said.file().try_clone_to_owned().map_err(&cannot)?;
         let ended = Arc::new(Ended::default());
         let (send, receive) = mpsc::channel();
         let shared = Arc::clone(&ended);
@@ -119,10 +109,10 @@ impl Daemon {
         let keeper = thread::Builder::new()
             .name("daemon".into())
             .spawn(move || keep(&program, &null, &log, &shared, &send))
-            .map_err(cannot)?;
+            .map_err(&cannot)?;
         let pid = receive.recv().map_err(io::Error::other).flatten();
         let daemon = Self {
-            pid: pid.map_err(cannot)?,
+            pid: pid.map_err(&cannot)?,
             name,
             ended,
             keeper: Some(keeper),

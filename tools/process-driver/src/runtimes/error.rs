@@ -112,16 +112,8 @@ pub(super) enum CatalogueError {
 /// Why a runtime has no daemon.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DaemonError {
-    #[error("`{0}` is not installed")]
-    NotInstalled(String),
-    #[error("cannot run `{name}`: {cause}")]
-    Cannot {
-        name: String,
-        #[source]
-        cause: io::Error,
-    },
     #[error(transparent)]
-    Driver(#[from] DriverError),
+    Command(#[from] AsideError),
     #[error("{0}")]
     Ended(String),
     #[error("interrupted while it started")]
@@ -156,4 +148,15 @@ pub(super) enum AsideError {
         status: WaitStatus,
         said: String,
     },
+}
+
+impl AsideError {
+    /// What says that `name` cannot be run, for a cause.
+    pub(super) fn cannot(name: &str) -> impl Fn(io::Error) -> Self + use<> {
+        let name = name.to_owned();
+        move |cause| Self::Cannot {
+            name: name.clone(),
+            cause,
+        }
+    }
 }

@@ -24,7 +24,7 @@ use procfs::process::all_processes;
 use super::aside;
 use super::daemon::Daemon;
 use super::entry::Entry;
-use super::error::DaemonError;
+use super::error::{AsideError, DaemonError};
 use super::error_text::ErrorText;
 use super::groups::Groups;
 use super::own_mounts::OwnMounts;
@@ -148,10 +148,12 @@ impl RuntimeRung {
         let environment: Vec<_> = environment.iter().cloned().chain([mark]).collect();
         match Daemon::start(&words, Path::new(&ready), &environment) {
             Ok(daemon) => Ok(Some(daemon)),
-            Err(error @ DaemonError::NotInstalled(_)) => Err(DriverError::Unavailable {
-                why: error.to_string(),
-                mend: self.entry.install.clone(),
-            }),
+            Err(error @ DaemonError::Command(AsideError::NotInstalled(_))) => {
+                Err(DriverError::Unavailable {
+                    why: error.to_string(),
+                    mend: self.entry.install.clone(),
+                })
+            }
             Err(error) => Err(DriverError::failed(
                 format!("daemon of `{}`", self.entry.id),
                 error,

@@ -241,13 +241,15 @@ impl Table {
     }
 }
 
-/// `cell`, whoever wrote it: without what moves a terminal's cursor, or turns around the text behind it (Unicode's bidirectional
-/// overrides and isolates).
+/// Whether `c` turns around the text behind it: one of Unicode's bidirectional overrides and isolates.
+#[must_use]
+pub fn turns_text(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `cell`, whoever wrote it: without what moves a terminal's cursor, or [turns the text around](turns_text).
 fn inert(cell: String) -> String {
-    let acts = |c: char| {
-        c.is_control() && c != '\n'
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let acts = |c: char| c.is_control() && c != '\n' || turns_text(c);
     if !cell.contains(acts) {
         return cell;
     }

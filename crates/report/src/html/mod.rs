@@ -24,6 +24,7 @@ use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use measure_core::contract::environment::{Environment, Severity};
 use sha2::{Digest, Sha256};
+use table::turns_text;
 
 use samples::Samples;
 use words::{prose, slug};
@@ -120,10 +121,8 @@ impl Page {
 
 /// `page` without Unicode's bidirectional overrides and isolates, by which a name would turn around all that stands behind it.
 fn upright(page: String) -> String {
-    let turning = ['\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
-    let turns = |c: char| turning.iter().any(|range| range.contains(&c));
-    if page.contains(turns) {
-        page.replace(turns, "\u{fffd}")
+    if page.contains(turns_text) {
+        page.replace(turns_text, "\u{fffd}")
     } else {
         page
     }

@@ -23,16 +23,18 @@ const DISK_KEPT_AT_MOST_BYTES: u64 = 1 << 30;
 /// What the file system of `dir` has for Faaslets; nothing if it cannot be asked.
 pub(super) fn free_disk_bytes(dir: BorrowedFd<'_>) -> Option<u64> {
     let stat = fstatvfs(dir).ok()?;
-    let kept_blocks = DISK_KEPT_AT_MOST_BYTES / stat.f_frsize.max(1);
-    let left = |free: u64, all: u64, most: u64| free.saturating_sub((all / DISK_KEPT).min(most));
-    let blocks = left(stat.f_bavail, stat.f_blocks, kept_blocks);
-    let bytes = blocks.saturating_mul(stat.f_frsize);
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    let kept_bytes = bytes(stat.f_blocks / DISK_KEPT).min(DISK_KEPT_AT_MOST_BYTES);
+    let left_bytes = bytes(stat.f_bavail).saturating_sub(kept_bytes);
     // Some file systems make inodes as they go, and say that there are none.
     let entries = match stat.f_files {
         0 => u64::MAX,
-        files => left(stat.f_favail, files, u64::MAX).saturating_mul(BLOCK_BYTES),
+        files => {
+            let left = stat.f_favail.saturating_sub(files / DISK_KEPT);
+            left.saturating_mul(BLOCK_BYTES)
+        }
     };
-    Some(bytes.min(entries))
+    Some(left_bytes.min(entries))
 }
 
 /// Three quarters of what the host has, or of what the cgroup lets this process have.

@@ -100,30 +100,30 @@ pub(crate) fn log_ratio(numerator: &Levels, denominator: &Levels) -> Option<LogR
 /// a host drifts while the one is measured it will have drifted before the other.
 pub(crate) fn log_ratio_of_same(numerator: &Levels, denominator: &Levels) -> Option<LogRatio> {
     log_ratio_by(numerator, denominator, |top, bottom| {
-        let apart = welch(squared_error(top), squared_error(bottom));
-        let shared = pooled(squared_error(top), squared_error(bottom));
-        let drifting = welch(squared_error_in_time(top), squared_error_in_time(bottom));
-        [apart, shared, drifting]
-            .into_iter()
-            .fold(apart, |widest, other| {
-                if reach_of(other) > reach_of(widest) {
-                    other
-                } else {
-                    widest
-                }
-            })
+        let sides = (squared_error(top), squared_error(bottom));
+        let drifting = welch(
+            squared_error_in_time(top, sides.0),
+            squared_error_in_time(bottom, sides.1),
+        );
+        wider(
+            wider(welch(sides.0, sides.1), pooled(sides.0, sides.1)),
+            drifting,
+        )
     })
 }
 
-/// How far an interval of this error and these degrees of freedom reaches.
-fn reach_of((error, degrees): (f64, f64)) -> f64 {
-    let around_zero = around(0.0, error, degrees, CONFIDENCE);
-    around_zero.hi
+/// That of two errors, with their degrees of freedom, by which an interval reaches further; else the first.
+fn wider(one: (f64, f64), other: (f64, f64)) -> (f64, f64) {
+    let reach = |(error, degrees)| around(0.0, error, degrees, CONFIDENCE).hi;
+    if reach(other) > reach(one) {
+        other
+    } else {
+        one
+    }
 }
 
-/// [`squared_error`], or that of the groups where that is larger.
-fn squared_error_in_time(values: &[f64]) -> SquaredError {
-    let own = squared_error(values);
+/// `own`, the error of `values`, or that of their groups where that is larger.
+fn squared_error_in_time(values: &[f64], own: SquaredError) -> SquaredError {
     let groups = serial::dependent_groups(values, mean).map(|groups| squared_error(&groups));
     groups.filter(|found| found.0 > own.0).unwrap_or(own)
 }

@@ -7,7 +7,7 @@ use super::intervals::{around, mean_square_error};
 use crate::{CONFIDENCE, Interval, sorted};
 
 /// Groups of consecutive processes that stand for independent ones. Few, as each must last longer than what drifts.
-pub(super) const GROUPS: usize = 5;
+const GROUPS: usize = 5;
 
 /// Fewest values that are looked at: two in each group.
 const LEAST: usize = 2 * GROUPS;

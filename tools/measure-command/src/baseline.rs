@@ -8,8 +8,9 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use super::program::{Program, ProgramError, Streams};
+use super::program::{Program, ProgramError};
 use super::report::{Baseline, Measured, Outcome};
+use super::streams::Streams;
 use super::{CommandError, Pass, tree};
 use measure_core::base::interrupt;
 use measure_core::contract::vocabulary::Metric;

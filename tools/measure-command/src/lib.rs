@@ -8,6 +8,8 @@ mod baseline;
 mod comparison;
 mod error;
 mod exports;
+mod failures;
+mod hyperfine;
 mod left;
 mod memory_pass;
 mod options;
@@ -16,6 +18,8 @@ mod parameters;
 mod pass;
 pub mod program;
 mod report;
+mod scan;
+mod streams;
 mod table;
 mod task;
 mod trace;
@@ -29,8 +33,9 @@ use output::Output;
 use pass::Session;
 use report::Report;
 
-pub use error::CommandError;
-pub use options::{ArgumentError, Options, Pass, UsageError};
+pub use error::{ArgumentError, CommandError, UsageError};
+pub use failures::Ignored;
+pub use options::{Options, Pass};
 
 /// Measures the commands of `options` and prints what was found. What was measured before a failure or a
 /// signal is printed and written all the same.

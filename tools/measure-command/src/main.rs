@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
+use measure_command::Options;
 use measure_core::base::exit;
 
 fn main() -> ExitCode {
-    exit::report(measure_command::run(exit::parse_args(option_env!(
-        "FAASM_BENCH_COMMIT"
-    ))))
+    let options = Options::parse(option_env!("FAASM_BENCH_COMMIT"));
+    exit::report(measure_command::run(options))
 }

@@ -1,7 +1,9 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -9,12 +11,17 @@ use serde::Serialize;
 use structopt::StructOpt;
 use structopt::clap::AppSettings;
 
-use measure_core::base::exit::after_help;
-use measure_core::base::ids;
-use measure_core::base::range::{OutOfRange, in_range};
+use measure_core::base::exit::{self, after_help};
+use measure_core::base::range::in_range;
+
+use super::error::{ArgumentError, UsageError};
+use super::failures::Ignored;
+use super::hyperfine::AsHyperfine;
+use super::task::are_lines;
 
 /// More runs than this are a typing error.
 const MAX_RUNS: u32 = 1_000_000;
+const DEFAULT_RUNS: u32 = 10;
 
 const AFTER_HELP: &str = "\
 EXAMPLES:
@@ -22,6 +29,7 @@ EXAMPLES:
     measure-core -n 50 --warmup 5 --json true.json -- /bin/true
     measure-core 'gzip -kf big' 'zstd -qf big'         (two commands by turns, and their ratios)
     measure-core -L level 1,6,9 'gzip -{level} -kf big'
+    measure-core -P threads 1 8 --reference 'make -j 1' 'make -j {threads}'
     measure-core --prepare 'sync' --export-markdown table.md --command ./old --command ./new
     measure-core --show-output --ignore-failure -- make test
     measure-core --shell sh 'gzip < big | wc -c'       (the shell's own start is in it, and told apart)
@@ -29,7 +37,8 @@ EXAMPLES:
 COMMANDS:
     CMD ARGS...            one command, word by word
     'LINE' 'LINE'...       where the first word has a blank in it, each word is a command line, split into words
-                           as a shell would split it; --command LINE does the same for any line
+                           as a shell would split it; --command LINE does the same for any line. Options may stand
+                           between and behind them
     Runs of several commands take turns in a random order (--seed), so that all of them meet the same host.
 
 PASSES:
@@ -48,9 +57,9 @@ PASSES:
     after_help = after_help(AFTER_HELP),
 )]
 pub struct Options {
-    /// Measured runs of each command in each pass
-    #[structopt(short = "n", long, value_name = "N", default_value = "10", parse(try_from_str = number))]
-    pub runs: u32,
+    /// Measured runs of each command in each pass [default: 10]
+    #[structopt(short = "n", long, value_name = "N", parse(try_from_str = runs))]
+    pub runs: Option<u32>,
     /// Unmeasured runs beforehand, so that caches are as warm for the first run as for the last
     #[structopt(short = "w", long, value_name = "W", default_value = "1", parse(try_from_str = number))]
     pub warmup: u32,
@@ -70,9 +79,36 @@ pub struct Options {
         allow_hyphen_values = true
     )]
     pub parameter_lists: Vec<String>,
+    /// Measures once for each number from MIN to MAX, which stands for {NAME} in commands
+    #[structopt(
+        short = "P",
+        long,
+        value_names = &["NAME", "MIN", "MAX"],
+        number_of_values = 3,
+        allow_hyphen_values = true
+    )]
+    pub parameter_scan: Vec<String>,
+    /// From one number of --parameter-scan to the next, 1 if it is not given
+    #[structopt(
+        short = "D",
+        long,
+        value_name = "DELTA",
+        requires = "parameter-scan",
+        allow_hyphen_values = true
+    )]
+    pub parameter_step_size: Option<String>,
+    /// A command that is measured beside all others, with no parameter filled in, and that ratios are to
+    #[structopt(long, value_name = "LINE")]
+    pub reference: Option<String>,
+    /// What that one is called
+    #[structopt(long, value_name = "NAME", requires = "reference")]
+    pub reference_name: Option<String>,
     /// Runs this before each run, unmeasured; once for all commands or once for each
     #[structopt(short = "p", long, value_name = "LINE", number_of_values = 1)]
     pub prepare: Vec<String>,
+    /// Runs this after each run, unmeasured; once for all commands or once for each
+    #[structopt(short = "C", long, value_name = "LINE", number_of_values = 1)]
+    pub conclude: Vec<String>,
     /// Runs this once for each command before its first run
     #[structopt(short = "s", long, value_name = "LINE")]
     pub setup: Option<String>,
@@ -117,27 +153,79 @@ pub struct Options {
     /// Lets the command write to this terminal; it writes to /dev/null otherwise
     #[structopt(long)]
     pub show_output: bool,
-    /// What the command reads, from its beginning in each run; /dev/null otherwise
+    /// Where the command writes: `null`, `inherit` (as --show-output), `pipe` (read and forgotten: some programs do less
+    /// where their output is /dev/null), or a file, which holds the output of the last run [default: null]
+    #[structopt(
+        long,
+        value_name = "WHERE",
+        conflicts_with = "show-output",
+        parse(from_os_str)
+    )]
+    pub output: Option<PathBuf>,
+    /// What the command reads, from its beginning in each run; /dev/null otherwise, and for `null`
     #[structopt(long, value_name = "FILE", parse(from_os_str))]
     pub input: Option<PathBuf>,
-    /// Counts a run that fails like any other, and says how many did
-    #[structopt(short = "i", long)]
-    pub ignore_failure: bool,
+    /// Counts a run that fails like any other, and says how many did; of CODES (1,2) only such
+    #[structopt(short = "i", long, value_name = "CODES", require_equals = true)]
+    pub ignore_failure: Option<Option<Ignored>>,
     /// Refuses to measure on a machine that is busy, throttled or otherwise unfit
     #[structopt(long)]
     pub strict: bool,
     /// Draws the order in which several commands take turns
     #[structopt(long, value_name = "SEED", default_value = "1", parse(try_from_str = number))]
     pub seed: u64,
+    #[structopt(flatten)]
+    pub as_hyperfine: AsHyperfine,
     /// The command and its arguments, after `--`; or command lines
     #[structopt(name = "CMD", required_unless_one = &["lines", "schema"], parse(from_os_str))]
     pub command: Vec<OsString>,
 }
 
 impl Options {
+    /// Those of this process's command line; `commit` is as in [`exit::parse_args`].
+    ///
+    /// What follows a command's first word belongs to the command, and what follows a command line need not.
+    #[must_use]
+    pub fn parse(commit: Option<&str>) -> Self {
+        let options: Self = exit::parse_args(commit);
+        if !options.has_options_behind_lines() {
+            return options;
+        }
+        exit::parse_args_as(
+            Self::clap().unset_setting(AppSettings::TrailingVarArg),
+            commit,
+        )
+    }
+
+    fn has_options_behind_lines(&self) -> bool {
+        let is_option = |word: &OsString| word.as_bytes().starts_with(b"-");
+        are_lines(&self.command) && self.command.iter().any(is_option) && !self.is_behind_dashes()
+    }
+
+    /// Whether `--` stands before the command.
+    pub(super) fn is_behind_dashes(&self) -> bool {
+        let before = std::env::args_os().rev().nth(self.command.len());
+        before.is_some_and(|word| word == "--")
+    }
+
+    /// Measured runs of each command in each pass.
+    pub(super) fn runs(&self) -> u32 {
+        let runs = self.runs.or(self.as_hyperfine.runs);
+        let least = self.as_hyperfine.min_runs.unwrap_or(1);
+        let most = self.as_hyperfine.max_runs.unwrap_or(u32::MAX);
+        runs.unwrap_or_else(|| DEFAULT_RUNS.min(most).max(least))
+    }
+
+    /// Whether a run that ended with `status` counts like any other.
+    pub(super) fn ignores(&self, status: ExitStatus) -> bool {
+        let ignored = self.ignore_failure.as_ref();
+        ignored.is_some_and(|mode| mode.as_ref().unwrap_or(&Ignored::All).covers(status))
+    }
+
     /// Whether all numbers are in range, and the exports have what they show.
     pub(super) fn check(&self) -> Result<(), UsageError> {
-        in_range("-n", self.runs, 1..=MAX_RUNS)?;
+        self.as_hyperfine.check()?;
+        in_range("-n", self.runs(), 1..=MAX_RUNS)?;
         in_range("--warmup", self.warmup, 0..=MAX_RUNS)?;
         let exports = [
             ("--export-json", &self.export_json),
@@ -175,57 +263,6 @@ pub(super) fn split(option: &'static str, line: &str) -> Result<Vec<String>, Usa
     Ok(words)
 }
 
-/// What is wrong with a command line that could be parsed.
-#[derive(Debug, thiserror::Error)]
-pub enum UsageError {
-    /// A number out of range.
-    #[error(transparent)]
-    Range(#[from] OutOfRange),
-    /// A line that is empty, or a quote without its end.
-    #[error("{option} `{line}` is no command line: it is empty, or a quote in it has no end")]
-    Line {
-        /// Which gave it.
-        option: &'static str,
-        /// The line.
-        line: String,
-    },
-    /// A line that must be split or filled in and is no UTF-8.
-    #[error("`{0}` is not UTF-8: give it word by word after --, without --shell and -L")]
-    NoText(String),
-    /// Not as many as there are commands.
-    #[error(
-        "{given} times {option} for {commands} command(s): give it once for each, or once for all"
-    )]
-    PerCommand {
-        /// Which is given once for each.
-        option: &'static str,
-        /// How often it was.
-        given: usize,
-        /// How many commands there are, before parameters are filled in.
-        commands: usize,
-    },
-    /// Of `-L`: a name that cannot stand in braces.
-    #[error("-L `{0}` is not a name: letters, digits, `_`, `-` and `.`")]
-    ParameterName(String),
-    /// Of `-L`: twice the same name.
-    #[error("-L `{0}` is given twice: put all of its values into one list")]
-    ParameterTwice(String),
-    /// Of `-L`: nothing to fill in.
-    #[error("-L `{0}` has no values: separate them by commas, as in `-L {0} 1,2,3`")]
-    NoValues(String),
-    /// More than anyone means.
-    #[error(
-        "{0} commands with all combinations of parameters, at most {1} are measured in one run"
-    )]
-    TooManyCommands(usize, usize),
-    /// An export without the pass that it shows.
-    #[error("{0} shows wall times: have the pass `wall` among --passes")]
-    NoWallTime(&'static str),
-    /// Two files for one standard output.
-    #[error("{0} and {1} would both write to standard output: give one of them a file")]
-    TwiceStdout(&'static str, &'static str),
-}
-
 /// One way of running the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -261,18 +298,11 @@ impl FromStr for Pass {
     }
 }
 
-/// What is wrong with an argument.
-#[derive(Debug, thiserror::Error)]
-pub enum ArgumentError {
-    /// Of `--passes`.
-    #[error("{}", ids::unknown("pass", .0, &Pass::ALL.map(|pass| pass.name().to_owned())))]
-    NoPass(String),
-    /// Of an option that takes a number.
-    #[error("`{0}` is not a whole number in range")]
-    NoNumber(String),
-}
-
-fn number<T: FromStr>(text: &str) -> Result<T, ArgumentError> {
+pub(super) fn number<T: FromStr>(text: &str) -> Result<T, ArgumentError> {
     text.parse()
         .map_err(|_| ArgumentError::NoNumber(text.to_owned()))
+}
+
+fn runs(text: &str) -> Result<u32, ArgumentError> {
+    number(text).map_err(|_| ArgumentError::NoRuns(text.to_owned()))
 }

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::options::{Options, UsageError};
+use super::options::Options;
 use super::report::Report;
-use super::{CommandError, exports, table};
+use super::{CommandError, UsageError, exports, table};
 use measure_core::base::files::OutputFile;
 use measure_core::base::stdout::print;
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::options::UsageError;
+use super::error::UsageError;
+use super::options::Options;
+use super::scan;
 
 /// More commands than this in one run are a typing error.
 pub(super) const MAX_COMMANDS: usize = 1000;
@@ -10,36 +12,63 @@ pub(super) const MAX_COMMANDS: usize = 1000;
 /// What stands for each name, in one command.
 pub(super) type Parameters = BTreeMap<String, String>;
 
-/// `-L NAME VALUES`.
+/// `-L NAME VALUES`, or the numbers of `-P NAME MIN MAX`.
 #[derive(Debug, PartialEq, Eq)]
-struct List {
+pub(super) struct List {
     name: String,
     values: Vec<String>,
 }
 
-/// All combinations of the lists, given as names and values by turns: the values of the first list change fastest, as in
-/// hyperfine. Without a list one combination of nothing.
+/// Those of `-L` and then of `-P`.
 ///
 /// # Errors
-/// A name that is none, or given twice, an empty list, or too many combinations for `commands`.
-pub(super) fn combinations(
-    words: &[String],
-    commands: usize,
-) -> Result<Vec<Parameters>, UsageError> {
-    let mut lists: Vec<List> = Vec::new();
-    for pair in words.chunks_exact(2) {
-        let list = list(&pair[0], &pair[1])?;
-        if lists.iter().any(|other| other.name == list.name) {
-            return Err(UsageError::ParameterTwice(list.name));
-        }
-        lists.push(list);
+/// A name that is none, or given twice, a list without values, or what is no number.
+pub(super) fn lists(options: &Options) -> Result<Vec<List>, UsageError> {
+    let step = options.parameter_step_size.as_deref().unwrap_or("1");
+    let mut all = Vec::new();
+    for pair in options.parameter_lists.chunks_exact(2) {
+        push(&mut all, &pair[0], || values_of(&pair[0], &pair[1]))?;
     }
+    for scan in options.parameter_scan.chunks_exact(3) {
+        let numbers = [&scan[1], &scan[2], step];
+        push(&mut all, &scan[0], || {
+            scan::values(&scan[0], numbers, MAX_COMMANDS)
+        })?;
+    }
+    Ok(all)
+}
+
+fn push(
+    all: &mut Vec<List>,
+    name: &str,
+    values: impl FnOnce() -> Result<Vec<String>, UsageError>,
+) -> Result<(), UsageError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || !name.chars().all(is_plain) {
+        return Err(UsageError::ParameterName(name.to_owned()));
+    }
+    if all.iter().any(|other| other.name == name) {
+        return Err(UsageError::ParameterTwice(name.to_owned()));
+    }
+    all.push(List {
+        name: name.to_owned(),
+        values: values()?,
+    });
+    Ok(())
+}
+
+/// All combinations of the lists: the values of the first list change fastest, as in hyperfine. Without a list one combination
+/// of nothing.
+///
+/// # Errors
+/// Too many combinations for `commands`.
+pub(super) fn combinations(lists: &[List], commands: usize) -> Result<Vec<Parameters>, UsageError> {
     let combined = lists
         .iter()
         .fold(1_usize, |n, list| n.saturating_mul(list.values.len()));
     let all = combined.saturating_mul(commands);
     if all > MAX_COMMANDS {
-        return Err(UsageError::TooManyCommands(all, MAX_COMMANDS));
+        return Err(UsageError::TooManyCommands(MAX_COMMANDS));
     }
     let nothing = vec![Parameters::new()];
     // The last list is the outermost.
@@ -56,22 +85,11 @@ pub(super) fn combinations(
     }))
 }
 
-fn list(name: &str, values: &str) -> Result<List, UsageError> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if name.is_empty() || !name.chars().all(is_plain) {
-        return Err(UsageError::ParameterName(name.to_owned()));
-    }
-    if values.is_empty() {
+/// The text between commas; `\,` is a comma of a value.
+fn values_of(name: &str, text: &str) -> Result<Vec<String>, UsageError> {
+    if text.is_empty() {
         return Err(UsageError::NoValues(name.to_owned()));
     }
-    Ok(List {
-        name: name.to_owned(),
-        values: values_of(values),
-    })
-}
-
-/// The text between commas; `\,` is a comma of a value.
-fn values_of(text: &str) -> Vec<String> {
     let mut values = vec![String::new()];
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -84,7 +102,7 @@ fn values_of(text: &str) -> Vec<String> {
             c => push_char(&mut values, c),
         }
     }
-    values
+    Ok(values)
 }
 
 fn push_char(values: &mut [String], c: char) {
@@ -134,42 +152,47 @@ pub(super) fn unused<'a>(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use structopt::StructOpt;
 
     use super::*;
 
-    fn words(text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
+    fn given(words: &[&str], commands: usize) -> Result<Vec<Parameters>, UsageError> {
+        let words = [&["measure-core"], words, &["true"]].concat();
+        combinations(&lists(&Options::from_iter(words))?, commands)
     }
 
     #[test]
     fn the_first_list_changes_fastest() {
-        let all = combinations(&words("a 1,2 b x,y"), 1).expect("lists");
+        let all = given(&["-L", "a", "1,2", "-L", "b", "x,y"], 1).expect("lists");
         let shown: Vec<String> = all.iter().map(|p| fill_in("{a}{b}", p)).collect();
         assert_eq!(shown, ["1x", "2x", "1y", "2y"]);
-        assert_eq!(combinations(&[], 3).expect("nothing"), [Parameters::new()]);
+        let all = given(&["-P", "n", "0", "1", "-L", "a", "x"], 1).expect("a scan");
+        let shown: Vec<String> = all.iter().map(|p| fill_in("{n}{a}", p)).collect();
+        assert_eq!(shown, ["0x", "1x"]);
+        assert_eq!(given(&[], 3).expect("nothing"), [Parameters::new()]);
     }
 
     #[test]
     fn lists_that_are_none_are_told() {
-        for (given, says) in [
-            ("a{ 1,2", "not a name"),
-            ("a 1 a 2", "given twice"),
-            ("a 1,2,3", "at most 1000"),
+        for (words, says) in [
+            (&["-L", "a{", "1,2"][..], "not a name"),
+            (&["-L", "a", "1", "-L", "a", "2"], "given twice"),
+            (&["-L", "a", "1", "-P", "a", "2", "3"], "given twice"),
+            (&["-L", "a", "1,2,3"], "at most 1000"),
+            (&["-P", "a", "1", "1000000000000"], "at most 1000"),
+            (&["-L", "a", ""], "no values"),
+            (&["-P", "a", "2", "1"], "no values"),
         ] {
-            let error = combinations(&words(given), 400)
-                .expect_err(given)
-                .to_string();
-            assert!(error.contains(says), "{given}: {error}");
+            let error = given(words, 400).expect_err(says).to_string();
+            assert!(error.contains(says), "{words:?}: {error}");
         }
-        let empty = ["a".to_owned(), String::new()];
-        let error = combinations(&empty, 1).expect_err("empty").to_string();
-        assert!(error.contains("no values"), "{error}");
     }
 
     #[test]
     fn a_comma_may_belong_to_a_value() {
-        assert_eq!(values_of(r"a\,b,c,"), ["a,b", "c", ""]);
-        assert_eq!(values_of(r"a\b"), [r"a\b"]);
+        let values = |text| values_of("a", text).expect("values");
+        assert_eq!(values(r"a\,b,c,"), ["a,b", "c", ""]);
+        assert_eq!(values(r"a\b"), [r"a\b"]);
     }
 
     #[test]
@@ -192,9 +215,9 @@ mod tests {
         }
 
         #[test]
-        fn values_survive_their_list(values in prop::collection::vec("[a-z,]{0,5}", 1..6)) {
+        fn values_survive_their_list(values in prop::collection::vec("[a-z,]{1,5}", 1..6)) {
             let escaped: Vec<String> = values.iter().map(|v| v.replace(',', "\\,")).collect();
-            prop_assert_eq!(values_of(&escaped.join(",")), values);
+            prop_assert_eq!(values_of("a", &escaped.join(",")).expect("values"), values);
         }
     }
 }

@@ -172,6 +172,7 @@ impl<'a> Session<'a> {
                     return Ok(());
                 }
                 let ended = run_once(&self.tasks[task].program)?;
+                self.conclude(task)?;
                 self.check(task, pass, Run::WarmUp(number), ended.status)?;
                 left.done += 1;
             }
@@ -181,6 +182,11 @@ impl<'a> Session<'a> {
 
     fn prepare(&self, task: usize) -> Result<(), CommandError> {
         self.tasks[task].prepare.as_ref().map_or(Ok(()), run_aside)
+    }
+
+    fn conclude(&self, task: usize) -> Result<(), CommandError> {
+        let conclude = &self.tasks[task].conclude;
+        conclude.as_ref().map_or(Ok(()), run_aside)
     }
 
     fn check(
@@ -195,7 +201,7 @@ impl<'a> Session<'a> {
             return Ok(());
         }
         self.report.commands[task].failed(pass, run.to_string(), status);
-        if self.options.ignore_failure {
+        if self.options.ignores(status) {
             return Ok(());
         }
         Err(CommandError::Failed {
@@ -226,7 +232,7 @@ impl<'a> Session<'a> {
         one: &mut impl FnMut(&Program) -> Result<(ExitStatus, T), CommandError>,
         measured: &mut OfEach<T>,
     ) -> Result<(), CommandError> {
-        let (tasks, of) = (self.tasks, self.options.runs);
+        let (tasks, of) = (self.tasks, self.options.runs());
         let mut order: Vec<usize> = (0..group.len()).collect();
         let mut left = Left::begin(of, group.len());
         for number in 1..=of {
@@ -242,6 +248,7 @@ impl<'a> Session<'a> {
                 if interrupt::received().is_some() {
                     return Ok(());
                 }
+                self.conclude(task)?;
                 self.check(task, pass, Run::Measured(number), status)?;
                 measured[position].push(value);
                 left.done += 1;
@@ -362,7 +369,7 @@ impl Aside {
     }
 }
 
-/// Before a run; a signal ends it, which is no failure of it.
+/// Before or after a run; a signal ends it, which is no failure of it.
 fn run_aside(aside: &Aside) -> Result<(), CommandError> {
     log::debug!("{} `{}`", aside.option, aside.line);
     let status = run_once(&aside.program)?.status;

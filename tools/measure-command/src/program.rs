@@ -2,13 +2,11 @@
 
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek};
-use std::os::fd::{AsRawFd, RawFd};
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -16,6 +14,7 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{AccessFlags, Pid, access};
 
+use super::streams::Streams;
 use measure_core::base::clock::now_ns;
 use measure_core::base::programs::{file_in, find_in};
 
@@ -71,65 +70,6 @@ fn not_started(errno: Errno) -> &'static str {
         }
         Errno::ENOENT => "its interpreter or dynamic loader is missing",
         errno => errno.desc(),
-    }
-}
-
-/// What a program reads and writes.
-#[derive(Debug)]
-pub struct Streams {
-    input: File,
-    /// It is a file, which each run is to read from its beginning.
-    rewinds: bool,
-    null: File,
-    show_output: bool,
-}
-
-impl Streams {
-    /// /dev/null throughout.
-    ///
-    /// # Errors
-    /// There is no /dev/null.
-    pub fn null() -> Result<Self, ProgramError> {
-        Self::with_input(None, false)
-    }
-
-    /// As the options say.
-    pub(super) fn open(options: &super::Options) -> Result<Self, ProgramError> {
-        Self::with_input(options.input.as_deref(), options.show_output)
-    }
-
-    /// For what is run around a command: its input is the command's alone.
-    pub(super) fn without_input(options: &super::Options) -> Result<Self, ProgramError> {
-        Self::with_input(None, options.show_output)
-    }
-
-    fn with_input(input: Option<&Path>, show_output: bool) -> Result<Self, ProgramError> {
-        let open = |path: &Path, write: bool| {
-            OpenOptions::new()
-                .read(true)
-                .write(write)
-                .open(path)
-                .map_err(|cause| ProgramError::Stream {
-                    path: path.to_path_buf(),
-                    cause,
-                })
-        };
-        let null = Path::new("/dev/null");
-        let given = open(input.unwrap_or(null), false)?;
-        Ok(Self {
-            rewinds: given.metadata().is_ok_and(|meta| meta.is_file()),
-            input: given,
-            null: open(null, true)?,
-            show_output,
-        })
-    }
-
-    /// Back to the beginning of a file: all runs share one offset, as a shell's loop would.
-    fn rewind(&self) {
-        if self.rewinds {
-            // A file that was opened can be sought in.
-            let _ = (&self.input).rewind();
-        }
     }
 }
 
@@ -215,7 +155,7 @@ impl Program {
                 .map(|word| c_string(word.clone().into_vec()))
                 .collect::<Result<_, _>>()?,
             environment,
-            actions: actions(&streams).map_err(refused)?,
+            actions: streams.actions().map_err(refused)?,
             attributes: attributes().map_err(refused)?,
             path: c_string(path.clone().into_os_string().into_vec())?,
             streams,
@@ -278,24 +218,9 @@ impl Program {
             command.arg0(word(name)).args(arguments.iter().map(word));
         }
         command.process_group(0);
-        command.stdin(self.streams.input.try_clone()?);
-        if !self.streams.show_output {
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-        }
+        self.streams.give_to(&mut command)?;
         Ok(command)
     }
-}
-
-fn actions(streams: &Streams) -> Result<PosixSpawnFileActions, Errno> {
-    let mut actions = PosixSpawnFileActions::init()?;
-    // Descriptors that are open already: a dup2 is cheaper than an open in each child.
-    let mut to = |file: &File, target: RawFd| actions.add_dup2(file.as_raw_fd(), target);
-    to(&streams.input, libc::STDIN_FILENO)?;
-    if !streams.show_output {
-        to(&streams.null, libc::STDOUT_FILENO)?;
-        to(&streams.null, libc::STDERR_FILENO)?;
-    }
-    Ok(actions)
 }
 
 fn attributes() -> Result<PosixSpawnAttr, Errno> {

@@ -267,7 +267,7 @@ impl RatioOutcome {
 impl Report {
     pub(super) fn new(options: &Options, tasks: &[Task], environment: Environment) -> Self {
         Self {
-            runs: options.runs,
+            runs: options.runs(),
             warmup: options.warmup,
             seed: options.seed,
             one_after_another: options.one_after_another,

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use super::CommandError;
-use super::options::{Options, UsageError, split};
-use super::parameters::{Parameters, combinations, fill_in, unused};
-use super::program::{Program, Streams, is_program};
+use super::error::{CommandError, UsageError};
+use super::options::{Options, split};
+use super::parameters::{Parameters, combinations, fill_in, lists, unused};
+use super::program::{Program, is_program};
+use super::streams::Streams;
 
 /// A command that is measured.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(super) struct Task {
     pub(super) program: Program,
     pub(super) setup: Option<Aside>,
     pub(super) prepare: Option<Aside>,
+    pub(super) conclude: Option<Aside>,
     pub(super) cleanup: Option<Aside>,
 }
 
@@ -46,21 +48,31 @@ enum Given {
 /// A line that is none, or a program that cannot be started.
 pub(super) fn tasks(options: &Options) -> Result<Vec<Task>, CommandError> {
     let given = given(options)?;
+    let streams = Arc::new(Streams::open(options)?);
     let maker = Maker {
         options,
         shell: options.shell_words()?,
-        streams: Arc::new(Streams::open(options)?),
-        aside_streams: Arc::new(Streams::without_input(options)?),
+        aside_streams: Arc::new(streams.of_asides()?),
+        streams,
     };
-    per_command("--command-name", &options.names, given.len())?;
-    if options.names.len() == 1 && given.len() > 1 {
+    let names = &options.names;
+    per_command("--command-name", names, given.len())?;
+    if names.len() == 1 && given.len() > 1 {
         return Err(per_command_error("--command-name", 1, given.len()).into());
     }
-    per_command("--prepare", &options.prepare, given.len())?;
+    let reference = options.reference.clone().map(Given::Line);
+    let before = usize::from(reference.is_some());
+    per_command("--prepare", &options.prepare, before + given.len())?;
+    per_command("--conclude", &options.conclude, before + given.len())?;
     let mut tasks = Vec::new();
-    for parameters in combinations(&options.parameter_lists, given.len())? {
+    if let Some(reference) = &reference {
+        let name = options.reference_name.as_ref();
+        tasks.push(maker.task(0, reference, name, &Parameters::new())?);
+    }
+    for parameters in combinations(&lists(options)?, given.len())? {
         for (number, given) in given.iter().enumerate() {
-            tasks.push(maker.task(number, given, &parameters)?);
+            let name = names.get(number);
+            tasks.push(maker.task(before + number, given, name, &parameters)?);
         }
     }
     Ok(tasks)
@@ -89,13 +101,14 @@ fn given(options: &Options) -> Result<Vec<Given>, UsageError> {
             given.push(Given::Line(text(word)?.to_owned()));
         }
     } else if !options.command.is_empty() {
+        warn_of_programs(options);
         given.push(Given::Words(options.command.clone()));
     }
     Ok(given)
 }
 
 /// Whether `words` are command lines and not one command: the first has a blank in it and is no program by itself.
-fn are_lines(words: &[OsString]) -> bool {
+pub(super) fn are_lines(words: &[OsString]) -> bool {
     let first = words.first();
     first.is_some_and(|first| {
         first.to_string_lossy().contains(char::is_whitespace) && !is_program(first)
@@ -126,11 +139,12 @@ impl Maker<'_> {
         &self,
         number: usize,
         given: &Given,
+        name: Option<&String>,
         parameters: &Parameters,
     ) -> Result<Task, CommandError> {
         let options = self.options;
         let (pattern, words) = self.words(given, parameters)?;
-        let shown = options.names.get(number).unwrap_or(&pattern);
+        let shown = name.unwrap_or(&pattern);
         let name = fill_in(shown, parameters);
         let left: Vec<String> = unused(shown, parameters)
             .map(|(name, value)| format!("{name} = {value}"))
@@ -139,9 +153,9 @@ impl Maker<'_> {
             true => name.clone(),
             false => format!("{name} ({})", left.join(", ")),
         };
-        let prepare = options.prepare.get(number).or(options.prepare.first());
-        let aside = |option, line: Option<&String>| {
-            line.map(|line| self.aside(option, &fill_in(line, parameters)))
+        let of_it = |lines: &'_ [String]| lines.get(number).or(lines.first()).cloned();
+        let aside = |option, line: Option<String>| {
+            line.map(|line| self.aside(option, &fill_in(&line, parameters)))
                 .transpose()
         };
         Ok(Task {
@@ -153,9 +167,10 @@ impl Maker<'_> {
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect(),
             parameters: parameters.clone(),
-            setup: aside("--setup", options.setup.as_ref())?,
-            prepare: aside("--prepare", prepare)?,
-            cleanup: aside("--cleanup", options.cleanup.as_ref())?,
+            setup: aside("--setup", options.setup.clone())?,
+            prepare: aside("--prepare", of_it(&options.prepare))?,
+            conclude: aside("--conclude", of_it(&options.conclude))?,
+            cleanup: aside("--cleanup", options.cleanup.clone())?,
         })
     }
 
@@ -197,9 +212,8 @@ impl Maker<'_> {
         let words = match &self.shell {
             Some(shell) => [shell.as_slice(), &["-c".to_owned(), line.to_owned()]].concat(),
             None => {
-                let words = split(option, line)?;
-                warn_of_operators(line, &words);
-                words
+                warn_of_signs(line);
+                split(option, line)?
             }
         };
         Ok(words.into_iter().map(OsString::from).collect())
@@ -216,11 +230,68 @@ impl Maker<'_> {
 }
 
 /// Says so where a line was meant for a shell.
-fn warn_of_operators(line: &str, words: &[String]) {
-    const OPERATORS: [&str; 9] = ["|", "||", "&&", "&", ";", ">", ">>", "<", "2>"];
-    if let Some(operator) = words.iter().find(|word| OPERATORS.contains(&word.as_str())) {
+fn warn_of_signs(line: &str) {
+    if let Some(sign) = sign_for_a_shell(line) {
         eprintln!(
-            "warning: `{line}`: no shell reads this, `{operator}` is an argument like any other; --shell sh has one read it"
+            "warning: `{line}`: no shell reads this, `{sign}` is a character like any other; --shell sh has one read it"
         );
+    }
+}
+
+/// The first character outside of quotes that would make a shell do more than split `line` into words.
+fn sign_for_a_shell(line: &str) -> Option<char> {
+    let (mut is_single, mut is_double) = (false, false);
+    let mut before = ' ';
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if !is_single => {
+                chars.next();
+            }
+            '\'' if !is_double => is_single = !is_single,
+            '"' if !is_single => is_double = !is_double,
+            '$' | '`' if !is_single => return Some(c),
+            '|' | '&' | ';' | '<' | '>' | '(' | '*' if !is_single && !is_double => return Some(c),
+            '~' if before == ' ' && !is_single && !is_double => return Some(c),
+            _ => {}
+        }
+        before = c;
+    }
+    None
+}
+
+/// Says so where words, each of which is a program, were meant for commands of one word each.
+fn warn_of_programs(options: &Options) {
+    let words = &options.command;
+    if words.len() > 1 && !options.is_behind_dashes() && words.iter().all(|word| is_program(word)) {
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        eprintln!(
+            "warning: `{}` is measured as one command; for commands of one word each: --command {}",
+            words.join(" "),
+            words.join(" --command ")
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_for_a_shell_are_those_outside_of_quotes() {
+        for (line, sign) in [
+            ("gzip < big | wc -c", Some('<')),
+            ("make 2>/dev/null", Some('>')),
+            ("sync; echo 3", Some(';')),
+            ("grep -R TODO *.rs", Some('*')),
+            ("echo \"$HOME\"", Some('$')),
+            ("ls ~/x", Some('~')),
+            ("git show HEAD~1", None),
+            ("grep -E '^a|b$' *", Some('*')),
+            ("grep -E '^a|(b)*$' file", None),
+            ("echo \"a;b|c\" a\\;b", None),
+        ] {
+            assert_eq!(sign_for_a_shell(line), sign, "{line}");
+        }
     }
 }

@@ -5,6 +5,9 @@ mod common;
 
 use std::fmt::Display;
 
+use structopt::StructOpt;
+use structopt::clap::App;
+
 use crate::base::verbosity;
 use crate::base::words::plain;
 
@@ -43,10 +46,15 @@ pub fn report<E: HasExit>(outcome: Result<Exit, E>) -> std::process::ExitCode {
 ///
 /// `commit` is what the tool was built from, for `--version`: `option_env!("FAASM_BENCH_COMMIT")` in a tool's `main.rs`,
 /// so that another commit builds anew nothing but the few lines there. The Makefile sets it.
-pub fn parse_args<T: structopt::StructOpt>(commit: Option<&str>) -> T {
+pub fn parse_args<T: StructOpt>(commit: Option<&str>) -> T {
+    parse_args_as(T::clap(), commit)
+}
+
+/// [`parse_args`] by `app`, which is [`StructOpt::clap`] of `T` with other settings.
+pub fn parse_args_as<T: StructOpt>(app: App<'_, '_>, commit: Option<&str>) -> T {
     use structopt::clap::ErrorKind::{HelpDisplayed, VersionDisplayed};
     let version = version(commit);
-    let mut app = common::add(T::clap().version(&*version));
+    let mut app = common::add(app.version(&*version));
     if let Some(shell) = common::shell_asked_for(std::env::args_os()) {
         std::process::exit(common::complete(&mut app, &shell) as i32);
     }

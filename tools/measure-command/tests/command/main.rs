@@ -12,6 +12,7 @@ use serde_json::Value;
 mod closed_pipe;
 mod exports;
 mod faults;
+mod hyperfine;
 mod measures;
 mod several;
 

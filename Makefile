@@ -244,8 +244,9 @@ install: build functions ## Put the tools on PATH and the functions beside them 
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/faasm-bench
 	install $(addprefix $(BIN)/,$(TOOLS)) $(DESTDIR)$(PREFIX)/bin
 	cp -R --preserve=mode,timestamps $(STORE) $(DESTDIR)$(PREFIX)/share/faasm-bench/
-	@for d in $(BUILD)/polybench_native*; do if [ -d $$d ]; then cp -R $$d $(DESTDIR)$(PREFIX)/share/faasm-bench/; fi; done
-	@for d in polybench polybench-linked; do if [ -f $(BUILD)/wasm/$$d/flags ]; then install -D -m 644 {$(BUILD),$(DESTDIR)$(PREFIX)/share/faasm-bench}/wasm/$$d/flags; fi; done
+	@$(MAKE) --no-print-directory install-polybench
+	@# For poly_bench and func_sym, which build there what is missing. A package is of no checkout.
+	@$(if $(DESTDIR),rm -f,echo $(CURDIR) >) $(DESTDIR)$(PREFIX)/share/faasm-bench/checkout
 	@if [ -f $(BUILD)/microvm/vmlinux ]; then install -d $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm && \
 	  install -m 755 $(BUILD)/microvm/vmlinux $(BUILD)/microvm/init $(DESTDIR)$(PREFIX)/share/faasm-bench/microvm; fi
 	@if [ -f $(BUILD)/python/native/version ]; then $(MAKE) --no-print-directory install-python; fi

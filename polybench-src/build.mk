@@ -144,6 +144,16 @@ polybench-on-demand:
 	+@$(MAKE) --no-print-directory -j$(shell nproc) compile-polybench polybench-native-release >/dev/null
 	@$(BIN)/faasm-driver upload-all $(BUILD)/wasm >/dev/null
 
+# What has been built, where the tools are installed. Programs that run are not written to, but replaced.
+POLYBENCH_INSTALLED = $(DESTDIR)$(PREFIX)/share/faasm-bench
+install-polybench:
+	@install -d $(POLYBENCH_INSTALLED)/store
+	@copy() { if [ -d $$1 ]; then cp -R -u --remove-destination --preserve=mode,timestamps $$1 $$2; fi; }; \
+	for d in $(BUILD)/polybench_native*; do copy $$d $(POLYBENCH_INSTALLED)/; done; \
+	for u in polybench polybench-linked; do copy $(STORE)/$$u $(POLYBENCH_INSTALLED)/store/; \
+	  if [ -f $(BUILD)/wasm/$$u/flags ]; then install -D -m 644 {$(BUILD),$(POLYBENCH_INSTALLED)}/wasm/$$u/flags; fi; done
+	@chmod -R go-w $(POLYBENCH_INSTALLED)
+
 # All processors, unless the caller said how many jobs.
 polybench_make = +@$(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
@@ -163,4 +173,4 @@ upload-all: build ## Put every module under build/wasm into the store (UPLOAD_HO
 	$(BIN)/faasm-driver upload-all $(if $(UPLOAD_HOST),--host $(UPLOAD_HOST)) $(BUILD)/wasm
 
 .PHONY: compile compile-demo compile-polybench polybench-native polybench-native-release polybench-native-debug \
-	polybench-always polybench-on-demand upload-all
+	polybench-always polybench-on-demand install-polybench upload-all

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,9 +14,10 @@ use std::time::Duration;
 use measure_core::base::exit::Exit;
 use measure_core::base::home;
 use measure_core::base::interrupt;
+use measure_core::base::trust;
 use native_vs_wasm::{CompareError, Lack, WASM};
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 
 use crate::columns::{BUILDS, WASM_LINKED};
 use crate::kernels::{ElementChoice, kernel_of_program, parts_of_program};
@@ -24,10 +27,18 @@ use crate::pending::Pending;
 #[derive(Debug)]
 pub(crate) struct Checkout {
     top: PathBuf,
+    /// What was installed from it, into which goes what is built.
+    prefix: Option<PathBuf>,
 }
 
 /// What of the Makefile builds them.
 const TARGET: &str = "polybench-on-demand";
+/// And what of it puts them where the tools are installed.
+const INSTALL: &str = "install-polybench";
+/// Where `make install` writes down which checkout it was of.
+const ORIGIN: &str = "share/faasm-bench/checkout";
+/// The part of the Makefile that has both.
+const MAKEFILE: &str = "polybench-src/build.mk";
 /// The tools that building takes.
 const TOOLS: [&str; 2] = ["wasm-post-link", "faasm-driver"];
 /// Between two looks at what has been built.
@@ -43,15 +54,52 @@ struct Wanted {
 }
 
 impl Checkout {
-    /// The one whose `build` is `home`, if the tools that building takes are there where its Makefile looks for them.
+    /// The one whose `build` is `home`, or from which `home` was installed, if the tools that building takes are there where its
+    /// Makefile looks for them.
     pub(crate) fn find(home: &Path) -> Option<Self> {
         let home = home.canonicalize().ok()?;
+        let prefix = home.parent().and_then(Path::parent).map(Path::to_owned);
+        if let Some(prefix) = prefix.filter(|prefix| prefix.join(ORIGIN).is_file()) {
+            return Self::installed_to(prefix);
+        }
         let top = home.parent()?.to_owned();
+        let is_build = home.ends_with("build");
+        let checkout = Self { top, prefix: None };
+        (is_build && checkout.can_build()).then_some(checkout)
+    }
+
+    /// That from which `prefix` was installed, if its Makefile is nobody's who could not run programs as us anyway, and we may
+    /// write to `prefix`.
+    fn installed_to(prefix: PathBuf) -> Option<Self> {
+        let origin = trust::read(&prefix.join(ORIGIN)).ok()?;
+        let top = PathBuf::from(OsStr::from_bytes(origin.trim_ascii_end()));
+        for makefile in ["Makefile", MAKEFILE] {
+            if let Err(why) = trust::open(&top.join(makefile)) {
+                log::debug!("nothing is built in {}: {why}", top.display());
+                return None;
+            }
+        }
+        let home = prefix.join("share/faasm-bench");
+        if access(&home, AccessFlags::W_OK).is_err() {
+            eprintln!(
+                "warning: {} could be built into, but may not be written to: once as root, or FAASM_BENCH_HOME={}/build",
+                home.display(),
+                top.display()
+            );
+            return None;
+        }
+        let checkout = Self {
+            top,
+            prefix: Some(prefix),
+        };
+        checkout.can_build().then_some(checkout)
+    }
+
+    fn can_build(&self) -> bool {
         let target = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-        let tools = top.join(target).join("release");
-        let is_checkout = home.ends_with("build") && top.join("polybench-src/build.mk").is_file();
+        let tools = self.top.join(target).join("release");
         let has_tools = TOOLS.iter().all(|tool| tools.join(tool).is_file());
-        (is_checkout && has_tools).then_some(Self { top })
+        has_tools && self.top.join(MAKEFILE).is_file()
     }
 
     fn home(&self) -> PathBuf {
@@ -129,6 +177,11 @@ impl Checkout {
         let mut command = Command::new("make");
         command.arg("-C").arg(&self.top);
         command.args(["--no-print-directory", TARGET]);
+        if let Some(prefix) = &self.prefix {
+            let mut is = OsString::from("PREFIX=");
+            is.push(prefix);
+            command.arg(INSTALL).arg(is).env_remove("DESTDIR");
+        }
         for (name, values) in [
             (
                 "POLYBENCH_KERNELS",

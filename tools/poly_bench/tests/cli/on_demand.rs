@@ -1,6 +1,7 @@
 //! What is not built yet is built in a checkout, by its Makefile, and by nothing else.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use driver_testkit::functions::write_program;
@@ -136,4 +137,43 @@ fn without_the_tools_that_build_nothing_is_built() {
     fs::remove_file(bench.path("target/release/wasm-post-link")).expect("removed");
     measure(&bench).assert_failed(3, &["poly_gemm-small is missing"]);
     assert_eq!(asked(&bench), "");
+}
+
+#[test]
+fn what_is_missing_where_the_tools_are_installed_is_built_in_their_checkout() {
+    let Some(bench) = checkout("touch built") else {
+        return;
+    };
+    let home = bench.path("prefix/share/faasm-bench");
+    fs::create_dir_all(home.parent().expect("a directory")).expect("made");
+    fs::rename(bench.path("build"), &home).expect("moved");
+    fs::create_dir(bench.path("build")).expect("a directory");
+    let makefile = fs::read_to_string(bench.path("Makefile")).expect("there");
+    let install = "install-polybench:\n\t@mv away $(PREFIX)/share/faasm-bench/polybench_native/bin/poly_gemm-small\n";
+    fs::write(bench.path("Makefile"), makefile + install).expect("written");
+    let measure = || {
+        let mut command = command(&bench);
+        command
+            .env("FAASM_BENCH_HOME", &home)
+            .env("DESTDIR", "/no/such/place");
+        driver_testkit::run(command)
+    };
+    // It does not say where it was installed from.
+    measure().assert_failed(3, &["poly_gemm-small is missing"]);
+    let top = bench
+        .path("Makefile")
+        .parent()
+        .expect("a directory")
+        .to_owned();
+    fs::write(home.join("checkout"), format!("{}\n", top.display())).expect("written");
+    // Others could have written what would run as us.
+    let mode = |mode| fs::set_permissions(bench.path("Makefile"), fs::Permissions::from_mode(mode));
+    mode(0o666).expect("changed");
+    measure().assert_failed(3, &["poly_gemm-small is missing"]);
+    assert_eq!(asked(&bench), "");
+    mode(0o644).expect("changed");
+    let ran = measure();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(asked(&bench), "gemm/small/default/native\n");
+    assert!(bench.path("built").exists());
 }

@@ -264,7 +264,7 @@ install-manuals: build
 	  $(BIN)/$$t --completions fish >$(SHARE)/fish/vendor_completions.d/$$t.fish; \
 	done
 	@if command -v help2man >/dev/null; then for t in $(TOOLS); do \
-	  help2man --no-info --name "$$($(BIN)/$$t --help | sed -n 2p)" $(BIN)/$$t | gzip -9n >$(SHARE)/man/man1/$$t.1.gz; done; \
+	  help2man --no-info --name "$$($(BIN)/$$t --help | sed -n '2,/^$$/{/./p}' | xargs -d '\n')" $(BIN)/$$t | gzip -9n >$(SHARE)/man/man1/$$t.1.gz; done; \
 	else echo "no man pages: help2man is not installed (apt-get install help2man)" >&2; fi
 
 DEB := $(BUILD)/deb

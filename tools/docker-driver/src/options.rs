@@ -6,7 +6,8 @@ use measure_core::base::range::in_range;
 use measure_core::driver_kit::DriverError;
 use structopt::StructOpt;
 
-/// Options of every command.
+// Options of every command.
+// Not a doc comment: that of what is flattened would be the tool's own in --help.
 #[derive(Debug, Clone, StructOpt)]
 pub struct Options {
     /// Use this running engine (unix://PATH or tcp://HOST:PORT) instead of one of the driver's own; other

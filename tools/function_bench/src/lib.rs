@@ -38,7 +38,8 @@ function_bench <USER/NAME> <NATIVE> <WASM> [OPTIONS]
     function_bench list | dump <USER/NAME> <COLUMN> | report <DIR> | compare <A> <B>  [OPTIONS]";
 const MEND: &str = "runtime_bench add";
 
-/// The options that only this tool has: none.
+// The options that only this tool has: none.
+// Not a doc comment: that of what is flattened would be the tool's own in --help.
 #[derive(Debug, StructOpt)]
 pub struct FunctionBench {}
 

@@ -7,7 +7,8 @@ use structopt::StructOpt;
 
 use crate::guest::linux;
 
-/// Options of every command.
+// Options of every command.
+// Not a doc comment: that of what is flattened would be the tool's own in --help.
 #[derive(Debug, Clone, StructOpt)]
 pub struct Options {
     /// The firecracker executable [default: $FIRECRACKER, else the one on PATH]

@@ -45,7 +45,8 @@ const USAGE: &str = "\
 poly_bench <BENCHMARK|all> <NATIVE> <WASM> [OPTIONS]
     poly_bench list | dump <BENCHMARK> <COLUMN> | quick | report <DIR> | compare <A> <B>  [OPTIONS]";
 
-/// The options that only this tool has.
+// The options that only this tool has.
+// Not a doc comment: that of what is flattened would be the tool's own in --help.
 #[derive(Debug, StructOpt)]
 pub struct PolyBench {
     /// Sizes of the datasets, separated by commas: mini, small, medium, large, extralarge

@@ -33,7 +33,7 @@ NOTES:
     samples: what lives shorter than the interval may be missed.
 ";
 
-/// PSS, USS, RSS and swap of every process of some trees, and their sum; over time the series and
+/// Weighs process trees: PSS, USS, RSS and swap of every process, and their sum; over time the series and
 /// its peak.
 #[derive(Debug, StructOpt)]
 #[structopt(name = "pss-walker", after_help = after_help(EXAMPLES), setting = AppSettings::UnifiedHelpMessage)]

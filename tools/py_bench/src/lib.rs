@@ -54,7 +54,8 @@ const QUICK: [&str; 6] = [
     "richards",
 ];
 
-/// The options that only this tool has.
+// The options that only this tool has.
+// Not a doc comment: that of what is flattened would be the tool's own in --help.
 #[derive(Debug, StructOpt)]
 pub struct Python {
     /// Add a column per side whose interpreters live on, at least 20 iterations each: native-reuse and wasm-reuse

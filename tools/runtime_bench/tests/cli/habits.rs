@@ -1,5 +1,6 @@
 //! What all tools have: completions, `--quiet`, `--verbose`, and no colours.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,11 +15,35 @@ fn tools() -> Vec<PathBuf> {
     let tools = names
         .split_whitespace()
         .map(|name| own.with_file_name(name));
-    let (built, missing): (Vec<PathBuf>, Vec<PathBuf>) = tools.partition(|tool| tool.exists());
+    let (built, missing): (Vec<PathBuf>, Vec<PathBuf>) = tools.partition(|tool| is_built(tool));
     for tool in missing {
-        eprintln!("SKIPPED: {}: not built (make build)", tool.display());
+        eprintln!(
+            "SKIPPED: {}: not built, or before its sources changed (make build)",
+            tool.display()
+        );
     }
     built
+}
+
+/// Whether it is there and no older than its sources: what builds this test need not build all tools.
+fn is_built(tool: &Path) -> bool {
+    let modified = |path: &Path| {
+        std::fs::metadata(path)
+            .and_then(|data| data.modified())
+            .ok()
+    };
+    let name = tool.file_name().expect("a name").to_string_lossy();
+    let package = if name == "measure-core" {
+        "measure-command"
+    } else {
+        &name
+    };
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .with_file_name(package)
+        .join("src");
+    let entries = std::fs::read_dir(&sources).expect("sources").flatten();
+    let newest = entries.filter_map(|entry| modified(&entry.path())).max();
+    modified(tool) >= newest
 }
 
 /// Whether `shell` takes `script` for one of its own; `None` where it is not installed.
@@ -80,6 +105,27 @@ fn help_names_what_all_tools_have() {
             assert!(help.contains(option), "{}: {option}", tool.display());
         }
         assert!(!help.contains('\x1b'), "{}: colours", tool.display());
+    }
+}
+
+#[test]
+fn each_tool_says_first_what_it_is_for() {
+    let mut all = BTreeSet::new();
+    for tool in tools() {
+        let output = Command::new(&tool)
+            .arg("--help")
+            .output()
+            .expect("it starts");
+        let help = String::from_utf8_lossy(&output.stdout);
+        // Man pages have it as their name.
+        let what = help.lines().nth(1).expect("a second line").to_owned();
+        let is_verb = what
+            .split(' ')
+            .next()
+            .is_some_and(|word| word.ends_with('s'));
+        let is_of_options = what.to_lowercase().contains("options");
+        assert!(is_verb && !is_of_options, "{}: {what}", tool.display());
+        assert!(all.insert(what), "{}: another's", tool.display());
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a run directory holds.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::io::Read;
 use std::path::Path;
 
+use measure_core::base::files::open_file;
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RunDirError, read_samples};
 use measure_core::contract::sample::{SCHEMA, Sample};
@@ -53,13 +54,17 @@ impl Records {
     pub fn read(dir: &Path) -> Result<Self, RunDirError> {
         let recorded = read_samples(dir)?;
         let info: Option<RunInfo> = read_json(&dir.join(RUN_INFO))?;
-        let info = info.unwrap_or_default();
+        let mut info = info.unwrap_or_default();
         if info.schema > SCHEMA {
             return Err(RunDirError::Newer {
                 path: dir.join(RUN_INFO),
                 line: 1,
                 found: u64::from(info.schema),
             });
+        }
+        // A directory with samples alone is still a run of some name.
+        if let Some(sample) = recorded.samples.first().filter(|_| info.run.is_empty()) {
+            info.run.clone_from(&sample.run);
         }
         let mut records = Self {
             samples: recorded.samples,
@@ -91,8 +96,10 @@ impl Records {
 /// # Errors
 /// It cannot be read or is malformed.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, RunDirError> {
-    let text = match fs::read(path) {
-        Ok(text) => text,
+    let mut text = Vec::new();
+    let read = open_file(path).and_then(|mut file| file.read_to_end(&mut text));
+    match read {
+        Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => {
             return Err(RunDirError::Read {

@@ -106,7 +106,8 @@ pub enum Command {
     },
     /// Prints the JSON Schema of a record, for those who read the files by programs of their own
     Schema {
-        /// sample (a line of samples.jsonl), run, environment, summary or isolation [default: names them]
+        /// sample (a line of samples.jsonl), run, environment, summary, load (a line of load.jsonl), history or isolation
+        /// [default: names them]
         #[structopt(name = "RECORD")]
         record: Option<String>,
     },
@@ -290,7 +291,7 @@ pub struct ReportOptions {
     /// gib_hour = 0.005)
     #[structopt(long, name = "FILE", parse(from_os_str))]
     pub(crate) prices: Option<PathBuf>,
-    /// Of several runs, also write hosts.html and hosts.md there
+    /// Of one run, write the tables there and leave the run as it is; of several, also write hosts.html and hosts.md there
     #[structopt(long, name = "OUTPUT", parse(from_os_str))]
     pub(crate) output: Option<PathBuf>,
 }

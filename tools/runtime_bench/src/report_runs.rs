@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 
 use measure_core::base::exit::Exit;
 use measure_core::base::stdout::print;
-use measure_core::contract::run_dir::{RunDir, SAMPLES};
+use measure_core::contract::run_dir::SAMPLES;
 use report::hosts::{Host, Hosts, NoRun};
 use report::{Prices, Records, RunSummary, read_json};
 use serde::Deserialize;
 
 use crate::error::BenchError;
 use crate::options::ReportOptions;
-use crate::output::write_files;
-use crate::recorder::write_tables;
+use crate::output::{write_files, write_tables_of};
 use crate::run::print_tables;
 
 /// Makes the tables again, or joins them.
@@ -24,30 +23,48 @@ use crate::run::print_tables;
 pub(crate) fn run(options: &ReportOptions) -> Result<Exit, BenchError> {
     match options.dirs.as_slice() {
         [dir] => one_run(dir, options),
-        _ if options.prices.is_some() => Err(BenchError::Usage(
-            "--prices is of one run: name one directory".to_owned(),
-        )),
-        dirs => several_hosts(dirs, options.output.as_deref()),
+        dirs => match of_one_run(options) {
+            Some(option) => Err(BenchError::Usage(format!(
+                "{option} is of one run: name one directory"
+            ))),
+            None => several_hosts(dirs, options.output.as_deref()),
+        },
     }
 }
 
+/// An option that was given, and means nothing for several runs.
+fn of_one_run(options: &ReportOptions) -> Option<&'static str> {
+    let given = [
+        ("--prices", options.prices.is_some()),
+        ("--with-paper", options.with_paper),
+        ("--csv-form", options.csv_form != "ours"),
+    ];
+    given
+        .iter()
+        .find(|(_, is_given)| *is_given)
+        .map(|(option, _)| *option)
+}
+
 fn one_run(dir: &Path, options: &ReportOptions) -> Result<Exit, BenchError> {
+    let output = options.output.as_deref();
     if isolation::record::Found::is_there(dir) {
-        return crate::isolation::tables_again(dir);
+        return crate::isolation::tables_again(dir, output);
     }
     let prices = options.prices.as_deref().map(read_prices).transpose()?;
     // Reading first: a directory that does not exist is not to be made.
     let records = read(dir)?;
-    let locked = RunDir::open(dir)?;
     let mut summary = RunSummary::from_records(&records);
     summary.with_paper = options.with_paper;
     summary.prices = prices;
-    let mut table = write_tables(&locked, &summary)?;
+    let mut files = report::render(&summary);
     if options.csv_form == "faasm" {
-        for file in report::faasm_csv_files(&summary) {
-            locked.write(file.name, file.content.as_bytes())?;
-        }
+        let faasm = report::faasm_csv_files(&summary);
+        files.retain(|file| faasm.iter().all(|other| other.name != file.name));
+        files.extend(faasm);
     }
+    let files = files.into_iter().map(|file| (file.name, file.content));
+    let place = write_tables_of(dir, output, &files.collect::<Vec<_>>())?;
+    let mut table = report::terminal(&summary, table::terminal_width());
     if options.with_paper {
         let paper = report::beside_the_paper(&summary);
         table += &format!(
@@ -59,7 +76,7 @@ fn one_run(dir: &Path, options: &ReportOptions) -> Result<Exit, BenchError> {
         let costs = report::price_table(&summary, prices);
         table += &format!("\nwhat it costs\n{}", costs.text(table::terminal_width()));
     }
-    print_tables(&table, dir)?;
+    print_tables(&table, place)?;
     Ok(Exit::Ok)
 }
 

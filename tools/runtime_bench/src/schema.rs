@@ -4,8 +4,10 @@ use measure_core::base::exit::Exit;
 use measure_core::base::ids;
 use measure_core::base::stdout::print;
 use measure_core::contract::environment::Environment;
+use measure_core::contract::load_point::LoadPoint;
 use measure_core::contract::run_info::RunInfo;
 use measure_core::contract::sample::Sample;
+use report::history::History;
 use schemars::{Schema, schema_for};
 use table::summary::Summary;
 
@@ -14,13 +16,15 @@ use crate::error::BenchError;
 /// A record by its name on the command line, and the file that holds it.
 type Record = (&'static str, &'static str, fn() -> Schema);
 
-const RECORDS: [Record; 5] = [
+const RECORDS: [Record; 7] = [
     ("sample", "a line of samples.jsonl", || schema_for!(Sample)),
     ("run", "run.json", || schema_for!(RunInfo)),
     ("environment", "environment.json", || {
         schema_for!(Environment)
     }),
     ("summary", "summary.json", || schema_for!(Summary)),
+    ("load", "a line of load.jsonl", || schema_for!(LoadPoint)),
+    ("history", "history.json", || schema_for!(History)),
     ("isolation", "isolation.json", || {
         schema_for!(isolation::record::Found)
     }),

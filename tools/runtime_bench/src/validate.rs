@@ -11,6 +11,7 @@ use measure_core::base::exit::Exit;
 use measure_core::base::stdout::print;
 use measure_core::base::words::plain;
 use measure_core::contract::environment::{self, ENVIRONMENT, Environment};
+use measure_core::contract::load_point::{self, LOAD};
 use measure_core::contract::run_dir::{RunDirError, SAMPLES, read_samples};
 use measure_core::contract::run_info::{RUN_INFO, RunInfo};
 use measure_core::contract::sample::{self, Sample};
@@ -23,6 +24,8 @@ use crate::error::BenchError;
 
 /// By `poly_bench` and `py_bench`, in place of `run.json`.
 const COMPARISON: &str = "comparison.json";
+const TORN: &str =
+    "the last line is torn, as its writer was killed or its disk was full; readers leave it out";
 /// Clocks of two hosts may differ by so much, and time zones by less.
 const CLOCKS_APART_S: u64 = 86_400;
 
@@ -74,6 +77,8 @@ fn examine(dir: &Path) -> Option<Findings> {
     }
     let mut findings = Findings::default();
     let samples = findings.samples(dir);
+    let could_not_be_read = samples.is_empty() && !findings.faults.is_empty();
+    findings.loads(dir);
     let run = findings.run_info(dir, &samples);
     findings.environment(dir);
     findings.summary(dir, run.as_deref());
@@ -84,7 +89,7 @@ fn examine(dir: &Path) -> Option<Findings> {
             Ok(Some(ended)) => findings.fault(isolation::record::FILE, &ended),
             Err(why) => findings.faults.push(why),
         }
-    } else if samples.is_empty() {
+    } else if samples.is_empty() && !could_not_be_read {
         findings.fault(SAMPLES, "holds no sample");
     }
     findings.leftovers(dir);
@@ -166,10 +171,7 @@ impl Findings {
             }
         };
         if recorded.torn {
-            self.fault(
-                SAMPLES,
-                "the last line is torn, as its writer was killed or its disk was full; readers leave it out",
-            );
+            self.fault(SAMPLES, TORN);
         }
         let samples = recorded.samples;
         let oldest = samples.iter().map(|s| s.schema).min();
@@ -220,6 +222,21 @@ impl Findings {
             );
         }
         samples
+    }
+
+    /// Points of open loops, where there are any.
+    fn loads(&mut self, dir: &Path) {
+        let points = match load_point::read_points(dir) {
+            Ok(points) => points,
+            Err(error) => return self.faults.push(within(dir, &error)),
+        };
+        let text = fs::read(dir.join(LOAD)).unwrap_or_default();
+        if text.last().is_some_and(|&last| last != b'\n') {
+            self.fault(LOAD, TORN);
+        }
+        let oldest = points.iter().map(|point| point.schema).min();
+        let known = load_point::SCHEMA;
+        self.schema(LOAD, oldest.unwrap_or(known).into(), known);
     }
 
     /// Holds the samples against what the run set out to do; the run's name, if that is known.

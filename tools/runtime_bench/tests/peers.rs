@@ -39,6 +39,19 @@ for name in sys.argv[2:]:
         print("invalid" if errors else "valid", *errors[:1])
 "#;
 
+/// What `history` writes of the run that is kept, in `dir`.
+fn history(dir: &Path) -> String {
+    let status = Command::new(env!("CARGO_BIN_EXE_runtime_bench"))
+        .arg("history")
+        .arg(format!("{CHECKOUT}/tools/fuzz/seeds/run"))
+        .arg("--output")
+        .arg(dir)
+        .status()
+        .expect("it starts");
+    assert!(status.success(), "{status}");
+    dir.join("history.json").to_string_lossy().into_owned()
+}
+
 #[test]
 fn records_are_of_the_form_that_their_schema_states_and_others_are_not() {
     let Some(python) = python_with(&["jsonschema"]) else {
@@ -61,6 +74,7 @@ fn records_are_of_the_form_that_their_schema_states_and_others_are_not() {
         ("run", seed("run.json")),
         ("environment", seed("environment.json")),
         ("summary", format!("{CHECKOUT}/docs/reference/quick.json")),
+        ("history", history(dir.path())),
     ] {
         let schema = dir.path().join(format!("{record}.schema.json"));
         let output = Command::new(env!("CARGO_BIN_EXE_runtime_bench"))

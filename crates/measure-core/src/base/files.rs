@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -26,6 +26,22 @@ pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
         .make_in(directory_of(path), |path| {
             OpenOptions::new().write(true).create_new(true).open(path)
         })
+}
+
+/// Opens the file at `path`; what is none, such as a pipe to which nobody may ever write, is refused at once.
+///
+/// # Errors
+/// It is not there, not readable, or no file.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no file")),
+    }
 }
 
 /// The directory that `path` lies in.

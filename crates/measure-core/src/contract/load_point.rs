@@ -5,6 +5,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::run_dir::{RunDirError, write_error};
@@ -19,7 +20,7 @@ pub const SCHEMA: u32 = 1;
 pub type Hdr = String;
 
 /// One point: a rung, a rate, a driver process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadPoint {
     /// [`SCHEMA`].
     pub schema: u32,
@@ -120,7 +121,7 @@ fn per_s(count: u64, ns: u64) -> f64 {
 }
 
 /// What would have become of the starts that went well, had each worker been kept for a while after its end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KeptAlive {
     /// For how long.
     pub kept_ns: u64,
@@ -135,7 +136,7 @@ pub struct KeptAlive {
 }
 
 /// How the generator did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GeneratorRecord {
     /// From when an arrival was due until it was let go, of those that came due while a worker waited for one.
     pub late: Hdr,

@@ -322,7 +322,7 @@ pub fn read_samples(dir: &Path) -> Result<Recorded, RunDirError> {
         path: path.clone(),
         cause,
     };
-    let mut reader = BufReader::new(File::open(&path).map_err(read_error)?);
+    let mut reader = BufReader::new(files::open_file(&path).map_err(read_error)?);
     let mut recorded = Recorded::default();
     let mut bytes = Vec::new();
     for line in 1.. {

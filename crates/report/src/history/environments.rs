@@ -1,6 +1,7 @@
 //! Which runs were made on the same machine.
 
 use measure_core::contract::environment::{Environment, Fact};
+use schemars::JsonSchema;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -20,7 +21,7 @@ const OF_THE_MACHINE: [&str; 9] = [
 const FINGERPRINT_BYTES: usize = 4;
 
 /// A machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Machine {
     /// The same for runs of one machine.
     pub fingerprint: String,

@@ -9,6 +9,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use stats::Interval;
 use stats::changes::{changes, least_p_value};
@@ -28,7 +29,7 @@ type Points = Vec<(usize, Value)>;
 type RowOnMachine<'a> = (&'a RowKey, &'a str);
 
 /// A row on one machine.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Series {
     /// What it is of.
     pub key: RowKey,
@@ -43,7 +44,7 @@ pub struct Series {
 }
 
 /// A change between two runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RunChange {
     /// The last run before it.
     pub last_before: usize,
@@ -60,7 +61,7 @@ pub struct RunChange {
 }
 
 /// All of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct History {
     /// In order of time.
     pub runs: Vec<HistoryRun>,

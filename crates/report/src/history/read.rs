@@ -13,6 +13,7 @@ use measure_core::contract::run_dir::{RunDirError, SAMPLES};
 use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::phase::KERNEL;
 use measure_core::contract::vocabulary::{Measure, Metric};
+use schemars::JsonSchema;
 use serde::Serialize;
 use stats::Interval;
 use stats::levels::{Levels, median};
@@ -35,7 +36,7 @@ const OF_KERNEL: &str = "kernel";
 type Rows = BTreeMap<RowKey, Value>;
 
 /// A run as a point of time.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct HistoryRun {
     /// Its name.
     pub run: String,

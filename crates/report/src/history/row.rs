@@ -1,5 +1,6 @@
 //! A row, and what one run says of it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use stats::Interval;
 use stats::levels::Estimate;
@@ -7,7 +8,7 @@ use stats::levels::Estimate;
 use crate::format::{bytes, duration_ns};
 
 /// What a row's values are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Quantity {
     /// Nanoseconds of wall time.
@@ -28,7 +29,7 @@ impl Quantity {
 }
 
 /// What is the same from run to run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct RowKey {
     /// The rung, or the column of a benchmark.
     pub row: String,
@@ -55,7 +56,7 @@ impl RowKey {
 }
 
 /// What one run found of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Value {
     /// Median, or slope.
     pub value: f64,

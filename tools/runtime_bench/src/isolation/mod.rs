@@ -37,6 +37,7 @@ use nix::unistd::geteuid;
 use crate::drivers::{Ladder, Offer};
 use crate::engines::Driver;
 use crate::error::BenchError;
+use crate::output::write_tables_of;
 use asked::Asked;
 use campaign::Campaign;
 pub use options::IsolationOptions;
@@ -310,7 +311,10 @@ impl<'a> Bench<'a> {
         self.line.clear();
         probes::environment::finish(&mut self.environment);
         self.save()?;
-        write_tables(&self.dir, &self.found, Some(&self.environment))?;
+        for (name, content) in tables(&self.found, Some(&self.environment)) {
+            self.dir.write(name, content.as_bytes())?;
+        }
+        print_table(&self.found, self.dir.path())?;
         if let Some(exit) = interrupt::received() {
             return Ok(exit);
         }
@@ -324,17 +328,16 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Writes every table of `found` into `dir`, and prints the one for a terminal.
-fn write_tables(
-    dir: &RunDir,
-    found: &Found,
-    environment: Option<&Environment>,
-) -> Result<(), BenchError> {
-    for file in report::render(found, environment) {
-        dir.write(file.name, file.content.as_bytes())?;
-    }
+/// Every table of `found`: names of files, and what they hold.
+fn tables(found: &Found, environment: Option<&Environment>) -> Vec<(&'static str, String)> {
+    let files = report::render(found, environment).into_iter();
+    files.map(|file| (file.name, file.content)).collect()
+}
+
+/// Prints the table for a terminal; the others are in `place`.
+fn print_table(found: &Found, place: &Path) -> Result<(), BenchError> {
     let table = report::terminal(found, table::terminal_width());
-    let place = dir.path().display();
+    let place = place.display();
     print(format!("{table}\ntables, plot and verdicts: {place}\n")).map_err(BenchError::Output)?;
     Ok(())
 }
@@ -343,10 +346,10 @@ fn write_tables(
 ///
 /// # Errors
 /// They cannot be read, or the tables not written.
-pub(crate) fn tables_again(dir: &Path) -> Result<Exit, BenchError> {
+pub(crate) fn tables_again(dir: &Path, output: Option<&Path>) -> Result<Exit, BenchError> {
     let found = Found::read(dir)?;
     let environment: Option<Environment> = read_json(&dir.join(ENVIRONMENT))?;
-    let locked = RunDir::open(dir)?;
-    write_tables(&locked, &found, environment.as_ref())?;
+    let files = tables(&found, environment.as_ref());
+    print_table(&found, write_tables_of(dir, output, &files)?)?;
     Ok(Exit::Ok)
 }

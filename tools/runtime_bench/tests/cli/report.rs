@@ -169,12 +169,62 @@ fn at_prices_that_are_named_starts_cost_money_and_at_wrong_ones_nothing_is_made(
     }
     let absent = report(dir, &["run", "--prices", "absent.toml"]);
     assert_eq!(absent.status.code(), Some(Exit::Usage as i32));
-    let several = report(dir, &["run", "run", "--prices", "prices.toml"]);
+}
+
+#[test]
+fn what_is_of_one_run_is_refused_for_several() {
+    let keep = tempfile::tempdir().expect("a directory");
+    let dir = keep.path();
+    run(dir, "run", &starts(50_000));
+    for option in [
+        &["--prices", "prices.toml"][..],
+        &["--with-paper"],
+        &["--csv-form", "faasm"],
+    ] {
+        let output = report(dir, &[&["run", "run"], option].concat());
+        assert_eq!(output.status.code(), Some(Exit::Usage as i32));
+        let why = format!("{} is of one run", option[0]);
+        assert!(said(&output).contains(&why), "{}", said(&output));
+    }
+}
+
+#[test]
+fn tables_of_a_run_that_is_to_stay_as_it_is_go_elsewhere() {
+    let keep = tempfile::tempdir().expect("a directory");
+    let dir = keep.path();
+    run(dir, "run", &starts(50_000));
+    let output = report(dir, &["run", "--output", "made/here"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(
-        said(&several).contains("is of one run"),
+        said(&output).ends_with("tables and samples: made/here\n"),
         "{}",
-        said(&several)
+        said(&output)
     );
+    let names = |of: &str| {
+        let entries = fs::read_dir(dir.join(of)).expect("there").flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("run"), ["samples.jsonl"]);
+    let elsewhere = names("made/here");
+    report(dir, &["run"]);
+    let mut there = names("run");
+    there.retain(|name| name != "samples.jsonl");
+    assert_eq!(elsewhere, there);
+}
+
+#[test]
+fn a_pipe_in_the_place_of_samples_is_refused_at_once() {
+    let keep = tempfile::tempdir().expect("a directory");
+    let dir = keep.path();
+    fs::create_dir(dir.join("run")).expect("made");
+    let pipe = dir.join("run/samples.jsonl");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("made");
+    let output = report(dir, &["run"]);
+    assert_eq!(output.status.code(), Some(Exit::Failed as i32));
+    let why = "cannot read run/samples.jsonl: it is no file";
+    assert!(said(&output).contains(why), "{}", said(&output));
 }
 
 #[test]

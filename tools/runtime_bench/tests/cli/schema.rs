@@ -29,6 +29,8 @@ fn each_record_has_a_schema_that_names_its_fields() {
         ("environment", "engines"),
         ("summary", "tables"),
         ("isolation", "rungs"),
+        ("load", "latency"),
+        ("history", "series"),
     ] {
         assert!(names.contains(record), "{names}");
         let (code, text, said) = schema(&[record]);

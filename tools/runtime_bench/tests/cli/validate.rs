@@ -100,7 +100,7 @@ type Fault = (fn(&Place), &'static str);
 
 #[test]
 fn what_is_torn_newer_or_foreign_is_told_with_its_place() {
-    let faults: [Fault; 8] = [
+    let faults: [Fault; 11] = [
         (
             |place| {
                 let path = place.0.path().join("samples.jsonl");
@@ -116,6 +116,18 @@ fn what_is_torn_newer_or_foreign_is_told_with_its_place() {
         (
             |place| place.change("samples.jsonl", "\"value\":", "\"valeu\":"),
             "samples.jsonl:1: not a record",
+        ),
+        (
+            |place| place.write("load.jsonl", "{\"schema\":9}\n"),
+            "load.jsonl:1: schema 9",
+        ),
+        (
+            |place| place.write("load.jsonl", "{\"schema\":1}\n"),
+            "load.jsonl:1: not a record",
+        ),
+        (
+            |place| place.write("load.jsonl", "{\"schema\":1,\"run"),
+            "load.jsonl: the last line is torn",
         ),
         (
             |place| place.change("environment.json", "\"schema\": 1", "\"schema\": 7"),
@@ -154,6 +166,10 @@ fn what_is_torn_newer_or_foreign_is_told_with_its_place() {
         let (code, said) = place.validate();
         assert_eq!(code, Exit::Failed as i32, "{says}: {said}");
         assert!(said.contains(says), "{says}: {said}");
+        assert!(
+            !says.starts_with("samples.jsonl:1:") || said.contains(": 1 fault\n"),
+            "{said}"
+        );
     }
 }
 
@@ -206,4 +222,21 @@ fn a_clock_that_was_set_back_is_a_fault_and_a_file_left_over_a_note() {
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
+}
+
+#[test]
+fn a_run_of_samples_alone_keeps_its_name_in_the_tables() {
+    let place = Place::with_run();
+    fs::remove_file(place.0.path().join("run.json")).expect("there");
+    let made = Command::new(env!("CARGO_BIN_EXE_runtime_bench"))
+        .arg("report")
+        .arg(place.0.path())
+        .output()
+        .expect("it starts");
+    assert!(made.status.success(), "{}", said(&made));
+    let (code, said) = place.validate();
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("summary.json"), "{said}");
+    let summary = fs::read_to_string(place.0.path().join("summary.json")).expect("made");
+    assert!(!summary.contains("\"run\": \"\""), "{summary}");
 }

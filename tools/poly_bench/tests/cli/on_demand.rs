@@ -88,7 +88,8 @@ fn while_it_builds_it_says_how_far_it_is() {
 #[test]
 fn a_signal_ends_the_build_with_all_that_it_started() {
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-        let recipe = "trap 'rm half; exit 1' INT TERM; echo >half; sleep 1000";
+        // A shell that is told right before it starts a program heeds its trap only when that has ended.
+        let recipe = "trap 'rm half; exit 1' INT TERM; echo >half; while :; do sleep 1; done";
         let Some(bench) = checkout(recipe) else {
             return;
         };
@@ -97,8 +98,11 @@ fn a_signal_ends_the_build_with_all_that_it_started() {
         let mut running = Started(child.expect("poly_bench"));
         let half = bench.path("half");
         eventually("it builds", || half.exists());
-        let started = processes_below(&[running.pid()]);
-        assert!(started.len() > 2, "make, its shell and what that waits for");
+        let mut started = Vec::new();
+        eventually("make, its shell and what that waits for", || {
+            started = processes_below(&[running.pid()]);
+            started.len() > 2
+        });
         // To it alone, as by `kill`; on a terminal all of its group get one.
         running.signal(signal);
         assert_eq!(running.end().code(), Some(code));

@@ -22,6 +22,7 @@ pub mod error;
 mod escape;
 pub mod exchange;
 mod files;
+mod foreign;
 pub mod function;
 mod given;
 mod grants;

@@ -1,13 +1,15 @@
 //! What a module must be before it is installed or compiled.
 
 use measure_core::base::words;
+use wasm_interface::features::{self, BASE};
 use wasm_interface::{Import, Interface};
-use wasmparser::{ExternalKind, TypeRef};
+use wasmparser::{ExternalKind, TypeRef, WasmFeatures};
 use wasmtime::{Engine, Module};
 
 use crate::component::{self, World, is_component};
 use crate::engine::FaasletEngine;
 use crate::error::FaasletError;
+use crate::foreign;
 use crate::names::{NAME_CHARS, shown};
 use crate::settings::{ELEMENTS_PER_TABLE, EngineSettings};
 use crate::wasi;
@@ -15,6 +17,14 @@ use crate::wasi;
 /// The largest module that is accepted.
 pub const MAX_MODULE_BYTES: u64 = 128 << 20;
 const PAGE_BYTES: u64 = 64 << 10;
+
+/// What the engine takes of those features in which engines differ, as it is built and set here. A test holds it to that.
+const TAKEN: WasmFeatures = BASE
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::RELAXED_SIMD)
+    .union(WasmFeatures::TAIL_CALL)
+    .union(WasmFeatures::EXTENDED_CONST)
+    .union(WasmFeatures::FUNCTION_REFERENCES);
 
 /// Why a valid module or component is not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -32,14 +42,30 @@ enum Unfit {
     )]
     Elements { elements: u64, limit: u64 },
     #[error(
-        "it imports {0}, which is not offered: only the functions of {module} are",
+        "it imports {names}, which is not offered: only the functions of {module} are{}",
+        way_out(*.world),
         module = wasi::MODULE
     )]
-    Imports(String),
+    Imports {
+        names: String,
+        world: Option<foreign::World>,
+    },
     #[error(
         "it is not a WASI program: a module must export `_start` (no parameters, no results) and `memory`; build it as a command, with a main"
     )]
     NoProgram,
+    #[error(
+        "it is a library (a reactor, with `_initialize`), not a WASI program: a module must export `_start` and `memory`; build it as a command, with a main"
+    )]
+    Library,
+    #[error("it needs {0}, which the engine has off here; build it without")]
+    Features(String),
+    #[error("it is not a valid module: {0}")]
+    Invalid(String),
+}
+
+fn way_out(world: Option<foreign::World>) -> String {
+    world.map_or_else(String::new, |world| format!("; {world}"))
 }
 
 /// Checks that `wasm`, called `what` in errors, is a valid module, is a WASI program (exports `_start`
@@ -64,7 +90,15 @@ pub(crate) fn validate_with(
         return Ok(());
     }
     Module::validate(engine, wasm)
-        .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e:#}")))
+        .map_err(|e| FaasletError::refused(what, unfit_for_engine(wasm, &format!("{e:#}"))))
+}
+
+/// Why the engine, which says `said` of it, does not take the module: it may be a good one for others.
+fn unfit_for_engine(wasm: &[u8], said: &str) -> Unfit {
+    match features::lacking(wasm, TAKEN) {
+        Ok(lacks) if !lacks.is_empty() => Unfit::Features(lacks.join(", ")),
+        _ => Unfit::Invalid(said.to_owned()),
+    }
 }
 
 /// What of [`validate`] takes little time whatever the module: its size and its interface. Its functions are not looked at.
@@ -91,7 +125,7 @@ pub(crate) fn looks_fit(
         return fits.map_err(|unfit| FaasletError::refused(what, unfit));
     }
     let interface = Interface::read(wasm)
-        .map_err(|e| FaasletError::refused(what, format!("it is not a valid module: {e}")))?;
+        .map_err(|e| FaasletError::refused(what, Unfit::Invalid(e.to_string())))?;
     is_program(&interface)
         .and_then(|()| is_within(&interface, settings))
         .map_err(|unfit| FaasletError::refused(what, unfit))
@@ -157,8 +191,9 @@ fn is_program(interface: &Interface) -> Result<(), Unfit> {
         let part = |name: &str| words::name(name, NAME_CHARS);
         format!("{}.{}", part(&import.module), part(&import.name))
     });
-    if let Some(foreign) = shown(named) {
-        return Err(Unfit::Imports(foreign));
+    if let Some(names) = shown(named) {
+        let world = foreign::world_of(&interface.imports);
+        return Err(Unfit::Imports { names, world });
     }
     let starts = interface.exported_functions().any(|export| {
         export.name == "_start"
@@ -168,6 +203,8 @@ fn is_program(interface: &Interface) -> Result<(), Unfit> {
     });
     if starts && interface.exports("memory", ExternalKind::Memory) {
         Ok(())
+    } else if interface.exports("_initialize", ExternalKind::Func) {
+        Err(Unfit::Library)
     } else {
         Err(Unfit::NoProgram)
     }
@@ -228,6 +265,61 @@ mod tests {
             said.len() < 4000 && !said.contains(char::is_control),
             "{said}"
         );
+    }
+
+    #[test]
+    fn what_the_engine_has_off_is_named_and_what_it_has_on_is_taken() {
+        let program = |body: &str| {
+            format!(
+                r#"(module (memory (export "memory") 1) (func $f (export "_start") {body}) (elem declare func $f))"#
+            )
+        };
+        for (body, feature) in [
+            (
+                "(drop (f32x4.relaxed_madd (v128.const i64x2 0 0) (v128.const i64x2 0 0) (v128.const i64x2 0 0)))",
+                None,
+            ),
+            ("(return_call $f)", None),
+            ("(drop (ref.as_non_null (ref.func $f)))", None),
+            ("(drop (i32.atomic.load (i32.const 0)))", Some("threads")),
+            (
+                "(i64.add128 (i64.const 1) (i64.const 1) (i64.const 1) (i64.const 1)) drop drop",
+                Some("wide-arithmetic"),
+            ),
+            (
+                "(block $b (result exnref) (try_table (catch_all_ref $b)) unreachable) drop",
+                Some("exceptions"),
+            ),
+        ] {
+            match feature {
+                None => verdict(&program(body)).expect(body),
+                Some(feature) => {
+                    let said = refusal(&program(body));
+                    assert!(
+                        said.contains(&format!("it needs {feature}, which")),
+                        "{said}"
+                    );
+                }
+            }
+        }
+        for (memory, feature) in [
+            ("(memory (export \"memory\") i64 1)", "memory64"),
+            ("(memory (export \"memory\") 1) (memory 1)", "multi-memory"),
+            ("(memory (export \"memory\") 1 2 shared)", "threads"),
+            (
+                "(memory (export \"memory\") 1 (pagesize 1))",
+                "custom-page-sizes",
+            ),
+        ] {
+            let said = refusal(&format!("(module {memory} (func (export \"_start\")))"));
+            assert!(
+                said.contains(&format!("it needs {feature}, which")),
+                "{said}"
+            );
+        }
+        let said =
+            refusal(r#"(module (memory (export "memory") 1) (func (export "_initialize")))"#);
+        assert!(said.contains("a reactor"), "{said}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //!
 //! Who reads may be a process that must not die of it. So what is kept is bounded by the module's own bytes and by [`ENTRIES_MAX`].
 
+pub mod features;
+
 use wasmparser::{
     ComponentExternalKind, ElementItems, ElementSectionReader, ExternalKind, FuncType, MemoryType,
     Parser, Payload, TableType, TypeRef, WasmFeatures,

@@ -147,6 +147,17 @@ struct Rewriter(Census, Interrupted);
 impl Reencode for Rewriter {
     type Error = Infallible;
 
+    /// As it is: functions keep their indices, and what of it cannot be read, such as broken names, is no fault of the program's.
+    fn parse_custom_section(
+        &mut self,
+        module: &mut Module,
+        section: wasmparser::CustomSectionReader<'_>,
+    ) -> Result<(), reencode::Error> {
+        let section = self.custom_section(section)?;
+        module.section(&section);
+        Ok(())
+    }
+
     fn parse_type_section(
         &mut self,
         types: &mut TypeSection,

@@ -157,3 +157,21 @@ fn functions_keep_their_indices_and_a_module_without_such_instructions_stays() {
     assert_ne!(&*rewritten, &*wasm);
     assert_eq!(exports(&rewritten), exports(&wasm));
 }
+
+#[test]
+fn names_that_cannot_be_read_are_left_as_they_are() {
+    let broken = wasm_encoder::CustomSection {
+        name: "name".into(),
+        // A subsection of functions' names that is longer than all there is.
+        data: (&[1, 0xff, 0xff, 0xff, 0x7f][..]).into(),
+    };
+    let mut wasm = module();
+    wasm.extend({
+        let mut only = wasm_encoder::Module::new();
+        only.section(&broken);
+        only.finish().split_off(8)
+    });
+    let rewritten = in_pieces(&wasm).expect("rewritten");
+    assert_ne!(&*rewritten, &*wasm);
+    wasmparser::validate(&rewritten).expect("valid");
+}

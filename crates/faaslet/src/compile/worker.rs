@@ -21,6 +21,10 @@ pub(super) const REFUSED: i32 = 65;
 const REFUSED_CODE: u8 = 65;
 const FAILED_CODE: u8 = 1;
 
+/// What the compiler says where the code that brings strings from one memory to another needs several of them, which are off.
+const ADAPTER: &str = "invalid adapter module";
+const STRINGS: &str = "its components hand one another strings or lists, for which the engine needs several memories, and these are off here; build them as one";
+
 /// What is compiled, in a word.
 const COMPONENT: &str = "component";
 const MODULE: &str = "module";
@@ -136,8 +140,11 @@ pub(super) fn check_and_compile(
     let said = match made {
         Ok(Ok(code)) => return Ok(code),
         Ok(Err(error)) => format!("{error:#}"),
-        // A fault of the compiler's, or what of a valid component it has no words for: parts that hand one another strings.
-        Err(panic) => format!("the compiler gives up: {}", panic_message(&*panic)),
+        // A fault of the compiler's, or what of a valid component it has no words for.
+        Err(panic) => match panic_message(&*panic) {
+            said if said.contains(ADAPTER) => STRINGS.to_owned(),
+            said => format!("the compiler gives up: {said}"),
+        },
     };
     let cause = format!("it cannot be compiled: {said}");
     Err(FaasletError::refused(what, cause))
@@ -189,5 +196,40 @@ mod tests {
                 .expect("a module");
         let code = |engine| check_and_compile(engine, &settings, "it", &wasm).expect("code");
         assert_eq!(code(&here), code(&there));
+    }
+
+    #[test]
+    fn a_component_whose_parts_hand_one_another_strings_is_told_so() {
+        let text = r#"(component
+            (component $reader
+                (core module $m
+                    (memory (export "memory") 1)
+                    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16))
+                    (func (export "length") (param i32 i32) (result i32) (local.get 1)))
+                (core instance $i (instantiate $m))
+                (func (export "length") (param "text" string) (result u32)
+                    (canon lift (core func $i "length") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))
+            (component $program
+                (import "length" (func $length (param "text" string) (result u32)))
+                (core module $mem (memory (export "memory") 1))
+                (core instance $mem (instantiate $mem))
+                (core func $lowered (canon lower (func $length) (memory (core memory $mem "memory"))))
+                (core module $m
+                    (import "" "length" (func $length (param i32 i32) (result i32)))
+                    (func (export "run") (result i32) (i32.ne (call $length (i32.const 0) (i32.const 5)) (i32.const 5))))
+                (core instance $i (instantiate $m (with "" (instance (export "length" (func $lowered))))))
+                (func (export "run") (result (result)) (canon lift (core func $i "run"))))
+            (instance $reader (instantiate $reader))
+            (instance $program (instantiate $program (with "length" (func $reader "length"))))
+            (instance $run (export "run" (func $program "run")))
+            (export "wasi:cli/run@0.2.0" (instance $run)))"#;
+        let wasm = wat::parse_str(text).expect("a component");
+        let settings = EngineSettings::default();
+        let mut config = settings.component_config();
+        config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+        let engine = Engine::new(&config).expect("an engine");
+        let refused = check_and_compile(&engine, &settings, "it", &wasm).expect_err("refused");
+        let said = refused.to_string();
+        assert!(said.contains(STRINGS), "{said}");
     }
 }

@@ -45,6 +45,8 @@ pub(crate) const OFFERED: [&str; 29] = [
 const RUN: &str = "wasi:cli/run";
 /// What a handler exports.
 const HANDLE: &str = "wasi:http/incoming-handler";
+/// What a handler exports of version 0.3.
+const LATER_HANDLE: &str = "wasi:http/handler";
 
 /// What a component is started for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +98,8 @@ pub(crate) enum Unfit {
         "it imports `{0}`, which is not offered: a component is offered cli, clocks, filesystem, http, io, random and sockets of WASI 0.2{1}"
     )]
     Import(String, String),
-    #[error("it imports `{0}`, but of {1} version 0.2 is offered; build it for WASI 0.2")]
-    Version(String, &'static str),
+    #[error("it {0} `{1}`, but of WASI version 0.2 is offered; build it for WASI 0.2")]
+    Version(&'static str, String),
     #[error(
         "it is not a WASI program: a component must export `wasi:cli/run` or `wasi:http/incoming-handler` of version 0.2, and it exports {0}; build it as a command, with a main, or for the world wasi:http/proxy"
     )]
@@ -161,6 +163,15 @@ impl World {
                 return Ok(kind);
             }
         }
+        // What a program of a later version exports.
+        let later = self.exports.iter().find(|name| {
+            let interface = interface_of(name);
+            [RUN, HANDLE, LATER_HANDLE].contains(&interface) && interface != name.as_str()
+        });
+        if let Some(name) = later {
+            let name = words::name(name, NAME_CHARS);
+            return Err(Unfit::Version("exports", name));
+        }
         let exports = shown(
             self.exports
                 .iter()
@@ -205,17 +216,30 @@ fn is_offered(name: &str) -> Result<(), Unfit> {
     if OFFERED.iter().any(|offered| is_of(name, offered)) {
         return Ok(());
     }
-    let name = words::name(name, NAME_CHARS);
-    let interface = name.split('@').next().unwrap_or(&name);
-    match OFFERED.into_iter().find(|offered| *offered == interface) {
-        Some(offered) => Err(Unfit::Version(name, offered)),
-        None => {
-            let known = OFFERED.map(str::to_owned);
-            let nearest = ids::nearest(interface, &known);
-            let nearest = nearest.map(|nearest| format!("; the nearest is `{nearest}`"));
-            Err(Unfit::Import(name, nearest.unwrap_or_default()))
-        }
+    let interface = interface_of(name);
+    let shown = words::name(name, NAME_CHARS);
+    if OFFERED.contains(&interface) || is_of_other_version(name) {
+        return Err(Unfit::Version("imports", shown));
     }
+    let known = OFFERED.map(str::to_owned);
+    let nearest = ids::nearest(&words::name(interface, NAME_CHARS), &known);
+    let nearest = nearest.map(|nearest| format!("; the nearest is `{nearest}`"));
+    Err(Unfit::Import(shown, nearest.unwrap_or_default()))
+}
+
+/// The interface `name` without its version.
+fn interface_of(name: &str) -> &str {
+    name.split('@').next().unwrap_or(name)
+}
+
+/// Whether `name` is an interface of a package that is offered, but of another version, which may have interfaces that 0.2 has not.
+fn is_of_other_version(name: &str) -> bool {
+    let (Some((package, _)), Some((_, version))) = (name.split_once('/'), name.split_once('@'))
+    else {
+        return false;
+    };
+    let mut offered = OFFERED.iter().filter_map(|offered| offered.split_once('/'));
+    !version.starts_with("0.2.") && offered.any(|(offered, _)| offered == package)
 }
 
 /// Whether `name` is `interface` in a version 0.2 of it, all of which are linked as one.
@@ -244,6 +268,42 @@ mod tests {
             ("wasi:cli/runner@0.2.0", false),
         ] {
             assert_eq!(is_of(name, RUN), same, "{name}");
+        }
+    }
+
+    #[test]
+    fn other_versions_are_told_from_what_there_is_not() {
+        for (name, words) in [
+            (
+                "wasi:cli/stdin@0.3.0",
+                "imports `wasi:cli/stdin@0.3.0`, but of WASI version 0.2",
+            ),
+            (
+                "wasi:clocks/system-clock@0.3.0-rc-1",
+                "but of WASI version 0.2",
+            ),
+            (
+                "wasi:cli/exit@0.2.0-rc-2023-11-10",
+                "but of WASI version 0.2",
+            ),
+            ("wasi:cli/extra@0.2.1", "is not offered"),
+            ("wasi:keyvalue/store@0.2.0-draft", "is not offered"),
+            ("wasi:keyvalue/store@0.3.0", "is not offered"),
+            ("log", "is not offered"),
+        ] {
+            let said = is_offered(name).expect_err(name).to_string();
+            assert!(said.contains(words), "{said}");
+        }
+        for name in ["wasi:cli/run@0.3.0", "wasi:http/handler@0.3.0"] {
+            let world = World {
+                exports: vec!["mine:own/x".to_owned(), name.to_owned()],
+                ..World::default()
+            };
+            let said = world.kind().expect_err(name).to_string();
+            assert!(
+                said.contains(&format!("exports `{name}`, but of WASI version 0.2")),
+                "{said}"
+            );
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use bollard::query_parameters::ImportImageOptionsBuilder;
 use measure_core::base::trust;
 use measure_core::driver_kit::DriverError;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::archive_error::ArchiveError;
@@ -26,6 +27,31 @@ pub struct Archive {
     is_layout: bool,
     /// Id of the image, `sha256:...`, as an engine calls it.
     pub id: String,
+    /// Whether it says what it runs.
+    pub has_command: bool,
+}
+
+/// What an image says of itself, as far as it is looked at here.
+#[derive(Debug, Deserialize)]
+struct Described {
+    #[serde(flatten)]
+    machine: Machine,
+    #[serde(rename = "config")]
+    runs: Option<Runs>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Runs {
+    entrypoint: Option<Vec<String>>,
+    cmd: Option<Vec<String>>,
+}
+
+impl Runs {
+    fn has_command(&self) -> bool {
+        let words = self.entrypoint.iter().chain(&self.cmd).flatten();
+        words.count() > 0
+    }
 }
 
 impl Archive {
@@ -50,7 +76,11 @@ impl Archive {
                 Contents::of_archive(path, file)?
             }
         };
-        Ok(Self::read(contents)?)
+        let archive = Self::read(contents)?;
+        for layer in &archive.entry.layers {
+            archive.contents.check_digest(layer)?;
+        }
+        Ok(archive)
     }
 
     fn read(contents: Contents) -> Result<Self, ArchiveError> {
@@ -59,11 +89,12 @@ impl Archive {
             let why = format!("it lacks its layer {layer}");
             return Err(no_image(&contents.path, why));
         }
-        let machine: Machine = contents.parsed(&entry.config)?;
-        machine.require_own(&contents.path)?;
+        let described: Described = contents.parsed(&entry.config)?;
+        described.machine.require_own(&contents.path)?;
         let config = Sha256::digest(contents.json(&entry.config)?);
         Ok(Self {
             id: format!("sha256:{}", hex::encode(config)),
+            has_command: described.runs.is_some_and(|runs| runs.has_command()),
             contents,
             entry,
             is_layout,

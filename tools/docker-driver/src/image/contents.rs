@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -17,6 +17,8 @@ pub(super) const MANIFEST: &str = "manifest.json";
 const INDEX: &str = "index.json";
 /// Descriptions of images are small; a larger file is none.
 const MAX_JSON_BYTES: u64 = 4 << 20;
+/// So much of a layer is read at a time.
+const HASHED_BYTES: usize = 1 << 20;
 /// What containers run here.
 const OWN: (&str, &str) = ("linux", "amd64");
 
@@ -115,6 +117,10 @@ impl Contents {
         if !is_file {
             return Err(no_image(path, "it is neither file nor directory".into()));
         }
+        if let Some(packed_by) = packed_by(&file).map_err(|e| ArchiveError::io(path, e))? {
+            let why = format!("it is packed by {packed_by}: unpack it first");
+            return Err(no_image(path, why));
+        }
         let places = places(&file).map_err(|e| no_image(path, format!("no tar archive ({e})")))?;
         Ok(Self {
             path: path.to_owned(),
@@ -146,13 +152,22 @@ impl Contents {
 
     /// The description `name`.
     pub(super) fn json(&self, name: &str) -> Result<Vec<u8>, ArchiveError> {
-        let no_image = |why| no_image(&self.path, why);
-        let lacks = || no_image(format!("it lacks {name}"));
+        let (file, offset, length) = self.place(name)?;
+        if length > MAX_JSON_BYTES {
+            let why = format!("{name} is {length} bytes long");
+            return Err(no_image(&self.path, why));
+        }
+        read_at(&file, offset, length).map_err(|e| ArchiveError::io(&self.path, e))
+    }
+
+    /// The file in which `name` lies, where it begins there, and how long it is.
+    fn place(&self, name: &str) -> Result<(File, u64, u64), ArchiveError> {
+        let lacks = || no_image(&self.path, format!("it lacks {name}"));
         let io = |e| ArchiveError::io(&self.path, e);
-        let (file, offset, length) = match &self.kind {
+        match &self.kind {
             Kind::Tar(file, places) => {
                 let &(offset, length) = places.get(name).ok_or_else(lacks)?;
-                (file.try_clone().map_err(io)?, offset, length)
+                Ok((file.try_clone().map_err(io)?, offset, length))
             }
             Kind::Directory => {
                 let file = File::open(self.path.join(name)).map_err(|e| match e.kind() {
@@ -160,13 +175,9 @@ impl Contents {
                     _ => ArchiveError::io(&self.path.join(name), e),
                 })?;
                 let length = file.metadata().map_err(io)?.len();
-                (file, 0, length)
+                Ok((file, 0, length))
             }
-        };
-        if length > MAX_JSON_BYTES {
-            return Err(no_image(format!("{name} is {length} bytes long")));
         }
-        read_at(&file, offset, length).map_err(io)
     }
 
     pub(super) fn parsed<T: DeserializeOwned>(&self, name: &str) -> Result<T, ArchiveError> {
@@ -177,6 +188,12 @@ impl Contents {
     /// The only image of an archive by `docker save`, or that of an OCI layout for this machine; and whether it is the latter.
     pub(super) fn image(&self) -> Result<(ManifestEntry, bool), ArchiveError> {
         if !self.has(MANIFEST) {
+            if !self.has(INDEX) {
+                let why = format!(
+                    "it has neither {MANIFEST}, as `docker save` writes, nor {INDEX} of an OCI layout; a root directory (`docker export`) is none"
+                );
+                return Err(no_image(&self.path, why));
+            }
             return Ok((self.oci_image()?, true));
         }
         let mut all: Vec<ManifestEntry> = self.parsed(MANIFEST)?;
@@ -227,17 +244,39 @@ impl Contents {
         found.ok_or_else(|| {
             let theirs = all.iter().filter_map(|d| d.platform.as_ref());
             let theirs: Vec<String> = theirs.map(Machine::in_words).collect();
-            let why = format!(
-                "none of its images is for {}/{} (it has {})",
-                OWN.0,
-                OWN.1,
-                match theirs.is_empty() {
-                    true => "none that says its machine".to_owned(),
-                    false => theirs.join(", "),
-                }
-            );
+            let (os, machine) = OWN;
+            let why = match theirs.is_empty() {
+                true => format!(
+                    "it holds {} images, and none says its machine; keep one alone",
+                    all.len()
+                ),
+                false => format!(
+                    "none of its images is for {os}/{machine} (it has {})",
+                    theirs.join(", ")
+                ),
+            };
             no_image(&self.path, why)
         })
+    }
+
+    /// That the file `name` is what its name says, where that is its digest.
+    ///
+    /// # Errors
+    /// It is not, or cannot be read.
+    pub(super) fn check_digest(&self, name: &str) -> Result<(), ArchiveError> {
+        let Some(said) = name.strip_prefix("blobs/sha256/") else {
+            return Ok(());
+        };
+        let (file, offset, length) = self.place(name)?;
+        let digest = digest_at(&file, offset, length);
+        let digest = digest.map_err(|e| ArchiveError::io(&self.path, e))?;
+        match digest == said {
+            true => Ok(()),
+            false => Err(no_image(
+                &self.path,
+                format!("it is damaged: {name} has the digest sha256:{digest}"),
+            )),
+        }
     }
 
     /// Where what is `described` lies.
@@ -263,6 +302,26 @@ pub(super) fn no_image(path: &Path, why: String) -> ArchiveError {
     }
 }
 
+/// What has packed the file, if something has.
+fn packed_by(file: &File) -> io::Result<Option<&'static str>> {
+    const BEGINNINGS: [(&[u8], &str); 4] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"\xfd7zXZ\0", "xz"),
+        (b"BZh", "bzip2"),
+    ];
+    let begins = read_at(file, 0, 8)?;
+    rewind(file)?;
+    let known = BEGINNINGS
+        .iter()
+        .find(|(beginning, _)| begins.starts_with(beginning));
+    Ok(known.map(|(_, by)| *by))
+}
+
+fn rewind(mut file: &File) -> io::Result<()> {
+    file.seek(SeekFrom::Start(0)).map(drop)
+}
+
 /// Where the files of the archive lie. Nothing of their content is read.
 fn places(file: &File) -> io::Result<Places> {
     let mut archive = tar::Archive::new(file);
@@ -284,4 +343,20 @@ fn read_at(mut file: &File, offset: u64, length: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
     file.take(length).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// SHA-256 of so much of `file`, in hexadecimal digits.
+fn digest_at(mut file: &File, offset: u64, length: u64) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    file.seek(SeekFrom::Start(offset))?;
+    let mut file = BufReader::with_capacity(HASHED_BYTES, file.take(length));
+    loop {
+        let bytes = file.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(hex::encode(hash.finalize()));
+        }
+        hash.update(bytes);
+        let taken = bytes.len();
+        file.consume(taken);
+    }
 }

@@ -115,7 +115,17 @@ impl FunctionImage {
     /// A file cannot be read, or the engine refuses.
     pub fn provide(&self, client: &Client) -> Result<String, DriverError> {
         if let Content::Archive(path) = &self.content {
-            return archive::provide(client, &Archive::open(path)?);
+            let archive = Archive::open(path)?;
+            if !archive.has_command && self.command.is_empty() {
+                return Err(DriverError::Unavailable {
+                    why: format!(
+                        "the image of {} does not say what it runs (ENTRYPOINT, CMD)",
+                        self.function
+                    ),
+                    mend: "give that in its arguments (--args)".to_owned(),
+                });
+            }
+            return archive::provide(client, &archive);
         }
         let layer = self.layer().map_err(|e| {
             DriverError::failed(format!("cannot make the image of {}", self.function), e)

@@ -212,8 +212,21 @@ fn layouts_that_cannot_run_here_are_refused() {
     fs::write(&config, text.replace("/program", "/another")).expect("written");
     refused("right", "it is damaged");
     fs::write(&config, text).expect("written");
-    fs::remove_file(right.path_of(&manifest["layers"][0])).expect("there");
+    let layer = right.path_of(&manifest["layers"][0]);
+    let bytes = fs::read(&layer).expect("there");
+    fs::write(&layer, &bytes[1..]).expect("written");
+    refused("right", "it is damaged: blobs/sha256/");
+    right.archive(&home.place("damaged.tar"));
+    refused("damaged.tar", "it is damaged: blobs/sha256/");
+    fs::remove_file(&layer).expect("there");
     refused("right", "it lacks its layer blobs/sha256/");
+    // What people have beside images.
+    fs::write(home.place("rootfs.tar"), bytes).expect("written");
+    refused("rootfs.tar", "a root directory (`docker export`) is none");
+    let mut gzip = Command::new("gzip");
+    let packed = gzip.arg(home.place("rootfs.tar")).status();
+    assert!(packed.is_ok_and(|status| status.success()));
+    refused("rootfs.tar.gz", "it is packed by gzip: unpack it first");
 }
 
 #[test]
@@ -261,6 +274,24 @@ fn one_that_ends_at_once_or_cannot_start_is_told() {
     said.expect(Exit::StartFailed)
         .says("it ends with exit code 3");
     add("/nowhere").expect(Exit::StartFailed).says("/nowhere");
+    let layout = Layout {
+        dir: home.place("handler/image"),
+    };
+    let config = layout.path_of(&layout.manifest()["config"]);
+    let text = fs::read_to_string(&config).expect("there");
+    fs::write(&config, text.replace("\"/program\"", "")).expect("written");
+    layout.saved(&home.place("silent.tar"));
+    let line = [
+        "add",
+        "mine/silent",
+        "--image",
+        "silent.tar",
+        "--rungs",
+        "docker-none",
+    ];
+    home.run(&line)
+        .expect(Exit::Unavailable)
+        .says("does not say what it runs (ENTRYPOINT, CMD), give that in its arguments");
 }
 
 #[test]

@@ -77,8 +77,9 @@ fn is_text(path: &Path) -> bool {
 /// Writes what the text `from` says to `to`, in binary form.
 fn assemble(from: &Path, to: &Path) -> Result<(), FunctionError> {
     let text = read_text(from)?;
-    let binary = wat::parse_str(&text).map_err(|e| {
-        FunctionError::Refused(format!("{} is no text of Wasm: {e}", from.display()))
+    let binary = wat::parse_str(&text).map_err(|mut error| {
+        error.set_path(from);
+        FunctionError::Refused(format!("{} is no text of Wasm: {error}", from.display()))
     })?;
     fs::write(to, binary).map_err(FunctionError::io(to))
 }
@@ -214,10 +215,23 @@ impl Making<'_> {
         let (store, wasm) = (self.stage.root().to_string_lossy(), wasm.to_string_lossy());
         self.line.show(format!("compiling {id} ahead of time"));
         let upload = ["--store", &store, "upload", id.user(), id.function(), &wasm];
-        self.driver("faasm-driver", &upload, COMPILE_LIMIT, &wasm)?;
+        self.driver(
+            "faasm-driver",
+            &upload,
+            COMPILE_LIMIT,
+            &self.wasm_comes_from(),
+        )?;
         self.line.show(format!("taking a snapshot of {id}"));
         let snapshot = ["--store", &store, "codegen", "--snapshot"];
         self.driver("faasm-driver", &snapshot, COMPILE_LIMIT, "its snapshot")
+    }
+
+    /// What its user called that of which its Wasm side was made.
+    fn wasm_comes_from(&self) -> String {
+        let file = &self.brought.file;
+        let from = [&file.wasm, &file.source, &file.python];
+        let from = from.into_iter().flatten().next();
+        from.map_or_else(String::new, |path| path.display().to_string())
     }
 
     /// Keeps the image as an archive.

@@ -42,7 +42,7 @@ pub enum FunctionError {
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// A driver does not take it.
-    #[error("{what}: {}", words_of(source))]
+    #[error("{}", words_of(what, source))]
     Driver {
         /// What was asked of it.
         what: String,
@@ -57,16 +57,18 @@ pub enum FunctionError {
     Interrupted(Exit),
 }
 
-/// What a driver said, without how it was called.
-fn words_of(error: &DriverError) -> String {
-    match error {
-        DriverError::Failed { said, .. } => {
-            let words = said
-                .rsplit_once("error: ")
-                .map_or(said.as_str(), |(_, words)| words);
-            words.to_owned()
-        }
+/// What a driver said of `what`, without how it was called, and with that name once.
+fn words_of(what: &str, error: &DriverError) -> String {
+    let words = match error {
+        DriverError::Failed { said, .. } => said
+            .rsplit_once("error: ")
+            .map_or(said.as_str(), |(_, words)| words)
+            .to_owned(),
         other => other.to_string(),
+    };
+    match words.starts_with(what) {
+        true => words,
+        false => format!("{what}: {words}"),
     }
 }
 

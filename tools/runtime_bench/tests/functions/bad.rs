@@ -95,14 +95,16 @@ fn files_of_another_machine_world_or_kind_are_named() {
     let said = home.run(&["add", "mine/x", "--wasm", "text.wasm"]);
     assert_ne!(said.code, 0);
     said.says("text.wasm");
-    for (import, words) in [
+    for (import, words, world) in [
         (
             r#"(import "env" "emscripten_resize_heap" (func))"#,
             "env.emscripten_resize_heap",
+            "link it by -sSTANDALONE_WASM",
         ),
         (
             r#"(import "wasi_unstable" "fd_write" (func))"#,
             "wasi_unstable.fd_write",
+            "the preview of WASI before the first",
         ),
     ] {
         let module =
@@ -110,8 +112,10 @@ fn files_of_another_machine_world_or_kind_are_named() {
         home.write("world.wat", &module);
         let said = home.run(&["add", "mine/x", "--wasm", "world.wat"]);
         assert_ne!(said.code, 0, "{import}");
-        said.says(words)
-            .says("only the functions of wasi_snapshot_preview1 are");
+        said.says("error: world.wat: mine/x is refused")
+            .says(words)
+            .says("only the functions of wasi_snapshot_preview1 are")
+            .says(world);
     }
     home.write("reactor.wat", "(module (memory (export \"memory\") 1))");
     let said = home.run(&["add", "mine/x", "--wasm", "reactor.wat"]);

@@ -10,4 +10,5 @@ mod images;
 mod network;
 mod registry;
 mod sides;
+mod sources;
 mod whole;

@@ -38,15 +38,9 @@ impl Brought {
             source: Box::new(source),
         };
         let file = FunctionFile::parse(&read_text(&path)?).map_err(wrong)?;
-        let given = sides(options).iter().any(|(_, given)| *given)
-            || !options.args.is_empty()
-            || !options.arg.is_empty()
-            || !options.env.is_empty()
-            || options.handler
-            || options.request.is_some();
-        if given {
+        if let Some((option, _)) = given(options).into_iter().find(|(_, given)| *given) {
             return Err(FunctionError::Refused(format!(
-                "{} says what it is: change it there, or give a name in place of the directory",
+                "{} says what it is, so {option} is not taken: change it there, or give a name in place of the directory",
                 path.display()
             )));
         }
@@ -86,6 +80,7 @@ impl Brought {
             }),
             name: Some(id.to_string()),
             native: options.native.clone(),
+            interpreter: options.interpreter.clone(),
             wasm: options.wasm.clone(),
             python: options.python.clone(),
             image: options.image.clone(),
@@ -147,13 +142,25 @@ impl Brought {
     }
 }
 
-fn sides(options: &AddOptions) -> [(&'static str, bool); 5] {
+/// Each option that says what a function is, and whether it is given.
+fn given(options: &AddOptions) -> [(&'static str, bool); 16] {
     [
-        ("native", options.native.is_some()),
-        ("wasm", options.wasm.is_some()),
-        ("python", options.python.is_some()),
-        ("image", options.image.is_some()),
-        ("source", options.source.is_some()),
+        ("--native", options.native.is_some()),
+        ("--interpreter", options.interpreter.is_some()),
+        ("--wasm", options.wasm.is_some()),
+        ("--python", options.python.is_some()),
+        ("--image", options.image.is_some()),
+        ("--source", options.source.is_some()),
+        ("--args", !options.args.is_empty()),
+        ("--arg", !options.arg.is_empty()),
+        ("--env", !options.env.is_empty()),
+        ("--files", options.files.is_some()),
+        ("--output-at", options.output_at.is_some()),
+        ("--stdin", options.stdin.is_some()),
+        ("--handler", options.handler || options.request.is_some()),
+        ("--network", !options.network.is_empty()),
+        ("--varies", !options.varies.is_empty()),
+        ("--timeout", options.timeout.is_some()),
     ]
 }
 

@@ -35,7 +35,7 @@ enum Needs {
 #[derive(Debug, thiserror::Error)]
 enum Unfit {
     #[error(
-        "is a script, which runs by an interpreter that it does not bring: compile it, or give --python or --image"
+        "is a script: name what runs it (--interpreter sh, or interpreter in its function.toml), or give --python or --image"
     )]
     Script,
     #[error("is WebAssembly: give it as --wasm")]

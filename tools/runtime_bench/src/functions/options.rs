@@ -25,6 +25,9 @@ pub struct AddOptions {
     /// Its native side: an executable of this machine; the loader and libraries of a dynamic one come along
     #[structopt(long, name = "NATIVE", parse(from_os_str))]
     pub(super) native: Option<PathBuf>,
+    /// What runs its native side, where that is a script: a program on PATH, which does not come along
+    #[structopt(long, name = "PROGRAM", requires = "NATIVE")]
+    pub(super) interpreter: Option<String>,
     /// Its Wasm side
     #[structopt(long, name = "WASM", parse(from_os_str))]
     pub(super) wasm: Option<PathBuf>,

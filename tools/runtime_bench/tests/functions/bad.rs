@@ -22,14 +22,18 @@ fn wrong_descriptions_are_refused_with_advice() {
     home.write("empty/x", "");
     home.write("unknown/function.toml", "name = 'mine/x'\nnatvie = 'x'\n");
     home.write("nameless/function.toml", "native = 'x'\n");
-    let cases: [(&[&str], &str); 14] = [
+    home.write("whole/function.toml", "name = 'mine/x'\nnative = 'x'\n");
+    let cases: [(&[&str], &str); 16] = [
         (&["hello"], "user/function"),
         (
             &["mine/hello"],
             "--native, --wasm, --python, --image or --source",
         ),
         (&["mine/hello", "--native", "nothing-here"], "nothing-here"),
-        (&["mine/hello", "--native", &script], "is a script"),
+        (
+            &["mine/hello", "--native", &script],
+            "is a script: name what runs it (--interpreter",
+        ),
         (
             &["mine/hello", "--native", "run.sh", "--source", "x.c"],
             "given twice",
@@ -63,6 +67,14 @@ fn wrong_descriptions_are_refused_with_advice() {
             "no source that is known",
         ),
         (&["unknown"], "did you mean `native`?"),
+        (
+            &["whole", "--timeout", "3"],
+            "says what it is, so --timeout is not taken",
+        ),
+        (
+            &["whole", "--files", "empty"],
+            "says what it is, so --files is not taken",
+        ),
         (&["nameless"], "what the function is to be called"),
     ];
     for (arguments, words) in cases {

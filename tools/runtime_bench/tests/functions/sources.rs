@@ -1,4 +1,4 @@
-//! Sources as people have them: trees of several files, C beside C++, what WASI is too small for, Cargo packages for Wasm.
+//! Sources as people have them: trees of several files, C beside C++, what WASI is too small for, Cargo packages for Wasm, scripts.
 
 use std::process::Command;
 
@@ -131,4 +131,32 @@ fn a_package_that_builds_for_wasm_where_it_lies_is_built_natively_too() {
     add()
         .expect(Exit::Usage)
         .says("builds 2 programs (hello, other), and a function is one");
+}
+
+#[test]
+fn a_script_runs_by_the_program_that_is_named() {
+    let home = Home::make();
+    home.write("say.sh", "#!/bin/sh\necho \"$1|$2\" from \"$WHO\"\n");
+    let add = |interpreter: &str| {
+        let line = [
+            "add",
+            "mine/say",
+            "--native",
+            "say.sh",
+            "--interpreter",
+            interpreter,
+        ];
+        let given = [
+            "--arg", "a b", "--arg", "c", "--env", "WHO=me", "--rungs", "process",
+        ];
+        home.run(&[&line[..], &given].concat())
+    };
+    add("sh").expect(Exit::Ok).ready("process", "a b|c from me");
+    add("no-such-shell")
+        .expect(Exit::Usage)
+        .says("mine/say is in the store already");
+    home.run(&["remove", "mine/say"]).expect(Exit::Ok);
+    add("no-such-shell")
+        .expect(Exit::Unavailable)
+        .says("no `no-such-shell` on PATH, which is to run say.sh");
 }

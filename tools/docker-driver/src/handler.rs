@@ -128,7 +128,7 @@ impl Asking {
             Err(HttpOrDriverError::Driver(error)) => return Err(error.into()),
             Err(HttpOrDriverError::Http(error)) => error,
         };
-        if !error.is_late()
+        if error.may_be_its_end()
             && let Some(container) = ended(api, id).await?
         {
             return Err(self.gone(Some(&container)));

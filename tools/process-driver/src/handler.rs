@@ -90,7 +90,7 @@ pub(crate) fn unanswered(
     listener: Option<i32>,
     errors: &mut ErrorText,
 ) -> DriverError {
-    if !error.is_late() && child.ended(END).unwrap_or(false) {
+    if error.may_be_its_end() && child.ended(END).unwrap_or(false) {
         let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
         if let Ok(status @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) =
             wait_for_pid(child.pid(), look)

@@ -110,6 +110,82 @@ fn handlers_made_by_others_tools() {
     }
 }
 
+/// Answers as its path says, byte by byte.
+const BY_PATH: &str = r#"
+import os, socket
+ANSWERS = {
+    "/old": b"HTTP/1.0 200 OK\r\n\r\nold",
+    "/kept": b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 4\r\n\r\nkept",
+    "/parts": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\npar\r\n2\r\nts\r\n0\r\nX: y\r\n\r\n",
+    "/none": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "/same": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+    "/moved": b"HTTP/1.1 302 Found\r\nLocation: /old\r\nContent-Length: 5\r\n\r\nmoved",
+    "/goon": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngoon",
+    "/many": b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"Content-Length: 4\r\n\r\nmany",
+    "/fold": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 4\r\n\r\nfold",
+    "/half": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+    "/else": b"ICY 200 OK\r\n\r\n",
+}
+ENDS = ["/old", "/half"]
+listener = socket.socket()
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind(("", int(os.environ["PORT"])))
+listener.listen()
+while True:
+    stream, _ = listener.accept()
+    while True:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            more = stream.recv(4096)
+            if not more:
+                break
+            request += more
+        if not request:
+            break
+        path = request.split(b" ")[1].decode()
+        stream.sendall(ANSWERS[path])
+        if path in ENDS:
+            break
+    stream.close()
+"#;
+
+#[test]
+fn servers_of_every_kind_are_understood_or_told_why_not() {
+    const TEST: &str = "servers of every kind";
+    if measure_core::base::programs::on_path("python3").is_none() {
+        return skipped(TEST, "no python3");
+    }
+    let home = Home::make();
+    home.write("any/server.py", BY_PATH);
+    let add = |path: &str, method: &str| {
+        let file = format!(
+            "name = 'mine/any'\nkind = 'handler'\nnative = 'server.py'\ninterpreter = 'python3'\ntimeout_s = 5\n[handler]\npath = '{path}'\nmethod = '{method}'\n"
+        );
+        home.write("any/function.toml", &file);
+        home.run(&["add", "any", "--replace", "--rungs", "process"])
+    };
+    for (path, answer) in [
+        ("/old", "200 old"),
+        ("/kept", "200 kept"),
+        ("/parts", "200 parts"),
+        ("/none", "204"),
+        ("/same", "304"),
+        ("/moved", "302 moved"),
+        ("/goon", "200 goon"),
+        ("/many", "200 many"),
+        ("/fold", "200 fold"),
+    ] {
+        add(path, "GET").expect(Exit::Ok).ready("process", answer);
+    }
+    // That a server ends once nobody asks it any more is no cause.
+    for (path, words) in [
+        ("/half", "it closed the connection before it had answered"),
+        ("/else", "it answered what is no HTTP"),
+    ] {
+        add(path, "GET").expect(Exit::StartFailed).says(words);
+    }
+}
+
 /// A component that is a handler, with what it does before it answers.
 fn component(home: &Home, name: &str, fields: &str, before: &str) -> String {
     let path = home.place(name);

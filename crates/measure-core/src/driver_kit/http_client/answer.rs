@@ -5,7 +5,9 @@ use crate::contract::exchange::Response;
 
 use super::error::HttpError;
 
-const MAX_HEADERS: usize = 64;
+/// So many lines of a head have room without asking for memory, which few answers go beyond.
+const USUAL_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 1024;
 /// More is no answer that is timed.
 const MAX_BYTES: usize = 64 << 20;
 
@@ -113,24 +115,54 @@ impl Arriving {
     /// Whether the head is whole now; preliminary answers (1xx) are left out.
     fn read_head(&mut self) -> Result<bool, HttpError> {
         loop {
-            let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-            let mut head = httparse::Response::new(&mut headers);
-            let httparse::Status::Complete(length) = head.parse(&self.bytes)? else {
+            let is_head = self.is_head;
+            let parsed = with_head(&self.bytes, |head, length| {
+                let status = head.code.unwrap_or_default();
+                let preliminary = (100..200).contains(&status);
+                let answered = (!preliminary).then(|| understood(head, status, is_head));
+                (answered, length)
+            })?;
+            let Some((answered, length)) = parsed else {
                 return Ok(false);
             };
-            let status = head.code.unwrap_or_default();
-            let preliminary = (100..200).contains(&status);
-            if !preliminary {
-                let (answered, framing) = understood(&head, status, self.is_head);
+            self.bytes.drain(..length);
+            if let Some((answered, framing)) = answered {
                 self.head = Some(answered);
                 self.framing = framing;
-            }
-            self.bytes.drain(..length);
-            if !preliminary {
                 return Ok(true);
             }
         }
     }
+}
+
+/// What `then` makes of the head that `bytes` begin with and of its length; nothing as long as it is not whole.
+fn with_head<T>(
+    bytes: &[u8],
+    then: impl FnOnce(&httparse::Response<'_, '_>, usize) -> T,
+) -> Result<Option<T>, httparse::Error> {
+    let mut usual = [httparse::EMPTY_HEADER; USUAL_HEADERS];
+    match parse_head(&mut usual, bytes) {
+        Err(httparse::Error::TooManyHeaders) => {
+            let mut many = vec![httparse::EMPTY_HEADER; MAX_HEADERS];
+            let parsed = parse_head(&mut many, bytes)?;
+            Ok(parsed.map(|(head, length)| then(&head, length)))
+        }
+        parsed => Ok(parsed?.map(|(head, length)| then(&head, length))),
+    }
+}
+
+fn parse_head<'h, 'b>(
+    headers: &'h mut [httparse::Header<'b>],
+    bytes: &'b [u8],
+) -> Result<Option<(httparse::Response<'h, 'b>, usize)>, httparse::Error> {
+    let mut head = httparse::Response::new(headers);
+    let mut parser = httparse::ParserConfig::default();
+    // Whoever takes an answer takes lines that go on in the next (RFC 9112, 5.2).
+    parser.allow_obsolete_multiline_headers_in_responses(true);
+    Ok(match parser.parse_response(&mut head, bytes)? {
+        httparse::Status::Complete(length) => Some((head, length)),
+        httparse::Status::Partial => None,
+    })
 }
 
 fn understood(
@@ -244,6 +276,26 @@ mod tests {
         let answered = old.closed().expect("whole");
         assert_eq!(answered.body, b"hello");
         assert!(!answered.stays_open);
+    }
+
+    #[test]
+    fn heads_of_many_lines_and_of_lines_that_go_on_are_read() {
+        let lines = |count: usize| {
+            let lines: String = (0..count).map(|n| format!("X-{n}: y\r\n")).collect();
+            format!(
+                "HTTP/1.1 200 OK\r\n{lines}Content-Type: text/plain;\r\n  charset=utf-8\r\nContent-Length: 2\r\n\r\nok"
+            )
+        };
+        for count in [0, 60, 70, 1000] {
+            let text = lines(count);
+            for at in [1, text.len() / 2, text.len() - 1] {
+                let answered = in_two(text.as_bytes(), at).expect("HTTP").expect("whole");
+                assert_eq!(answered.body, b"ok");
+                let kind = answered.content_type.expect("a kind");
+                assert!(kind.ends_with("charset=utf-8"), "{kind}");
+            }
+        }
+        assert!(in_two(lines(1100).as_bytes(), 0).is_err());
     }
 
     #[test]

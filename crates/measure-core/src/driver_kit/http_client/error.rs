@@ -46,8 +46,14 @@ pub enum HttpError {
 
 impl HttpError {
     /// Whether it says that time ran out: then the handler may be there still, at work or elsewhere.
-    #[must_use]
-    pub fn is_late(&self) -> bool {
+    fn is_late(&self) -> bool {
         matches!(self, Self::NotListening { .. } | Self::TimedOut(_))
+    }
+
+    /// Whether it may have come of the handler's end: of what was answered wrongly, or of time that ran out, that is no cause, though the handler
+    /// may end when it is asked no more.
+    #[must_use]
+    pub fn may_be_its_end(&self) -> bool {
+        !self.is_late() && !matches!(self, Self::Http(_) | Self::Chunk | Self::TooMuch(_))
     }
 }

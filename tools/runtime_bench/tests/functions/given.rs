@@ -88,6 +88,36 @@ fn arguments_environment_input_and_files_are_the_same_everywhere() {
 }
 
 #[test]
+fn command_lines_that_run_wasm_pass_on_arguments_and_environment() {
+    const TEST: &str = "what a Wasm runtime passes on";
+    let Some(home) = Home::with_compilers(TEST) else {
+        return;
+    };
+    let runtimes = ["node", "wasmtime", "wasmer", "wamr"].map(|rung| ("process-driver", rung));
+    let mut rungs = rungs_here(TEST, &home, &LIGHT[..1]);
+    rungs.extend(rungs_here(TEST, &home, &runtimes));
+    home.write("says.c", "#include <stdio.h>\n#include <stdlib.h>\nint main(int n, char **a)\n{\n    for (int i = 1; i < n; i++)\n        printf(\"[%s]\", a[i]);\n    printf(\" %s %s\\n\", getenv(\"WHO\"), getenv(\"PATH\") ? \"and the host's\" : \"alone\");\n}\n");
+    let said = home.run(&[
+        "add",
+        "mine/says",
+        "--source",
+        "says.c",
+        "--arg",
+        "a b",
+        "--arg",
+        "x=y",
+        "--env",
+        "WHO=k=v",
+        "--rungs",
+        &rungs.join(","),
+    ]);
+    let said = said.expect(Exit::Ok);
+    for rung in &rungs {
+        said.ready(rung, "[a b][x=y] k=v alone");
+    }
+}
+
+#[test]
 fn a_rung_that_answers_otherwise_is_told_and_not_timed() {
     const TEST: &str = "another answer";
     let Some(home) = Home::with_compilers(TEST) else {

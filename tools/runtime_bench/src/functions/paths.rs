@@ -64,11 +64,17 @@ pub(super) fn write_text(to: &Path, text: &str) -> Result<(), FunctionError> {
     fs::set_permissions(to, mode).map_err(FunctionError::io(to))
 }
 
-/// Copies a directory with the files and directories in it.
+/// Copies a directory with the files and directories in it; in the place of a link to a file in it, a copy of that.
 ///
 /// # Errors
-/// There is something else in it: a link would lead out of the store, and a pipe or device is no file.
+/// There is something else in it: a link out of it, or to a directory, or a pipe or device.
 pub(super) fn copy_dir(from: &Path, to: &Path) -> Result<(), FunctionError> {
+    let whole = fs::canonicalize(from).map_err(FunctionError::io(from))?;
+    copy_below(&whole, from, to)
+}
+
+/// Copies what lies in `from`, a directory of `whole`.
+fn copy_below(whole: &Path, from: &Path, to: &Path) -> Result<(), FunctionError> {
     make_dir(to)?;
     let entries = fs::read_dir(from).map_err(FunctionError::io(from))?;
     for entry in entries {
@@ -76,14 +82,14 @@ pub(super) fn copy_dir(from: &Path, to: &Path) -> Result<(), FunctionError> {
         let (path, to) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type().map_err(FunctionError::io(&path))?;
         if kind.is_dir() {
-            copy_dir(&path, &to)?;
-        } else if kind.is_file() {
-            let meta = entry.metadata().map_err(FunctionError::io(&path))?;
+            copy_below(whole, &path, &to)?;
+        } else if kind.is_file() || (kind.is_symlink() && leads_to_file_in(whole, &path)) {
+            let meta = fs::metadata(&path).map_err(FunctionError::io(&path))?;
             let executable = meta.permissions().mode() & 0o111 != 0;
             copy_file(&path, &to, if executable { EXECUTABLE } else { READABLE })?;
         } else {
             return Err(FunctionError::Refused(format!(
-                "{} is neither file nor directory: put the file itself there",
+                "{} is neither file nor directory nor a link to a file beside it: put the file itself there",
                 path.display()
             )));
         }
@@ -91,12 +97,16 @@ pub(super) fn copy_dir(from: &Path, to: &Path) -> Result<(), FunctionError> {
     Ok(())
 }
 
+fn leads_to_file_in(whole: &Path, link: &Path) -> bool {
+    fs::canonicalize(link).is_ok_and(|to| to.starts_with(whole) && to.is_file())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn only_files_and_directories_are_copied_and_nobody_else_can_write_to_them() {
+    fn files_directories_and_links_among_them_are_copied_and_nobody_else_can_write_to_them() {
         let dir = tempfile::tempdir().expect("a directory");
         let (from, to) = (dir.path().join("fr om"), dir.path().join("t/o"));
         fs::create_dir_all(from.join("a")).expect("made");
@@ -108,6 +118,10 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o7777, EXECUTABLE);
+        std::os::unix::fs::symlink("a/x.sh", from.join("inside")).expect("a link");
+        copy_dir(&from, &to).expect("copied");
+        let inside = fs::symlink_metadata(to.join("inside")).expect("there");
+        assert!(inside.is_file());
         std::os::unix::fs::symlink("/etc/passwd", from.join("link")).expect("a link");
         let error = copy_dir(&from, &dir.path().join("other")).expect_err("refused");
         assert!(error.to_string().contains("link"), "{error}");

@@ -269,7 +269,7 @@ pub enum SetupError {
     Exited,
     /// It was to be parked.
     #[error(
-        "the function ended instead of blocking on its standard input; park demo/park or one like it"
+        "the function ended instead of blocking on its standard input; park one that reads that, as demo/park does"
     )]
     NotBlocked,
 }

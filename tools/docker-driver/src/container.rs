@@ -52,7 +52,7 @@ pub enum StartError {
     Handler(#[from] DriverError),
     /// The function ended although it was to stay blocked.
     #[error(
-        "{function} ended by itself with exit code {code}, it cannot be parked: park demo/park"
+        "{function} ended by itself with exit code {code}, it cannot be parked: park one that reads its standard input, as demo/park does"
     )]
     EndedByItself {
         /// The function, as `user/function`.

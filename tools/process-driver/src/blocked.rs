@@ -29,7 +29,7 @@ pub(crate) fn wait_until_blocked(
             // Asked after the look: a pooled thread that is done with its job sleeps too.
             if let Some(how) = ended(worker) {
                 return Err(DriverError::StartFailed(format!(
-                    "a worker {how} instead of staying blocked inside its function"
+                    "a worker {how} instead of staying blocked inside its function: park one that reads its standard input, as demo/park does"
                 )));
             }
             if asleep {

@@ -210,7 +210,7 @@ impl One {
         let status = self.running.child.reap();
         match starter.check(&self.running, status, &mut self.errors) {
             Ok(()) => DriverError::StartFailed(
-                "a worker ended instead of staying blocked inside its function: park demo/park"
+                "a worker ended instead of staying blocked inside its function: park one that reads its standard input, as demo/park does"
                     .into(),
             ),
             Err(error) => error,

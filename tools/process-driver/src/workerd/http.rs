@@ -36,7 +36,7 @@ pub(super) enum HttpError {
     #[error("answered something else than an exit code: {0}")]
     NoCode(String),
     #[error(
-        "ended with exit code {0} instead of staying blocked inside its function: park demo/park"
+        "ended with exit code {0} instead of staying blocked inside its function: park one that reads its standard input, as demo/park does"
     )]
     Ended(i32),
 }

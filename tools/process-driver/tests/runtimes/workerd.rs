@@ -66,7 +66,7 @@ fn what_ends_instead_of_staying_blocked_is_told() {
         let ended = bench.run(&format!("hold 1 --rung {rung} --function demo/noop"));
         ended
             .expect(Exit::StartFailed as i32)
-            .says("park demo/park");
+            .says("as demo/park does");
         ended.left_nothing();
     }
 }

@@ -10,7 +10,7 @@ use measure_core::base::home;
 
 use crate::home::{Home, LIGHT, rungs_here};
 
-const RUNGS: [(&str, &str); 9] = [
+const RUNGS: [(&str, &str); 10] = [
     ("process-driver", "process"),
     ("process-driver", "wasmtime-serve"),
     ("process-driver", "native"),
@@ -20,6 +20,7 @@ const RUNGS: [(&str, &str); 9] = [
     ("faasm-driver", "faaslet"),
     ("docker-driver", "docker-none"),
     ("docker-driver", "docker-bridge"),
+    ("process-driver", "jco-serve"),
 ];
 
 fn example(name: &str) -> String {

@@ -3,7 +3,7 @@
 use measure_core::base::words;
 use wasm_interface::features::{self, BASE};
 use wasm_interface::{Import, Interface};
-use wasmparser::{ExternalKind, TypeRef, WasmFeatures};
+use wasmparser::{BinaryReaderError, ExternalKind, TypeRef, WasmFeatures};
 use wasmtime::{Engine, Module};
 
 use crate::component::{self, World, is_component};
@@ -93,6 +93,14 @@ pub(crate) fn validate_with(
         .map_err(|e| FaasletError::refused(what, unfit_for_engine(wasm, &format!("{e:#}"))))
 }
 
+/// Why a module cannot be read: types of garbage collection are no fault of its own.
+fn unreadable(error: &BinaryReaderError) -> Unfit {
+    match error.message().starts_with("gc proposal") {
+        true => Unfit::Features("gc".to_owned()),
+        false => Unfit::Invalid(error.to_string()),
+    }
+}
+
 /// Why the engine, which says `said` of it, does not take the module: it may be a good one for others.
 fn unfit_for_engine(wasm: &[u8], said: &str) -> Unfit {
     match features::lacking(wasm, TAKEN) {
@@ -124,8 +132,8 @@ pub(crate) fn looks_fit(
         let fits = World::read(wasm).and_then(fits).map_err(Unfit::from);
         return fits.map_err(|unfit| FaasletError::refused(what, unfit));
     }
-    let interface = Interface::read(wasm)
-        .map_err(|e| FaasletError::refused(what, Unfit::Invalid(e.to_string())))?;
+    let interface =
+        Interface::read(wasm).map_err(|e| FaasletError::refused(what, unreadable(&e)))?;
     is_program(&interface)
         .and_then(|()| is_within(&interface, settings))
         .map_err(|unfit| FaasletError::refused(what, unfit))
@@ -310,6 +318,7 @@ mod tests {
                 "(memory (export \"memory\") 1 (pagesize 1))",
                 "custom-page-sizes",
             ),
+            ("(type (struct)) (memory (export \"memory\") 1)", "gc"),
         ] {
             let said = refusal(&format!("(module {memory} (func (export \"_start\")))"));
             assert!(

@@ -13,7 +13,7 @@ use faaslet::function::Untimed;
 use faaslet::{EngineSettings, FaasletEngine, Grants, StartError};
 
 use super::overrun::{self, ends};
-use crate::common::engine_with;
+use crate::common::{IS_THOROUGH, engine_with};
 use crate::components::installed;
 
 /// What `run` of these can call is said there.
@@ -118,7 +118,7 @@ const ENDLESS: [(&str, u32, &str); 13] = [
 ];
 
 /// Files in the large directory.
-const ENTRIES: usize = 20_000;
+const ENTRIES: usize = if IS_THOROUGH { 20_000 } else { 2_000 };
 
 fn large_directory() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a directory");

@@ -161,14 +161,14 @@ CHECK_TESTS  := $(sort $(filter-out $(CHECK_LEAVES_OUT),$(TEST_TARGETS)))
 # As in a clean clone, whatever has been built: a test that needs a function, an interpreter or an engine built skips.
 check: export FAASM_BENCH_HOME := $(BUILD)-check
 check: setup-dev ## Format, clippy and all tests that need no root, docker, PolyBench or CPython: minutes, then seconds
-	cargo fmt --all --check
 	@$(run_check)
 
 # Each test program runs as soon as it is built, what is not run is built beside them, at a lower priority: cargo makes one build at a
 # time. All of it is compiled by clippy: a pass of its own over all crates would take as long as half of the build. What they say is
-# shown one after the other.
+# shown one after the other. The format is looked at beside it: the crate that all others use is compiled alone.
 define run_check
 mkdir -p $(BUILD); status=0; \
+cargo fmt --all --check & format=$$!; \
 exec {built}> >(exec tools/run-tests $(BUILD)/check); tests=$$!; \
 export RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/tools/clippy-rustc; \
 cargo test --workspace --locked --no-run --message-format=json-render-diagnostics --lib $(addprefix --test ,$(CHECK_TESTS)) >&$$built || status=$$?; \
@@ -176,6 +176,7 @@ exec {built}>&-; \
 export FAASM_BENCH_LOOK_ONLY="$(CHECK_LEAVES_OUT) $(BENCHES)"; \
 [ $$status != 0 ] || nice cargo test --workspace --locked --no-run $(addprefix --bench ,$(BENCHES)) $(addprefix --test ,$(CHECK_LEAVES_OUT)) || status=$$?; \
 wait $$tests || status=$$(( status ? status : $$? )); \
+wait $$format || { status=$$(( status ? status : $$? )); echo "error: cargo fmt --all would change what is shown above" >&2; }; \
 { cat $(BUILD)/check/*.log 2>/dev/null || true; } | tee $(BUILD)/test.log; \
 echo; tools/count-tests $(BUILD)/test.log || status=$$(( status ? status : $$? )); \
 unchanged=$$({ grep -l '^   Unchanged ' $(BUILD)/check/*.log 2>/dev/null || true; } | wc -l); \

@@ -12,6 +12,7 @@ mod gate;
 pub mod hand_off;
 pub mod handler;
 pub mod http_client;
+pub mod kept;
 pub mod mounts;
 pub mod native_command;
 mod open_loop;

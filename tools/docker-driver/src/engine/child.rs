@@ -3,43 +3,23 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use measure_core::base::interrupt;
 use measure_core::base::programs::search_path;
+use measure_core::driver_kit::kept::{Born, Kept};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use super::init::{COMMAND, InitConfig, InitError, STOP, Step};
 
-/// How often a wait looks at the interrupt flag.
-const TICK: Duration = Duration::from_millis(20);
-
 /// A running `engine-init`. Dropping it kills the engine and waits until all of it is dead.
 #[derive(Debug)]
 pub struct InitChild {
-    /// Its process id outside.
-    pid: i32,
+    kept: Kept<ExitStatus>,
     pipe: Option<ChildStdin>,
-    ended: Arc<Ended>,
-    keeper: Option<JoinHandle<()>>,
-}
-
-#[derive(Debug, Default)]
-struct Ended {
-    status: Mutex<Option<ExitStatus>>,
-    changed: Condvar,
-}
-
-impl Ended {
-    fn lock(&self) -> MutexGuard<'_, Option<ExitStatus>> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl InitChild {
@@ -49,28 +29,15 @@ impl InitChild {
     /// The kernel refuses the namespace or the process.
     pub fn start(config: &InitConfig, log: &File) -> Result<Self, InitError> {
         let log = log.try_clone().step("share the log")?;
-        let ended = Arc::new(Ended::default());
-        let (send, receive) = mpsc::channel();
-        let shared = Arc::clone(&ended);
-        // A thread of its own: `unshare` changes for good in which namespace the children of the
-        // calling thread are born, and the parent-death signal comes when the thread that started
-        // the child ends; so this one stays until the child is dead.
-        let keeper = thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || keep(log, &shared, &send))
-            .step("start a thread")?;
-        let (pid, mut pipe) = receive
-            .recv()
-            .map_err(io::Error::other)
-            .step("start a thread")??;
+        let no_thread = |cause| InitError::at("start a thread", cause);
+        // In a thread of its own: `unshare` changes for good in which namespace its children are born.
+        let (kept, mut pipe) = Kept::start("engine", no_thread, move || spawn(log))?;
         let mut line = serde_json::to_vec(config).step("write the configuration")?;
         line.push(b'\n');
         let written = pipe.write_all(&line);
         let child = Self {
-            pid,
+            kept,
             pipe: Some(pipe),
-            ended,
-            keeper: Some(keeper),
         };
         // A child that ended before it read all has said why in the log.
         match written {
@@ -84,33 +51,20 @@ impl InitChild {
     /// Its process id outside of its namespace.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.pid
+        self.kept.pid().as_raw()
     }
 
     /// How it ended, if it has: then every process of the engine is dead.
     #[must_use]
     pub fn ended(&self) -> Option<ExitStatus> {
-        *self.ended.lock()
+        self.kept.ended()
     }
 
     /// Waits for its end, at most `limit`, and only until a signal comes if `interruptible`; whether
     /// it has ended.
     pub fn wait(&self, limit: Duration, interruptible: bool) -> bool {
-        let deadline = Instant::now() + limit;
-        let mut status = self.ended.lock();
-        while status.is_none() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || (interruptible && interrupt::received().is_some()) {
-                return false;
-            }
-            status = self
-                .ended
-                .changed
-                .wait_timeout(status, left.min(TICK))
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        true
+        let is_off = || interruptible && interrupt::received().is_some();
+        self.kept.wait(limit, is_off)
     }
 
     /// Asks the daemon to end in good order.
@@ -125,15 +79,9 @@ impl InitChild {
     pub fn kill(&mut self) {
         self.pipe = None;
         if !self.wait(Duration::from_millis(500), false) {
-            let status = self.ended.lock();
-            if status.is_none() {
-                // Not reaped while the lock is held, so the id is still its own.
-                let _ = kill(Pid::from_raw(self.pid), Signal::SIGKILL);
-            }
+            self.kept.signal(Signal::SIGKILL);
         }
-        if let Some(keeper) = self.keeper.take() {
-            let _ = keeper.join();
-        }
+        self.kept.join();
     }
 }
 
@@ -143,30 +91,7 @@ impl Drop for InitChild {
     }
 }
 
-type Started = Result<(i32, ChildStdin), InitError>;
-
-fn keep(log: File, ended: &Ended, send: &mpsc::Sender<Started>) {
-    match spawn(log) {
-        Err(error) => {
-            let _ = send.send(Err(error));
-        }
-        Ok((mut child, pipe)) => {
-            let pid = child.id().cast_signed();
-            let _ = send.send(Ok((pid, pipe)));
-            let _ = waitid(
-                Id::Pid(Pid::from_raw(pid)),
-                WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT,
-            );
-            let mut status = ended.lock();
-            // Dead it is, whatever became of its status.
-            let killed = ExitStatus::from_raw(libc::SIGKILL);
-            *status = Some(child.wait().unwrap_or(killed));
-            ended.changed.notify_all();
-        }
-    }
-}
-
-fn spawn(log: File) -> Result<(Child, ChildStdin), InitError> {
+fn spawn(log: File) -> Result<Born<impl FnOnce() -> ExitStatus, ChildStdin>, InitError> {
     unshare(CloneFlags::CLONE_NEWPID).step("make a process id namespace")?;
     let mut child = Command::new("/proc/self/exe")
         .arg0("docker-driver")
@@ -178,6 +103,12 @@ fn spawn(log: File) -> Result<(Child, ChildStdin), InitError> {
         .spawn()
         .step("start engine-init")?;
     let pipe = child.stdin.take().ok_or(io::ErrorKind::BrokenPipe);
-    let pipe = pipe.step("open a pipe")?;
-    Ok((child, pipe))
+    let with = pipe.step("open a pipe")?;
+    let pid = Pid::from_raw(child.id().cast_signed());
+    // Dead it is, whatever became of its status.
+    let collect = move || {
+        let killed = ExitStatus::from_raw(libc::SIGKILL);
+        child.wait().unwrap_or(killed)
+    };
+    Ok(Born { pid, collect, with })
 }

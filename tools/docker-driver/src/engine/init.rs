@@ -60,6 +60,16 @@ pub(crate) struct InitError {
     cause: io::Error,
 }
 
+impl InitError {
+    /// That `step` failed.
+    pub(crate) fn at(step: impl Into<String>, cause: impl Into<io::Error>) -> Self {
+        Self {
+            step: step.into(),
+            cause: cause.into(),
+        }
+    }
+}
+
 /// Names the step that failed.
 pub(crate) trait Step<T> {
     fn step(self, step: impl Into<String>) -> Result<T, InitError>;
@@ -67,10 +77,7 @@ pub(crate) trait Step<T> {
 
 impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     fn step(self, step: impl Into<String>) -> Result<T, InitError> {
-        self.map_err(|cause| InitError {
-            step: step.into(),
-            cause: cause.into(),
-        })
+        self.map_err(|cause| InitError::at(step, cause))
     }
 }
 

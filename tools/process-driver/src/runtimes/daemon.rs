@@ -7,22 +7,21 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use measure_core::base::interrupt;
+use measure_core::driver_kit::kept::{Born, Kept};
 use measure_core::driver_kit::spawn::Program;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::WaitPidFlag;
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde::Deserialize;
 
 use super::aside;
 use super::error::{AsideError, DaemonError, EntryError};
 use super::error_text::ErrorText;
 use super::template::{Placeholder, Template};
-use crate::child::{in_words, wait_for_pid};
+use crate::child::in_words;
 
 /// How long it may take until it listens.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -66,23 +65,9 @@ impl DaemonEntry {
 #[derive(Debug)]
 pub(super) struct Daemon {
     name: String,
-    pid: Pid,
-    ended: Arc<Ended>,
-    keeper: Option<JoinHandle<()>>,
+    /// How it ended is kept in words.
+    kept: Kept<String>,
     said: Mutex<ErrorText>,
-}
-
-/// How it ended, in words, once it has.
-#[derive(Debug, Default)]
-struct Ended {
-    how: Mutex<Option<String>>,
-    changed: Condvar,
-}
-
-impl Ended {
-    fn lock(&self) -> MutexGuard<'_, Option<String>> {
-        self.how.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Daemon {
@@ -101,21 +86,15 @@ impl Daemon {
         let null = File::open("/dev/null").map_err(&cannot)?;
         let said = ErrorText::new().map_err(AsideError::from)?;
         let log = said.file().try_clone_to_owned().map_err(&cannot)?;
-        let ended = Arc::new(Ended::default());
-        let (send, receive) = mpsc::channel();
-        let shared = Arc::clone(&ended);
-        // A thread of its own, which stays until it is dead: a child dies with the thread that started it, and the driver's first
-        // one takes leave of every child that it has.
-        let keeper = thread::Builder::new()
-            .name("daemon".into())
-            .spawn(move || keep(&program, &null, &log, &shared, &send))
-            .map_err(&cannot)?;
-        let pid = receive.recv().map_err(io::Error::other).flatten();
+        // In a thread of its own: a child dies with the thread that started it, and the driver's first one takes leave of every child that
+        // it has.
+        let no_process = AsideError::cannot(&name);
+        let (kept, ()) = Kept::start("daemon", cannot, move || {
+            spawn(&program, &null, &log).map_err(no_process)
+        })?;
         let daemon = Self {
-            pid: pid.map_err(&cannot)?,
             name,
-            ended,
-            keeper: Some(keeper),
+            kept,
             said: Mutex::new(said),
         };
         daemon.wait_until_ready(ready)?;
@@ -151,7 +130,7 @@ impl Daemon {
 
     /// How it ended and what it said, if it has ended.
     pub(super) fn loss(&self) -> Option<String> {
-        let how = self.ended.lock().clone()?;
+        let how = self.kept.ended()?;
         let said = self.last_lines();
         let colon = if said.is_empty() { "" } else { ": " };
         Some(format!("`{}` {how}{colon}{said}", self.name))
@@ -159,21 +138,8 @@ impl Daemon {
 
     /// Sends it `signal`, unless it has ended, and waits for its end at most `limit`; whether it has.
     fn end_by(&self, signal: Signal, limit: Duration) -> bool {
-        let mut how = self.ended.lock();
-        if how.is_none() {
-            // Not collected while the lock is held, so the id is still its own.
-            let _ = kill(self.pid, signal);
-        }
-        let deadline = Instant::now() + limit;
-        while how.is_none() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.ended.changed.wait_timeout(how, left);
-            how = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        true
+        self.kept.signal(signal);
+        self.kept.wait(limit, || false)
     }
 }
 
@@ -182,36 +148,28 @@ impl Drop for Daemon {
         let patience = interrupt::received().map_or(STOP_LIMIT, |_| STOP_LIMIT_INTERRUPTED);
         let is_gone =
             self.end_by(Signal::SIGTERM, patience) || self.end_by(Signal::SIGKILL, KILL_LIMIT);
-        if let Some(keeper) = self.keeper.take().filter(|_| is_gone) {
-            let _ = keeper.join();
+        if is_gone {
+            self.kept.join();
         }
     }
 }
 
-fn keep(
+fn spawn(
     program: &Program,
     null: &File,
     log: &OwnedFd,
-    ended: &Ended,
-    send: &mpsc::Sender<io::Result<Pid>>,
-) {
-    let mut child = match program.spawn([null.as_fd(), log.as_fd(), log.as_fd()]) {
-        Ok(child) => child,
-        Err(error) => {
-            let _ = send.send(Err(error));
-            return;
-        }
-    };
+) -> io::Result<Born<impl FnOnce() -> String + use<>, ()>> {
+    let mut child = program.spawn([null.as_fd(), log.as_fd(), log.as_fd()])?;
     let pid = child.pid();
-    let _ = send.send(Ok(pid));
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-    let _ = wait_for_pid(pid, flags);
-    let mut how = ended.lock();
-    *how = Some(match child.reap() {
+    let collect = move || match child.reap() {
         Ok(status) => in_words(status),
         Err(error) => format!("cannot be waited for ({error})"),
-    });
-    ended.changed.notify_all();
+    };
+    Ok(Born {
+        pid,
+        collect,
+        with: (),
+    })
 }
 
 #[cfg(test)]
@@ -243,10 +201,13 @@ mod tests {
         let socket = directory.path().join("socket");
         let _listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
         let daemon = start("exec sleep 1000", &socket).expect("started");
-        let pid = daemon.pid;
+        let pid = daemon.kept.pid();
         assert_eq!(daemon.loss(), None);
         drop(daemon);
-        assert_eq!(kill(pid, None), Err(nix::errno::Errno::ESRCH));
+        assert_eq!(
+            nix::sys::signal::kill(pid, None),
+            Err(nix::errno::Errno::ESRCH)
+        );
         let daemon = start("exec sleep 1000", &socket).expect("started");
         assert!(daemon.end_by(Signal::SIGKILL, KILL_LIMIT));
         let loss = daemon.loss().expect("it ended");

@@ -44,6 +44,16 @@ struct Shared<'a> {
     finished: Mutex<Vec<Finished>>,
 }
 
+impl Shared<'_> {
+    /// After a start that failed: one that a signal cut short is the last, as each further one would be cut short at once, thousands of
+    /// them until the main thread looks.
+    fn stop_if_interrupted(&self) {
+        if interrupt::received().is_some() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// One start as the worker leaves it; made into a line by the main thread, outside the workers' time.
 struct Finished {
     worker: usize,
@@ -198,6 +208,9 @@ impl Requests<'_> {
             self.failed += u64::from(result.is_err());
         }
         self.asked += 1;
+        if result.is_err() {
+            self.shared.stop_if_interrupted();
+        }
         if result.is_err() || !batch.quiet {
             lock(&self.shared.finished).push(Finished {
                 worker: self.worker,
@@ -273,7 +286,9 @@ fn one(shared: &Shared<'_>, worker: usize, order: u64, warmup: bool) -> Result<b
         Err(DriverError::Exited { code, words }) => (Err((words, Some(code))), Ok(false)),
         Err(lost) => (Err((lost.to_string(), None)), Err(lost)),
     };
-    if shared.batch.quiet && result.is_ok() {
+    if result.is_err() {
+        shared.stop_if_interrupted();
+    } else if shared.batch.quiet {
         return outcome;
     }
     lock(&shared.finished).push(Finished {

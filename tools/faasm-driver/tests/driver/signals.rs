@@ -28,6 +28,12 @@ fn a_signal_ends_a_long_run_cleanly_with_its_samples_written() {
                     .any(|m| matches!(m, Message::Batch(b) if b.interrupted))
             );
             assert!(matches!(said.last(), Some(Message::Ended)), "{rung}");
+            let samples = ended.samples();
+            let cut_short = samples.iter().filter(|s| s.error.is_some()).count();
+            assert!(
+                cut_short <= 1,
+                "{rung}: {cut_short} starts after the signal"
+            );
             assert_eq!(left::cgroups_of(pid).len(), 0, "{rung}");
         }
     }

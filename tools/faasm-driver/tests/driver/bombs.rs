@@ -274,7 +274,7 @@ fn where_the_compiler_gives_up_the_module_is_refused_in_words() {
     assert_eq!(put.status, 422, "{put:?}");
     let said = bench.upload("bomb", &wasm).expect(1).stderr.clone();
     for said in [put.text(), said] {
-        assert_mentions(&said, &["gives up", "multiple memories"]);
+        assert_mentions(&said, &["cannot be compiled", "several memories"]);
         assert!(!said.contains("panicked"), "{said}");
     }
     assert!(!of_store(&bench));

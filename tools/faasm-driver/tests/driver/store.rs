@@ -49,7 +49,7 @@ fn what_is_no_wasi_program_is_refused_and_not_installed() {
         ),
         (
             module(r#"(module (memory (export "memory") i64 1) (func (export "_start")))"#),
-            &["not a valid module"],
+            &["memory64", "off here"],
         ),
     ];
     for (bytes, says) in cases {

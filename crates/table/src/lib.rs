@@ -247,8 +247,10 @@ pub fn turns_text(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// `cell`, whoever wrote it: without what moves a terminal's cursor, or [turns the text around](turns_text).
-fn inert(cell: String) -> String {
+/// `cell`, whoever wrote it: without what moves a terminal's cursor, or [turns the text around](turns_text). So it stands in a
+/// table.
+#[must_use]
+pub fn inert(cell: String) -> String {
     let acts = |c: char| c.is_control() && c != '\n' || turns_text(c);
     if !cell.contains(acts) {
         return cell;

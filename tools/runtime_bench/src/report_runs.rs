@@ -74,7 +74,11 @@ fn one_run(dir: &Path, options: &ReportOptions) -> Result<Exit, BenchError> {
     }
     if let Some(prices) = &summary.prices {
         let costs = report::price_table(&summary, prices);
-        table += &format!("\nwhat it costs\n{}", costs.text(table::terminal_width()));
+        table += "\nwhat it costs\n";
+        table += &match costs.is_empty() {
+            true => "unknown: neither CPU time of starts nor memory is in this run; `runtime_bench quick` measures both\n".to_owned(),
+            false => costs.text(table::terminal_width()),
+        };
     }
     print_tables(&table, place)?;
     Ok(Exit::Ok)

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use table::inert;
+
 use crate::html::words::part_ids;
 use crate::summary::{RunSummary, RungSummary};
 
@@ -22,9 +24,13 @@ impl<'a> Viewed<'a> {
         }
     }
 
-    /// Where a row about `rung` leads to.
-    pub(super) fn link(&self, rung: &str) -> Option<String> {
-        self.ids.get(rung).map(|id| format!("#{id}"))
+    /// Where a row leads to whose first cell is `cell`.
+    pub(super) fn link(&self, cell: &str) -> Option<String> {
+        let is_shown_so = |rung: &str| inert(rung.to_owned()) == cell;
+        let by_name = self.ids.get(cell);
+        let by_cell = || self.ids.iter().find(|(rung, _)| is_shown_so(rung));
+        let id = by_name.or_else(|| by_cell().map(|(_, id)| id))?;
+        Some(format!("#{id}"))
     }
 }
 

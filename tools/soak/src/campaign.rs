@@ -13,6 +13,7 @@ use crate::census::{Census, Difference};
 use crate::error::{SoakError, Step};
 use crate::options::Options;
 use crate::planted::Planted;
+use crate::room;
 use crate::victims::{self, Victim};
 
 /// Removal by the kernel (namespaces, devices, what a dead parent's children are told) is over by then.
@@ -82,15 +83,20 @@ pub fn run(options: &Options) -> Result<Exit, SoakError> {
     }
     // Engines have loaded their images by now, locks are made: these stay.
     let mut before = Census::take()?;
-    let (mut samples, mut too_late) = (0, 0);
+    let (mut made, mut samples, mut too_late) = (0, 0, 0);
     for number in options.first..options.first.saturating_add(options.kills()) {
-        if known.is_empty() {
+        if known.is_empty() || room::is_to_end(Duration::ZERO) {
             break;
         }
         let kill = Kill::draw(seed, number, known.len());
         let Known { victim, span } = &known[kill.victim];
         let mut findings = Vec::new();
         let read = make(&kill, victim, *span, &mut findings)?;
+        // A terminal's Ctrl-C has ended what ran, too: nothing can be told of it.
+        if room::is_to_end(Duration::ZERO) {
+            break;
+        }
+        made += 1;
         too_late += usize::from(read.is_none());
         samples += read.unwrap_or(0);
         if options.leave {
@@ -112,7 +118,7 @@ pub fn run(options: &Options) -> Result<Exit, SoakError> {
     }
     println!(
         "{} kills of {} victims, {too_late} of them after its end; {samples} whole samples and lines read; {wrong} wrong",
-        options.kills(),
+        made,
         known.len()
     );
     if wrong > 0 {

@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use measure_core::base::exit::Exit;
+use measure_core::base::progress::Progress;
 use measure_core::contract::protocol::{Go, Message, parse_line};
 use measure_core::contract::vocabulary::Metric;
 use measure_core::driver_kit::cgroup::MountedHierarchy;
@@ -18,7 +19,7 @@ use stats::{LinearFit, linear_fit};
 use table::{Align, Table};
 
 use crate::error::{SoakError, Step};
-use crate::room::groups_below;
+use crate::room::{self, groups_below};
 use crate::victims;
 
 /// Which drivers run, all at once, and how many starts a batch of each has: a second's worth or so.
@@ -60,9 +61,12 @@ pub fn run(minutes: u64) -> Result<Exit, SoakError> {
     }
     let mut series = Vec::new();
     let mut sampler = Sampler::new()?;
-    let begun = Instant::now();
+    let mut progress = Progress::begin("full rate");
     let end = Duration::from_secs(minutes * 60);
-    while begun.elapsed() < end && drivers.iter().all(Driver::runs) {
+    progress.expect(end);
+    let begun = Instant::now();
+    let mut told = false;
+    while !told && begun.elapsed() < end && drivers.iter().all(Driver::runs) {
         let at = begun.elapsed().as_secs_f64() / 60.0;
         let values = weigh(&drivers, &mut sampler)?;
         series.resize_with(values.len(), || None);
@@ -74,7 +78,17 @@ pub fn run(minutes: u64) -> Result<Exit, SoakError> {
             };
             series.get_or_insert_with(new).points.push((at, value));
         }
-        thread::sleep(EVERY);
+        let starts: u64 = drivers.iter().map(Driver::starts).sum();
+        progress.show(&format!("{starts} starts so far"));
+        told = room::is_to_end(EVERY);
+        progress.done(EVERY);
+    }
+    progress.clear();
+    if told {
+        println!(
+            "told to end after {:.1} of {minutes} minutes",
+            begun.elapsed().as_secs_f64() / 60.0
+        );
     }
     let mut wrong = 0;
     for driver in drivers {
@@ -238,6 +252,11 @@ impl Driver {
     /// Whether its output is still read: it ends with the driver.
     fn runs(&self) -> bool {
         !self.reader.is_finished()
+    }
+
+    /// Made so far.
+    fn starts(&self) -> u64 {
+        self.starts.load(Ordering::Relaxed)
     }
 
     /// Ends it; what it did, in words, and whether that is as it should be.

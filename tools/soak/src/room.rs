@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, File};
-use std::io;
-use std::os::fd::AsRawFd;
+use std::io::{self, stdin};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use measure_core::base::exit::Exit;
 use measure_core::base::{home, interrupt, label};
@@ -34,6 +34,11 @@ pub const SCRATCH: &str = "/tmp/soak";
 
 /// What is empty in the room, and at its end gone.
 pub const EMPTY_PLACES: [&str; 4] = ["/tmp", "/run", "/dev/shm", "/var/lib/faasm-bench"];
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a campaign may take to end once it is told to.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Which part of this program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,8 +87,7 @@ pub fn enter() -> Result<Exit, SoakError> {
     let hierarchies = MountedHierarchy::all()?;
     let outcome = make_groups(&hierarchies, &group).and_then(|()| {
         let mut command = again("/proc/self/exe", "join");
-        let status = command.env(GROUP_VARIABLE, &group).status();
-        status.step("start this program again")
+        until_its_end(command.env(GROUP_VARIABLE, &group)).step("start this program again")
     });
     for hierarchy in &hierarchies {
         remove_group(&hierarchy.point.join(&group));
@@ -97,6 +101,37 @@ pub fn enter() -> Result<Exit, SoakError> {
         Some(2) => Ok(Exit::Usage),
         _ => Ok(Exit::Failed),
     }
+}
+
+/// Runs `command`. After a signal its standard input is closed, by which the campaign knows ([`is_to_end`]), and it has [`PATIENCE`] to say
+/// what it has found; what is left of it then goes with its group.
+fn until_its_end(command: &mut Command) -> io::Result<ExitStatus> {
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    let told = child.stdin.take();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if !interrupt::sleep(TICK) {
+            break;
+        }
+    }
+    drop(told);
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        thread::sleep(TICK);
+    }
+    child.kill()?;
+    child.wait()
+}
+
+/// Waits for `duration`, or until the campaign is to end: whether it is.
+pub fn is_to_end(duration: Duration) -> bool {
+    interrupt::wait_readable(stdin().as_fd(), Some(duration)).unwrap_or(true)
+        || interrupt::received().is_some()
 }
 
 fn make_groups(hierarchies: &[MountedHierarchy], group: &str) -> Result<(), SoakError> {
@@ -176,6 +211,8 @@ pub fn init() -> Result<Exit, SoakError> {
         let why = "--stage is this program's own";
         return Err(SoakError::Usage(why.to_owned()));
     }
+    // A terminal's Ctrl-C reaches all of them: the campaign is to end first.
+    interrupt::install().step("catch signals")?;
     set_child_subreaper(true).step("become who reaps orphans")?;
     let hierarchies = MountedHierarchy::all()?;
     for hierarchy in &hierarchies {
@@ -221,8 +258,9 @@ pub fn init() -> Result<Exit, SoakError> {
     }
 }
 
-/// Has the campaign end if the room's first process does.
+/// Has the campaign end if the room's first process does, and by itself if it is told to.
 pub fn follow() -> Result<(), SoakError> {
+    interrupt::install().step("catch signals")?;
     set_pdeathsig(Signal::SIGKILL).step("ask for a signal")
 }
 

@@ -4,12 +4,14 @@ mod csv_file;
 mod markdown;
 mod page;
 mod plot;
+mod summary_file;
 mod terminal;
 mod words;
 
 pub use terminal::terminal;
 
 use ::report::html::REPORT;
+use ::table::summary::SUMMARY;
 use measure_core::contract::environment::Environment;
 
 use crate::record::Found;
@@ -38,6 +40,10 @@ pub fn render(found: &Found, environment: Option<&Environment>) -> Vec<Rendered>
         Rendered {
             name: REPORT,
             content: page::render(found, environment),
+        },
+        Rendered {
+            name: SUMMARY,
+            content: summary_file::render(found, environment),
         },
     ];
     if let Some(content) = plot::svg(found) {
@@ -119,15 +125,18 @@ mod tests {
         let csv = text("isolation.csv").expect("CSV");
         let svg = text("isolation.svg").expect("a plot");
         let page = text(REPORT).expect("a page");
+        let summary = text(SUMMARY).expect("a summary");
         for probe in PROBES {
             for content in [&markdown, &csv, &svg, &page] {
                 assert!(content.contains(probe.id), "{}", probe.id);
             }
         }
-        for content in [&markdown, &page, &terminal(&found, Some(120))] {
+        for content in [&markdown, &page, &terminal(&found, Some(120)), &summary] {
             assert!(
                 content.contains("one states F (mount namespace), but read-shadow, read-planted")
             );
+        }
+        for content in [&markdown, &page, &terminal(&found, Some(120))] {
             assert!(content.contains("it is not installed"));
             assert!(content.contains("what that of one does"));
             assert!(content.contains("2.00"), "{content}");

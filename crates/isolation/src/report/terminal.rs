@@ -14,21 +14,7 @@ const SIGNS: &str = ". contained, R reached, ? cannot try, - not tried: nothing 
 /// The table and what is below it; `width` is the terminal's in characters, `None` if it goes elsewhere.
 #[must_use]
 pub fn terminal(found: &Found, width: Option<usize>) -> String {
-    let mut table = Table::new(&[
-        ("rung", Align::Left),
-        ("stated", Align::Left),
-        ("found", Align::Left),
-    ]);
-    for group in Group::ALL {
-        table.column(group.name(), Align::Left);
-    }
-    for (name, _) in numbers() {
-        table.column(name, Align::Right);
-    }
-    table.column("p99 beside spinning", Align::Right);
-    for rung in tried(found) {
-        table.row(row(rung));
-    }
+    let table = verdicts(found);
     let mut text = if table.is_empty() {
         "no rung could be tried\n".to_owned()
     } else {
@@ -45,6 +31,37 @@ pub fn terminal(found: &Found, width: Option<usize>) -> String {
         text += &format!("{rung}: {why}\n");
     }
     text
+}
+
+/// A row for each rung that was probed: a sign for each verdict.
+pub(super) fn verdicts(found: &Found) -> Table {
+    let mut table = Table::new(&[
+        ("rung", Align::Left),
+        ("stated", Align::Left),
+        ("found", Align::Left),
+    ]);
+    for group in Group::ALL {
+        table.column(group.name(), Align::Left);
+    }
+    for (name, _) in numbers() {
+        table.column(name, Align::Right);
+    }
+    table.column("p99 beside spinning", Align::Right);
+    for rung in tried(found) {
+        table.row(row(rung));
+    }
+    table
+}
+
+/// What was found otherwise than stated.
+pub(super) fn differences_table(found: &Found) -> Table {
+    let mut table = Table::new(&[("rung", Align::Left), ("found otherwise", Align::Left)]);
+    for rung in tried(found) {
+        for difference in letters::differences(rung) {
+            table.row([rung.rung.clone(), difference]);
+        }
+    }
+    table
 }
 
 /// Short names for what is counted, and the probe that counts it.

@@ -1,6 +1,6 @@
 //! What programs say, fit to be quoted.
 
-/// `text` on one line: each run of white space becomes a space, what [`acts`] is written out, and what is beyond `limit`
+/// `text` on one line: each run of white space becomes a space, what acts on a terminal is written out, and what is beyond `limit`
 /// characters is cut off.
 #[must_use]
 pub fn one_line(text: &str, limit: usize) -> String {
@@ -27,7 +27,7 @@ pub fn name(text: &str, limit: usize) -> String {
 /// No line of [`plain`] has more characters: what is quoted may be a whole file.
 const MOST_IN_LINE: usize = 4096;
 
-/// `text` with its lines, but with all else that [`acts`] written out, and cut where they are longer than any that one would
+/// `text` with its lines, but with all else that acts on a terminal written out, and cut where they are longer than any that one would
 /// read: what others wrote, fit for a terminal.
 #[must_use]
 pub fn plain(text: &str) -> String {

@@ -59,9 +59,7 @@ fn a_file_that_only_looks_like_a_program_says_so_when_started() {
     let text = dir.path().join("text");
     std::fs::write(&text, "echo no interpreter line\n").expect("written");
     // By another process: a child that another test forks meanwhile would hold it open for writing, and it could not be started.
-    let copied = std::process::Command::new("cp")
-        .args([&text, &path])
-        .status();
+    let copied = Command::new("cp").args([&text, &path]).status();
     assert!(copied.expect("cp").success());
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("set");
     let error = program(&[path.to_str().expect("text")])

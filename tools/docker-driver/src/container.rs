@@ -12,7 +12,7 @@ use bollard::query_parameters::{
 use futures_util::TryStreamExt;
 use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::label::{LABEL, Owner};
-use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::{DriverError, PARKABLE};
 use tokio::io::AsyncWriteExt;
 
 use crate::api::{Api, ApiError};
@@ -52,7 +52,8 @@ pub enum StartError {
     Handler(#[from] DriverError),
     /// The function ended although it was to stay blocked.
     #[error(
-        "{function} ended by itself with exit code {code}, it cannot be parked: park one that reads its standard input, as demo/park does"
+        "{function} ended by itself with exit code {code}, it cannot be parked: {}",
+        PARKABLE
     )]
     EndedByItself {
         /// The function, as `user/function`.

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use measure_core::base::interrupt;
-use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::{DriverError, PARKABLE};
 
 /// How long a worker may take to come to rest once it is started.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -29,7 +29,7 @@ pub(crate) fn wait_until_blocked(
             // Asked after the look: a pooled thread that is done with its job sleeps too.
             if let Some(how) = ended(worker) {
                 return Err(DriverError::StartFailed(format!(
-                    "a worker {how} instead of staying blocked inside its function: park one that reads its standard input, as demo/park does"
+                    "a worker {how} instead of staying blocked inside its function: {PARKABLE}"
                 )));
             }
             if asleep {

@@ -6,9 +6,7 @@ use std::io;
 use measure_core::driver_kit::spawn::Program;
 use measure_core::driver_kit::stored_function::StdinFile;
 use measure_core::driver_kit::{BoxedError, DriverError};
-use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::Pid;
+use nix::sys::wait::WaitStatus;
 
 /// Phases of a start.
 pub mod phase {
@@ -26,16 +24,6 @@ pub mod phase {
 pub(crate) fn opened(stdin: Option<&StdinFile>) -> Result<Option<File>, DriverError> {
     let opened = stdin.map(StdinFile::open).transpose();
     opened.map_err(|e| DriverError::failed("cannot open the function's standard input", e))
-}
-
-/// How `pid`, a child of this process, has ended, waited for as `flags` say.
-pub(crate) fn wait_for_pid(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
-    loop {
-        match waitid(Id::Pid(pid), flags) {
-            Err(Errno::EINTR) => {}
-            outcome => return outcome,
-        }
-    }
 }
 
 /// How a process ended, after its name.

@@ -14,10 +14,11 @@ use measure_core::driver_kit::handler::{
     HttpOrDriverError, Question, Talk, answer_of_handler, free_port, ports_of,
 };
 use measure_core::driver_kit::http_client::{HttpError, Place};
+use measure_core::driver_kit::kept::wait_for_pid;
 use measure_core::driver_kit::spawn::{Child, Program};
 use nix::sys::wait::{WaitPidFlag, WaitStatus};
 
-use crate::child::{cannot_wait, in_words, no_process, phase, wait_for_pid};
+use crate::child::{cannot_wait, in_words, no_process, phase};
 use crate::runtimes::ErrorText;
 use crate::store::Store;
 use crate::thread::unprepared;

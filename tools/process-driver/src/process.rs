@@ -15,6 +15,7 @@ use measure_core::contract::{Description, Isolation, Probe, Scope};
 use measure_core::driver_kit;
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::handler::no_handler;
+use measure_core::driver_kit::kept::wait_for_pid;
 use measure_core::driver_kit::spawn::{Child, Program};
 use measure_core::driver_kit::stored_function::StdinFile;
 use measure_core::driver_kit::{DriverError, Plan, Rung};
@@ -26,7 +27,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus};
 use nix::unistd::{Pid, pipe2};
 
 use crate::answer;
-use crate::child::{cannot_wait, check_status, in_words, no_process, opened, wait_for_pid};
+use crate::child::{cannot_wait, check_status, in_words, no_process, opened};
 use crate::handler::Handlers;
 use crate::parking::Parking;
 use crate::store::{NativeFunction, Store};

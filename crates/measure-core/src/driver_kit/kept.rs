@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 /// How often a wait looks whether it is called off.
@@ -79,7 +79,7 @@ impl<H: Clone + Send + 'static> Kept<H> {
                     }
                 };
                 let _ = send.send(Ok((born.pid, born.with)));
-                wait_uncollected(born.pid);
+                let _ = wait_for_pid(born.pid, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
                 let mut how = shared.lock();
                 *how = Some((born.collect)());
                 shared.changed.notify_all();
@@ -135,10 +135,18 @@ impl<H: Clone + Send + 'static> Kept<H> {
     }
 }
 
-/// Returns once `pid` has ended, which is left to be collected.
-fn wait_uncollected(pid: Pid) {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-    while waitid(Id::Pid(pid), flags) == Err(Errno::EINTR) {}
+/// How `pid`, a child of this process, has ended, waited for as `flags` say.
+///
+/// # Errors
+/// It is none, or collected already.
+#[inline]
+pub fn wait_for_pid(pid: Pid, flags: WaitPidFlag) -> nix::Result<WaitStatus> {
+    loop {
+        match waitid(Id::Pid(pid), flags) {
+            Err(Errno::EINTR) => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 #[cfg(test)]

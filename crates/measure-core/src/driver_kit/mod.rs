@@ -31,6 +31,9 @@ use crate::contract::{Description, Probe, Scope};
 pub use cli::{ContractCommand, run};
 pub use error::{BoxedError, DriverError};
 
+/// What to do about a function that ended although it was to stay blocked.
+pub const PARKABLE: &str = "park one that reads its standard input, as demo/park does";
+
 /// A program that offers one or more rungs of the ladder.
 pub trait Driver {
     /// The executable's name.

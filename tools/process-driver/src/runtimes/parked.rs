@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use measure_core::base::clock::PhaseClock;
 use measure_core::base::interrupt;
 use measure_core::base::process_tree::processes_below;
-use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::{DriverError, PARKABLE};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{pipe2, write};
@@ -209,10 +209,9 @@ impl One {
     fn ended_early(&mut self, starter: &Starter) -> DriverError {
         let status = self.running.child.reap();
         match starter.check(&self.running, status, &mut self.errors) {
-            Ok(()) => DriverError::StartFailed(
-                "a worker ended instead of staying blocked inside its function: park one that reads its standard input, as demo/park does"
-                    .into(),
-            ),
+            Ok(()) => DriverError::StartFailed(format!(
+                "a worker ended instead of staying blocked inside its function: {PARKABLE}"
+            )),
             Err(error) => error,
         }
     }

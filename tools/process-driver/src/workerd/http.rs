@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use measure_core::base::interrupt;
 use measure_core::base::words::one_line;
+use measure_core::driver_kit::PARKABLE;
 
 /// How long a wait for an answer goes on before anyone asks whether it is still worth while.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -35,9 +36,7 @@ pub(super) enum HttpError {
     Status { status: u16, said: String },
     #[error("answered something else than an exit code: {0}")]
     NoCode(String),
-    #[error(
-        "ended with exit code {0} instead of staying blocked inside its function: park one that reads its standard input, as demo/park does"
-    )]
+    #[error("ended with exit code {code} instead of staying blocked inside its function: {PARKABLE}", code = .0)]
     Ended(i32),
 }
 

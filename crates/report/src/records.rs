@@ -1,10 +1,9 @@
 //! What a run directory holds.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::Path;
 
-use measure_core::base::files::open_file;
+use measure_core::base::files::read_file;
 use measure_core::contract::environment::{ENVIRONMENT, Environment};
 use measure_core::contract::run_dir::{RunDirError, read_samples};
 use measure_core::contract::sample::{SCHEMA, Sample};
@@ -96,10 +95,8 @@ impl Records {
 /// # Errors
 /// It cannot be read or is malformed.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>, RunDirError> {
-    let mut text = Vec::new();
-    let read = open_file(path).and_then(|mut file| file.read_to_end(&mut text));
-    match read {
-        Ok(_) => {}
+    let text = match read_file(path) {
+        Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => {
             return Err(RunDirError::Read {

@@ -31,7 +31,7 @@ pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
 /// Opens the file at `path`; what is none, such as a pipe to which nobody may ever write, is refused at once.
 ///
 /// # Errors
-/// It is not there, not readable, or no file.
+/// It is not there, not readable, or no file ([`io::ErrorKind::InvalidInput`]).
 pub fn open_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     let file = options
@@ -40,8 +40,18 @@ pub fn open_file(path: &Path) -> io::Result<File> {
         .open(path)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
-        false => Err(io::Error::other("it is no file")),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
     }
+}
+
+/// All of the file at `path`, as [`open_file`] opens it.
+///
+/// # Errors
+/// As [`open_file`].
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The directory that `path` lies in.

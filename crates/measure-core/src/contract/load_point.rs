@@ -1,7 +1,7 @@
 //! What one driver process made of arrivals at one rate: a line of `load.jsonl`, written when it is over, so that a run that is
 //! killed keeps what lies before.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::run_dir::{RunDirError, write_error};
 use super::sample::Value;
+use crate::base::files::read_file;
 
 /// The file's name, in the directory of a run.
 pub const LOAD: &str = "load.jsonl";
@@ -179,7 +180,7 @@ pub fn append(dir: &Path, point: &LoadPoint) -> Result<(), RunDirError> {
 /// [`RunDirError::Read`], [`RunDirError::Newer`] or [`RunDirError::Malformed`].
 pub fn read_points(dir: &Path) -> Result<Vec<LoadPoint>, RunDirError> {
     let path = dir.join(LOAD);
-    let text = match fs::read(&path) {
+    let text = match read_file(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(cause) => return Err(RunDirError::Read { path, cause }),
@@ -216,6 +217,8 @@ fn parse(path: &Path, line: usize, text: &[u8]) -> Result<LoadPoint, RunDirError
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn point() -> LoadPoint {

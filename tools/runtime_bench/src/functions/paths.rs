@@ -2,8 +2,10 @@
 
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+
+use measure_core::base::files;
 
 use super::error::FunctionError;
 
@@ -25,19 +27,12 @@ pub(super) fn make_dir(path: &Path) -> Result<(), FunctionError> {
 
 /// Opens the regular file `path` of a user; a pipe does not block.
 pub(super) fn open_file(path: &Path) -> Result<File, FunctionError> {
-    let opened = fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
-        .open(path);
-    let file = opened.map_err(FunctionError::io(path))?;
-    let meta = file.metadata().map_err(FunctionError::io(path))?;
-    match meta.is_file() {
-        true => Ok(file),
-        false => Err(FunctionError::Refused(format!(
-            "{} is no regular file",
-            path.display()
-        ))),
-    }
+    files::open_file(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => {
+            FunctionError::Refused(format!("{} is no regular file", path.display()))
+        }
+        _ => FunctionError::io(path)(error),
+    })
 }
 
 /// The text of a file.

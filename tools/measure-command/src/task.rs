@@ -153,11 +153,11 @@ impl Maker<'_> {
             true => name.clone(),
             false => format!("{name} ({})", left.join(", ")),
         };
-        let of_it = |lines: &'_ [String]| lines.get(number).or(lines.first()).cloned();
-        let aside = |option, line: Option<String>| {
-            line.map(|line| self.aside(option, &fill_in(&line, parameters)))
+        let aside = |option, line: Option<&String>| {
+            line.map(|line| self.aside(option, &fill_in(line, parameters)))
                 .transpose()
         };
+        let of_each = |option, lines: &[String]| aside(option, lines.get(number).or(lines.first()));
         Ok(Task {
             name,
             label,
@@ -167,10 +167,10 @@ impl Maker<'_> {
                 .map(|word| word.to_string_lossy().into_owned())
                 .collect(),
             parameters: parameters.clone(),
-            setup: aside("--setup", options.setup.clone())?,
-            prepare: aside("--prepare", of_it(&options.prepare))?,
-            conclude: aside("--conclude", of_it(&options.conclude))?,
-            cleanup: aside("--cleanup", options.cleanup.clone())?,
+            setup: aside("--setup", options.setup.as_ref())?,
+            prepare: of_each("--prepare", &options.prepare)?,
+            conclude: of_each("--conclude", &options.conclude)?,
+            cleanup: aside("--cleanup", options.cleanup.as_ref())?,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use table::{Align, Table};
 
-use super::words::{duration, ratio, tried, untried};
+use super::words::{differences, duration, ratio, tried, untried};
 use crate::catalogue::{Group, PROBES};
 use crate::filters::LAST_CALL;
 use crate::interference::{Noise, Share};
@@ -19,7 +19,7 @@ pub(super) fn markdown(found: &Found) -> String {
         parts.push(found.asked_for() + "\n");
     }
     parts.push(letters_table(found).markdown());
-    parts.push(differences(found));
+    parts.push(otherwise(found));
     for group in Group::ALL {
         parts.push(format!(
             "## {}\n\n{}",
@@ -58,14 +58,12 @@ pub(super) fn letters_table(found: &Found) -> Table {
 
 /// What is otherwise than stated, a line each.
 pub(super) fn difference_lines(found: &Found) -> String {
-    let all: Vec<String> = tried(found)
-        .flat_map(letters::differences)
-        .map(|words| format!("- {words}\n"))
-        .collect();
-    all.concat()
+    differences(found)
+        .map(|(_, words)| format!("- {words}\n"))
+        .collect()
 }
 
-fn differences(found: &Found) -> String {
+fn otherwise(found: &Found) -> String {
     let all = difference_lines(found);
     if all.is_empty() {
         return all;

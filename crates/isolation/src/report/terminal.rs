@@ -2,7 +2,7 @@
 
 use table::{Align, Table};
 
-use super::words::{ratio, tried, untried};
+use super::words::{differences, ratio, tried, untried};
 use crate::catalogue::{Group, PROBES, Probe, Says};
 use crate::interference::Noise;
 use crate::letter::Letter;
@@ -20,7 +20,7 @@ pub fn terminal(found: &Found, width: Option<usize>) -> String {
     } else {
         format!("{}\n{}", table.text(width), legend(found))
     };
-    let differences: Vec<String> = tried(found).flat_map(letters::differences).collect();
+    let differences: Vec<String> = differences(found).map(|(_, words)| words).collect();
     if !differences.is_empty() {
         text += &format!(
             "\nFound otherwise than stated:\n  {}\n",
@@ -56,10 +56,8 @@ pub(super) fn verdicts(found: &Found) -> Table {
 /// What was found otherwise than stated.
 pub(super) fn differences_table(found: &Found) -> Table {
     let mut table = Table::new(&[("rung", Align::Left), ("found otherwise", Align::Left)]);
-    for rung in tried(found) {
-        for difference in letters::differences(rung) {
-            table.row([rung.rung.clone(), difference]);
-        }
+    for (rung, words) in differences(found) {
+        table.row([rung.to_owned(), words]);
     }
     table
 }

@@ -1,6 +1,7 @@
 //! Rungs and figures as every form of the results names them.
 
 use crate::interference::Noise;
+use crate::letters;
 use crate::record::{Found, RungFound};
 
 /// Rungs of which something was found.
@@ -20,6 +21,14 @@ pub(super) fn untried(found: &Found) -> impl Iterator<Item = (&str, String)> {
             (None, None) => return None,
         };
         Some((rung.rung.as_str(), why))
+    })
+}
+
+/// What was found otherwise than stated: the rung, and the difference in words.
+pub(super) fn differences(found: &Found) -> impl Iterator<Item = (&str, String)> {
+    tried(found).flat_map(|rung| {
+        let all = letters::differences(rung).into_iter();
+        all.map(|words| (rung.rung.as_str(), words))
     })
 }
 

@@ -93,14 +93,16 @@ fn every_tool_completes_its_command_lines_in_three_shells() {
     }
 }
 
+fn help_of(tool: &Path) -> String {
+    let output = Command::new(tool).arg("--help").output();
+    let help = output.expect("it starts").stdout;
+    String::from_utf8_lossy(&help).into_owned()
+}
+
 #[test]
 fn help_names_what_all_tools_have() {
     for tool in tools() {
-        let output = Command::new(&tool)
-            .arg("--help")
-            .output()
-            .expect("it starts");
-        let help = String::from_utf8_lossy(&output.stdout);
+        let help = help_of(&tool);
         for option in ["--quiet", "--verbose", "--completions"] {
             assert!(help.contains(option), "{}: {option}", tool.display());
         }
@@ -112,11 +114,7 @@ fn help_names_what_all_tools_have() {
 fn each_tool_says_first_what_it_is_for() {
     let mut all = BTreeSet::new();
     for tool in tools() {
-        let output = Command::new(&tool)
-            .arg("--help")
-            .output()
-            .expect("it starts");
-        let help = String::from_utf8_lossy(&output.stdout);
+        let help = help_of(&tool);
         // Man pages have it as their name.
         let what = help.lines().nth(1).expect("a second line").to_owned();
         let is_verb = what

@@ -13,23 +13,27 @@ pub(crate) struct Viewed<'a> {
     pub(super) summary: &'a RunSummary<'a>,
     /// The id of each rung that has a part of its own on the page.
     pub(super) ids: BTreeMap<&'a str, String>,
+    /// The same by how a cell shows the rung.
+    by_cell: BTreeMap<String, String>,
 }
 
 impl<'a> Viewed<'a> {
     pub(super) fn new(summary: &'a RunSummary<'a>) -> Self {
         let rungs = summary.rungs.iter().filter(|rung| has_part(rung));
+        let ids = part_ids("rung", rungs.map(|rung| rung.rung));
+        let by_cell = ids
+            .iter()
+            .map(|(rung, id)| (inert((*rung).to_owned()), id.clone()));
         Self {
             summary,
-            ids: part_ids("rung", rungs.map(|rung| rung.rung)),
+            by_cell: by_cell.collect(),
+            ids,
         }
     }
 
-    /// Where a row leads to whose first cell is `cell`.
-    pub(super) fn link(&self, cell: &str) -> Option<String> {
-        let is_shown_so = |rung: &str| inert(rung.to_owned()) == cell;
-        let by_name = self.ids.get(cell);
-        let by_cell = || self.ids.iter().find(|(rung, _)| is_shown_so(rung));
-        let id = by_name.or_else(|| by_cell().map(|(_, id)| id))?;
+    /// Where a row about `rung` leads to, by its name or as a cell shows that.
+    pub(super) fn link(&self, rung: &str) -> Option<String> {
+        let id = self.by_cell.get(&inert(rung.to_owned()))?;
         Some(format!("#{id}"))
     }
 }

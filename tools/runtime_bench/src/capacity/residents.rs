@@ -1,5 +1,6 @@
 //! The processes that hold the parked workers of a rung.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use measure_core::base::ids::FunctionId;
@@ -34,6 +35,18 @@ const RELEASE_EACH: Duration = Duration::from_millis(100);
 struct Holder {
     session: Session,
     workers: u64,
+    is_let_go: bool,
+}
+
+impl Holder {
+    /// Lets its workers run to their end; of an engine that is to `end` itself, as it ends hundreds of containers one by one.
+    fn let_go(&mut self, end: bool) {
+        self.is_let_go = true;
+        match end {
+            true => self.session.terminate(),
+            false => self.session.let_go(),
+        }
+    }
 }
 
 /// All parked workers of a rung.
@@ -159,6 +172,7 @@ impl<'a> Residents<'a> {
         Ok(Holder {
             session,
             workers: 0,
+            is_let_go: false,
         })
     }
 
@@ -169,14 +183,9 @@ impl<'a> Residents<'a> {
     pub(super) fn release(mut self, line: &mut Line) -> Result<(), SessionError> {
         let (all, processes) = (self.count(), self.holders.len());
         let is_hurried = interrupt::received().is_some();
-        for holder in &mut self.holders {
-            // An engine ends hundreds of containers one by one, unless it is to end itself.
-            if is_hurried && self.in_engine {
-                holder.session.terminate();
-            } else {
-                holder.session.let_go();
-            }
-        }
+        // Workers that run to their end touch what they gave back while they were parked; of all processes at once that may be more than
+        // the ramp has left. More than there are processors gain nothing.
+        let few = thread::available_parallelism().map_or(1, usize::from);
         // As they are prepared: what was granted the network has a namespace where others of the rung have none.
         let has_network = self.holders.iter().any(|holder| {
             let isolation = &holder.session.description.isolation;
@@ -185,7 +194,13 @@ impl<'a> Residents<'a> {
         let until = Instant::now() + time_to_go(all, has_network, is_hurried);
         let mut outcome = Ok(());
         let mut gone = 0;
-        for (number, holder) in (1..).zip(self.holders.drain(..)) {
+        for number in 1..=processes {
+            let at_once = interrupt::received().map_or(few, |_| processes);
+            let next = self.holders.iter_mut().take(at_once);
+            for holder in next.filter(|holder| !holder.is_let_go) {
+                holder.let_go(is_hurried && self.in_engine);
+            }
+            let holder = self.holders.remove(0);
             line.show(format!(
                 "capacity {}: {gone} of {all} gone, waiting for process {number} of {processes}",
                 self.offer.rung()

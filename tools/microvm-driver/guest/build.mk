@@ -31,7 +31,7 @@ $(MICROVM)/rootfs.ext4: $(MICROVM)/init $(foreach d,$(DEMOS),$(STORE)/demo/$(d)/
 # The tests of what makes groups and namespaces, where they meet cgroup v2 alone, as on a stock Debian. Python is not among
 # them: it is built for this host's CPU, which the emulator is not. Nor is what takes the emulator minutes and is the same there:
 # hostile functions, compiling, the upload server.
-GUEST_TESTS := own_scope cgroup netns driver
+GUEST_TESTS := own_scope cgroup network driver
 test-cgroup2: ## Run the drivers' tests once more in an emulated guest with cgroup v2 alone (root): minutes
 	@if $(MAKE) --no-print-directory $(MICROVM)/vmlinux && said=$$(tools/in-guest true 2>&1); then \
 	  CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$(CURDIR)/tools/in-guest \

@@ -8,6 +8,7 @@ use measure_core::contract::load_point::LoadPoint;
 use measure_core::contract::run_info::RunInfo;
 use measure_core::contract::sample::Sample;
 use report::history::History;
+use report::two_runs::Written;
 use schemars::{Schema, schema_for};
 use table::summary::Summary;
 
@@ -16,7 +17,7 @@ use crate::error::BenchError;
 /// A record by its name on the command line, and the file that holds it.
 type Record = (&'static str, &'static str, fn() -> Schema);
 
-const RECORDS: [Record; 7] = [
+const RECORDS: [Record; 8] = [
     ("sample", "a line of samples.jsonl", || schema_for!(Sample)),
     ("run", "run.json", || schema_for!(RunInfo)),
     ("environment", "environment.json", || {
@@ -27,6 +28,9 @@ const RECORDS: [Record; 7] = [
     ("history", "history.json", || schema_for!(History)),
     ("isolation", "isolation.json", || {
         schema_for!(isolation::record::Found)
+    }),
+    ("compare", "what `compare --json` writes", || {
+        schema_for!(Written)
     }),
 ];
 

@@ -39,16 +39,51 @@ for name in sys.argv[2:]:
         print("invalid" if errors else "valid", *errors[:1])
 "#;
 
+/// Runs our tool, which is to end well.
+fn runtime_bench(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(env!("CARGO_BIN_EXE_runtime_bench"))
+        .args(arguments)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    output.stdout
+}
+
+/// What `compare` writes of two runs with one row in common, in `dir`.
+fn compared(dir: &Path) -> String {
+    let text = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    for (run, ns) in [("old", 40_000), ("new", 60_000)] {
+        fs::create_dir(dir.join(run)).expect("a directory");
+        fs::write(dir.join(run).join("samples.jsonl"), starts("thread", ns)).expect("written");
+    }
+    let file = text("compare.json");
+    runtime_bench(&["compare", &text("old"), &text("new"), "--json", &file]);
+    file
+}
+
+/// What a rung under load and the probes in it leave, in `dir`: records of both.
+fn loaded_and_probed(dir: &Path) -> [String; 2] {
+    let text = |name: &str| dir.join(name).to_string_lossy().into_owned();
+    let load = [
+        "load",
+        "--rungs",
+        "thread",
+        "--rates",
+        "50",
+        "--duration",
+        "1s",
+    ];
+    runtime_bench(&[&load[..], &["--output", &text("load")]].concat());
+    let probes = ["isolation", "--rungs", "thread"];
+    runtime_bench(&[&probes[..], &["--output", &text("probes")]].concat());
+    ["load/load.jsonl", "probes/isolation.json"].map(text)
+}
+
 /// What `history` writes of the run that is kept, in `dir`.
 fn history(dir: &Path) -> String {
-    let status = Command::new(env!("CARGO_BIN_EXE_runtime_bench"))
-        .arg("history")
-        .arg(format!("{CHECKOUT}/tools/fuzz/seeds/run"))
-        .arg("--output")
-        .arg(dir)
-        .status()
-        .expect("it starts");
-    assert!(status.success(), "{status}");
+    let kept = format!("{CHECKOUT}/tools/fuzz/seeds/run");
+    runtime_bench(&["history", &kept, "--output", &dir.to_string_lossy()]);
     dir.join("history.json").to_string_lossy().into_owned()
 }
 
@@ -65,8 +100,12 @@ fn records_are_of_the_form_that_their_schema_states_and_others_are_not() {
     ];
     fs::write(&bad, lines.join("\n")).expect("written");
     let seed = |name: &str| format!("{CHECKOUT}/tools/fuzz/seeds/run/{name}");
+    let [load, isolation] = loaded_and_probed(dir.path());
     for (record, file) in [
         ("sample", seed("samples.jsonl")),
+        ("load", load),
+        ("isolation", isolation),
+        ("compare", compared(dir.path())),
         (
             "sample",
             format!("{CHECKOUT}/tools/fuzz/seeds/comparison/samples.jsonl"),
@@ -77,11 +116,7 @@ fn records_are_of_the_form_that_their_schema_states_and_others_are_not() {
         ("history", history(dir.path())),
     ] {
         let schema = dir.path().join(format!("{record}.schema.json"));
-        let output = Command::new(env!("CARGO_BIN_EXE_runtime_bench"))
-            .args(["schema", record])
-            .output()
-            .expect("it starts");
-        fs::write(&schema, output.stdout).expect("written");
+        fs::write(&schema, runtime_bench(&["schema", record])).expect("written");
         let schema = schema.to_string_lossy().into_owned();
         let said = run(&python, VALIDATE, &[&schema, &file]);
         assert!(said.lines().count() > 0, "{file}");

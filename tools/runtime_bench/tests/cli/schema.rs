@@ -31,6 +31,7 @@ fn each_record_has_a_schema_that_names_its_fields() {
         ("isolation", "rungs"),
         ("load", "latency"),
         ("history", "series"),
+        ("compare", "differences"),
     ] {
         assert!(names.contains(record), "{names}");
         let (code, text, said) = schema(&[record]);

@@ -2,12 +2,17 @@
 //!
 //! Which rows there are is for the tool to say that made the runs; words, verdicts and files are the same for all.
 
+mod written;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 use stats::levels::{Estimate, Levels, Unchecked, median};
 use stats::verdict::{Compared, Verdict, compare};
 use stats::{CONFIDENCE, Interval};
 use table::{Align, Table};
 
 use crate::format::{duration_ns, ratio};
+pub use written::Written;
 
 /// A row that both runs have.
 #[derive(Debug)]
@@ -34,7 +39,7 @@ pub struct Row {
 }
 
 /// A fact that is not the same in both environments.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Difference {
     /// Its name.
     pub fact: String,
@@ -203,66 +208,12 @@ impl TwoRuns {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// Everything, for programs.
+    /// Everything, for programs: [`Written`].
     #[must_use]
     pub fn json(&self) -> String {
-        let rows: Vec<serde_json::Value> = self.rows.iter().map(|row| self.json_row(row)).collect();
-        let differences = self
-            .differences
-            .iter()
-            .map(|d| serde_json::json!({ "fact": d.fact, "first": d.first, "second": d.second }));
-        let all = serde_json::json!({
-            "first": self.first,
-            "second": self.second,
-            "margin": self.margin,
-            "differences": differences.collect::<Vec<_>>(),
-            "notes": self.notes,
-            "rows": rows,
-        });
-        format!("{all:#}\n")
+        // Plain data with string keys always serialises.
+        serde_json::to_string_pretty(&Written::from_runs(self)).unwrap_or_default() + "\n"
     }
-
-    fn json_row(&self, row: &Row) -> serde_json::Value {
-        let side = |side: &Estimate| {
-            serde_json::json!({
-                "median_ns": side.value,
-                "interval_ns": bounds(&side.interval),
-                "processes": side.processes,
-                "starts": side.starts,
-            })
-        };
-        let Compared {
-            ratio,
-            interval,
-            confidence,
-            p_value,
-            verdict,
-        } = &row.compared;
-        let (word, more_processes) = match verdict {
-            Verdict::Faster => ("faster", None),
-            Verdict::Slower => ("slower", None),
-            Verdict::NoDifference => ("no difference", None),
-            Verdict::CannotTell { more_processes } => ("cannot tell", *more_processes),
-        };
-        let mut json = serde_json::json!({
-            "first": side(&row.first),
-            "second": side(&row.second),
-            "ratio": ratio,
-            "interval": bounds(interval),
-            "confidence": confidence,
-            "p_value": p_value,
-            "verdict": word,
-            "more_processes": more_processes,
-        });
-        for (name, cell) in self.key.iter().zip(&row.key) {
-            json[*name] = cell.as_str().into();
-        }
-        json
-    }
-}
-
-fn bounds(interval: &Result<Interval, Unchecked>) -> Option<[f64; 2]> {
-    interval.as_ref().ok().map(|i| [i.lo, i.hi])
 }
 
 /// A median with the number of processes it stands on.

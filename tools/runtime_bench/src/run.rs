@@ -58,6 +58,9 @@ impl Run {
             .transpose()
             .map_err(|e| BenchError::Usage(e.to_string()))?;
         in_range("--patience", common.patience, 1..=86_400)?;
+        if let Some(function) = &function {
+            functions::require_known(function)?;
+        }
         let lock = HostLock::take(MEASURING)?;
         let mut environment = probes::environment::capture();
         let ladder = Ladder::discover(&common.engines);

@@ -24,4 +24,4 @@ pub(crate) use add::add;
 pub use error::FunctionError;
 pub use options::{AddOptions, ComputeOptions, NameOptions, TestOptions};
 pub(crate) use stage::place_of;
-pub(crate) use stored::{compute, list, remove, show, stored_file, test};
+pub(crate) use stored::{compute, list, remove, require_known, show, stored_file, test};

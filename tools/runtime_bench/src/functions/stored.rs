@@ -148,8 +148,32 @@ fn existing(id: &FunctionId) -> Result<FunctionFile, FunctionError> {
     })
 }
 
+/// Refuses what the store does not have, if it has what we build: then a rung that has it built in finds it there too. Without them a
+/// driver says best how to fill the store.
+///
+/// # Errors
+/// There is no such function; the nearest is named.
+pub(crate) fn require_known(id: &FunctionId) -> Result<(), FunctionError> {
+    let is_built = home::store().join("demo/noop").exists();
+    if !is_built || place_of(id).exists() {
+        return Ok(());
+    }
+    let known: Vec<String> = all_stored().iter().map(ToString::to_string).collect();
+    Err(FunctionError::Refused(format!(
+        "{}; `runtime_bench add` brings one",
+        ids::unknown("function", &id.to_string(), &known)
+    )))
+}
+
 /// Ids of the functions that somebody brought, in order.
 fn brought() -> Vec<FunctionId> {
+    let mut found = all_stored();
+    found.retain(|id| place_of(id).join(FILE).is_file());
+    found
+}
+
+/// Ids of all functions of the store, in order.
+fn all_stored() -> Vec<FunctionId> {
     let names = |dir: &Path| -> Vec<String> {
         let entries = fs::read_dir(dir).into_iter().flatten().flatten();
         entries
@@ -160,8 +184,7 @@ fn brought() -> Vec<FunctionId> {
     let mut found = Vec::new();
     for user in names(&store) {
         let ids = names(&store.join(&user)).into_iter();
-        let ids = ids.filter_map(|function| FunctionId::new(&user, &function).ok());
-        found.extend(ids.filter(|id| place_of(id).join(FILE).is_file()));
+        found.extend(ids.filter_map(|function| FunctionId::new(&user, &function).ok()));
     }
     found.sort();
     found

@@ -7,4 +7,5 @@ mod history;
 mod report;
 mod schema;
 mod tune;
+mod unknown_function;
 mod validate;

@@ -6,7 +6,7 @@ mod common;
 use std::fmt::Display;
 
 use structopt::StructOpt;
-use structopt::clap::App;
+use structopt::clap::{App, AppSettings};
 
 use crate::base::verbosity;
 use crate::base::words::plain;
@@ -54,6 +54,8 @@ pub fn parse_args<T: StructOpt>(commit: Option<&str>) -> T {
 pub fn parse_args_as<T: StructOpt>(app: App<'_, '_>, commit: Option<&str>) -> T {
     use structopt::clap::ErrorKind::{HelpDisplayed, VersionDisplayed};
     let version = version(commit);
+    // So that a number below its range is told so, and not taken for an option.
+    let app = app.global_setting(AppSettings::AllowNegativeNumbers);
     let mut app = common::add(app.version(&*version));
     if let Some(shell) = common::shell_asked_for(std::env::args_os()) {
         std::process::exit(common::complete(&mut app, &shell) as i32);

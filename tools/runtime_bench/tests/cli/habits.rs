@@ -128,6 +128,18 @@ fn each_tool_says_first_what_it_is_for() {
 }
 
 #[test]
+fn a_number_below_zero_is_told_its_range() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_runtime_bench"));
+    let ended = driver_testkit::run(command.args(["load", "--rungs", "thread", "--rates", "-5"]));
+    assert_eq!(ended.code, Some(Exit::Usage as i32));
+    assert!(
+        ended.stderr.contains("--rates is -5, it must be"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
 fn a_log_is_written_on_demand_alone() {
     let said = |words: &[&str], level: Option<&str>| {
         let dir = tempfile::tempdir().expect("a directory");

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use measure_core::base::exit::Exit;
+use measure_core::base::files::read_given;
 use measure_core::base::stdout::print;
 use measure_core::contract::run_dir::SAMPLES;
 use report::hosts::{Host, Hosts, NoRun};
@@ -87,7 +88,7 @@ fn one_run(dir: &Path, options: &ReportOptions) -> Result<Exit, BenchError> {
 /// The prices in the file at `path`.
 fn read_prices(path: &Path) -> Result<Prices, BenchError> {
     let wrong = |why: String| BenchError::Usage(format!("--prices {}: {why}", path.display()));
-    let text = fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
+    let text = read_given(path).map_err(|e| wrong(e.to_string()))?;
     Prices::from_toml(&text).map_err(|e| wrong(e.to_string()))
 }
 

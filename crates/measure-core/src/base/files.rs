@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
@@ -52,6 +53,30 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open_file(path)?.read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// The text that a user names: a file, or a pipe that somebody writes to, as `<(command)` of a shell is. One without a writer is
+/// refused at once, where opening it would wait for ever.
+///
+/// # Errors
+/// It cannot be read, is a directory, or holds nothing because nobody writes to it ([`io::ErrorKind::InvalidInput`]); it is no UTF-8
+/// ([`io::ErrorKind::InvalidData`]).
+pub fn read_given(path: &Path) -> io::Result<String> {
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    let is_pipe = file.metadata()?.file_type().is_fifo();
+    // A writer may take its time.
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    if is_pipe && text.is_empty() {
+        let why = "it is a pipe that nobody writes to";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    Ok(text)
 }
 
 /// The directory that `path` lies in.
@@ -168,6 +193,7 @@ pub fn sha256_of(path: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -181,6 +207,24 @@ mod tests {
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert!(sha256_of(Path::new("/nonexistent")).is_err());
+    }
+
+    #[test]
+    fn a_pipe_is_read_if_somebody_writes_to_it() {
+        let (reader, mut writer) = io::pipe().expect("a pipe");
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            writer.write_all(b"late").expect("read");
+        });
+        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        assert_eq!(read_given(Path::new(&path)).expect("written to"), "late");
+        late.join().expect("no panic");
+        let dir = tempfile::tempdir().expect("a directory");
+        let silent = dir.path().join("silent");
+        nix::unistd::mkfifo(&silent, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        let error = read_given(&silent).expect_err("nobody writes");
+        assert!(error.to_string().contains("nobody writes"), "{error}");
+        read_given(dir.path()).expect_err("a directory");
     }
 
     #[test]

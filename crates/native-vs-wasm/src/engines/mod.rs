@@ -13,6 +13,7 @@ pub(crate) mod words;
 use std::fs;
 use std::path::Path;
 
+use measure_core::base::files::read_given;
 use measure_core::base::{home, ids};
 use serde::Deserialize;
 
@@ -62,7 +63,7 @@ impl Engines {
             path: path.clone(),
             why: Box::new(why),
         };
-        let text = fs::read_to_string(&path).map_err(|e| wrong(EntryError::Unreadable(e)))?;
+        let text = read_given(&path).map_err(|e| wrong(EntryError::Unreadable(e)))?;
         let beside = |name: &str| {
             let script = path.parent().unwrap_or(Path::new(".")).join(name);
             match fs::read_to_string(&script) {

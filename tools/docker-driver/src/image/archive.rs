@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use bollard::query_parameters::ImportImageOptionsBuilder;
+use measure_core::base::files::open_file;
 use measure_core::base::trust;
 use measure_core::driver_kit::DriverError;
 use serde::Deserialize;
@@ -72,7 +73,7 @@ impl Archive {
         let contents = match path.is_dir() {
             true => Contents::of_directory(path)?,
             false => {
-                let file = File::open(path).map_err(|e| ArchiveError::io(path, e))?;
+                let file = open_file(path).map_err(|e| ArchiveError::io(path, e))?;
                 Contents::of_archive(path, file)?
             }
         };
@@ -138,7 +139,7 @@ impl Archive {
         let mut header = Tar::header(tar::EntryType::Regular, 0o644, manifest.len() as u64);
         tar.append_data(&mut header, MANIFEST, manifest.as_slice())?;
         for name in self.entry.layers.iter().chain([&self.entry.config]) {
-            let file = File::open(self.contents.path.join(name))?;
+            let file = open_file(&self.contents.path.join(name))?;
             let mut header = Tar::header(tar::EntryType::Regular, 0o644, file.metadata()?.len());
             tar.append_data(&mut header, name, file)?;
         }

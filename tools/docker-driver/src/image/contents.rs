@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use measure_core::base::files::open_file;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -170,7 +171,7 @@ impl Contents {
                 Ok((file.try_clone().map_err(io)?, offset, length))
             }
             Kind::Directory => {
-                let file = File::open(self.path.join(name)).map_err(|e| match e.kind() {
+                let file = open_file(&self.path.join(name)).map_err(|e| match e.kind() {
                     io::ErrorKind::NotFound => lacks(),
                     _ => ArchiveError::io(&self.path.join(name), e),
                 })?;

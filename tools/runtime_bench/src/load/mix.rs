@@ -1,9 +1,9 @@
 //! Several functions on one time line: a mix by weights, or a trace.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use measure_core::base::files::read_given;
 use measure_core::base::ids::{FunctionId, FunctionIdError};
 use serde::Deserialize;
 use stats::schedule::SplitMix64;
@@ -95,7 +95,7 @@ impl Mix {
     /// It cannot be read, or makes no sense.
     pub fn read(path: &Path) -> Result<Self, ScriptError> {
         let path = path.to_owned();
-        let text = match fs::read_to_string(&path) {
+        let text = match read_given(&path) {
             Ok(text) => text,
             Err(source) => return Err(ScriptError::Read { path, source }),
         };
@@ -174,6 +174,8 @@ impl Mix {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn read_text(text: &str) -> Result<Mix, String> {

@@ -4,10 +4,10 @@
 //! in the Wild", USENIX ATC 2020): `HashOwner,HashApp,HashFunction,Trigger,1,2,...`, a line for each function, with its arrivals in each minute; when
 //! within the minute is drawn.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use measure_core::base::files::read_given;
 use measure_core::base::ids::FunctionId;
 use measure_core::contract::open_loop::MAX_ARRIVALS;
 use stats::schedule::SplitMix64;
@@ -75,7 +75,7 @@ pub enum TraceError {
 /// # Errors
 /// It cannot be read, or a line makes no sense.
 pub fn read(path: &Path, stand_in: Option<&FunctionId>, seed: u64) -> Result<Script, TraceError> {
-    let text = fs::read_to_string(path).map_err(|source| TraceError::Read {
+    let text = read_given(path).map_err(|source| TraceError::Read {
         path: path.to_owned(),
         source,
     })?;
@@ -273,6 +273,8 @@ impl Script {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use proptest::prelude::*;
 
     use super::*;

@@ -213,4 +213,12 @@ fn images_that_cannot_run_here_are_refused() {
         &["mine/x", "--image", "text.tar"],
         "is no image",
     );
+    let pipe = home.place("pipe.tar");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    refused(
+        &home,
+        Exit::Failed,
+        &["mine/x", "--image", "pipe.tar"],
+        "it is no file",
+    );
 }

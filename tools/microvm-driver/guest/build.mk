@@ -34,7 +34,7 @@ $(MICROVM)/rootfs.ext4: $(MICROVM)/init $(foreach d,$(DEMOS),$(STORE)/demo/$(d)/
 GUEST_TESTS := own_scope cgroup network driver
 test-cgroup2: ## Run the drivers' tests once more in an emulated guest with cgroup v2 alone (root): minutes
 	@if $(MAKE) --no-print-directory $(MICROVM)/vmlinux && said=$$(tools/in-guest true 2>&1); then \
-	  CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$(CURDIR)/tools/in-guest \
+	  IN_GUEST_SECONDS=1800 CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$(CURDIR)/tools/in-guest \
 	  cargo test --workspace --release --locked --no-fail-fast $(addprefix --test ,$(GUEST_TESTS)) -- --show-output --skip python $(addprefix --skip ,hostile:: compile:: serve:: crowd:: users:: uploads::); \
 	else echo "SKIPPED: tests in a guest with cgroup v2 alone: $${said:-no kernel, see above}"; fi
 

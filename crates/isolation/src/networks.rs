@@ -96,7 +96,7 @@ mod tests {
     fn a_stated_rate_is_found_among_words() {
         for (words, rate) in [
             (
-                "2 namespaces, veth, 10.0.0.0/8, htb 1000 Mbit/s each way",
+                "2 namespaces, veth, 10.0.0.0/8, tbf 1000 Mbit/s each way",
                 Some(1000),
             ),
             ("htb 25 Mbit/s, and more", Some(25)),

@@ -2,7 +2,7 @@
 # top Makefile, whose BUILD, STORE, DEMOS, NATIVE_CC and NATIVE_CFLAGS it uses.
 
 # What `tools/in-guest` loads, with all that these need.
-GUEST_MODULES := virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci fuse virtiofs overlay veth sch_htb
+GUEST_MODULES := virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci fuse virtiofs overlay veth sch_tbf
 
 # The Debian package whose kernel is taken; it is unpacked, not installed.
 MICROVM_KERNEL ?= linux-image-cloud-amd64

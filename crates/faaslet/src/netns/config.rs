@@ -34,7 +34,7 @@ pub(super) const INSIDE_NAME: &str = "eth0";
 pub struct Config {
     /// Where the addresses come from; namespace `i` has the `i`-th pair (/31) of it.
     pub range: Range,
-    /// What each direction of each pair is shaped to by htb; 0 for no shaping at all.
+    /// What each direction of each pair is shaped to by tbf; 0 for no shaping at all.
     pub rate_bits_per_s: u64,
     /// What a namespace has a route to, by way of its host end; a default route if there is nothing here. [`super::Hub`] sets it.
     pub targets: Vec<Ipv4Addr>,
@@ -75,7 +75,7 @@ impl Config {
     pub fn describe(&self) -> String {
         let shaping = match self.rate_bits_per_s {
             0 => "not shaped".to_owned(),
-            rate => format!("htb {} Mbit/s each way", rate as f64 / 1e6),
+            rate => format!("tbf {} Mbit/s each way", rate as f64 / 1e6),
         };
         format!("veth, {}, {shaping}", self.range)
     }

@@ -121,9 +121,9 @@ pub(super) fn refused(error: Refused) -> NetnsError {
             mend: "load the module `veth` or build it with CONFIG_VETH",
             source,
         },
-        Some(libc::ENOENT | libc::EOPNOTSUPP) if what.contains("htb") => NetnsError::Kernel {
-            feature: "htb packet scheduler",
-            mend: "load the module `sch_htb` (CONFIG_NET_SCH_HTB) or leave the shaping out with FAASM_BENCH_NETNS_RATE=0",
+        Some(libc::ENOENT | libc::EOPNOTSUPP) if what.contains("tbf") => NetnsError::Kernel {
+            feature: "tbf packet scheduler",
+            mend: "load the module `sch_tbf` (CONFIG_NET_SCH_TBF) or leave the shaping out with FAASM_BENCH_NETNS_RATE=0",
             source,
         },
         _ => NetnsError::os(what, source),

@@ -1,4 +1,4 @@
-//! The pool of network namespaces: each with a veth pair, addresses, a default route and htb shaping in
+//! The pool of network namespaces: each with a veth pair, addresses, a default route and tbf shaping in
 //! both directions, made through netlink.
 //!
 //! * [`Pool`]: n namespaces for n Faaslets, persistent ones first, anonymous ones for the rest.

@@ -31,7 +31,7 @@ pub struct Cost {
     pub unshare_ns: u64,
     /// Creating the veth pair.
     pub veth_ns: u64,
-    /// The htb qdisc and class of both ends.
+    /// The tbf qdisc of both ends.
     pub shaping_ns: u64,
     /// Addresses, links up (loopback included) and the default route.
     pub addresses_ns: u64,
@@ -63,7 +63,7 @@ impl Namespace {
     /// Makes a new anonymous namespace. The calling thread stays in its own.
     ///
     /// # Errors
-    /// No permission, a kernel without veth or htb, or a limit reached.
+    /// No permission, a kernel without veth or tbf, or a limit reached.
     pub fn create(config: &Config) -> Result<Self, NetnsError> {
         let pid = getpid().as_raw();
         for _ in 0..config.range.pairs() {

@@ -49,7 +49,7 @@ pub struct Ensured {
 /// of `n` are done. A signal ends it early, each namespace whole or not there.
 ///
 /// # Errors
-/// No permission, a kernel without veth or htb, the address range is taken, or a damaged namespace is
+/// No permission, a kernel without veth or tbf, the address range is taken, or a damaged namespace is
 /// in use.
 pub fn ensure_persistent(
     n: usize,

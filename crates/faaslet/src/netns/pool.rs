@@ -40,7 +40,7 @@ impl Pool {
     /// limit of open files where that is needed.
     ///
     /// # Errors
-    /// No permission, a kernel without veth or htb, a limit reached, or the address range is taken.
+    /// No permission, a kernel without veth or tbf, a limit reached, or the address range is taken.
     pub fn open_with(n: usize, config: &Config) -> Result<Self, NetnsError> {
         let n = n.max(1);
         raise_descriptor_limit(n as u64 + SPARE_DESCRIPTORS);

@@ -199,84 +199,50 @@ pub(super) fn delete_veth(index: u32) -> Vec<Request> {
     }]
 }
 
-// The library has no htb; these are the constants and structs of linux/pkt_sched.h.
-const TCA_HTB_PARMS: u16 = 1;
-const TCA_HTB_INIT: u16 = 2;
-const TCA_HTB_RATE64: u16 = 6;
-const TCA_HTB_CEIL64: u16 = 7;
-const HTB_VERSION: u32 = 3;
-const HTB_RATE_TO_QUANTUM: u32 = 10;
+// The library has no tbf; these are the constants and structs of linux/pkt_sched.h.
+const TCA_TBF_PARMS: u16 = 1;
+const TCA_TBF_RATE64: u16 = 4;
+const TCA_TBF_BURST: u16 = 6;
 const TC_LINKLAYER_ETHERNET: u8 = 1;
-/// The kernel's packet scheduler clock: one tick is 64 ns.
-const NS_PER_TICK: u64 = 64;
-/// What a class may send at once: this long at its rate, but no less than [`MIN_BURST_BYTES`].
-const BURST_NS: u64 = 1_000_000;
+/// What may be sent at once: as much as goes out in this part of a second, but no less than [`MIN_BURST_BYTES`].
+const BURSTS_PER_S: u64 = 1000;
 const MIN_BURST_BYTES: u64 = 16 * 1024;
-/// Set outright, as the kernel logs a complaint about the one that it derives from a high rate.
-const QUANTUM_BYTES: u32 = 60_000;
+/// What waits at most; what comes then is dropped.
+const QUEUE_BYTES: u32 = 1 << 20;
 const ROOT_HANDLE: TcHandle = TcHandle { major: 1, minor: 0 };
-const CLASS_MINOR: u16 = 0x10;
 
-/// htb at the root of the host end of pair `index`: shapes what goes into the namespace.
+/// tbf at the root of the host end of pair `index`: shapes what goes into the namespace.
 pub(super) fn shape_host_end(index: u32, rate_bits_per_s: u64) -> Vec<Request> {
     shape(host_ifindex(index), rate_bits_per_s)
 }
 
-/// htb at the root of the inside end: shapes what comes out of the namespace.
+/// tbf at the root of the inside end: shapes what comes out of the namespace.
 pub(super) fn shape_inside_end(rate_bits_per_s: u64) -> Vec<Request> {
     shape(INSIDE_IFINDEX, rate_bits_per_s)
 }
 
-/// An htb qdisc and the one class that everything goes through.
+/// A token bucket. A qdisc with classes takes filters, for each of which the kernel walks a list of those of all namespaces, so that
+/// making one would take longer the more there are.
 fn shape(ifindex: u32, rate_bits_per_s: u64) -> Vec<Request> {
-    let htb = |handle, parent, nlas| {
-        let mut message = TcMessage::with_index(ifindex.cast_signed());
-        message.header.handle = handle;
-        message.header.parent = parent;
-        message.attributes = vec![TcAttribute::Kind("htb".into()), TcAttribute::Options(nlas)];
-        message
-    };
-    let init = vec![TcOption::Other(DefaultNla::new(TCA_HTB_INIT, htb_init()))];
-    let class = TcHandle {
-        major: ROOT_HANDLE.major,
-        minor: CLASS_MINOR,
-    };
-    vec![
-        create(
-            "cannot attach an htb qdisc",
-            RouteNetlinkMessage::NewQueueDiscipline(htb(ROOT_HANDLE, TcHandle::ROOT, init)),
-        ),
-        create(
-            "cannot add an htb class",
-            RouteNetlinkMessage::NewTrafficClass(htb(
-                class,
-                ROOT_HANDLE,
-                htb_class(rate_bits_per_s),
-            )),
-        ),
-    ]
+    let mut message = TcMessage::with_index(ifindex.cast_signed());
+    message.header.handle = ROOT_HANDLE;
+    message.header.parent = TcHandle::ROOT;
+    let options = TcAttribute::Options(token_bucket(rate_bits_per_s));
+    message.attributes = vec![TcAttribute::Kind("tbf".into()), options];
+    vec![create(
+        "cannot attach a tbf qdisc",
+        RouteNetlinkMessage::NewQueueDiscipline(message),
+    )]
 }
 
-/// `struct tc_htb_glob`.
-fn htb_init() -> Vec<u8> {
-    [
-        HTB_VERSION,
-        HTB_RATE_TO_QUANTUM,
-        u32::from(CLASS_MINOR),
-        0,
-        0,
-    ]
-    .iter()
-    .flat_map(|word| word.to_ne_bytes())
-    .collect()
-}
-
-fn htb_class(rate_bits_per_s: u64) -> Vec<TcOption> {
+fn token_bucket(rate_bits_per_s: u64) -> Vec<TcOption> {
     let rate = (rate_bits_per_s / 8).max(1);
-    let mut options = vec![(TCA_HTB_PARMS, htb_opt(rate))];
+    let mut options = vec![
+        (TCA_TBF_PARMS, tbf_qopt(rate)),
+        (TCA_TBF_BURST, burst_bytes(rate).to_ne_bytes().to_vec()),
+    ];
     if u32::try_from(rate).is_err() {
-        options.push((TCA_HTB_RATE64, rate.to_ne_bytes().to_vec()));
-        options.push((TCA_HTB_CEIL64, rate.to_ne_bytes().to_vec()));
+        options.push((TCA_TBF_RATE64, rate.to_ne_bytes().to_vec()));
     }
     options
         .into_iter()
@@ -284,25 +250,25 @@ fn htb_class(rate_bits_per_s: u64) -> Vec<TcOption> {
         .collect()
 }
 
-/// `struct tc_htb_opt`, rate and ceiling the same.
-fn htb_opt(rate_bytes_per_s: u64) -> Vec<u8> {
-    let mut ratespec = vec![0, TC_LINKLAYER_ETHERNET, 0, 0, 0, 0, 0, 0];
-    let rate = u32::try_from(rate_bytes_per_s).unwrap_or(u32::MAX);
-    ratespec.extend(rate.to_ne_bytes());
-    let mut bytes = ratespec.repeat(2);
-    let buffer = burst_ticks(rate_bytes_per_s);
-    let (level, priority) = (0u32, 0u32);
-    for word in [buffer, buffer, QUANTUM_BYTES, level, priority] {
+/// `struct tc_tbf_qopt`, without a peak rate; the burst is said in bytes beside it.
+fn tbf_qopt(rate_bytes_per_s: u64) -> Vec<u8> {
+    let ratespec = |rate: u32| {
+        let mut bytes = vec![0, TC_LINKLAYER_ETHERNET, 0, 0, 0, 0, 0, 0];
+        bytes.extend(rate.to_ne_bytes());
+        bytes
+    };
+    let mut bytes = ratespec(u32::try_from(rate_bytes_per_s).unwrap_or(u32::MAX));
+    bytes.extend(ratespec(0));
+    let (buffer, mtu) = (0u32, 0u32);
+    for word in [QUEUE_BYTES, buffer, mtu] {
         bytes.extend(word.to_ne_bytes());
     }
     bytes
 }
 
-/// How long sending a burst takes at the rate, in the scheduler's ticks.
-fn burst_ticks(rate_bytes_per_s: u64) -> u32 {
-    let min_burst_ns = MIN_BURST_BYTES.saturating_mul(1_000_000_000) / rate_bytes_per_s;
-    let ticks = min_burst_ns.max(BURST_NS) / NS_PER_TICK;
-    u32::try_from(ticks).unwrap_or(u32::MAX)
+fn burst_bytes(rate_bytes_per_s: u64) -> u32 {
+    let bytes = (rate_bytes_per_s / BURSTS_PER_S).max(MIN_BURST_BYTES);
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -310,17 +276,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn htb_structs_have_the_kernels_sizes() {
-        assert_eq!(htb_init().len(), 20);
-        assert_eq!(htb_opt(125_000_000).len(), 44);
+    fn the_struct_has_the_kernels_size() {
+        assert_eq!(tbf_qopt(125_000_000).len(), 36);
     }
 
     #[test]
     fn a_burst_lasts_a_millisecond_or_holds_a_few_packets() {
-        assert_eq!(u64::from(burst_ticks(125_000_000)) * NS_PER_TICK, BURST_NS);
-        let slow = u64::from(burst_ticks(125_000)) * NS_PER_TICK;
-        assert_eq!(slow * 125_000 / 1_000_000_000, MIN_BURST_BYTES);
-        assert!(burst_ticks(1) > 0);
+        assert_eq!(burst_bytes(125_000_000), 125_000);
+        assert_eq!(u64::from(burst_bytes(125_000)), MIN_BURST_BYTES);
+        assert_eq!(burst_bytes(u64::MAX), u32::MAX);
     }
 
     #[test]
@@ -340,7 +304,7 @@ mod tests {
 
     #[test]
     fn rates_beyond_32_bits_are_given_in_64() {
-        assert_eq!(htb_class(1_000_000_000).len(), 1);
-        assert_eq!(htb_class(100_000_000_000).len(), 3);
+        assert_eq!(token_bucket(1_000_000_000).len(), 2);
+        assert_eq!(token_bucket(100_000_000_000).len(), 3);
     }
 }

@@ -1,7 +1,7 @@
 //! A routing netlink socket: several requests in one datagram, one acknowledgement at its end.
 //!
 //! Stands for `rtnetlink`, of which it uses the layers below (`netlink-sys` for the socket, `netlink-packet-*` for the messages). That
-//! crate is asynchronous, hence needs a runtime wherever a namespace is made, has no htb, and sends a datagram and waits for its
+//! crate is asynchronous, hence needs a runtime wherever a namespace is made, has no tbf, and sends a datagram and waits for its
 //! answer for each request, where here one does for many: a namespace takes it 1.1 times as long (`benches/overhead.rs`).
 
 use std::io::{self, ErrorKind};

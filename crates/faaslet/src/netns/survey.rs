@@ -21,7 +21,7 @@ pub(super) struct Link {
     pub(super) name: String,
     pub(super) alias: String,
     up: bool,
-    htb: bool,
+    shaped: bool,
 }
 
 /// The devices and addresses of one network namespace, by interface index.
@@ -52,7 +52,7 @@ impl Survey {
     }
 
     fn is_complete(&self, ifindex: u32, address: Ipv4Addr, config: &Config) -> bool {
-        let shaped = |link: &Link| link.htb == (config.rate_bits_per_s > 0);
+        let shaped = |link: &Link| link.shaped == (config.rate_bits_per_s > 0);
         self.addresses.contains(&(ifindex, address))
             && self
                 .links
@@ -157,7 +157,7 @@ fn link(object: RouteNetlinkMessage) -> Option<(u32, Link)> {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::IfAlias(alias) => link.alias = alias,
-            LinkAttribute::Qdisc(kind) => link.htb = kind == "htb",
+            LinkAttribute::Qdisc(kind) => link.shaped = kind == "tbf",
             _ => {}
         }
     }

@@ -88,6 +88,11 @@ pub enum FaasletError {
         /// What of it cannot be in a snapshot, or how its initialiser failed.
         cause: String,
     },
+    /// A component has no snapshots.
+    #[error(
+        "cannot take a snapshot of {0}: it is a component, whose state is more than one module's"
+    )]
+    SnapshotOfComponent(String),
     /// The engine cannot be set up.
     #[error("cannot set up the engine: {cause}{hint}")]
     Engine {

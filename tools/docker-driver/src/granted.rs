@@ -15,6 +15,7 @@ use measure_core::base::ids::FunctionId;
 use measure_core::base::trust;
 use measure_core::contract::network_grant::network_of_manifest;
 use measure_core::driver_kit::DriverError;
+use measure_core::driver_kit::refusals::no_network;
 use measure_core::driver_kit::stored_function::StoredFunction;
 use nix::sched::{CloneFlags, setns};
 
@@ -32,23 +33,27 @@ pub(crate) struct Granted {
     pub(crate) extra_host: String,
 }
 
-/// What `function` was granted, if it was granted anything, `kind` has a network, and the engine is our own.
+/// What `function` was granted, if it was granted anything and the engine is our own.
 ///
 /// # Errors
+/// It was, and `kind` has no network.
 /// The manifest is none or not to be trusted, or a port is taken in the engine's network.
 pub(crate) fn open(
     function: &FunctionId,
     kind: &Kind,
     backend: &Backend,
 ) -> Result<Option<Granted>, DriverError> {
-    let engine = match backend {
-        Backend::Private(engine) if kind.network != "none" => engine,
-        _ => return Ok(None),
-    };
     let grants = grants_of(function)?;
     if grants.is_empty() {
         return Ok(None);
     }
+    if kind.network == "none" {
+        let why = format!("a container of `{}` has none", kind.id);
+        return Err(no_network(function, &why));
+    }
+    let Backend::Private(engine) = backend else {
+        return Ok(None);
+    };
     if let Some(other) = grants.iter().find(|grant| grant.host() != HOST_END) {
         eprintln!(
             "note: {function} was granted {other}, which no container of the driver's own engine can reach"

@@ -27,6 +27,12 @@ pub(crate) fn driver_error(error: FaasletError) -> DriverError {
             mend: format!("`faasm-driver codegen --llvm {id}` does it once, in minutes"),
             why: FaasletError::NotCompiled(id).to_string(),
         },
+        why @ FaasletError::SnapshotOfComponent(_) => DriverError::Unavailable {
+            why: why.to_string(),
+            mend: "start it without one (`faaslet`); a component's initialiser is run where it is built, as componentize-py and \
+                   componentize-js do"
+                .to_owned(),
+        },
         FaasletError::Network(cause) => match cause.exit() {
             Exit::Usage => DriverError::Usage(cause.to_string()),
             Exit::Unavailable => DriverError::Unavailable {

@@ -164,9 +164,7 @@ impl Snapshotted {
 
     fn key(&self, options: &SnapshotOptions) -> Result<String, FaasletError> {
         if is_component(&self.wasm) {
-            let why = "it is a component, whose state is more than one module's; a component's initialiser is run where it is built, \
-                       as componentize-py and componentize-js do";
-            return Err(FaasletError::snapshot(&self.what, why));
+            return Err(FaasletError::SnapshotOfComponent(self.what.clone()));
         }
         if !(1..=MAX_SNAPSHOTS).contains(&options.count) {
             return Err(FaasletError::snapshot(

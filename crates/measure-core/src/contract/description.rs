@@ -80,6 +80,14 @@ impl Isolation {
     /// In [`Isolation::network`] of rungs whose functions have sockets only as far as hosts and ports were granted to them.
     pub const IF_GRANTED: &str = "if granted";
 
+    /// Whether nothing outside can be connected to, whatever a function was granted: as the rungs that we ship word it.
+    #[must_use]
+    pub fn has_no_network(&self) -> bool {
+        ["nothing but loopback", "no network"]
+            .iter()
+            .any(|words| self.network.contains(words))
+    }
+
     /// Whether each worker has a network namespace.
     #[must_use]
     pub fn has_network_namespace(&self) -> bool {

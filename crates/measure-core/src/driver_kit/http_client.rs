@@ -224,9 +224,17 @@ impl Connection {
                         answered.stays_open &= unsent.is_empty();
                         return Ok(answered);
                     }
+                    // Who sends a little again and again never lets a read run out of time.
+                    if Instant::now() >= deadline {
+                        patience
+                            .worth_while(deadline)
+                            .map_err(|e| arriving.late(e))?;
+                    }
                 }
                 Err(error) if !is_pause(&error) => return Err(error.into()),
-                Err(_) => patience.worth_while(deadline)?,
+                Err(_) => patience
+                    .worth_while(deadline)
+                    .map_err(|e| arriving.late(e))?,
             }
         }
     }

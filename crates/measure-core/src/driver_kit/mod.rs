@@ -18,7 +18,7 @@ pub mod native_command;
 mod open_loop;
 pub mod output_dir;
 pub mod placement;
-mod refusals;
+pub mod refusals;
 mod releases;
 pub mod spawn;
 pub mod stored_function;

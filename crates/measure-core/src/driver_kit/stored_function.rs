@@ -13,7 +13,7 @@ use crate::base::trust::{self, Trusted};
 use crate::contract::answer::{Answer, Content};
 use crate::contract::exchange::Request;
 use crate::contract::function::{FILE, FunctionFile, FunctionFileError, Kind, Places};
-use crate::driver_kit::refusals::no_handlers;
+use crate::driver_kit::refusals::{no_handlers, no_network};
 use crate::driver_kit::{DriverError, output_dir};
 
 /// A function that was brought with a `function.toml`.
@@ -86,6 +86,17 @@ impl StoredFunction {
         }
     }
 
+    /// Fails if it is granted something of the network, and the rung has none: `why`.
+    ///
+    /// # Errors
+    /// It is.
+    pub fn require_no_network(&self, function: &FunctionId, why: &str) -> Result<(), DriverError> {
+        match self.file.network.is_empty() {
+            true => Ok(()),
+            false => Err(no_network(function, why)),
+        }
+    }
+
     /// Makes the directory that it may write to, if it is to have one, for all starts of this process; where it is.
     ///
     /// # Errors
@@ -105,6 +116,7 @@ impl StoredFunction {
         Ok(self.given_at(Places {
             files: &files,
             output: &output,
+            host: "127.0.0.1",
             port,
         }))
     }

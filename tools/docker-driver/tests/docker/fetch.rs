@@ -33,7 +33,9 @@ fn a_granted_port_of_the_host_is_found_on_each_network_that_there_is() {
         let ended = ends_at(home.path(), &fetch(rung), 0);
         assert_eq!(ended.samples().len(), 2, "{rung}");
     }
-    run(driver_at(home.path(), &fetch("docker-none"))).expect(4);
+    run(driver_at(home.path(), &fetch("docker-none")))
+        .expect(3)
+        .says("a container of `docker-none` has none");
     fs::write(
         &grants,
         r#"{"network": [{"host": "localhost", "port": 1}]}"#,

@@ -180,7 +180,7 @@ fn servers_of_every_kind_are_understood_or_told_why_not() {
     }
     // That a server ends once nobody asks it any more is no cause.
     for (path, words) in [
-        ("/half", "it closed the connection before it had answered"),
+        ("/half", "it closed the connection after 4 of 100 bytes"),
         ("/else", "it answered what is no HTTP"),
     ] {
         add(path, "GET").expect(Exit::StartFailed).says(words);
@@ -201,9 +201,21 @@ fn a_component_for_requests_is_a_handler_by_itself() {
     let wasm = component(&home, "words.wasm", "", "");
     home.write("body", "a b c");
     let said = home
-        .run(&["add", "mine/words", "--wasm", &wasm, "--rungs", "wasm"])
+        .run(&[
+            "add",
+            "mine/words",
+            "--wasm",
+            &wasm,
+            "--rungs",
+            "wasm,proto-faaslet",
+        ])
         .expect(Exit::Ok);
     said.ready("wasm", "200 0 words");
+    let row = said.row("proto-faaslet");
+    assert!(
+        row.contains("cannot: ") && row.contains("it is a component"),
+        "{row}"
+    );
     let said = home
         .run(&[
             "add",

@@ -23,7 +23,7 @@ fn bring(test: &str, home: &Home, port: u16, network: &str) -> bool {
     };
     fs::write(home.place("fetch/fetch.wasm"), component).expect("written");
     let toml = format!(
-        "name = \"mine/fetch\"\nnative = \"fetch\"\nwasm = \"fetch.wasm\"\nargs = [\"host.internal\", \"{port}\"]\nnetwork = [{network}]\n"
+        "name = \"mine/fetch\"\nnative = \"fetch\"\nwasm = \"fetch.wasm\"\nargs = [\"{{host}}\", \"{port}\"]\nnetwork = [{network}]\n"
     );
     home.write("fetch/function.toml", &toml);
     true
@@ -59,6 +59,27 @@ fn the_same_is_fetched_on_every_rung_with_a_network_and_rows_say_who_was_granted
         .expect(Exit::Ok);
     for rung in &rungs {
         said.ready(rung, "1024 bytes");
+    }
+    let without = [
+        ("process-driver", "unshare"),
+        ("process-driver", "runc"),
+        ("docker-driver", "docker-none"),
+    ];
+    let without = rungs_here(TEST, &home, &without);
+    let said = home
+        .run(&[
+            "test",
+            "mine/fetch",
+            "--rungs",
+            &format!("process,{}", without.join(",")),
+        ])
+        .expect(Exit::Ok);
+    for rung in &without {
+        let row = said.row(rung);
+        assert!(
+            row.contains("cannot: mine/fetch is granted the network"),
+            "{row}"
+        );
     }
     let (said, samples) = home.time("mine/fetch", &all, 2);
     let said = said.expect(Exit::Ok);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::exchange::Request;
-use super::network_grant::{NetworkGrant, NetworkGrantError};
+use super::network_grant::{HOST_END, NetworkGrant, NetworkGrantError};
 
 pub use parse::FunctionFileError;
 
@@ -22,6 +22,9 @@ pub const FILES_PLACE: &str = "{files}";
 pub const OUTPUT_PLACE: &str = "{output}";
 /// The same of the port that a native handler is to listen on.
 pub const PORT_PLACE: &str = "{port}";
+
+/// The same of the host's end of the network that it is granted.
+pub const HOST_PLACE: &str = "{host}";
 
 const FILES_AT: &str = "/files";
 const TIMEOUT_S: u64 = 10;
@@ -218,6 +221,8 @@ pub struct Places<'a> {
     pub files: &'a str,
     /// The directory that it may write to.
     pub output: &'a str,
+    /// The host's end of the network that it is granted.
+    pub host: &'a str,
     /// The port that it is to listen on, if it is a handler that serves one.
     pub port: Option<u16>,
 }
@@ -226,7 +231,8 @@ impl Places<'_> {
     fn fill(&self, text: &str) -> String {
         let text = text
             .replace(FILES_PLACE, self.files)
-            .replace(OUTPUT_PLACE, self.output);
+            .replace(OUTPUT_PLACE, self.output)
+            .replace(HOST_PLACE, self.host);
         match self.port {
             Some(port) => text.replace(PORT_PLACE, &port.to_string()),
             None => text,
@@ -249,6 +255,7 @@ impl FunctionFile {
         Places {
             files: &self.files_at,
             output: self.output_at.as_deref().unwrap_or_default(),
+            host: HOST_END,
             port: None,
         }
     }

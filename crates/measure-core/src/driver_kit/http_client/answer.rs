@@ -100,8 +100,36 @@ impl Arriving {
     pub(super) fn closed(mut self) -> Result<Answered, HttpError> {
         match (self.framing, self.head.take()) {
             (Framing::ToItsEnd, Some(head)) => Ok(head),
-            _ => Err(HttpError::Closed),
+            (_, head) => {
+                self.head = head;
+                Err(self.came().map_or(HttpError::Closed, HttpError::BrokenOff))
+            }
         }
+    }
+
+    /// That time ran out by `error`, with what had come by then.
+    pub(super) fn late(&self, error: HttpError) -> HttpError {
+        match (error, self.came()) {
+            (HttpError::TimedOut(limit), Some(came)) => HttpError::Unfinished { limit, came },
+            (error, _) => error,
+        }
+    }
+
+    /// How much of the answer is there, in words.
+    fn came(&self) -> Option<String> {
+        let Some(head) = &self.head else {
+            return (!self.bytes.is_empty()).then(|| "a part of its head".to_owned());
+        };
+        let bytes = head.body.len();
+        Some(match self.framing {
+            Framing::Length(length) => format!("{bytes} of {length} bytes (Content-Length)"),
+            Framing::Chunked => {
+                format!("{bytes} bytes without the last part (Transfer-Encoding: chunked)")
+            }
+            Framing::ToItsEnd => {
+                format!("{bytes} bytes of unknown length, as the connection stays open")
+            }
+        })
     }
 
     fn within_bounds(&self) -> Result<Option<Answered>, HttpError> {

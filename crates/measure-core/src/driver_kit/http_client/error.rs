@@ -21,9 +21,17 @@ pub enum HttpError {
         /// For how long it was tried.
         limit: Duration,
     },
-    /// No answer, or not all of it.
+    /// Nothing of an answer.
     #[error("no answer within {} s", .0.as_secs_f64())]
     TimedOut(Duration),
+    /// Not all of an answer.
+    #[error("no whole answer within {} s, but {came}", limit.as_secs_f64())]
+    Unfinished {
+        /// For how long it was waited for.
+        limit: Duration,
+        /// What came of it.
+        came: String,
+    },
     /// A signal came to us.
     #[error("interrupted")]
     Interrupted,
@@ -33,6 +41,9 @@ pub enum HttpError {
     /// It closed the connection.
     #[error("it closed the connection before it had answered")]
     Closed,
+    /// It closed the connection within an answer.
+    #[error("it closed the connection after {0}")]
+    BrokenOff(String),
     /// It answered what is no HTTP.
     #[error("it answered what is no HTTP: {0}")]
     Http(#[from] httparse::Error),
@@ -47,7 +58,10 @@ pub enum HttpError {
 impl HttpError {
     /// Whether it says that time ran out: then the handler may be there still, at work or elsewhere.
     fn is_late(&self) -> bool {
-        matches!(self, Self::NotListening { .. } | Self::TimedOut(_))
+        matches!(
+            self,
+            Self::NotListening { .. } | Self::TimedOut(_) | Self::Unfinished { .. }
+        )
     }
 
     /// Whether it may have come of the handler's end: of what was answered wrongly, or of time that ran out, that is no cause, though the handler

@@ -134,6 +134,29 @@ fn who_never_reads_a_large_body_is_not_waited_for_any_longer_than_for_an_answer(
 }
 
 #[test]
+fn who_answers_drop_by_drop_is_not_waited_for_any_longer_and_what_came_is_told() {
+    let drops = |mut stream: TcpStream| {
+        let mut head: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
+        while stream.write_all(head).is_ok() {
+            head = b"x";
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let limit = Duration::from_millis(300);
+    let error = asked(REQUEST, limit, drops).expect_err("not all of it");
+    assert!(matches!(error, HttpError::Unfinished { .. }), "{error}");
+    let words = error.to_string();
+    assert!(words.contains(" of 1000000 bytes"), "{words}");
+    let half = |mut stream: TcpStream| {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\nhalf";
+        stream.write_all(answer).expect("it reads");
+        let _ = io::copy(&mut stream, &mut io::sink());
+    };
+    let error = asked(REQUEST, limit, half).expect_err("not all of it");
+    assert!(error.to_string().contains("4 of 30 bytes"), "{error}");
+}
+
+#[test]
 fn an_answer_to_head_has_no_body_whatever_length_it_says() {
     let request = b"HEAD / HTTP/1.1\r\nHost: function\r\n\r\n";
     let server = |mut stream: TcpStream| {

@@ -43,6 +43,12 @@ impl RuntimeRung {
             values.wasm = text(&self.store.wasm(&plan.function)?);
         }
         let stored = self.store.stored(&plan.function)?;
+        if let Some(stored) = stored
+            .as_ref()
+            .filter(|_| self.entry.isolation.has_no_network())
+        {
+            stored.require_no_network(&plan.function, &format!("`{}` has none", self.entry.id))?;
+        }
         let own_root = any(&[Placeholder::Root, Placeholder::Bundle]);
         let mut words = Vec::new();
         if self.entry.bundle_runs == BundleRuns::Wasm {

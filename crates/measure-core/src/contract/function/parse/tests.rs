@@ -39,6 +39,7 @@ fn all_keys_are_read_and_written_again() {
     let places = Places {
         files: "/h/f",
         output: "/h/o",
+        host: "127.0.0.1",
         port: None,
     };
     assert_eq!(file.args_at(places), ["-n", "/h/f/names", "/h/o/{x}"]);
@@ -46,6 +47,9 @@ fn all_keys_are_read_and_written_again() {
         file.env_at(file.own_places())[0],
         ("DATA".into(), "/srv/data".into())
     );
+    let asks = FunctionFile::parse("args = ['{host}:1']").expect("right");
+    assert_eq!(asks.args_at(places), ["127.0.0.1:1"]);
+    assert_eq!(asks.args_at(asks.own_places()), ["host.internal:1"]);
     let empty = FunctionFile::parse("").expect("nothing is said");
     assert_eq!(empty, FunctionFile::default());
     assert_eq!(empty.to_toml(), "");

@@ -71,7 +71,7 @@ fn the_same_is_fetched_on_every_rung_with_a_network_and_rows_say_who_was_granted
             "test",
             "mine/fetch",
             "--rungs",
-            &format!("process,{}", without.join(",")),
+            &[vec!["process"], without.clone()].concat().join(","),
         ])
         .expect(Exit::Ok);
     for rung in &without {

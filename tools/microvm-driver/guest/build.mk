@@ -12,7 +12,7 @@ MICROVM_SRC := tools/microvm-driver/guest
 
 microvm-guest: $(MICROVM)/vmlinux $(MICROVM)/init $(MICROVM)/rootfs.ext4 ## Fetch and build what Linux guests of the micro-VM rungs boot
 
-$(MICROVM)/vmlinux: $(MICROVM_SRC)/fetch-kernel
+$(MICROVM)/vmlinux: $(MICROVM_SRC)/fetch-kernel $(MICROVM_SRC)/build.mk
 	@install -d -m 755 $(@D)
 	@rm -rf $(MICROVM)/modules
 	$(MICROVM_SRC)/fetch-kernel $(MICROVM_KERNEL) $@.tmp $(MICROVM)/modules $(GUEST_MODULES) && mv $@.tmp $@

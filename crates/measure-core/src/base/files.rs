@@ -29,16 +29,18 @@ pub fn beside(path: &Path) -> io::Result<NamedTempFile> {
         })
 }
 
+/// Opens `path` to be read, without waiting for a pipe's writer.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
 /// Opens the file at `path`; what is none, such as a pipe to which nobody may ever write, is refused at once.
 ///
 /// # Errors
 /// It is not there, not readable, or no file ([`io::ErrorKind::InvalidInput`]).
 pub fn open_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
+    let file = open_at_once(path)?;
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file")),
@@ -62,11 +64,7 @@ pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 /// It cannot be read, is a directory, or holds nothing because nobody writes to it ([`io::ErrorKind::InvalidInput`]); it is no UTF-8
 /// ([`io::ErrorKind::InvalidData`]).
 pub fn read_given(path: &Path) -> io::Result<String> {
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)?;
+    let mut file = open_at_once(path)?;
     let is_pipe = file.metadata()?.file_type().is_fifo();
     // A writer may take its time.
     fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;

@@ -139,13 +139,16 @@ fn chosen(on: &OnRungs) -> Result<Vec<Offer>, FunctionError> {
 }
 
 fn existing(id: &FunctionId) -> Result<FunctionFile, FunctionError> {
-    stored_file(id)?.ok_or_else(|| {
-        let known: Vec<String> = brought().iter().map(ToString::to_string).collect();
-        FunctionError::Refused(format!(
-            "{}; `runtime_bench add` brings one",
-            ids::unknown("function", &id.to_string(), &known)
-        ))
-    })
+    stored_file(id)?.ok_or_else(|| unknown(id, &brought()))
+}
+
+/// The error of a function that is none of `known`.
+fn unknown(id: &FunctionId, known: &[FunctionId]) -> FunctionError {
+    let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+    FunctionError::Refused(format!(
+        "{}; `runtime_bench add` brings one",
+        ids::unknown("function", &id.to_string(), &known)
+    ))
 }
 
 /// Refuses what the store does not have, if it has what we build: then a rung that has it built in finds it there too. Without them a
@@ -155,14 +158,10 @@ fn existing(id: &FunctionId) -> Result<FunctionFile, FunctionError> {
 /// There is no such function; the nearest is named.
 pub(crate) fn require_known(id: &FunctionId) -> Result<(), FunctionError> {
     let is_built = home::store().join("demo/noop").exists();
-    if !is_built || place_of(id).exists() {
-        return Ok(());
+    match !is_built || place_of(id).exists() {
+        true => Ok(()),
+        false => Err(unknown(id, &all_stored())),
     }
-    let known: Vec<String> = all_stored().iter().map(ToString::to_string).collect();
-    Err(FunctionError::Refused(format!(
-        "{}; `runtime_bench add` brings one",
-        ids::unknown("function", &id.to_string(), &known)
-    )))
 }
 
 /// Ids of the functions that somebody brought, in order.

@@ -43,9 +43,8 @@ impl RuntimeRung {
             values.wasm = text(&self.store.wasm(&plan.function)?);
         }
         let stored = self.store.stored(&plan.function)?;
-        if let Some(stored) = stored
-            .as_ref()
-            .filter(|_| self.entry.isolation.has_no_network())
+        if self.entry.isolation.has_no_network()
+            && let Some(stored) = &stored
         {
             stored.require_no_network(&plan.function, &format!("`{}` has none", self.entry.id))?;
         }

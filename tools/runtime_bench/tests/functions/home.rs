@@ -1,6 +1,7 @@
 //! A throw-away home, and the tool at work in it.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,7 +17,7 @@ use measure_core::base::home;
 static HOST: Mutex<()> = Mutex::new(());
 const BUSY_LIMIT: Duration = Duration::from_secs(300);
 
-/// A home with the demo functions that drivers try rungs with, and scratch space.
+/// A home with the demo functions that drivers try rungs with, the engines that are installed in the real one, and scratch space.
 pub struct Home {
     dir: tempfile::TempDir,
     /// The real home, in which what this user of the store has is removed at the end.
@@ -60,6 +61,10 @@ impl Home {
                     to.join(file),
                 );
             }
+        }
+        // Where engines are installed that no system package brings.
+        if let Ok(programs) = real.join("bin").canonicalize() {
+            symlink(programs, dir.path().join("home/bin")).expect("made");
         }
         Self {
             dir,

@@ -4,6 +4,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +16,8 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
 /// If set, a directory for pictures of each view, for whoever wants to look at them.
 const SCREENSHOTS: &str = "FAASM_BENCH_SCREENSHOTS";
+/// How long a page may take to be ready or to follow a click, on a host that does other things.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// What an element is called in answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -38,33 +42,50 @@ impl Browser {
         }
         let (driver, base) = started_driver();
         let profile = tempfile::tempdir().expect("a directory");
-        let agent = ureq::Agent::config_builder().proxy(None).build().into();
+        // What it refuses it says in the answer.
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let agent = config.proxy(None).build().into();
         let made = posted(
             &agent,
             &format!("{base}/session"),
             &capabilities(profile.path()),
         );
         let id = made["sessionId"].as_str().expect("a session");
-        Some(Self {
+        let browser = Self {
             session: format!("{base}/session/{id}"),
             driver,
             agent,
             _profile: profile,
-        })
+        };
+        // It begins with a page of its own, which may still be loading and complains too.
+        browser.go_to("about:blank", "document.readyState === 'complete'");
+        browser.complaints();
+        Some(browser)
     }
 
     /// Opens a file and waits until its script has run.
     pub fn open(&self, page: &Path) {
-        self.ask(
-            "url",
-            &json!({ "url": format!("file://{}", page.display()) }),
-        );
-        assert_eq!(
-            self.value("return document.documentElement.dataset.ready"),
-            "yes",
-            "its script ran to its end: {:?}",
-            self.complaints()
-        );
+        let url = format!("file://{}", page.display());
+        self.go_to(&url, "document.documentElement.dataset.ready === 'yes'");
+    }
+
+    /// Opens `url` and waits until it is there, which the driver may say too early, and `is_ready` is true.
+    fn go_to(&self, url: &str, is_ready: &str) {
+        self.ask("url", &json!({ "url": url }));
+        self.awaited(&format!("return location.href === '{url}' && {is_ready}"));
+    }
+
+    /// What `script` returns in the page as soon as that is neither nothing nor false: what follows a click may take its time.
+    pub fn awaited(&self, script: &str) -> Value {
+        let end = Instant::now() + LIMIT;
+        loop {
+            let value = self.value(script);
+            if !matches!(value, Value::Null | Value::Bool(false)) {
+                return value;
+            }
+            assert!(Instant::now() < end, "{script}: {:?}", self.complaints());
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What `script` returns in the page.
@@ -147,8 +168,14 @@ fn posted(agent: &ureq::Agent, url: &str, body: &Value) -> Value {
     let request = agent.post(url).content_type("application/json");
     let answer = request.send(body.to_string());
     let text = answer.expect(url).body_mut().read_to_string().expect(url);
-    let answer: Value = serde_json::from_str(&text).expect("JSON");
-    answer["value"].clone()
+    let mut answer: Value = serde_json::from_str(&text).expect("JSON");
+    let error = &answer["value"]["error"];
+    assert!(
+        error.is_null(),
+        "{url}: {error}: {}",
+        answer["value"]["message"]
+    );
+    answer["value"].take()
 }
 
 impl Drop for Browser {
@@ -184,7 +211,7 @@ fn started_driver() -> (Child, String) {
     });
     let port = port.expect("it says its port");
     // It would be ended by what it says to nobody.
-    std::thread::spawn(move || lines.for_each(drop));
+    thread::spawn(move || lines.for_each(drop));
     (driver, format!("http://127.0.0.1:{port}"))
 }
 

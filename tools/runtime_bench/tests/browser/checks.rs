@@ -42,6 +42,8 @@ pub fn expect_quiet(browser: &Browser, page: &Path) {
 /// What scrolls by itself may be wider than the screen, and nothing else.
 #[track_caller]
 pub fn expect_within(browser: &Browser, screen: Screen, name: &str) {
+    // It may be laid out for the screen before this one first.
+    browser.awaited(&format!("return innerWidth === {}", screen.width));
     let beyond = "return [...document.querySelectorAll('body *')].filter((e) => !e.closest('.scroll > *, .skip, .hidden') && e.getBoundingClientRect().right > innerWidth + 1)
         .map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} ${e.textContent.slice(0, 40)}`).slice(0, 5)";
     assert_eq!(browser.value(beyond), serde_json::json!([]), "{name}");

@@ -75,14 +75,13 @@ fn a_row_leads_to_its_distribution_and_that_to_each_sample() {
     let run = Run::of_starts(20);
     browser.open(&run.page());
     browser.click(&format!("{LADDER} tbody th a[href='#rung-wasm']"));
-    assert_eq!(browser.value("return location.hash"), "#rung-wasm");
-    let place = "const place = document.querySelector('#rung-wasm').getBoundingClientRect(); return place.top >= -2 && place.top < 700";
-    assert_eq!(browser.value(place), true, "it is seen");
+    browser.awaited("return location.hash === '#rung-wasm'");
+    browser.awaited("const place = document.querySelector('#rung-wasm').getBoundingClientRect(); return place.top >= -2 && place.top < 700");
     let pictures = "return [...document.querySelectorAll('#rung-wasm figure svg[role=img]')].every((svg) => svg.getBoundingClientRect().height > 50)";
     assert_eq!(browser.value(pictures), true);
     browser.click("#rung-wasm details.samples summary");
     let lines =
-        browser.value("return document.querySelector('#rung-wasm textarea').value.split('\\n')");
+        browser.awaited("return document.querySelector('#rung-wasm textarea')?.value.split('\\n')");
     let lines = lines.as_array().expect("lines");
     assert_eq!(
         lines.len(),
@@ -129,11 +128,12 @@ fn a_telephone_a_dark_room_and_paper_show_all_of_it() {
             browser.picture(&format!("{name}-{at}-{view}"));
         }
     }
-    let colours = "const of = (s) => getComputedStyle(document.body).getPropertyValue(s); return of('background-color') + of('color')";
+    let colours =
+        "getComputedStyle(document.body).backgroundColor + getComputedStyle(document.body).color";
     browser.emulate(DESK);
-    let light = browser.value(colours);
+    let light = browser.value(&format!("return {colours}"));
     browser.emulate(NIGHT);
-    assert_ne!(browser.value(colours), light);
+    browser.awaited(&format!("return {colours} !== {light}"));
     let printed = browser.printed();
     assert!(printed.starts_with(b"%PDF"), "a PDF");
     let pages = printed.windows(11).filter(|w| *w == b"/Type /Page").count();

@@ -150,8 +150,7 @@ fn a_history_is_shown_and_a_change_leads_to_its_picture() {
     let rows = browser.value("return document.querySelectorAll('#changes tbody tr').length");
     assert_eq!(rows, RUNGS.len(), "of one machine");
     browser.click("#changes tbody tr:nth-child(2) th a");
-    let target = "const seen = document.querySelector(':target').getBoundingClientRect(); return seen.top >= -2 && seen.top < 700";
-    assert_eq!(browser.value(target), true, "it is seen");
+    browser.awaited("const seen = document.querySelector(':target')?.getBoundingClientRect(); return seen?.top >= -2 && seen.top < 700");
     let marks = browser.value("return document.querySelectorAll(':target line.marked').length");
     assert_eq!(marks, 1);
     let overlapping = "return [...document.querySelectorAll('.plot svg')].filter((svg) => { const ends = [...svg.querySelectorAll('text')].map((t) => t.getBoundingClientRect());

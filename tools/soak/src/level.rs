@@ -124,6 +124,11 @@ fn weigh(drivers: &[Driver], sampler: &mut Sampler) -> Result<Vec<(String, f64, 
         .map(|h| groups_below(&h.point).len())
         .sum();
     values.push(("all: cgroups".to_owned(), 1.0, groups as f64));
+    let charged = hierarchies.iter().find_map(charged_kernel_bytes);
+    values.extend(charged.map(|bytes| {
+        let what = "all: kernel memory charged to them, KiB";
+        (what.to_owned(), 1024.0, bytes as f64 / 1024.0)
+    }));
     let kernel = KernelMemory::now().map_err(|e| SoakError::Unavailable(e.to_string()))?;
     for (what, metric) in [
         (
@@ -137,6 +142,18 @@ fn weigh(drivers: &[Driver], sampler: &mut Sampler) -> Result<Vec<(String, f64, 
         values.push((what.to_owned(), 4096.0, bytes as f64 / 1024.0));
     }
     Ok(values)
+}
+
+/// Kernel memory that is charged to the room, so to what runs in it, whatever else the host does; `None` where `hierarchy` is not
+/// the memory controller's, or charges none.
+fn charged_kernel_bytes(hierarchy: &MountedHierarchy) -> Option<u64> {
+    let read = |file| fs::read_to_string(hierarchy.point.join(file)).ok();
+    if hierarchy.v2 {
+        let stat = read("memory.stat")?;
+        let mut values = stat.lines().filter_map(|l| l.strip_prefix("kernel "));
+        return values.next()?.trim().parse().ok();
+    }
+    read("memory.kmem.usage_in_bytes")?.trim().parse().ok()
 }
 
 /// Prints a row for each of `all`; how many grow.

@@ -95,6 +95,7 @@ fn told_to_end_it_says_what_it_has_and_leaves_nothing() {
     assert_eq!(ran.status.code(), Some(143), "{printed}\n{said:?}");
     assert!(printed.contains("told to end after"), "{printed}");
     assert!(printed.contains("process: "), "{printed}");
+    assert!(printed.contains("charged to them"), "{printed}");
     let group = format!("faasm-bench.{pid}.soak");
     let mounts = std::fs::read_to_string("/proc/mounts").expect("mounts");
     let points = mounts.lines().filter(|line| line.contains(" cgroup"));

@@ -125,6 +125,7 @@ ANSWERS = {
     "/many": b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(200)) + b"Content-Length: 4\r\n\r\nmany",
     "/fold": b"HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 4\r\n\r\nfold",
     "/half": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+    "/two": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\ntwo",
     "/else": b"ICY 200 OK\r\n\r\n",
 }
 ENDS = ["/old", "/half"]
@@ -181,6 +182,10 @@ fn servers_of_every_kind_are_understood_or_told_why_not() {
     // That a server ends once nobody asks it any more is no cause.
     for (path, words) in [
         ("/half", "it closed the connection after 4 of 100 bytes"),
+        (
+            "/two",
+            "it answered two lengths of its body, 3 and 4 (Content-Length)",
+        ),
         ("/else", "it answered what is no HTTP"),
     ] {
         add(path, "GET").expect(Exit::StartFailed).says(words);

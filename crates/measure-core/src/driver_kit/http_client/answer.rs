@@ -148,13 +148,13 @@ impl Arriving {
                 let status = head.code.unwrap_or_default();
                 let preliminary = (100..200).contains(&status);
                 let answered = (!preliminary).then(|| understood(head, status, is_head));
-                (answered, length)
+                (answered.transpose(), length)
             })?;
             let Some((answered, length)) = parsed else {
                 return Ok(false);
             };
             self.bytes.drain(..length);
-            if let Some((answered, framing)) = answered {
+            if let Some((answered, framing)) = answered? {
                 self.head = Some(answered);
                 self.framing = framing;
                 return Ok(true);
@@ -197,7 +197,7 @@ fn understood(
     head: &httparse::Response<'_, '_>,
     status: u16,
     is_head: bool,
-) -> (Answered, Framing) {
+) -> Result<(Answered, Framing), HttpError> {
     let value = |name: &str| {
         let named = head
             .headers
@@ -211,13 +211,11 @@ fn understood(
             .split(',')
             .any(|w| w.trim().eq_ignore_ascii_case(word))
     };
-    let length = value("content-length").and_then(|text| text.parse().ok());
-    let framing = match (status, length) {
-        (204 | 304, _) => Framing::Length(0),
+    let framing = match status {
+        204 | 304 => Framing::Length(0),
         _ if is_head => Framing::Length(0),
         _ if has("transfer-encoding", "chunked") => Framing::Chunked,
-        (_, Some(length)) => Framing::Length(length),
-        (_, None) => Framing::ToItsEnd,
+        _ => length_of(head)?.map_or(Framing::ToItsEnd, Framing::Length),
     };
     let by_default = head.version == Some(1) && !has("connection", "close");
     let answered = Answered {
@@ -227,7 +225,27 @@ fn understood(
         stays_open: (by_default || has("connection", "keep-alive"))
             && !matches!(framing, Framing::ToItsEnd),
     };
-    (answered, framing)
+    Ok((answered, framing))
+}
+
+/// How long the body is to be, if the head says so: in one line, or more that say the same (RFC 9112, 6.3).
+fn length_of(head: &httparse::Response<'_, '_>) -> Result<Option<usize>, HttpError> {
+    let lines = head.headers.iter();
+    let lines = lines.filter(|line| line.name.eq_ignore_ascii_case("content-length"));
+    let texts: Vec<_> = lines
+        .map(|line| String::from_utf8_lossy(line.value))
+        .collect();
+    let mut lengths = texts.iter().flat_map(|text| text.split(',')).map(str::trim);
+    let Some(first) = lengths.next() else {
+        return Ok(None);
+    };
+    let is_number = first.bytes().all(|b| b.is_ascii_digit());
+    let length = first.parse().ok().filter(|_| is_number);
+    match (length, lengths.find(|other| *other != first)) {
+        (None, _) => Err(HttpError::Length(first.to_owned())),
+        (_, Some(other)) => Err(HttpError::Lengths(first.to_owned(), other.to_owned())),
+        (length, None) => Ok(length),
+    }
 }
 
 /// Moves what has come of the parts of a body; whether the last one and its trailers have.
@@ -336,6 +354,39 @@ mod tests {
         assert!(matches!(in_two(broken, 0), Err(HttpError::Chunk)));
         let cut = Arriving::default().closed();
         assert!(matches!(cut, Err(HttpError::Closed)));
+    }
+
+    #[test]
+    fn a_length_is_one_number() {
+        let answered = |lines: &str| {
+            let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\nhello");
+            in_two(text.as_bytes(), 20)
+        };
+        for lines in [
+            "Content-Length: 5\r\nContent-Length: 5\r\n",
+            "Content-Length: 5, 5\r\n",
+        ] {
+            let whole = answered(lines).expect("HTTP").expect("whole");
+            assert_eq!(whole.body, b"hello");
+        }
+        for (lines, words) in [
+            (
+                "Content-Length: 5\r\ncontent-length: 9\r\n",
+                "two lengths of its body, 5 and 9",
+            ),
+            ("Content-Length: 5, 4\r\n", "5 and 4"),
+            ("Content-Length: five\r\n", "`five` as the length"),
+            ("Content-Length: +5\r\n", "`+5` as the length"),
+            ("Content-Length:\r\n", "`` as the length"),
+            (
+                "Content-Length: 99999999999999999999\r\n",
+                "`99999999999999999999` as the length",
+            ),
+        ] {
+            let error = answered(lines).expect_err(lines);
+            assert!(!error.may_be_its_end());
+            assert!(error.to_string().contains(words), "{error}");
+        }
     }
 
     proptest! {

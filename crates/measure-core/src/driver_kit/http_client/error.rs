@@ -50,6 +50,12 @@ pub enum HttpError {
     /// A part of a body that is said to come in parts.
     #[error("it answered a part of a body that is none (Transfer-Encoding: chunked)")]
     Chunk,
+    /// A length that is none.
+    #[error("it answered `{0}` as the length of its body, which is no number (Content-Length)")]
+    Length(String),
+    /// Lengths that are not the same.
+    #[error("it answered two lengths of its body, {0} and {1} (Content-Length)")]
+    Lengths(String, String),
     /// More than is taken for an answer.
     #[error("it answered more than {0} bytes")]
     TooMuch(usize),
@@ -68,6 +74,10 @@ impl HttpError {
     /// may end when it is asked no more.
     #[must_use]
     pub fn may_be_its_end(&self) -> bool {
-        !self.is_late() && !matches!(self, Self::Http(_) | Self::Chunk | Self::TooMuch(_))
+        let is_wrong = matches!(
+            self,
+            Self::Http(_) | Self::Chunk | Self::Length(_) | Self::Lengths(..) | Self::TooMuch(_)
+        );
+        !self.is_late() && !is_wrong
     }
 }

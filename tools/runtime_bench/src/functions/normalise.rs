@@ -1,5 +1,6 @@
 //! What of an answer varies by nature, taken out of it before it is compared.
 
+use measure_core::base::ids;
 use regex_lite::Regex;
 
 use super::error::FunctionError;
@@ -19,6 +20,9 @@ const RANDOM: [&str; 3] = [
     r"(?i)\b0x[0-9a-f]{6,}\b",
 ];
 
+/// What varies and has a name.
+const KINDS: [&str; 3] = ["time", "pid", "random"];
+
 /// Takes out of texts what varies.
 #[derive(Debug, Default)]
 pub(super) struct Normaliser {
@@ -37,7 +41,10 @@ impl Normaliser {
                 "time" => (&TIME, "<time>"),
                 "pid" => (&PID, "<pid>"),
                 "random" => (&RANDOM, "<random>"),
-                own => (&[own][..], "<varies>"),
+                own => {
+                    not_mistyped(own)?;
+                    (&[own][..], "<varies>")
+                }
             };
             for expression in expressions {
                 let rule = Regex::new(expression).map_err(|e| {
@@ -59,6 +66,17 @@ impl Normaliser {
             let name = regex_lite::NoExpand(name);
             rule.replace_all(&text, name).into_owned()
         })
+    }
+}
+
+/// Refuses a word that is nearly one of [`KINDS`]: as an expression it would find nothing, and nobody would be told.
+fn not_mistyped(expression: &str) -> Result<(), FunctionError> {
+    let is_word = expression.len() > 2 && expression.bytes().all(|b| b.is_ascii_alphabetic());
+    match ids::nearest(expression, &KINDS.map(str::to_owned)) {
+        Some(meant) if is_word => Err(FunctionError::Refused(format!(
+            "varies: `{expression}` is neither time, pid nor random, did you mean `{meant}`? As a regular expression it is `({expression})`"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -94,6 +112,20 @@ mod tests {
             .expect_err("refused")
             .to_string();
         assert!(error.contains("no regular expression"), "{error}");
+    }
+
+    #[test]
+    fn a_mistyped_name_is_told_and_a_word_can_be_meant() {
+        for (given, meant) in [("tiem", "time"), ("Time", "time"), ("ramdom", "random")] {
+            let error = Normaliser::new(&[given.to_owned()]).expect_err(given);
+            let said = error.to_string();
+            assert!(
+                said.contains(&format!("did you mean `{meant}`?")) && said.contains(given),
+                "{said}"
+            );
+        }
+        let meant = varies(&["(tiem)", "id", "order", "t.me"]);
+        assert_eq!(meant.apply("tiem 7"), "<varies> 7");
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 
 pub mod closed_pipe;
 mod components;
+mod elsewhere;
 mod ended;
 pub mod functions;
 pub mod left;
@@ -17,6 +18,7 @@ pub mod python;
 mod running;
 
 pub use components::{component, handler};
+pub use elsewhere::EngineElsewhere;
 pub use ended::{Ended, assert_phases, run};
 pub use page::Page;
 pub use process::{PATIENCE, Started, alive, children, eventually, marked};

@@ -232,7 +232,7 @@ impl Rung for DockerRung {
             known(&function, built)?;
         }
         let (backend, client) = self.open_backend()?;
-        let granted = granted::open(&plan.function, &self.kind, &backend)?;
+        let granted = granted::open(&plan.function, &self.kind, &backend, &client)?;
         let (image, words) = self.provide(&client, own.as_ref(), built.as_ref())?;
         let facts = engine_facts(&client);
         not_interrupted("the engine was prepared")?;

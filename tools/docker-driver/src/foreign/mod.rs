@@ -40,6 +40,12 @@ impl Foreign {
         &self.host
     }
 
+    /// One of its daemons, if they are on this host and to be seen.
+    #[must_use]
+    pub fn daemon(&self) -> Option<i32> {
+        self.roots.first().copied()
+    }
+
     /// Looks at the engine behind `client`.
     ///
     /// # Errors

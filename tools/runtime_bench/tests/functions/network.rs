@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 
 use driver_testkit::functions::{NO_MUSL, NO_WASI, compile_component, compile_native, demo_source};
-use driver_testkit::skipped;
+use driver_testkit::{EngineElsewhere, skipped};
 use granted_network::key_value::KeyValueServer;
 use measure_core::base::exit::Exit;
 
@@ -91,6 +92,32 @@ fn the_same_is_fetched_on_every_rung_with_a_network_and_rows_say_who_was_granted
             "network granted to {}: {grant}",
             granted.join(", ")
         ));
+    }
+}
+
+#[test]
+fn containers_of_an_engine_elsewhere_find_this_hosts_ports() {
+    const TEST: &str = "a function that fetches, on an engine elsewhere";
+    let home = Home::make();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let server = KeyValueServer::start(listener).expect("a server");
+    let port = server.address().port();
+    let grant = format!("\"host.internal:{port}\"");
+    if !bring(TEST, &home, port, &grant) {
+        return;
+    }
+    let rungs = ["docker-bridge", "docker-host"];
+    let here = rungs_here(TEST, &home, &rungs.map(|rung| ("docker-driver", rung)));
+    if here.len() < rungs.len() {
+        return;
+    }
+    let driver = Path::new(env!("CARGO_BIN_EXE_runtime_bench")).with_file_name("docker-driver");
+    let elsewhere = EngineElsewhere::start(&driver, "docker-bridge");
+    let words = ["add", "fetch", "--docker-host", &elsewhere.url, "--rungs"];
+    let said = home.run(&[&words[..], &["docker-bridge,docker-host"]].concat());
+    let said = said.expect(Exit::Ok);
+    for rung in rungs {
+        said.ready(rung, "1024 bytes");
     }
 }
 

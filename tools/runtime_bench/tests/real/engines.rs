@@ -1,56 +1,12 @@
 //! Engines of the user's own.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
 
-use measure_core::contract::protocol::{Message, parse_line};
+use driver_testkit::EngineElsewhere;
 use measure_core::contract::sample::Sample;
 use measure_core::contract::vocabulary::{Metric, phase};
 
 use crate::tool::{can_run, code, host, run, samples, stderr, stdout};
-
-/// A docker engine that a driver of its own holds, as somebody else's would be.
-struct Elsewhere {
-    driver: Child,
-    /// Kept, as a driver that nobody listens to ends.
-    _said: BufReader<ChildStdout>,
-    url: String,
-}
-
-impl Elsewhere {
-    fn start() -> Self {
-        let driver = Path::new(env!("CARGO_BIN_EXE_runtime_bench")).with_file_name("docker-driver");
-        let mut driver = Command::new(driver)
-            .args(["hold", "1", "--gated", "--rung", "docker-none"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the driver starts");
-        let mut said = BufReader::new(driver.stdout.take().expect("a pipe"));
-        let url = said.by_ref().lines().find_map(|line| {
-            let Message::Scope { scope, .. } = parse_line(&line.ok()?).ok()? else {
-                return None;
-            };
-            let mut words = scope.includes.split_whitespace();
-            let url = words.find(|word| word.starts_with("unix://"))?;
-            Some(url.trim_end_matches(':').to_owned())
-        });
-        let url = url.expect("a scope that names the engine");
-        Self {
-            driver,
-            _said: said,
-            url,
-        }
-    }
-}
-
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        drop(self.driver.stdin.take());
-        let _ = self.driver.wait();
-    }
-}
 
 #[test]
 fn an_engine_elsewhere_is_weighed_with_its_containers() {
@@ -59,7 +15,8 @@ fn an_engine_elsewhere_is_weighed_with_its_containers() {
     if !can_run(test, "docker-driver", "docker-none") {
         return;
     }
-    let elsewhere = Elsewhere::start();
+    let driver = Path::new(env!("CARGO_BIN_EXE_runtime_bench")).with_file_name("docker-driver");
+    let elsewhere = EngineElsewhere::start(&driver, "docker-none");
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("run");
     let output = run(&[

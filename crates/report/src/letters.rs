@@ -20,6 +20,7 @@ pub(crate) fn isolates(rung: &RungSummary<'_>) -> String {
         syscalls,
         capabilities,
         hardware,
+        reach: _,
     } = &info.description.isolation;
     [
         ('M', memory),

@@ -1,6 +1,6 @@
 //! Which docker rungs there are, and what sets each apart.
 
-use measure_core::contract::Isolation;
+use measure_core::contract::{Isolation, Reach};
 use serde_json::{Map, Value, json};
 
 use crate::engine::{Network, Setup, programs};
@@ -216,10 +216,16 @@ impl Kind {
     /// What it isolates.
     #[must_use]
     pub fn isolation(&self) -> Isolation {
-        let network = match self.network {
-            "host" => "none: that of the engine",
-            "bridge" => "network namespace, veth pair on a bridge, NAT",
-            _ => "network namespace with nothing but loopback",
+        let (network, reach) = match self.network {
+            "host" => ("none: that of the engine", Reach::Host),
+            "bridge" => (
+                "network namespace, veth pair on a bridge, NAT",
+                Reach::Namespace,
+            ),
+            _ => (
+                "network namespace with nothing but loopback",
+                Reach::Loopback,
+            ),
         };
         let syscalls = match self.runtime {
             Some("runsc") => "gVisor's own kernel, by ptrace",
@@ -233,6 +239,7 @@ impl Kind {
             syscalls: syscalls.into(),
             capabilities: "all but docker's default set dropped".into(),
             hardware: String::new(),
+            reach: Some(reach),
         }
     }
 }

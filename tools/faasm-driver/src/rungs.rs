@@ -4,7 +4,7 @@ use std::fmt;
 
 use faaslet::seat::{Found, Network};
 use faaslet::settings::ENGINE;
-use measure_core::contract::{Description, Isolation};
+use measure_core::contract::{Description, Isolation, Reach};
 
 use crate::settings::Settings;
 
@@ -59,6 +59,7 @@ const BY_C: &str = "of the program only its code is a library's: memory and its 
 const TAKEN_BY: &str = "the snapshot was taken by the other engine's code";
 
 /// In what is warm: of a seat whose namespace depends on what runs in it.
+const NO_SOCKET: &str = "no socket is offered";
 const NAMESPACE_IF_GRANTED: &str = "; namespace if granted";
 
 /// What network the seats of a run are in.
@@ -266,22 +267,23 @@ impl Kind {
 
     fn isolation(self) -> Isolation {
         let row = self.row();
-        let network = match (row.always_namespace, row.found) {
-            (true, _) => format!("network namespace, sockets {}", Isolation::IF_GRANTED),
-            (false, None) => "no socket is offered".to_owned(),
-            (false, Some(_)) => format!(
-                "no socket is offered; network namespace {}",
-                Isolation::IF_GRANTED
+        let (network, reach) = match (row.always_namespace, row.found) {
+            (true, _) => ("network namespace, sockets if granted", Reach::Namespace),
+            (false, None) => (NO_SOCKET, Reach::Nothing),
+            (false, Some(_)) => (
+                "no socket is offered; network namespace if granted",
+                Reach::Namespace,
             ),
         };
         Isolation {
             memory: "SFI".to_owned(),
             cpu: row.found.map_or("", |_| "cgroup").to_owned(),
-            network,
+            network: network.to_owned(),
             files: "WASI capabilities".to_owned(),
             syscalls: "no system calls, WASI only".to_owned(),
             capabilities: "none reachable".to_owned(),
             hardware: String::new(),
+            reach: Some(reach),
         }
     }
 
@@ -304,7 +306,8 @@ impl Kind {
             None => {}
             Some(OfRun::NotOffered) => {
                 warm = warm.replace(NAMESPACE_IF_GRANTED, "");
-                isolation.network = "no socket is offered".to_owned();
+                isolation.network = NO_SOCKET.to_owned();
+                isolation.reach = Some(Reach::Nothing);
             }
             Some(OfRun::Namespace) => isolation.network = "network namespace".to_owned(),
             Some(OfRun::Granted(what)) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use measure_core::base::clock::PhaseClock;
 use measure_core::base::programs::on_path;
-use measure_core::contract::{Description, Isolation, Probe};
+use measure_core::contract::{Description, Isolation, Probe, Reach};
 use measure_core::driver_kit::spawn::Program;
 use measure_core::driver_kit::{DriverError, Plan};
 
@@ -68,6 +68,7 @@ impl Launcher for Qemu {
             isolation: Isolation {
                 memory: "emulated machine, guest kernel".into(),
                 network: "no device".into(),
+                reach: Some(Reach::Nothing),
                 files: "own initrd, no device".into(),
                 syscalls: "guest kernel; QEMU's own are not filtered".into(),
                 capabilities: "a guest has none of the host; QEMU keeps the driver's".into(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use measure_core::base::clock::{PhaseClock, Phases};
-use measure_core::contract::{Description, Isolation, Probe, Scope};
+use measure_core::contract::{Description, Isolation, Probe, Reach, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::hand_off::WaitingThread;
 use measure_core::driver_kit::{DriverError, Plan, Rung};
@@ -81,7 +81,10 @@ impl Rung for PooledRung {
             cold: "not cold: one thread per worker waits beforehand; the pooled twin of `thread`"
                 .into(),
             warm: "thread".into(),
-            isolation: Isolation::default(),
+            isolation: Isolation {
+                reach: Some(Reach::Host),
+                ..Isolation::default()
+            },
             settings: vec![format!("stack {} KiB", STACK_BYTES >> 10)],
             max_workers: measure_core::driver_kit::cli::MAX_WORKERS,
             default_function: Native::Noop.id().into(),

@@ -11,7 +11,7 @@ use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::contract::answer::Answer;
-use measure_core::contract::{Description, Isolation, Probe, Scope};
+use measure_core::contract::{Description, Isolation, Probe, Reach, Scope};
 use measure_core::driver_kit;
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::handler::no_handler;
@@ -94,6 +94,7 @@ impl Rung for ProcessRung {
             warm: "nothing".into(),
             isolation: Isolation {
                 memory: "address space".into(),
+                reach: Some(Reach::Host),
                 ..Isolation::default()
             },
             settings: vec![

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 use measure_core::base::clock::{PhaseClock, Phases};
-use measure_core::contract::{Description, Isolation, Probe, Scope};
+use measure_core::contract::{Description, Isolation, Probe, Reach, Scope};
 use measure_core::driver_kit::bare_thread::{self, Attributes};
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::{DriverError, Plan, Rung};
@@ -77,7 +77,10 @@ impl Rung for ThreadRung {
             engine: "pthread, nothing on top".into(),
             cold: "a new thread each time; the function is linked into the driver, its code mapped; the C library reuses stacks of ended threads".into(),
             warm: "nothing".into(),
-            isolation: Isolation::default(),
+            isolation: Isolation {
+                reach: Some(Reach::Host),
+                ..Isolation::default()
+            },
             settings: vec![format!("stack {} KiB", STACK_BYTES >> 10)],
             max_workers: measure_core::driver_kit::cli::MAX_WORKERS,
             default_function: Native::Noop.id().into(),

@@ -63,7 +63,7 @@ pub struct Isolation {
     pub memory: String,
     /// For example `cgroup`.
     pub cpu: String,
-    /// For example `network namespace`; with [`Isolation::IF_GRANTED`] in it where a function can be granted hosts and ports.
+    /// For example `network namespace`.
     pub network: String,
     /// For example `mount namespace`, `WASI capabilities`.
     pub files: String,
@@ -74,24 +74,52 @@ pub struct Isolation {
     /// For example `KVM`: an edge that the processor guards, beyond the one between kernel and process.
     #[serde(default)]
     pub hardware: String,
+    /// Which network a worker is in, whatever `network` says of it; `None` where nobody says, as in records of before 2026-12.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Reach>,
+}
+
+/// Which network a worker is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// That of the host, or of the engine that starts it.
+    Host,
+    /// A network namespace with a way out of it, to whatever is granted.
+    Namespace,
+    /// A network namespace with nothing but loopback.
+    Loopback,
+    /// None: it has no device, or is offered no socket.
+    Nothing,
 }
 
 impl Isolation {
-    /// In [`Isolation::network`] of rungs whose functions have sockets only as far as hosts and ports were granted to them.
-    pub const IF_GRANTED: &str = "if granted";
+    /// Whether no word is said of any resource.
+    #[must_use]
+    pub fn states_nothing(&self) -> bool {
+        let words = Self {
+            reach: None,
+            ..self.clone()
+        };
+        words == Self::default()
+    }
 
-    /// Whether nothing outside can be connected to, whatever a function was granted: as the rungs that we ship word it.
+    /// Whether nothing outside can be connected to, whatever a function was granted.
     #[must_use]
     pub fn has_no_network(&self) -> bool {
-        ["nothing but loopback", "no network"]
-            .iter()
-            .any(|words| self.network.contains(words))
+        matches!(self.reach, Some(Reach::Loopback | Reach::Nothing))
     }
 
     /// Whether each worker has a network namespace.
     #[must_use]
     pub fn has_network_namespace(&self) -> bool {
-        self.network.contains("namespace")
+        matches!(self.reach, Some(Reach::Namespace | Reach::Loopback))
+    }
+
+    /// Whether a worker finds the host's own services at its loopback.
+    #[must_use]
+    pub fn is_in_network_of_host(&self) -> bool {
+        self.reach == Some(Reach::Host)
     }
 }
 
@@ -148,5 +176,46 @@ impl Scope {
     pub fn groups(&self) -> impl Iterator<Item = &BTreeMap<String, PathBuf>> {
         let first = Some(&self.cgroups).filter(|groups| !groups.is_empty());
         first.into_iter().chain(&self.more_cgroups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_of_a_worker_is_a_value_and_no_words() {
+        let words = "network namespace with nothing but loopback";
+        let old = format!(
+            r#"{{"memory":"","cpu":"","network":"{words}","files":"","syscalls":"","capabilities":""}}"#
+        );
+        let old: Isolation = serde_json::from_str(&old).expect("a record of before");
+        assert_eq!(old.reach, None);
+        assert!(!old.has_no_network() && !old.has_network_namespace());
+        let said = serde_json::to_string(&old).expect("written");
+        assert!(!said.contains("reach"), "{said}");
+        for (reach, none, namespace, host) in [
+            (Reach::Host, false, false, true),
+            (Reach::Namespace, false, true, false),
+            (Reach::Loopback, true, true, false),
+            (Reach::Nothing, true, false, false),
+        ] {
+            let isolation = Isolation {
+                reach: Some(reach),
+                ..old.clone()
+            };
+            assert!(!isolation.states_nothing());
+            assert_eq!(isolation.has_no_network(), none, "{reach:?}");
+            assert_eq!(isolation.has_network_namespace(), namespace, "{reach:?}");
+            assert_eq!(isolation.is_in_network_of_host(), host, "{reach:?}");
+            let said = serde_json::to_string(&isolation).expect("written");
+            let read: Isolation = serde_json::from_str(&said).expect("read");
+            assert_eq!(read, isolation);
+            let silent = Isolation {
+                network: String::new(),
+                ..isolation
+            };
+            assert!(silent.states_nothing());
+        }
     }
 }

@@ -18,4 +18,4 @@ pub mod run_info;
 pub mod sample;
 pub mod vocabulary;
 
-pub use description::{Description, Isolation, Probe, Scope};
+pub use description::{Description, Isolation, Probe, Reach, Scope};

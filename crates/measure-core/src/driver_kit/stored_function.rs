@@ -16,6 +16,9 @@ use crate::contract::function::{FILE, FunctionFile, FunctionFileError, Kind, Pla
 use crate::driver_kit::refusals::{no_handlers, no_network};
 use crate::driver_kit::{DriverError, output_dir};
 
+/// Where a function that is in the host's network finds the host's own services.
+const LOOPBACK: &str = "127.0.0.1";
+
 /// A function that was brought with a `function.toml`.
 #[derive(Debug)]
 pub struct StoredFunction {
@@ -116,7 +119,7 @@ impl StoredFunction {
         Ok(self.given_at(Places {
             files: &files,
             output: &output,
-            host: "127.0.0.1",
+            host: LOOPBACK,
             port,
         }))
     }
@@ -126,6 +129,16 @@ impl StoredFunction {
     pub fn given_inside(&self, port: Option<u16>) -> GivenTexts {
         self.given_at(Places {
             port,
+            ..self.file.own_places()
+        })
+    }
+
+    /// The same on a rung whose functions have a root of their own, and the host's network.
+    #[must_use]
+    pub fn given_inside_network_of_host(&self, port: Option<u16>) -> GivenTexts {
+        self.given_at(Places {
+            port,
+            host: LOOPBACK,
             ..self.file.own_places()
         })
     }

@@ -1,6 +1,6 @@
 //! Which Firecracker rungs there are, and what each is in words.
 
-use measure_core::contract::{Description, Isolation};
+use measure_core::contract::{Description, Isolation, Reach};
 
 /// What a start does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +82,7 @@ impl Kind {
             isolation: Isolation {
                 memory: "own guest-physical memory".into(),
                 network: "no device".into(),
+                reach: Some(Reach::Nothing),
                 files: files.into(),
                 syscalls: "no system calls to the host; Firecracker's own filtered by its seccomp profile, where it was built with one".into(),
                 capabilities: capabilities.into(),

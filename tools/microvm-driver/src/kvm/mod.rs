@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use kvm_ioctls::Kvm;
 use measure_core::base::clock::{PhaseClock, Phases};
-use measure_core::contract::{Description, Isolation, Probe, Scope};
+use measure_core::contract::{Description, Isolation, Probe, Reach, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::{DriverError, Plan, Rung};
 use procfs::{CpuInfo, Current};
@@ -201,6 +201,7 @@ impl Rung for FlatRung {
             isolation: Isolation {
                 memory: "own guest-physical memory".into(),
                 network: "no device".into(),
+                reach: Some(Reach::Nothing),
                 files: "no device".into(),
                 syscalls: "no system calls to the host; the monitor's own are not filtered".into(),
                 capabilities: "a guest has none of the host; the monitor keeps the driver's".into(),

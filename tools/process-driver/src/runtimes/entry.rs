@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use measure_core::base::ids;
 use measure_core::base::range::in_range;
-use measure_core::contract::Isolation;
+use measure_core::contract::{Isolation, Reach};
 use serde::Deserialize;
 
 use super::daemon::DaemonEntry;
@@ -168,6 +168,7 @@ struct StrictIsolation {
     syscalls: String,
     capabilities: String,
     hardware: String,
+    reach: Option<Reach>,
 }
 
 impl Entry {

@@ -155,6 +155,7 @@ mod tests {
         for entry in entries {
             assert!(!entry.isolation.memory.is_empty(), "{}", entry.id);
             assert!(!entry.summary.is_empty(), "{}", entry.id);
+            assert!(entry.isolation.reach.is_some(), "{}", entry.id);
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::ids::FunctionId;
 use measure_core::base::programs;
-use measure_core::contract::{Description, Isolation, Probe, Scope};
+use measure_core::contract::{Description, Isolation, Probe, Reach, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
@@ -217,6 +217,7 @@ impl Rung for WorkerdRung {
                 syscalls: "no system calls, JavaScript and Wasm only; not hardened, say its makers"
                     .into(),
                 capabilities: "none reachable".into(),
+                reach: Some(Reach::Nothing),
                 ..Isolation::default()
             },
             settings: vec![

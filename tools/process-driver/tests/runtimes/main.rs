@@ -199,5 +199,52 @@ fn every_field_and_placeholder_is_explained() {
         "install",
         "mend",
         "summary",
+        "reach",
     ]);
+}
+
+#[test]
+fn the_network_that_an_entry_is_in_is_what_its_reach_says() {
+    let Some(bench) = Bench::new() else { return };
+    if !bench.compile_wasm() {
+        return skipped("the reach of entries", functions::NO_WASI);
+    }
+    let entry = |id: &str, words: &str, reach: &str| {
+        format!(
+            "[[runtime]]\nid = '{id}'\ncommand = ['echo', '{{wasm}}']\ninstall = 'it is made up'\nisolation = {{ network = '{words}'{reach} }}\n"
+        )
+    };
+    let entries = [
+        entry("hosts", "", ", reach = 'host'"),
+        entry("own", "", ", reach = 'namespace'"),
+        entry("closed", "", ", reach = 'loopback'"),
+        entry("socketless", "", ", reach = 'nothing'"),
+        entry("worded", "no network, nothing but loopback", ""),
+    ];
+    let bench = bench.with_runtimes(&entries.concat());
+    let dir = bench.path().join("test/asks");
+    fs::create_dir_all(&dir).expect("made");
+    fs::write(dir.join("function.wasm"), "(module)").expect("written");
+    let toml = "args = ['asks', '{host}']\nnetwork = ['host.internal:6379']\n";
+    fs::write(dir.join("function.toml"), toml).expect("written");
+    let run = |rung: &str| bench.run(&format!("run --rung {rung} --function test/asks"));
+    for (rung, host) in [
+        ("hosts", "asks 127.0.0.1\n"),
+        ("own", "asks host.internal\n"),
+        ("worded", "asks host.internal\n"),
+    ] {
+        let ended = run(rung);
+        let said = ended.expect(0).messages().into_iter().any(|message| {
+            matches!(message, Message::Answer(answer)
+                if String::from_utf8_lossy(&answer.stdout.kept).ends_with(host))
+        });
+        assert!(said, "{rung}: {ended:?}");
+    }
+    for rung in ["closed", "socketless"] {
+        let words = format!("test/asks is granted the network, and `{rung}` has none");
+        run(rung).expect(Exit::Unavailable as i32).says(&words);
+    }
+    let unknown = entry("x", "", ", reach = 'nowhere'");
+    let ended = Bench::empty().with_runtimes(&unknown).run("info");
+    ended.expect(Exit::Usage as i32).says("nowhere");
 }

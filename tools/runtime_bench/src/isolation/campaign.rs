@@ -17,7 +17,7 @@ use measure_core::base::home;
 use measure_core::base::ids::FunctionId;
 use measure_core::base::interrupt;
 use measure_core::base::process_tree::processes_below;
-use measure_core::contract::{Isolation, Probe as Readiness, Scope};
+use measure_core::contract::{Probe as Readiness, Scope};
 
 use super::asked::Asked;
 use super::starts::{Where, starts_of};
@@ -80,7 +80,7 @@ impl<'a> Campaign<'a> {
             found.unavailable = Some(format!("{why}, {mend}"));
             return Ok(found);
         }
-        let mut broken = (found.isolation == Isolation::default()).then(|| Cell::NotTried {
+        let mut broken = found.isolation.states_nothing().then(|| Cell::NotTried {
             why: "no containment: it states none".into(),
         });
         for probe in self.probes {

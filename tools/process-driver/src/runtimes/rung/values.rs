@@ -76,6 +76,9 @@ impl RuntimeRung {
             let given = match &stored {
                 None => GivenTexts::default(),
                 Some(stored) if sees_host => stored.given_on_host(port)?,
+                Some(stored) if self.entry.isolation.is_in_network_of_host() => {
+                    stored.given_inside_network_of_host(port)
+                }
                 Some(stored) => stored.given_inside(port),
             };
             let args = words.iter().cloned().chain(given.args).collect();

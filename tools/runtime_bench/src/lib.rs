@@ -14,6 +14,7 @@ mod doctor;
 mod drivers;
 mod engines;
 mod error;
+mod fleet_record;
 mod functions;
 mod history;
 mod isolation;

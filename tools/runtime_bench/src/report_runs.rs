@@ -10,9 +10,9 @@ use measure_core::base::stdout::print;
 use measure_core::contract::run_dir::SAMPLES;
 use report::hosts::{Host, Hosts, NoRun};
 use report::{Prices, Records, RunSummary, read_json};
-use serde::Deserialize;
 
 use crate::error::BenchError;
+use crate::fleet_record::{FLEET_RECORD, FleetRecord};
 use crate::options::ReportOptions;
 use crate::output::{write_files, write_tables_of};
 use crate::run::print_tables;
@@ -103,26 +103,13 @@ fn read(dir: &Path) -> Result<Records, BenchError> {
     Ok(records)
 }
 
-/// What `ansible/fleet.yml` writes beside a run, or in place of one.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct FleetRecord {
-    /// Its name in the inventory.
-    host: String,
-    /// What it is, in a word.
-    kind: String,
-    /// Why its run is not whole; empty if it is.
-    trouble: String,
-}
-
-/// Its file.
-const FLEET_RECORD: &str = "fleet.json";
-
 /// A host by the name that a fleet's inventory has for it, else its own, else that of the directory.
 fn host<'a>(dir: &Path, records: &'a Result<Records, BenchError>) -> Host<'a> {
     // One that is torn is none: what was measured is there all the same.
     let fleet = read_json::<FleetRecord>(&dir.join(FLEET_RECORD));
-    let fleet = fleet.ok().flatten().unwrap_or_default();
+    let fleet = fleet.ok().flatten();
+    let of_fleet =
+        |word: fn(&FleetRecord) -> &String| fleet.as_ref().map(word).filter(|w| !w.is_empty());
     let environment = records.as_ref().ok().and_then(|r| r.environment.as_ref());
     let own = || environment.and_then(|e| e.fact("host")?.text().map(str::to_owned));
     let directory = || {
@@ -131,9 +118,9 @@ fn host<'a>(dir: &Path, records: &'a Result<Records, BenchError>) -> Host<'a> {
             .to_string_lossy()
             .into_owned()
     };
-    let named = (!fleet.host.is_empty()).then_some(fleet.host);
-    let kind = Some(format!("kind {}", fleet.kind)).filter(|_| !fleet.kind.is_empty());
-    let trouble = (!fleet.trouble.is_empty()).then_some(fleet.trouble);
+    let named = of_fleet(|fleet| &fleet.host).cloned();
+    let kind = of_fleet(|fleet| &fleet.kind).map(|kind| format!("kind {kind}"));
+    let trouble = of_fleet(|fleet| &fleet.trouble).cloned();
     let (found, note) = match (records, trouble) {
         (Ok(records), trouble) => {
             let trouble = trouble.map(|why| format!("its run is not whole: {why}"));

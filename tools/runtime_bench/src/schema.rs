@@ -13,11 +13,12 @@ use schemars::{Schema, schema_for};
 use table::summary::Summary;
 
 use crate::error::BenchError;
+use crate::fleet_record::FleetRecord;
 
 /// A record by its name on the command line, and the file that holds it.
 type Record = (&'static str, &'static str, fn() -> Schema);
 
-const RECORDS: [Record; 8] = [
+const RECORDS: [Record; 9] = [
     ("sample", "a line of samples.jsonl", || schema_for!(Sample)),
     ("run", "run.json", || schema_for!(RunInfo)),
     ("environment", "environment.json", || {
@@ -31,6 +32,9 @@ const RECORDS: [Record; 8] = [
     }),
     ("compare", "what `compare --json` writes", || {
         schema_for!(Written)
+    }),
+    ("fleet", "fleet.json, of `ansible/fleet.yml`", || {
+        schema_for!(FleetRecord)
     }),
 ];
 

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use table::summary::{self, SUMMARY, Summary};
 
 use crate::error::BenchError;
+use crate::fleet_record::{self, FLEET_RECORD, FleetRecord};
 
 /// By `poly_bench` and `py_bench`, in place of `run.json`.
 const COMPARISON: &str = "comparison.json";
@@ -72,7 +73,10 @@ pub(crate) fn run(dirs: &[PathBuf]) -> Result<Exit, BenchError> {
 /// `None` if nothing of it is a run's.
 fn examine(dir: &Path) -> Option<Findings> {
     let has = |name: &str| dir.join(name).is_file();
-    if !has(SAMPLES) && !has(isolation::record::FILE) {
+    if ![SAMPLES, isolation::record::FILE, FLEET_RECORD]
+        .into_iter()
+        .any(has)
+    {
         return None;
     }
     let mut findings = Findings::default();
@@ -82,6 +86,7 @@ fn examine(dir: &Path) -> Option<Findings> {
     let run = findings.run_info(dir, &samples);
     findings.environment(dir);
     findings.summary(dir, run.as_deref());
+    findings.fleet(dir, &samples);
     if has(isolation::record::FILE) {
         let read = isolation::record::Found::read(dir).map_err(|e| e.to_string());
         match read.map(|found| found.ended) {
@@ -336,6 +341,26 @@ impl Findings {
             if run.is_some_and(|run| run != found.run) {
                 self.fault(SUMMARY, &format!("is of another run, {}", found.run));
             }
+        }
+    }
+
+    /// What the playbook says of the host, where the run is one of a fleet.
+    fn fleet(&mut self, dir: &Path, samples: &[Sample]) {
+        let Some(record) = self.json::<FleetRecord>(dir, FLEET_RECORD, None) else {
+            return;
+        };
+        self.schema(FLEET_RECORD, record.schema.into(), fleet_record::SCHEMA);
+        if !record.trouble.is_empty() {
+            self.fault(FLEET_RECORD, &format!("not whole: {}", record.trouble));
+        }
+        if let (Some(seed), Some(sample)) = (record.seed, samples.first())
+            && seed != sample.seed
+        {
+            let measured = sample.seed;
+            self.fault(
+                FLEET_RECORD,
+                &format!("says seed {seed}, the samples have {measured}"),
+            );
         }
     }
 

@@ -87,6 +87,18 @@ fn history(dir: &Path) -> String {
     dir.join("history.json").to_string_lossy().into_owned()
 }
 
+/// What a playbook writes of a host that was measured, and of one on which nothing was begun, in `dir`.
+fn fleet(dir: &Path) -> [String; 2] {
+    let whole = r#"{"schema":1,"host":"t14","kind":"laptop","groups":["laptops"],"kernel":"6.1.0","machine":"x86_64","plan":"quick","seed":1,
+        "tools_sha256":"9f","key":"6b","trouble":"","seconds":402,"packages_installed":["docker.io"],"warnings":[]}"#;
+    let without = r#"{"schema":1,"host":"rack2","kind":"server","key":"6b","trouble":"not reached: no route"}"#;
+    [("fleet-1.json", whole), ("fleet-2.json", without)].map(|(name, text)| {
+        let file = dir.join(name);
+        fs::write(&file, text).expect("written");
+        file.to_string_lossy().into_owned()
+    })
+}
+
 #[test]
 fn records_are_of_the_form_that_their_schema_states_and_others_are_not() {
     let Some(python) = python_with(&["jsonschema"]) else {
@@ -101,11 +113,14 @@ fn records_are_of_the_form_that_their_schema_states_and_others_are_not() {
     fs::write(&bad, lines.join("\n")).expect("written");
     let seed = |name: &str| format!("{CHECKOUT}/tools/fuzz/seeds/run/{name}");
     let [load, isolation] = loaded_and_probed(dir.path());
+    let [measured, without] = fleet(dir.path());
     for (record, file) in [
         ("sample", seed("samples.jsonl")),
         ("load", load),
         ("isolation", isolation),
         ("compare", compared(dir.path())),
+        ("fleet", measured),
+        ("fleet", without),
         (
             "sample",
             format!("{CHECKOUT}/tools/fuzz/seeds/comparison/samples.jsonl"),

@@ -85,8 +85,7 @@ fn hosts_of_a_fleet_have_their_names_there_and_why_one_has_nothing_is_said() {
     let keep = tempfile::tempdir().expect("a directory");
     let dir = keep.path();
     let record = |host: &str, trouble: &str| {
-        let record =
-            serde_json::json!({ "host": host, "kind": "laptop", "trouble": trouble, "seed": 1 });
+        let record = serde_json::json!({ "host": host, "kind": "laptop", "key": "6b", "trouble": trouble, "seed": 1 });
         fs::write(dir.join(host).join("fleet.json"), record.to_string()).expect("written");
     };
     run(dir, "one", &starts(50_000));

@@ -32,6 +32,7 @@ fn each_record_has_a_schema_that_names_its_fields() {
         ("load", "latency"),
         ("history", "series"),
         ("compare", "differences"),
+        ("fleet", "trouble"),
     ] {
         assert!(names.contains(record), "{names}");
         let (code, text, said) = schema(&[record]);

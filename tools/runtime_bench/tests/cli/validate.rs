@@ -9,6 +9,9 @@ use measure_core::base::exit::Exit;
 /// A run that was kept with these sources: whole, but for the tables.
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/seeds/run");
 
+/// Of its samples.
+const SEED: u64 = 8_233_242_592_626;
+
 struct Place(tempfile::TempDir);
 
 impl Place {
@@ -95,12 +98,47 @@ fn a_run_that_was_kept_is_whole() {
     );
 }
 
+/// What the playbook writes of a host.
+fn fleet_record(schema: u32, trouble: &str, seed: u64) -> String {
+    serde_json::json!({
+        "schema": schema, "host": "t14", "kind": "laptop", "key": "6b", "trouble": trouble, "seed": seed,
+        "groups": ["laptops"], "seconds": 402, "packages_installed": ["docker.io"], "warnings": [],
+    })
+    .to_string()
+}
+
+#[test]
+fn a_host_of_a_fleet_is_whole_with_its_run_and_told_why_it_has_none() {
+    let place = Place::with_run();
+    // Before the form was numbered it had no schema.
+    for record in [
+        fleet_record(1, "", SEED),
+        fleet_record(1, "", SEED).replace("\"schema\":1,", ""),
+    ] {
+        place.write("fleet.json", &record);
+        let (code, said) = place.validate();
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains(": whole\n"), "{said}");
+    }
+    let place = Place::new();
+    place.write(
+        "fleet.json",
+        &fleet_record(1, "not reached: no route", SEED),
+    );
+    let (code, said) = place.validate();
+    assert_eq!(code, Exit::Failed as i32, "{said}");
+    assert!(
+        said.contains("fleet.json: not whole: not reached: no route"),
+        "{said}"
+    );
+}
+
 /// What is done to a run, and what is said of it.
 type Fault = (fn(&Place), &'static str);
 
 #[test]
 fn what_is_torn_newer_or_foreign_is_told_with_its_place() {
-    let faults: [Fault; 11] = [
+    let faults: [Fault; 16] = [
         (
             |place| {
                 let path = place.0.path().join("samples.jsonl");
@@ -158,6 +196,26 @@ fn what_is_torn_newer_or_foreign_is_told_with_its_place() {
                 )
             },
             "line 2 has a value below zero",
+        ),
+        (
+            |place| place.write("fleet.json", &fleet_record(1, "not done within 60 s", SEED)),
+            "fleet.json: not whole: not done within 60 s",
+        ),
+        (
+            |place| place.write("fleet.json", &fleet_record(2, "", SEED)),
+            "fleet.json: schema 2, this tool knows up to 1",
+        ),
+        (
+            |place| place.write("fleet.json", &fleet_record(1, "", 8)),
+            "fleet.json: says seed 8, the samples have 8233242592626",
+        ),
+        (
+            |place| place.write("fleet.json", r#"{"host":"t14","kind":"laptop","key":"6b"}"#),
+            "fleet.json:1: not a record: missing field `trouble`",
+        ),
+        (
+            |place| place.write("fleet.json", r#"{"host":"t14","kind":"lap"#),
+            "fleet.json:1: not a record: EOF",
         ),
     ];
     for (spoil, says) in faults {

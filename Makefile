@@ -119,9 +119,12 @@ netns-clean: build ## Remove the pool of network namespaces
 build-noop: build functions ## Build the faasm/noop image (Alpine, else musl + busybox)
 	$(BIN)/docker-driver build-image
 
-prepare: build functions run-wasm-codegen
-	@$(MAKE) --no-print-directory microvm-guest || echo "microvm-guest failed: the rows qemu-tcg and firecracker-linux will read unavailable" >&2
+# Without it the docker rows of what is run here, and of a fleet, read unavailable.
+noop-if-possible: build functions
 	@$(BIN)/docker-driver build-image || echo "build-noop failed: the docker rows will read unavailable" >&2
+
+prepare: noop-if-possible run-wasm-codegen
+	@$(MAKE) --no-print-directory microvm-guest || echo "microvm-guest failed: the rows qemu-tcg and firecracker-linux will read unavailable" >&2
 
 bench: prepare polybench-quick python-if-possible wasmtime-if-possible ## Install, build, run the quick profile, a quick PolyBench and a quick Python, print the tables and where their files lie
 	$(BIN)/runtime_bench quick $(ARGS)
@@ -226,10 +229,10 @@ soak: build functions ## Kill what runs at 200 random moments, look for what is 
 figures: ## Write the figures of the reference runs into the pages (ARGS='--take NAME=results/DIR' takes a run as one first)
 	cargo run --quiet --locked -p doc-figures -- $(ARGS) $(PAGES)
 
-fleet-archive: build functions ## Pack what ansible/fleet.yml sends to each host (docs/fleet.md)
+fleet-archive: noop-if-possible ## Pack what ansible/fleet.yml sends to each host (docs/fleet.md)
 	@tools/fleet-archive $(BUILD)/fleet/tools.tar.gz $(BIN)
 
-test-fleet: build functions ## Run ansible/fleet.yml on Debian systems made for it (root; minutes)
+test-fleet: noop-if-possible ## Run ansible/fleet.yml on Debian systems made for it (root; minutes)
 	FAASM_BENCH_TEST_FLEET=1 cargo test --release --locked --workspace --test fleet -- --show-output
 
 lint: setup-lint ## rustfmt, clippy and rustdoc, warnings are errors; no figure that is not its run's; no dependency too many, none of another licence or source
@@ -300,5 +303,5 @@ include pybench-src/functions.mk
 UNKNOWN_TESTS := $(filter-out $(TEST_TARGETS),$(CHECK_LEAVES_OUT) $(GUEST_TESTS))
 $(if $(UNKNOWN_TESTS),$(error no test target is called $(UNKNOWN_TESTS)))
 
-.PHONY: help setup setup-dev setup-lint setup-deb build functions functions-handlers engines isolation-probes run-wasm-codegen netns netns-clean build-noop prepare bench \
+.PHONY: help setup setup-dev setup-lint setup-deb build functions functions-handlers engines isolation-probes run-wasm-codegen netns netns-clean build-noop noop-if-possible prepare bench \
 	runtime-bench-time runtime-bench-mem doctor overhead slow-down test check polybench-quick polybench-for-tests python-if-possible fuzz soak figures fleet-archive test-fleet lint install install-manuals deb test-deb wasmtime-if-possible clean-runtime

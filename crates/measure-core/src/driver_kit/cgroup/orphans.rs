@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, getpid};
 
 use super::hierarchies::Hierarchies;
-use super::read::{descendants, processes};
+use super::read::{children, processes};
 use super::tasks::remove_tree;
 use crate::base::label;
 use crate::base::process_tree::parent_of;
@@ -35,17 +35,20 @@ pub fn remove_orphans() -> Vec<String> {
     removed
 }
 
-/// Orphans below `mount`, outermost only.
-fn orphans_below(mount: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = Vec::new();
-    // Outer groups come first, so an orphan within an orphan finds its outer one in the list.
-    for dir in descendants(mount) {
-        let orphan = dir
-            .file_name()
-            .and_then(|name| name.to_str())
-            .is_some_and(label::is_orphan);
-        if orphan && !found.iter().any(|outer| dir.starts_with(outer)) {
-            found.push(dir);
+/// Orphans below `mount`, outermost only. Of a group whose maker lives only those below it are looked at that carry our label,
+/// too, as those of drivers within it: the others are of what it made itself, and may be a hundred thousand parked workers'.
+pub(super) fn orphans_below(mount: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut left = vec![(mount.to_owned(), false)];
+    while let Some((dir, is_ours)) = left.pop() {
+        for child in children(&dir) {
+            let name = child.file_name().and_then(|name| name.to_str());
+            match name.and_then(label::owner) {
+                Some(owner) if owner.is_gone() => found.push(child),
+                Some(_) => left.push((child, true)),
+                None if is_ours => {}
+                None => left.push((child, false)),
+            }
         }
     }
     found

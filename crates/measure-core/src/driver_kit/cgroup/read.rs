@@ -51,7 +51,7 @@ pub(super) fn descendants(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn children(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn children(dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else {
         return Vec::new();
     };

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::orphans::orphans_below;
 use super::*;
-use crate::base::label;
+use crate::base::label::{self, Owner};
 
 const V1: &str = "\
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct
@@ -232,6 +233,29 @@ fn orphans_are_removed_with_their_processes_and_nothing_else() {
         assert!(Instant::now() < deadline, "the process inside was killed");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn orphans_are_found_wherever_drivers_make_groups_and_not_among_what_a_living_one_made() {
+    let tree = tempfile::tempdir().expect("a directory");
+    let mine = label::name_of(Owner::this_process(), "soak");
+    let gone = |what: &str| label::name(i32::MAX, what);
+    let orphans = [
+        gone("at-the-top"),
+        format!("user.slice/session.scope/{}", gone("in-a-session")),
+        format!("{mine}/{}", gone("in-one-that-lives")),
+        format!("{mine}/{mine}/{}", gone("deeper")),
+    ];
+    for dir in &orphans {
+        fs::create_dir_all(tree.path().join(dir).join("7")).expect("made");
+        fs::create_dir_all(tree.path().join(dir).join(gone("within"))).expect("made");
+    }
+    fs::create_dir_all(tree.path().join(&mine).join("1").join(gone("of-a-worker"))).expect("made");
+    let mut found = orphans_below(tree.path());
+    let mut expected = orphans.map(|dir| tree.path().join(dir)).to_vec();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
 }
 
 #[test]

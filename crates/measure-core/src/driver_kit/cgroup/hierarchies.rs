@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use procfs::process::MountInfo;
 
@@ -90,11 +91,22 @@ pub struct Hierarchies {
 }
 
 impl Hierarchies {
-    /// Reads `/proc/self/mountinfo`.
+    /// Those that were mounted when this process asked first: a host mounts them when it boots, and a driver asks dozens of times.
     ///
     /// # Errors
-    /// It cannot be read: `/proc` is not mounted.
+    /// `/proc/self/mountinfo` cannot be read: `/proc` is not mounted.
     pub fn discover() -> Result<Self, CgroupError> {
+        static FOUND: OnceLock<Hierarchies> = OnceLock::new();
+        match FOUND.get() {
+            Some(found) => Ok(found.clone()),
+            None => {
+                let read = Self::read()?;
+                Ok(FOUND.get_or_init(|| read).clone())
+            }
+        }
+    }
+
+    fn read() -> Result<Self, CgroupError> {
         let mut found = Self::from_mounted(MountedHierarchy::all()?);
         if let Some(mount) = &found.v2 {
             let offered = fs::read_to_string(mount.point.join("cgroup.controllers"));

@@ -55,7 +55,10 @@ impl FaasletEngine {
     }
 
     fn within(settings: EngineSettings, budget: Arc<Budget>) -> Result<Self, FaasletError> {
-        let engine = Engine::new(&settings.config()).map_err(|e| FaasletError::Engine {
+        let mut config = settings.config();
+        // What is compiled here is small. A pool of threads, one for each processor, would stay for good in a process that is weighed.
+        config.parallel_compilation(false);
+        let engine = Engine::new(&config).map_err(|e| FaasletError::Engine {
             cause: format!("{e:#}"),
             hint: "; fewer workers at once need less address space, and `ulimit -v` and vm.overcommit_memory bound it",
         })?;
@@ -88,7 +91,7 @@ impl FaasletEngine {
         &self.engine
     }
 
-    /// Compiles `wasm`, a valid module of one's own, here and now, for [`Function::new`](crate::Function::new).
+    /// Compiles `wasm`, a valid module of one's own and a small one, here and now and by this thread alone, for [`Function::new`](crate::Function::new).
     ///
     /// # Errors
     /// It is not valid, or has what the engine does not do.

@@ -3,6 +3,7 @@
 
 mod budgets;
 mod common;
+mod component_imports;
 mod components;
 mod confinement;
 mod deadline;
@@ -12,6 +13,7 @@ mod hostile;
 mod left_overs;
 mod library;
 mod library_store;
+mod library_tables;
 mod python_snapshot;
 mod races;
 mod script;

@@ -3,3 +3,4 @@
 
 mod granted;
 mod netns;
+mod pools;

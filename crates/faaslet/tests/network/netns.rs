@@ -1,11 +1,9 @@
-//! The pool of network namespaces on the real kernel. Every test runs on a thread of its own with a network
+//! Network namespaces on the real kernel: what they are, and who is refused. Every test runs on a thread of its own with a network
 //! and a mount namespace of its own, so a pool of the host's is neither seen nor touched.
 
-use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
@@ -13,18 +11,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use faaslet::netns::{
-    Config, Ensured, Namespace, NetnsError, Pool, Range, ensure_persistent, enter, host_end_name,
-    persistent_name, remove_orphans, remove_persistent,
+    Config, Ensured, Namespace, NetnsError, Pool, Range, ensure_persistent, enter, persistent_name,
 };
 use measure_core::base::exit::{Exit, HasExit};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::geteuid;
 
-const NOTHING: Option<&str> = None;
+pub(crate) const NOTHING: Option<&str> = None;
 
 /// Runs `test` with a network of its own and an empty `/run`; says so where that cannot be had.
-fn sandboxed(name: &str, test: impl FnOnce() + Send + 'static) {
+pub(crate) fn sandboxed(name: &str, test: impl FnOnce() + Send + 'static) {
     if !geteuid().is_root() {
         eprintln!("SKIPPED: {name}: network namespaces need root");
         return;
@@ -51,7 +48,7 @@ fn own_network() -> PathBuf {
     fs::read_link("/proc/thread-self/ns/net").expect("own network namespace")
 }
 
-fn devices() -> Vec<String> {
+pub(crate) fn devices() -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir("/sys/class/net")
         .expect("devices")
         .map(|entry| entry.expect("a device").file_name())
@@ -62,7 +59,7 @@ fn devices() -> Vec<String> {
     names
 }
 
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     while !holds() {
         assert!(Instant::now() < deadline, "not within 30 s: {what}");
@@ -70,15 +67,15 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn create() -> Namespace {
+pub(crate) fn create() -> Namespace {
     Namespace::create(&Config::default()).expect("a namespace")
 }
 
-fn pool(n: usize) -> Pool {
+pub(crate) fn pool(n: usize) -> Pool {
     Pool::open_with(n, &Config::default()).expect("a pool")
 }
 
-fn ensure(n: usize) -> Ensured {
+pub(crate) fn ensure(n: usize) -> Ensured {
     let mut last = 0;
     let ensured = ensure_persistent(n, &Config::default(), &mut |done, of| {
         assert_eq!((done, of), (last + 1, n));
@@ -89,11 +86,11 @@ fn ensure(n: usize) -> Ensured {
     ensured
 }
 
-fn path_of(index: u32) -> PathBuf {
+pub(crate) fn path_of(index: u32) -> PathBuf {
     Path::new("/run/netns").join(persistent_name(index))
 }
 
-fn rename(device: &str) {
+pub(crate) fn rename(device: &str) {
     let alias = format!("/sys/class/net/{device}/ifalias");
     fs::write(alias, "somebody else's").expect("renamed");
 }
@@ -195,132 +192,6 @@ fn shaping_limits_both_directions() {
         // 1 s at 8 Mbit/s, less one burst: a lower bound, whatever else the host does.
         let limit = Duration::from_millis(900);
         assert!(took.iter().all(|&direction| direction > limit), "{took:?}");
-    });
-}
-
-#[test]
-fn the_persistent_pool_is_idempotent_and_mends_itself() {
-    sandboxed("idempotent", || {
-        let only = |kept, added, repaired| Ensured {
-            kept,
-            added,
-            repaired,
-        };
-        assert_eq!(ensure(3), only(0, 3, 0));
-        assert_eq!(ensure(6), only(3, 3, 0));
-        assert_eq!(ensure(6), only(6, 0, 0));
-        // A name without its mount, as after a reboot; a name that is gone, its namespace held by someone;
-        // an inside without an address.
-        umount2(&path_of(0), MntFlags::MNT_DETACH).expect("unmounted");
-        let held = File::open(path_of(1)).expect("a namespace");
-        umount2(&path_of(1), MntFlags::MNT_DETACH).expect("unmounted");
-        fs::remove_file(path_of(1)).expect("removed");
-        let damaged = File::open(path_of(2)).expect("a namespace");
-        thread::spawn(move || {
-            enter(damaged.as_fd()).expect("entered");
-            take_address_away();
-        })
-        .join()
-        .expect("damaged");
-        eventually("the unmounted one is gone", || devices().len() == 5);
-        assert_eq!(ensure(6), only(3, 0, 3));
-        drop(held);
-        assert_eq!(ensure(6), only(6, 0, 0));
-        let pool = pool(6);
-        assert_eq!(pool.persistent(), 6);
-        drop(pool);
-        assert_eq!(remove_persistent().expect("removed").len(), 6);
-        assert_eq!(devices(), Vec::<String>::new());
-        assert!(!Path::new("/run/netns").exists());
-        assert_eq!(remove_persistent().expect("nothing to do").len(), 0);
-    });
-}
-
-/// Sets the inside end's address to 0.0.0.0, which removes it.
-fn take_address_away() {
-    let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
-    // SAFETY: all of `ifreq` may be zero.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"eth0") {
-        *to = from.cast_signed();
-    }
-    request.ifr_ifru.ifru_addr.sa_family = libc::sa_family_t::try_from(libc::AF_INET).expect("2");
-    // SAFETY: the descriptor is open, and SIOCSIFADDR takes an `ifreq` with an IPv4 address.
-    let outcome = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFADDR, &raw const request) };
-    assert_eq!(outcome, 0, "{}", std::io::Error::last_os_error());
-}
-
-#[test]
-fn another_rate_is_not_taken_for_the_one_wanted() {
-    sandboxed("other configuration", || {
-        ensure(2);
-        let slow = Config {
-            rate_bits_per_s: 1_000_000,
-            ..Config::default()
-        };
-        let pool = Pool::open_with(2, &slow).expect("a pool");
-        assert_eq!((pool.namespaces().len(), pool.persistent()), (2, 0));
-        let ensured = ensure_persistent(2, &slow, &mut |_, _| {}).expect("a pool");
-        assert_eq!(ensured.repaired, 2);
-    });
-}
-
-#[test]
-fn a_pool_grows_with_anonymous_ones_and_locks_what_it_uses() {
-    sandboxed("pool", || {
-        ensure(2);
-        let first = pool(5);
-        assert_eq!((first.namespaces().len(), first.persistent()), (5, 2));
-        let words = first.describe();
-        assert!(
-            words.contains("5 network namespaces (2 persistent)"),
-            "{words}"
-        );
-        let second = pool(2);
-        assert_eq!(second.persistent(), 0);
-        let all = first.namespaces().iter().chain(second.namespaces());
-        let distinct: HashSet<_> = all.map(Namespace::addresses).collect();
-        assert_eq!(distinct.len(), 7);
-        let error = remove_persistent().expect_err("in use");
-        assert_eq!(error.exit(), Exit::Busy, "{error}");
-        drop((first, second));
-        assert_eq!(pool(2).persistent(), 2);
-        remove_persistent().expect("removed");
-        eventually("anonymous ones vanish", || devices().is_empty());
-    });
-}
-
-#[test]
-fn only_ours_is_removed() {
-    sandboxed("foreign", || {
-        ensure(2);
-        // Somebody else's namespace and device beside ours.
-        let foreign = create();
-        let path = Path::new("/run/netns/foreign");
-        File::create(path).expect("a file");
-        let source = format!("/proc/self/fd/{}", foreign.fd().as_raw_fd());
-        mount(Some(&*source), path, NOTHING, MsFlags::MS_BIND, NOTHING).expect("mounted");
-        let device = host_end_name(foreign.index());
-        rename(&device);
-        drop(foreign);
-        assert_eq!(remove_persistent().expect("removed").len(), 2);
-        assert!(remove_orphans().expect("nothing to do").is_empty());
-        assert!(path.exists());
-        assert_eq!(devices(), [device]);
-        let still = File::open(path).expect("a namespace");
-        enter(still.as_fd()).expect("it lives");
-    });
-}
-
-#[test]
-fn a_foreign_device_in_the_way_is_left_alone() {
-    sandboxed("foreign device", || {
-        ensure(1);
-        let device = host_end_name(0);
-        rename(&device);
-        let error = ensure_persistent(1, &Config::default(), &mut |_, _| {}).expect_err("refused");
-        assert!(error.to_string().contains("not ours"), "{error}");
-        assert_eq!(devices(), [device]);
     });
 }
 

@@ -202,9 +202,8 @@ fn network_of(foreign: &Foreign) -> Result<Option<i32>, DriverError> {
 fn gateway(client: &Client) -> Result<Ipv4Addr, DriverError> {
     let of = |name: &str| {
         let network = client.call("network", client.api.docker.inspect_network(name, None));
-        let configs = network.ok()?.ipam?.config?;
-        let mut gateways = configs.into_iter().filter_map(|config| config.gateway);
-        gateways.find_map(|gateway| gateway.parse().ok())
+        let mut configs = network.ok()?.ipam?.config?.into_iter();
+        configs.find_map(|config| gateway_of(config.gateway.as_deref(), config.subnet.as_deref()))
     };
     let found = BRIDGES.into_iter().find_map(of);
     found.ok_or_else(|| DriverError::Unavailable {
@@ -212,6 +211,16 @@ fn gateway(client: &Client) -> Result<Ipv4Addr, DriverError> {
             .into(),
         mend: "take docker-host, whose containers are in the engine's network".into(),
     })
+}
+
+/// The gateway that is named, else the first address of the subnet: an engine takes that one where it is told no other, and may not say so.
+fn gateway_of(named: Option<&str>, subnet: Option<&str>) -> Option<Ipv4Addr> {
+    if let Some(gateway) = named.filter(|text| !text.is_empty()) {
+        return gateway.parse().ok();
+    }
+    let (network, _) = subnet?.split_once('/')?;
+    let network: Ipv4Addr = network.parse().ok()?;
+    network.to_bits().checked_add(1).map(Ipv4Addr::from_bits)
 }
 
 /// Listens at `address`, which a bridge may not have before its first container starts.
@@ -223,4 +232,38 @@ fn listener(address: SocketAddrV4) -> Result<TcpListener, Errno> {
     bind(socket.as_raw_fd(), &SockaddrIn::from(address))?;
     listen(&socket, Backlog::MAXCONN)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_is_the_one_that_is_named_or_the_first_of_its_subnet() {
+        let of = |named, subnet| gateway_of(named, subnet).map(|found| found.to_string());
+        let subnet = Some("172.17.0.0/16");
+        assert_eq!(
+            of(Some("172.17.0.9"), subnet).as_deref(),
+            Some("172.17.0.9")
+        );
+        assert_eq!(of(None, subnet).as_deref(), Some("172.17.0.1"));
+        assert_eq!(of(Some(""), subnet).as_deref(), Some("172.17.0.1"));
+        for none in [
+            None,
+            Some("fd00::/64"),
+            Some("172.17.0.0"),
+            Some("255.255.255.255/32"),
+        ] {
+            assert_eq!(of(None, none), None);
+        }
+    }
+
+    #[test]
+    fn an_address_that_no_device_has_yet_can_be_listened_at() {
+        let address = SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 0);
+        let first = listener(address).expect("bound");
+        let port = first.local_addr().expect("an address").port();
+        let again = listener(SocketAddrV4::new(*address.ip(), port));
+        assert_eq!(again.err(), Some(Errno::EADDRINUSE));
+    }
 }

@@ -12,6 +12,8 @@ use measure_core::driver_kit::PARKABLE;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The headers and the exit code: more is no answer of ours.
 const MAX_BYTES: usize = 16 << 10;
+/// The same with what a function has written.
+const MAX_ANSWER_BYTES: usize = 64 << 20;
 const MAX_HEADERS: usize = 32;
 /// What `run.mjs` writes when the function waits for input, and with its exit code.
 const INSIDE: &[u8] = b"inside\n";
@@ -82,7 +84,7 @@ impl Connection {
         limit: Duration,
         alive: impl Fn() -> bool,
     ) -> Result<(), HttpError> {
-        self.wait(limit, alive, |body| {
+        self.wait(limit, MAX_BYTES, alive, |body| {
             // One that ends without waiting never will.
             let ended = exit_code_in(body).map(|code| Err(HttpError::Ended(code)));
             ended.or_else(|| find(body, INSIDE).map(|_| Ok(())))
@@ -95,13 +97,25 @@ impl Connection {
         limit: Duration,
         alive: impl Fn() -> bool,
     ) -> Result<i32, HttpError> {
-        self.wait(limit, alive, |body| exit_code_in(body).map(Ok))
+        self.wait(limit, MAX_BYTES, alive, |body| exit_code_in(body).map(Ok))
     }
 
-    /// Reads on until `look` finds in the answer's body what is waited for.
+    /// The same with what the function wrote, where that is handed back.
+    pub(super) fn exit_code_and_output(
+        &mut self,
+        limit: Duration,
+        alive: impl Fn() -> bool,
+    ) -> Result<(i32, Vec<u8>), HttpError> {
+        self.wait(limit, MAX_ANSWER_BYTES, alive, |body| {
+            output_in(body).map(Ok)
+        })
+    }
+
+    /// Reads on until `look` finds in the answer's body, of at most so many bytes, what is waited for.
     fn wait<T>(
         &mut self,
         limit: Duration,
+        most: usize,
         alive: impl Fn() -> bool,
         look: impl Fn(&[u8]) -> Option<Result<T, HttpError>>,
     ) -> Result<T, HttpError> {
@@ -113,7 +127,7 @@ impl Connection {
             {
                 return found;
             }
-            if self.bytes.len() > MAX_BYTES {
+            if self.bytes.len() > most {
                 return Err(HttpError::NoCode("too much".to_owned()));
             }
             match self.stream.read(&mut buffer) {
@@ -145,6 +159,15 @@ fn exit_code_in(body: &[u8]) -> Option<i32> {
     let rest = &body[find(body, EXIT)? + EXIT.len()..];
     let end = rest.iter().position(|&byte| byte == b'\n')?;
     std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
+/// The code in `exit CODE`, and of what follows, a line with a length and so many bytes, these: once all is there.
+fn output_in(body: &[u8]) -> Option<(i32, Vec<u8>)> {
+    let code = exit_code_in(body)?;
+    let mut parts = body.splitn(3, |&byte| byte == b'\n').skip(1);
+    let length = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
+    let output = parts.next()?.get(..length)?;
+    Some((code, output.to_vec()))
 }
 
 /// What has come of the body, once the head is whole.
@@ -189,9 +212,20 @@ mod tests {
         assert!(body(b"nonsense\r\n\r\n").is_err());
     }
 
+    #[test]
+    fn what_was_written_is_waited_for_to_its_last_byte() {
+        let whole = b"exit 3\n8\ntwo\nline";
+        for end in 0..whole.len() {
+            assert_eq!(output_in(&whole[..end]), None, "{end}");
+        }
+        assert_eq!(output_in(whole), Some((3, b"two\nline".to_vec())));
+        assert_eq!(output_in(b"exit 0\n0\n"), Some((0, Vec::new())));
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = output_in(&bytes);
             let _ = body(&bytes).ok().flatten().and_then(exit_code_in);
         }
     }

@@ -1,6 +1,7 @@
 //! Rungs `workerd` and `workerd-worker`: Cloudflare's V8 isolates, as a process of its own up to its first answer, and as a new
 //! worker in a process that runs already. Both run the function's Wasm; its exit code is the answer.
 
+mod answer;
 mod http;
 mod server;
 
@@ -12,8 +13,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use measure_core::base::clock::{PhaseClock, Phases};
 use measure_core::base::ids::FunctionId;
 use measure_core::base::programs;
+use measure_core::contract::answer::Answer;
 use measure_core::contract::{Description, Isolation, Probe, Reach, Scope};
 use measure_core::driver_kit::cgroup::OwnScope;
+use measure_core::driver_kit::stored_function::GivenTexts;
 use measure_core::driver_kit::{DriverError, Plan, Purpose, Rung};
 
 use crate::runtimes::{Workdir, find};
@@ -100,12 +103,12 @@ impl WorkerdRung {
         }
     }
 
-    fn recipe(dir: &Path, wasm: &Path) -> Result<Recipe, DriverError> {
+    fn recipe(dir: &Path, wasm: &Path, given: &GivenTexts) -> Result<Recipe, DriverError> {
         let executable = find(EXECUTABLE).ok_or_else(|| DriverError::Unavailable {
             why: format!("`{EXECUTABLE}` is not installed"),
             mend: INSTALL.into(),
         })?;
-        let config = server::write_files(dir, wasm)
+        let config = server::write_files(dir, wasm, given)
             .map_err(|e| DriverError::failed("cannot write what workerd is to serve", e))?;
         Ok(Recipe {
             executable,
@@ -252,12 +255,14 @@ impl Rung for WorkerdRung {
     }
 
     fn prepare(&mut self, plan: &Plan) -> Result<Scope, DriverError> {
-        if let Some(stored) = self.store.stored(&plan.function)? {
-            stored.require_program("its worker runs preview-1 modules")?;
+        let stored = self.store.stored(&plan.function)?;
+        if let Some(stored) = &stored {
+            answer::require_can_give(&plan.function, stored)?;
         }
+        let given = stored.map_or_else(GivenTexts::default, |stored| stored.given_inside(None));
         let wasm = self.store.wasm(&plan.function)?;
         let workdir = Workdir::make(self.id())?;
-        let recipe = Self::recipe(workdir.state(), &wasm)?;
+        let recipe = Self::recipe(workdir.state(), &wasm, &given)?;
         let null = OpenOptions::new().read(true).write(true).open("/dev/null");
         let null = null.map_err(|e| DriverError::failed("/dev/null", e))?;
         let scope = crate::scope::enter();
@@ -310,6 +315,10 @@ impl Rung for WorkerdRung {
             ready.parked.push(parked);
         }
         Ok(())
+    }
+
+    fn answer(&mut self, function: &FunctionId) -> Result<Answer, DriverError> {
+        self.answer_once(function)
     }
 
     fn release(&mut self) -> Result<(), DriverError> {

@@ -1,7 +1,11 @@
 // A worker that runs the function, a WASI program, once for each request and answers `exit CODE`. The request's body is its
 // standard input; where the function waits for more of that it is suspended inside its `main`, and `inside` is answered first.
-// Of WASI it has standard streams (what it writes is dropped), the clock and random bytes, and no files.
+// Of WASI it has arguments, environment, standard streams, the clock and random bytes, and no files. What it writes is dropped, unless it is to be
+// handed back: then the answer goes on with how many bytes that are, and these.
 import module from './function.wasm';
+
+// Arguments, the program's name first, and variables as NAME=VALUE: what stands here when it runs is the driver's.
+const GIVEN = { args: [], env: [] };
 
 const OK = 0;
 const BAD_DESCRIPTOR = 8;
@@ -18,13 +22,27 @@ class Exit {
 const imported = WebAssembly.Module.imports(module);
 const reads = imported.some((i) => i.name === 'fd_read');
 
-function system(memory, input, inside) {
+const ended = (texts) => texts.map((text) => new TextEncoder().encode(`${text}\0`));
+const args = ended(GIVEN.args);
+const env = ended(GIVEN.env);
+
+function system(memory, input, inside, written) {
   const view = () => new DataView(memory().buffer);
   const put = (at, value) => {
     view().setUint32(at, value, true);
     return OK;
   };
-  const none = (count, size) => put(count, 0) || put(size, 0);
+  const sizes = (texts) => (count, size) =>
+    put(count, texts.length) || put(size, texts.reduce((sum, text) => sum + text.length, 0));
+  const texts = (all) => (pointers, buffer) => {
+    for (const text of all) {
+      put(pointers, buffer);
+      new Uint8Array(memory().buffer).set(text, buffer);
+      pointers += 4;
+      buffer += text.length;
+    }
+    return OK;
+  };
   const stream = (fd) => (fd < STANDARD_STREAMS ? OK : BAD_DESCRIPTOR);
   let left = new Uint8Array(0);
   let asked = 0;
@@ -32,10 +50,10 @@ function system(memory, input, inside) {
     proc_exit: (code) => {
       throw new Exit(code);
     },
-    args_sizes_get: none,
-    environ_sizes_get: none,
-    args_get: () => OK,
-    environ_get: () => OK,
+    args_sizes_get: sizes(args),
+    environ_sizes_get: sizes(env),
+    args_get: texts(args),
+    environ_get: texts(env),
     fd_close: stream,
     fd_seek: () => NO_SEEKING,
     fd_prestat_get: () => BAD_DESCRIPTOR,
@@ -47,7 +65,14 @@ function system(memory, input, inside) {
     },
     fd_write: (fd, list, pieces, count) => {
       let length = 0;
-      for (let i = 0; i < pieces; i++) length += view().getUint32(list + 8 * i + 4, true);
+      for (let i = 0; i < pieces; i++) {
+        const piece = view().getUint32(list + 8 * i + 4, true);
+        length += piece;
+        if (written && fd === 1) {
+          const at = view().getUint32(list + 8 * i, true);
+          written.push(new Uint8Array(memory().buffer, at, piece).slice());
+        }
+      }
       return put(count, length) || stream(fd);
     },
     // Reads into the first of `pieces` buffers at `list`.
@@ -74,9 +99,9 @@ function system(memory, input, inside) {
   };
 }
 
-async function run(input, inside) {
+async function run(input, inside, written) {
   let instance;
-  const known = system(() => instance.exports.memory, input, inside);
+  const known = system(() => instance.exports.memory, input, inside, written);
   if (reads) known.fd_read = new WebAssembly.Suspending(known.fd_read);
   const imports = { wasi_snapshot_preview1: {} };
   for (const { name } of imported) {
@@ -93,10 +118,25 @@ async function run(input, inside) {
   return 0;
 }
 
+async function answer() {
+  const written = [];
+  const code = await run(null, null, written);
+  const length = written.reduce((sum, piece) => sum + piece.length, 0);
+  const head = new TextEncoder().encode(`exit ${code}\n${length}\n`);
+  const body = new Uint8Array(head.length + length);
+  let at = 0;
+  for (const piece of [head, ...written]) {
+    body.set(piece, at);
+    at += piece.length;
+  }
+  return new Response(body);
+}
+
 export default {
   async fetch(request) {
     if (!request.body) {
       try {
+        if (request.url.endsWith('?answer')) return await answer();
         return new Response(`exit ${await run(null, null)}\n`);
       } catch (error) {
         return new Response(String(error), { status: 500 });

@@ -12,7 +12,9 @@ use std::time::Duration;
 use measure_core::base::label;
 use measure_core::driver_kit::DriverError;
 use measure_core::driver_kit::spawn::{Child, Program};
+use measure_core::driver_kit::stored_function::GivenTexts;
 use nix::unistd::getpid;
+use serde_json::json;
 
 use super::http::{Connection, HttpError};
 use crate::child::{ended_badly, in_words};
@@ -21,6 +23,8 @@ use crate::runtimes::{ErrorText, START_VARIABLE};
 /// What is asked of the first worker, and what of a new one.
 pub(super) const OWN: &str = "/own";
 pub(super) const NEW: &str = "/new";
+/// What follows either where what the function writes is to be handed back.
+pub(super) const ANSWER: &str = "?answer";
 /// When a start has hung.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -128,15 +132,49 @@ impl Server {
     }
 }
 
-/// Writes what the server is made of into `dir`: configuration, workers, the function's module.
-pub(super) fn write_files(dir: &Path, wasm: &Path) -> io::Result<PathBuf> {
+/// What stands in `run.mjs` in the place of what a function is given.
+const GIVEN_PLACE: &str = "{ args: [], env: [] }";
+
+/// Writes what the server is made of into `dir`: configuration, workers, the function's module and what it is given.
+pub(super) fn write_files(dir: &Path, wasm: &Path, given: &GivenTexts) -> io::Result<PathBuf> {
+    let run = include_str!("run.mjs").replacen(GIVEN_PLACE, &given_in_js(given), 1);
     for (name, text) in [
         ("config.capnp", include_str!("config.capnp")),
         ("main.mjs", include_str!("main.mjs")),
-        ("run.mjs", include_str!("run.mjs")),
+        ("run.mjs", &run),
     ] {
         std::fs::write(dir.join(name), text)?;
     }
     std::fs::copy(wasm, dir.join("function.wasm"))?;
     Ok(dir.join("config.capnp"))
+}
+
+/// A function that is given nothing has no name either.
+fn given_in_js(given: &GivenTexts) -> String {
+    if *given == GivenTexts::default() {
+        return GIVEN_PLACE.to_owned();
+    }
+    let name = std::iter::once("function");
+    let args: Vec<&str> = name.chain(given.args.iter().map(String::as_str)).collect();
+    let variable = |(name, value): &(String, String)| format!("{name}={value}");
+    let env: Vec<String> = given.env.iter().map(variable).collect();
+    json!({ "args": args, "env": env }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_function_is_given_stands_in_its_worker() {
+        assert_eq!(include_str!("run.mjs").matches(GIVEN_PLACE).count(), 1);
+        let given = GivenTexts {
+            args: vec!["it's \"a\"\n".into()],
+            env: vec![("WHO".into(), "k=v".into())],
+        };
+        let text = given_in_js(&given);
+        let expected = r#"{"args":["function","it's \"a\"\n"],"env":["WHO=k=v"]}"#;
+        assert_eq!(text, expected);
+        assert_eq!(given_in_js(&GivenTexts::default()), GIVEN_PLACE);
+    }
 }

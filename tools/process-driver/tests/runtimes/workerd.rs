@@ -4,6 +4,7 @@ use std::fs;
 
 use driver_testkit::{functions, skipped};
 use measure_core::base::exit::Exit;
+use measure_core::contract::protocol::Message;
 
 use crate::common::Bench;
 
@@ -68,5 +69,49 @@ fn what_ends_instead_of_staying_blocked_is_told() {
             .expect(Exit::StartFailed as i32)
             .says("as demo/park does");
         ended.left_nothing();
+    }
+}
+
+#[test]
+fn a_function_is_given_its_texts_and_what_it_writes_is_handed_back() {
+    let Some(bench) = bench() else { return };
+    let source = bench.path().join("wasm.c");
+    let text = "#include <stdio.h>\n#include <stdlib.h>\nint main(int n, char **a)\n{\n    if (n < 2) return 9;\n    for (int i = 1; i < n; i++)\n        printf(\"[%s]\", a[i]);\n    printf(\" %s\\n\", getenv(\"WHO\") ? getenv(\"WHO\") : \"nobody\");\n    for (int i = 0; i < 50000; i++)\n        printf(\"%d\\n\", i);\n    fprintf(stderr, \"apart\");\n    return atoi(a[1]);\n}\n";
+    fs::write(&source, text).expect("written");
+    let add = |name: &str, toml: &str| {
+        let dir = bench.path().join("test").join(name);
+        assert!(functions::compile_wasm(&source, &dir.join("function.wasm")));
+        fs::write(dir.join("function.toml"), toml).expect("written");
+    };
+    add("says", "args = ['0', 'a \"b\"']\n[env]\nWHO = 'k=v'\n");
+    add("fails", "args = ['7']\n");
+    add("reads", "args = ['0']\nstdin = 'function.toml'\n");
+    let rest: String = (0..50_000).map(|i| format!("{i}\n")).collect();
+    let answer = |rung: &str, name: &str| {
+        let ended = bench.run(&format!("run --rung {rung} --function test/{name}"));
+        let answer = ended.messages().into_iter().find_map(|m| match m {
+            Message::Answer(answer) => Some(answer),
+            _ => None,
+        });
+        (ended, answer)
+    };
+    for rung in RUNGS {
+        let (ended, said) = answer(rung, "says");
+        ended.expect(0).left_nothing();
+        let said = said.expect("an answer");
+        assert_eq!(said.exit_code, Some(0), "{rung}");
+        let stdout = String::from_utf8_lossy(&said.stdout.kept).into_owned();
+        assert_eq!(stdout, format!("[0][a \"b\"] k=v\n{rest}"), "{rung}");
+        let (_, fails) = answer(rung, "fails");
+        assert_eq!(fails.expect("an answer").exit_code, Some(7), "{rung}");
+        let (_, traps) = answer(rung, "traps");
+        let traps = traps.expect("an answer").failure.expect("a trap");
+        assert!(traps.contains("unreachable"), "{rung}: {traps}");
+        let (ended, _) = answer(rung, "reads");
+        ended
+            .expect(Exit::Unavailable as i32)
+            .says("test/reads is given a standard input");
+        let ended = bench.run(&format!("time 3 --rung {rung} --function test/says"));
+        ended.expect(0).left_nothing();
     }
 }

@@ -93,7 +93,15 @@ fn command_lines_that_run_wasm_pass_on_arguments_and_environment() {
     let Some(home) = Home::with_compilers(TEST) else {
         return;
     };
-    let runtimes = ["node", "wasmtime", "wasmer", "wamr"].map(|rung| ("process-driver", rung));
+    let runtimes = [
+        "node",
+        "wasmtime",
+        "wasmer",
+        "wamr",
+        "workerd",
+        "workerd-worker",
+    ];
+    let runtimes = runtimes.map(|rung| ("process-driver", rung));
     let mut rungs = rungs_here(TEST, &home, &LIGHT[..1]);
     rungs.extend(rungs_here(TEST, &home, &runtimes));
     home.write("says.c", "#include <stdio.h>\n#include <stdlib.h>\nint main(int n, char **a)\n{\n    for (int i = 1; i < n; i++)\n        printf(\"[%s]\", a[i]);\n    printf(\" %s %s\\n\", getenv(\"WHO\"), getenv(\"PATH\") ? \"and the host's\" : \"alone\");\n}\n");

@@ -114,6 +114,7 @@ fn command_lines_that_run_wasm_pass_on_arguments_and_environment() {
         "a b",
         "--arg",
         "x=y",
+        "--arg=--v",
         "--env",
         "WHO=k=v",
         "--rungs",
@@ -121,7 +122,7 @@ fn command_lines_that_run_wasm_pass_on_arguments_and_environment() {
     ]);
     let said = said.expect(Exit::Ok);
     for rung in &rungs {
-        said.ready(rung, "[a b][x=y] k=v alone");
+        said.ready(rung, "[a b][x=y][--v] k=v alone");
     }
 }
 

@@ -9,6 +9,7 @@ use std::thread;
 
 use granted_network::Reach;
 use measure_core::base::clock::now_ns;
+use measure_core::base::interrupt;
 use measure_core::base::label;
 use measure_core::driver_kit::bare_thread::Attributes;
 use measure_core::driver_kit::cgroup::{Controller, Group, Hierarchies, OwnScope};
@@ -162,6 +163,9 @@ impl Seats {
         let parent = Group::create(&name, &[Controller::Cpu]).map_err(FaasletError::cgroup)?;
         share_out(&parent).map_err(FaasletError::cgroup)?;
         let place = |i| -> io::Result<Place> {
+            if interrupt::received().is_some() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
             let made = found != Found::Nothing;
             Ok(Place {
                 claimed: AtomicBool::new(false),

@@ -3,6 +3,7 @@
 use std::io;
 
 use measure_core::base::exit::{Exit, HasExit};
+use measure_core::base::interrupt;
 
 use super::socket::Refused;
 
@@ -55,6 +56,9 @@ pub enum NetnsError {
         /// How to raise it.
         mend: &'static str,
     },
+    /// A signal asked the whole program to end.
+    #[error("stopped because the run was interrupted")]
+    Interrupted,
     /// Another process holds what would have to change.
     #[error("{0}")]
     Busy(String),
@@ -107,6 +111,7 @@ impl HasExit for NetnsError {
             }
             Self::Config(_) => Exit::Usage,
             Self::Busy(_) => Exit::Busy,
+            Self::Interrupted => interrupt::received().unwrap_or(Exit::Interrupted),
             Self::Exhausted { .. } | Self::Os { .. } => Exit::Failed,
         }
     }

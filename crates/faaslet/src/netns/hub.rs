@@ -122,11 +122,16 @@ pub(super) fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, N
 
 type Furnished = (OwnedFd, Vec<(TcpListener, SocketAddrV4)>);
 
-/// Moves the calling thread into a new namespace and puts there what `reach` wants.
-fn furnish(reach: &Reach) -> Result<Furnished, NetnsError> {
+/// Moves the calling thread into a new namespace that has nothing and passes nothing on.
+pub(super) fn enter_new() -> Result<(), NetnsError> {
     unshare(CloneFlags::CLONE_NEWNET)
         .map_err(|e| NetnsError::os("cannot create a network namespace", e.into()))?;
-    stop_forwarding()?;
+    stop_forwarding()
+}
+
+/// Moves the calling thread into a new namespace and puts there what `reach` wants.
+fn furnish(reach: &Reach) -> Result<Furnished, NetnsError> {
+    enter_new()?;
     open_socket()?
         .batch(requests::loopback(&reach.addresses()))
         .map_err(refused)?;

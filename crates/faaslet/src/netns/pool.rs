@@ -1,28 +1,34 @@
 //! A pool of namespaces for a run.
 
 use std::num::NonZeroUsize;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use measure_core::base::interrupt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::config::Config;
-use super::enter::enter;
+use super::enter::{enter, own_namespace};
 use super::error::NetnsError;
-use super::hub::{Hub, in_thread};
+use super::hub::{Hub, enter_new, in_thread};
 use super::namespace::Namespace;
 use super::persistent;
 use super::survey::check_range;
 
 /// Descriptors that the rest of the process may want beside the namespaces'.
 const SPARE_DESCRIPTORS: u64 = 512;
+/// So many host ends lie in one namespace at most.
+const HOST_ENDS_IN_ONE: usize = 1000;
 
 /// Namespaces for a run: persistent ones that no other process uses, then anonymous ones. They are this
-/// process's until the pool is dropped; then persistent ones are free again and anonymous ones vanish.
+/// process's until the pool is dropped; then persistent ones are free again and anonymous ones vanish. The host ends of persistent ones
+/// lie in the caller's namespace, those of anonymous ones apart from it, where they lead nowhere.
 #[derive(Debug)]
 pub struct Pool {
     namespaces: Vec<Namespace>,
+    /// Where the host ends of anonymous ones lie, if not in a hub: namespaces with nothing else in them. Dropped after those.
+    _host_sides: Vec<OwnedFd>,
     persistent: usize,
     config: Config,
 }
@@ -47,9 +53,11 @@ impl Pool {
         check_range(config)?;
         let mut namespaces = persistent::take(n, config)?;
         let persistent = namespaces.len();
-        namespaces.append(&mut make(n - persistent, config)?);
+        let (mut made, host_sides) = make_beside(n - persistent, config)?;
+        namespaces.append(&mut made);
         Ok(Self {
             namespaces,
+            _host_sides: host_sides,
             persistent,
             config: config.clone(),
         })
@@ -69,6 +77,7 @@ impl Pool {
         })??;
         Ok(Self {
             namespaces,
+            _host_sides: Vec::new(),
             persistent: 0,
             config: hub.config().clone(),
         })
@@ -122,6 +131,23 @@ pub fn probe() -> Result<(), NetnsError> {
     Namespace::create(&checked_config()?)?.remove()
 }
 
+/// `n` anonymous namespaces, and those in which their host ends lie. What the kernel does for a pair takes longer the more pairs' ends lie
+/// in one namespace: it looks for the other end's in the list of all that are known there.
+fn make_beside(n: usize, config: &Config) -> Result<(Vec<Namespace>, Vec<OwnedFd>), NetnsError> {
+    let (mut namespaces, mut host_sides) = (Vec::new(), Vec::new());
+    while namespaces.len() < n {
+        let some = (n - namespaces.len()).min(HOST_ENDS_IN_ONE);
+        let (mut made, host_side) = in_thread(|| -> Result<_, NetnsError> {
+            enter_new()?;
+            // Threads that one in there starts begin there.
+            Ok((make(some, config)?, own_namespace()?))
+        })??;
+        namespaces.append(&mut made);
+        host_sides.push(host_side);
+    }
+    Ok((namespaces, host_sides))
+}
+
 /// `n` anonymous namespaces, made on every CPU: half of the work is outside the kernel's one lock for network
 /// configuration.
 fn make(n: usize, config: &Config) -> Result<Vec<Namespace>, NetnsError> {
@@ -136,6 +162,9 @@ fn make(n: usize, config: &Config) -> Result<Vec<Namespace>, NetnsError> {
     let work = || -> Result<Vec<Namespace>, NetnsError> {
         let mut made = Vec::new();
         while take() {
+            if interrupt::received().is_some() {
+                return Err(NetnsError::Interrupted);
+            }
             let namespace = Namespace::create(config);
             if namespace.is_err() {
                 left.store(0, Ordering::Relaxed);

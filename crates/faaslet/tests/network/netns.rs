@@ -14,8 +14,10 @@ use faaslet::netns::{
     Config, Ensured, Namespace, NetnsError, Pool, Range, ensure_persistent, enter, persistent_name,
 };
 use measure_core::base::exit::{Exit, HasExit};
+use measure_core::base::interrupt;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, raise};
 use nix::unistd::geteuid;
 
 pub(crate) const NOTHING: Option<&str> = None;
@@ -96,7 +98,7 @@ pub(crate) fn rename(device: &str) {
 }
 
 /// A listener inside `namespace`: a socket belongs to where it was made.
-fn listen_inside(namespace: &Namespace) -> TcpListener {
+pub(crate) fn listen_inside(namespace: &Namespace) -> TcpListener {
     thread::scope(|scope| {
         let inside = scope.spawn(|| {
             enter(namespace.fd()).expect("entered");
@@ -260,27 +262,69 @@ fn without_permission_the_error_says_what_to_do() {
 
 const CHILD: &str = "NETNS_TEST_CHILD";
 
-/// Not a test of its own: what [`nothing_is_left_after_a_kill`] starts and kills.
+/// `test` of this file in a process of its own.
+fn child(test: &str) -> Command {
+    let mut child = Command::new(std::env::current_exe().expect("this executable"));
+    child
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, "1")
+        .stdout(Stdio::null());
+    child
+}
+
+/// Not a test of its own: what [`nothing_is_left_after_a_kill`] starts and kills. Each of the pool's namespaces gets one end of a pair,
+/// whose other end lies where that test looks.
 #[test]
 fn child_that_holds_a_pool() {
-    if std::env::var_os(CHILD).is_some() {
-        let _pool = pool(3);
-        thread::sleep(Duration::from_secs(600));
+    if std::env::var_os(CHILD).is_none() {
+        return;
     }
+    let pool = pool(3);
+    for i in 0..3 {
+        let fd = pool.fd(i);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                enter(fd).expect("entered");
+                let pid = std::process::id();
+                let pair = format!("link add seen type veth peer name fbench-{i} netns {pid}");
+                let made = Command::new("ip").args(pair.split(' ')).status();
+                assert!(made.expect("iproute2").success());
+            });
+        });
+    }
+    thread::sleep(Duration::from_secs(600));
 }
 
 #[test]
 fn nothing_is_left_after_a_kill() {
     sandboxed("kill", || {
-        let mut child = Command::new(std::env::current_exe().expect("this executable"))
-            .args(["--exact", "netns::child_that_holds_a_pool"])
-            .env(CHILD, "1")
-            .stdout(Stdio::null())
+        let mut child = child("netns::child_that_holds_a_pool")
             .spawn()
             .expect("a child");
         eventually("the child holds its pool", || devices().len() == 3);
         child.kill().expect("killed");
         child.wait().expect("reaped");
         eventually("its namespaces vanish", || devices().is_empty());
+    });
+}
+
+/// Not a test of its own: what [`a_signal_ends_the_making_at_the_next_one`] starts.
+#[test]
+fn child_that_is_told_to_end() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    interrupt::install().expect("caught");
+    raise(Signal::SIGTERM).expect("sent");
+    let error = Pool::open_with(2, &Config::default()).expect_err("no pool");
+    assert!(matches!(error, NetnsError::Interrupted), "{error}");
+    assert_eq!(error.exit(), Exit::Terminated);
+}
+
+#[test]
+fn a_signal_ends_the_making_at_the_next_one() {
+    sandboxed("signal", || {
+        let ended = child("netns::child_that_is_told_to_end").status();
+        assert!(ended.expect("a child").success());
     });
 }

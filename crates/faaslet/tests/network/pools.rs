@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::thread;
+use std::time::Duration;
 
 use faaslet::netns::{
     Config, Ensured, Namespace, Pool, ensure_persistent, enter, host_end_name, remove_orphans,
@@ -16,7 +17,7 @@ use measure_core::base::exit::{Exit, HasExit};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::netns::{
-    NOTHING, create, devices, ensure, eventually, path_of, pool, rename, sandboxed,
+    NOTHING, create, devices, ensure, eventually, listen_inside, path_of, pool, rename, sandboxed,
 };
 
 #[test]
@@ -102,12 +103,12 @@ fn a_pool_grows_with_anonymous_ones_and_locks_what_it_uses() {
         let all = first.namespaces().iter().chain(second.namespaces());
         let distinct: HashSet<_> = all.map(Namespace::addresses).collect();
         assert_eq!(distinct.len(), 7);
+        assert_eq!(devices().len(), 2, "those of the persistent ones");
         let error = remove_persistent().expect_err("in use");
         assert_eq!(error.exit(), Exit::Busy, "{error}");
         drop((first, second));
         assert_eq!(pool(2).persistent(), 2);
         remove_persistent().expect("removed");
-        eventually("anonymous ones vanish", || devices().is_empty());
     });
 }
 
@@ -142,5 +143,47 @@ fn a_foreign_device_in_the_way_is_left_alone() {
         let error = ensure_persistent(1, &Config::default(), &mut |_, _| {}).expect_err("refused");
         assert!(error.to_string().contains("not ours"), "{error}");
         assert_eq!(devices(), [device]);
+    });
+}
+
+/// Whether something answers at `address` from inside `namespace`.
+fn reaches(namespace: &Namespace, address: SocketAddr) -> bool {
+    thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            enter(namespace.fd()).expect("entered");
+            TcpStream::connect_timeout(&address, Duration::from_millis(300)).is_ok()
+        });
+        inside.join().expect("an answer")
+    })
+}
+
+#[test]
+fn from_a_pools_namespace_neither_the_host_nor_a_neighbour_is_reached() {
+    sandboxed("apart", || {
+        // A host that passes packets on and listens wherever it is asked.
+        fs::write("/proc/sys/net/ipv4/ip_forward", "1").expect("forwarding");
+        let lone = create();
+        let host = TcpListener::bind("0.0.0.0:0").expect("bound");
+        let port = host.local_addr().expect("an address").port();
+        let at = |address| SocketAddr::new(IpAddr::V4(address), port);
+        eventually("the control reaches the host", || {
+            reaches(&lone, at(lone.addresses().0))
+        });
+        let pool = pool(2);
+        assert_eq!(pool.persistent(), 0);
+        let [first, second] = pool.namespaces() else {
+            panic!("two were asked for");
+        };
+        let neighbour = listen_inside(second);
+        let neighbour = neighbour.local_addr().expect("an address");
+        assert!(reaches(second, neighbour), "the listener answers");
+        assert!(!reaches(first, neighbour));
+        for address in [
+            first.addresses().0,
+            second.addresses().0,
+            lone.addresses().0,
+        ] {
+            assert!(!reaches(first, at(address)), "{address}");
+        }
     });
 }

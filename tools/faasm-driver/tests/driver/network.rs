@@ -275,8 +275,8 @@ fn a_seat_has_a_namespace_if_something_is_granted_or_the_rung_says_so() {
     let ours = namespaces_of(std::process::id().cast_signed());
     for (rung, granted, count, warm) in [
         ("faaslet", false, 0, "seat (cgroup)"),
-        ("faaslet-netns", false, 3, "seat (cgroup, namespace)"),
-        // The hub besides.
+        // The one that their host ends lie in besides, or the hub.
+        ("faaslet-netns", false, 4, "seat (cgroup, namespace)"),
         ("faaslet", true, 4, "seat (cgroup, namespace)"),
         ("faaslet-netns", true, 4, "seat (cgroup, namespace)"),
     ] {

@@ -1,5 +1,6 @@
 //! The processes that hold the parked workers of a rung.
 
+use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use measure_core::base::interrupt;
 use measure_core::base::progress::Line;
 use measure_core::contract::Scope;
 use measure_core::contract::protocol::Go;
-use probes::kernel_limits;
+use probes::kernel_limits::{self, Bounded, KernelLimit};
 
 use super::plan::PerProcess;
 use crate::drivers::Offer;
@@ -29,6 +30,10 @@ const GONE_EACH: Duration = Duration::from_millis(1);
 /// The same where nobody waits at a terminal: containers end one by one.
 const RELEASE_WITHIN: Duration = Duration::from_secs(120);
 const RELEASE_EACH: Duration = Duration::from_millis(100);
+
+/// How often it is looked how many namespaces are left, and how many may be other people's.
+const LOOK_AT_NAMESPACES: Duration = Duration::from_millis(200);
+const NAMESPACES_OF_OTHERS: u64 = 100;
 
 /// A process with the workers that it holds.
 #[derive(Debug)]
@@ -61,6 +66,8 @@ pub(super) struct Residents<'a> {
     per_process: PerProcess,
     /// Processes that were started.
     started: u32,
+    /// Network namespaces that the host had before.
+    namespaces_before: Option<u64>,
 }
 
 impl<'a> Residents<'a> {
@@ -73,6 +80,7 @@ impl<'a> Residents<'a> {
             holders: Vec::new(),
             per_process: PerProcess::default(),
             started: 0,
+            namespaces_before: network_namespaces(),
         }
     }
 
@@ -102,7 +110,8 @@ impl<'a> Residents<'a> {
         wanted.min(self.per_process.most(most).0)
     }
 
-    /// Parks `workers` more, unless `stop` says why not to wait for it; returns how long these took, their driver's start apart.
+    /// Parks `workers` more, unless `stop` says why not to wait for it; returns how long these took, their driver's start apart. After a
+    /// signal all others are let go before those are waited for.
     ///
     /// # Errors
     /// One could not be parked. Those are gone then that the same process holds.
@@ -112,12 +121,34 @@ impl<'a> Residents<'a> {
         workers: u64,
         stop: &mut dyn FnMut() -> Option<SessionError>,
     ) -> Result<Duration, SessionError> {
-        let mut holder = match self.holders.pop() {
-            Some(holder) if self.in_engine => holder,
-            other => {
-                self.holders.extend(other);
-                self.open(recorder, workers, stop)?
+        let in_engine = self.in_engine;
+        let mut held = mem::take(&mut self.holders);
+        let growing = held.pop_if(|_| in_engine);
+        let mut stop_all = || {
+            let why = stop()?;
+            if matches!(why, SessionError::Interrupted(_)) {
+                let_go(&mut held, in_engine);
             }
+            Some(why)
+        };
+        let parked = self.park_in(growing, recorder, workers, &mut stop_all);
+        self.holders = held;
+        let (holder, took) = parked?;
+        self.holders.push(holder);
+        Ok(took)
+    }
+
+    /// Parks `workers` more in the process that holds those of an engine, or in a further one.
+    fn park_in(
+        &mut self,
+        growing: Option<Holder>,
+        recorder: &Recorder,
+        workers: u64,
+        stop: &mut dyn FnMut() -> Option<SessionError>,
+    ) -> Result<(Holder, Duration), SessionError> {
+        let mut holder = match growing {
+            Some(holder) => holder,
+            None => self.open(recorder, workers, stop)?,
         };
         let go = Go {
             // Of a process of their own all of them.
@@ -135,8 +166,7 @@ impl<'a> Residents<'a> {
             let limits = kernel_limits::of_process(root);
             self.per_process.note(holder.workers, &limits);
         }
-        self.holders.push(holder);
-        Ok(took)
+        Ok((holder, took))
     }
 
     /// Notes that a process of so many workers could not be had.
@@ -176,7 +206,7 @@ impl<'a> Residents<'a> {
         })
     }
 
-    /// Lets all of them run to their end, and looks how each process ended.
+    /// Lets all of them run to their end, looks how each process ended, and waits until the kernel has removed their namespaces.
     ///
     /// # Errors
     /// The first that ended wrongly, or did not end in time; all are gone in any case.
@@ -196,10 +226,8 @@ impl<'a> Residents<'a> {
         let mut gone = 0;
         for number in 1..=processes {
             let at_once = interrupt::received().map_or(few, |_| processes);
-            let next = self.holders.iter_mut().take(at_once);
-            for holder in next.filter(|holder| !holder.is_let_go) {
-                holder.let_go(is_hurried && self.in_engine);
-            }
+            let next = at_once.min(self.holders.len());
+            let_go(&mut self.holders[..next], is_hurried && self.in_engine);
             let holder = self.holders.remove(0);
             line.show(format!(
                 "capacity {}: {gone} of {all} gone, waiting for process {number} of {processes}",
@@ -209,7 +237,51 @@ impl<'a> Residents<'a> {
             gone += holder.workers;
             outcome = outcome.and(ended);
         }
+        if has_network {
+            self.await_namespaces(line, until);
+        }
         outcome
+    }
+
+    /// Waits until the kernel, which does it after their processes have ended, has removed the namespaces.
+    fn await_namespaces(&self, line: &mut Line, until: Instant) {
+        let rung = self.offer.rung();
+        let Some(before) = self.namespaces_before else {
+            return;
+        };
+        while let Some(left) = namespaces_above(before) {
+            if Instant::now() >= until {
+                line.clear();
+                eprintln!(
+                    "warning: {rung}: the kernel still has to remove {left} network namespaces"
+                );
+                return;
+            }
+            line.show_seldom(|| {
+                format!("capacity {rung}: {left} network namespaces left for the kernel to remove")
+            });
+            thread::sleep(LOOK_AT_NAMESPACES);
+        }
+    }
+}
+
+/// Network namespaces of the host; `None` where the kernel does not tell.
+fn network_namespaces() -> Option<u64> {
+    let limits = kernel_limits::of_host();
+    let namespaces = |limit: &KernelLimit| limit.bounded == Bounded::NetNamespaces;
+    limits.into_iter().find(namespaces).map(|limit| limit.used)
+}
+
+/// How many there are more than `before`, if that is not within what others may make and the kernel miscounts meanwhile.
+fn namespaces_above(before: u64) -> Option<u64> {
+    let more = network_namespaces()?.saturating_sub(before);
+    (more > NAMESPACES_OF_OTHERS).then_some(more)
+}
+
+/// Lets those go that have not been told yet; see [`Holder::let_go`].
+fn let_go(holders: &mut [Holder], end: bool) {
+    for holder in holders.iter_mut().filter(|holder| !holder.is_let_go) {
+        holder.let_go(end);
     }
 }
 

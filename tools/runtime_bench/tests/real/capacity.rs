@@ -293,6 +293,39 @@ fn ctrl_c_in_the_ramp_lets_all_go_and_keeps_the_points() {
     assert!(report.contains("ended early by SIGINT"), "{report}");
 }
 
+/// The signal comes while a driver makes hundreds of namespaces for the next point.
+#[test]
+fn ctrl_c_while_namespaces_are_made_lets_all_go() {
+    let test = "ctrl_c_while_namespaces_are_made_lets_all_go";
+    let _host = host();
+    if !can_run(test, "faasm-driver", "faaslet-netns") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let out = dir.path().join("run");
+    let child = tool()
+        .args(["capacity", "--rungs", "faaslet-netns", "--slo", "60s"])
+        .arg("--output")
+        .arg(&out)
+        .spawn()
+        .expect("it starts");
+    let running = Running(child);
+    // One that starts one more, and those that hold 1, 3, 10, 30, 100 and 300; the next is to hold 700.
+    let mut drivers = Vec::new();
+    let making = wait_until(Duration::from_secs(120), || {
+        drivers = running.drivers();
+        drivers.len() == 8 && !cgroups_of(drivers[7]).is_empty()
+    });
+    assert!(making, "{drivers:?}");
+    running.signal(Signal::SIGINT);
+    let output = running.end();
+    ended(&output, Exit::Interrupted);
+    assert!(!drivers.iter().any(|&pid| alive(pid)), "{drivers:?}");
+    assert!(drivers.iter().all(|&pid| cgroups_of(pid).is_empty()));
+    let (word, _, resident) = gave(&samples(&out), "faaslet-netns");
+    assert_eq!((word.as_str(), resident), ("interrupted", 300));
+}
+
 #[test]
 fn numbers_that_make_no_sense_are_refused() {
     for (words, text) in [
